@@ -1,0 +1,3 @@
+"""provenv: Python environments you can prove."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Floor 7: parse, call a use case, draw."""

@@ -1,0 +1,1 @@
+"""Floor 0: mechanics without domain words (errors, events, digests, files, links, processes, HTTP)."""

@@ -1,0 +1,135 @@
+"""Every error that provenv raises on purpose.
+
+    ProvenvError
+    ├── UsageError            2  the call itself is wrong
+    ├── InputError            2  a file or value that provenv was given cannot be used
+    ├── ForeignError          2  something there was not made by provenv, and is left alone
+    ├── CheckFailedError      1  the question was understood, and the answer is no
+    │   └── UnsatisfiableError   … because nothing can satisfy what was asked
+    └── UndecidedError        3  it could not be decided
+        ├── NetworkError         an index or a file server did not answer as it must
+        ├── IntegrityError       bytes are not the bytes that were promised
+        ├── BuildError           a build backend failed
+        └── DiskError            the file system refused
+
+An error carries what happened (``message``), what to do next (``hint``, one line) and machine-readable
+``details`` for ``--json``. It carries no markup: the front end draws it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class ProvenvError(Exception):
+    """Base of all deliberate errors.
+
+    Attributes:
+        message: What happened, to what; one or more plain lines.
+        hint: What to do next, one line, or None where there is nothing sensible to say.
+        details: Machine-readable facts (JSON-compatible values only).
+        kind: A stable, kebab-case name of the class of error.
+        exit_code: What the command line exits with (1 no, 2 usage or input, 3 undecided).
+    """
+
+    kind: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 3
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, details: Mapping[str, object] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details: dict[str, object] = dict(details or {})
+
+
+class UsageError(ProvenvError):
+    """The call itself is wrong: an unknown name, options that exclude each other."""
+
+    kind = "usage"
+    exit_code = 2
+
+
+class InputError(ProvenvError):
+    """A file or value that provenv was given cannot be used.
+
+    ``details`` holds ``file`` and, where known, ``key`` (dotted path) and ``line`` (1-based).
+    """
+
+    kind = "input"
+    exit_code = 2
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        key: str | None = None,
+        line: int | None = None,
+        hint: str | None = None,
+        details: Mapping[str, object] | None = None,
+    ) -> None:
+        where = file or ""
+        if line is not None:
+            where += f":{line}"
+        if key is not None:
+            where = f"{where}: {key}" if where else key
+        merged: dict[str, object] = {"file": file, "key": key, "line": line, **(details or {})}
+        super().__init__(
+            f"{where}: {message}" if where else message,
+            hint=hint,
+            details={k: v for k, v in merged.items() if v is not None},
+        )
+
+
+class ForeignError(ProvenvError):
+    """Something there was not made by provenv; it is neither deleted nor overwritten."""
+
+    kind = "foreign"
+    exit_code = 2
+
+
+class CheckFailedError(ProvenvError):
+    """The question was understood, and the answer is no."""
+
+    kind = "check-failed"
+    exit_code = 1
+
+
+class UnsatisfiableError(CheckFailedError):
+    """Nothing can satisfy what was asked: no version, no wheel, no interpreter."""
+
+    kind = "unsatisfiable"
+
+
+class UndecidedError(ProvenvError):
+    """It could not be decided; nothing was changed."""
+
+    kind = "undecided"
+    exit_code = 3
+
+
+class NetworkError(UndecidedError):
+    """An index or a file server did not answer as it must (``details``: ``url``, ``status``)."""
+
+    kind = "network"
+
+
+class IntegrityError(UndecidedError):
+    """Bytes are not the bytes that were promised (``details``: ``wanted``, ``found``, ``source``)."""
+
+    kind = "integrity"
+
+
+class BuildError(UndecidedError):
+    """A build backend failed (``details``: ``output``, the last lines that it wrote)."""
+
+    kind = "build"
+
+
+class DiskError(UndecidedError):
+    """The file system refused: full, read-only, not permitted (``details``: ``path``, ``errno``)."""
+
+    kind = "disk"

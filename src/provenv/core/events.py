@@ -1,0 +1,102 @@
+"""What the library says while it works: typed events, drawn by whoever listens.
+
+A use case takes ``emit``, a function of one event. The library never prints; a caller that does
+not care passes :func:`silent`. ``emit`` may be called from several threads at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all events."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseStarted(Event):
+    """A stretch of work began: ``resolve``, ``fetch``, ``build``, ``link``, ``verify``, ``collect``.
+
+    ``total`` counts its items and ``size`` its bytes, where known.
+    """
+
+    phase: str
+    total: int | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseFinished(Event):
+    """The stretch ended after ``seconds``; ``count`` items were dealt with."""
+
+    phase: str
+    count: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemStarted(Event):
+    """One item of a phase began, for example one download of ``size`` bytes."""
+
+    phase: str
+    name: str
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemAdvanced(Event):
+    """``amount`` more bytes (or files) of the item are done."""
+
+    phase: str
+    name: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemFinished(Event):
+    """The item is done."""
+
+    phase: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrying(Event):
+    """A request failed in a way that may pass; it is tried again after ``delay`` seconds."""
+
+    url: str
+    reason: str
+    attempt: int
+    delay: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOutput(Event):
+    """One line that a build backend wrote."""
+
+    name: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted(Event):
+    """Something a person wants to know, for example that an sdist is being built."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned(Event):
+    """Something a person should act on; the work goes on."""
+
+    message: str
+    hint: str | None = None
+
+
+Emit = Callable[[Event], None]
+
+
+def silent(event: Event, /) -> None:
+    """Listen to nothing: the no-op twin of every front end."""

@@ -1,0 +1,167 @@
+"""Files that are whole or not there: atomic writes, atomic symlinks, locks, careful removal."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from provenv.core.errors import DiskError, UndecidedError
+
+_counter = 0
+
+
+def temporary_name(path: str) -> str:
+    """A name beside ``path`` that no other process or thread uses: ``.NAME.PID.N.tmp``."""
+    global _counter
+    _counter += 1
+    head, tail = os.path.split(path)
+    return os.path.join(head, f".{tail}.{os.getpid()}.{_counter}.tmp")
+
+
+def write_atomic(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o644) -> None:
+    """Replace ``path`` with ``data`` in one step: readers see the old content or the new.
+
+    The data is on the disk before the name points at it. A symlink is followed, so that the file
+    that it names is replaced and the link stays.
+
+    Raises:
+        DiskError: The file system refused; ``path`` is as it was.
+    """
+    target = os.path.realpath(path)
+    temporary = temporary_name(target)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                with contextlib.suppress(OSError):
+                    mode = stat.S_IMODE(os.stat(target).st_mode)
+                os.chmod(temporary, mode)
+                os.fsync(stream.fileno())
+            os.replace(temporary, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise disk_error(error, "write", target) from error
+
+
+def replace_symlink(path: str, target: str) -> None:
+    """Make ``path`` a symlink to ``target`` in one step, whether or not one was there.
+
+    Raises:
+        DiskError: The file system refused; ``path`` is as it was.
+    """
+    temporary = temporary_name(path)
+    try:
+        os.symlink(target, temporary)
+        try:
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise disk_error(error, "switch", path) from error
+
+
+def disk_error(error: OSError, verb: str, path: str | os.PathLike[str]) -> DiskError:
+    """Say in one sentence what the file system refused and what helps."""
+    hints = {
+        errno.ENOSPC: "Free some space (`provenv store gc` removes what nothing uses) and try again.",
+        errno.EDQUOT: "Your disk quota is used up; `provenv store gc` removes what nothing uses.",
+        errno.EROFS: "The file system is read-only; remount it, or choose another place.",
+        errno.EACCES: "Check who owns the folder and its mode.",
+        errno.EPERM: "Check who owns the folder and its mode.",
+        errno.ENOENT: "Check that the folder above it exists.",
+        errno.ENAMETOOLONG: "Use a shorter path.",
+        errno.EMFILE: "Raise the limit of open files (`ulimit -n`).",
+    }
+    name = errno.errorcode.get(error.errno or 0, "?")
+    return DiskError(
+        f"cannot {verb} {os.fspath(path)}: {error.strerror or error} ({name})",
+        hint=hints.get(error.errno or 0),
+        details={"path": os.fspath(path), "errno": name},
+    )
+
+
+def remove_tree(path: str | os.PathLike[str]) -> None:
+    """Remove a tree, read-only directories included. Symlinks are removed, never followed.
+
+    Raises:
+        DiskError: Something in it could not be removed.
+    """
+    root = os.fspath(path)
+    try:
+        if os.path.islink(root) or not os.path.isdir(root):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(root)
+            return
+        if os.geteuid() != 0:
+            _make_writable(root)
+        shutil.rmtree(root)
+    except OSError as error:
+        raise disk_error(error, "remove", error.filename or root) from error
+
+
+def _make_writable(root: str) -> None:
+    for folder, names, _ in os.walk(root):
+        mode = stat.S_IMODE(os.lstat(folder).st_mode)
+        if mode & 0o700 != 0o700:
+            os.chmod(folder, mode | 0o700)
+        for name in names:
+            inner = os.path.join(folder, name)
+            if not os.path.islink(inner):
+                os.chmod(inner, stat.S_IMODE(os.lstat(inner).st_mode) | 0o700)
+
+
+def ensure_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        DiskError: The file system refused.
+    """
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise disk_error(error, "create", path) from error
+
+
+@contextlib.contextmanager
+def locked(path: str, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
+    """Hold the advisory lock of the file ``path`` (made where missing) for a ``with`` block.
+
+    The kernel drops the lock when its holder dies, so a dead process never blocks the living.
+
+    Raises:
+        UndecidedError: Not ``wait``, and another process holds it.
+        DiskError: The file system refuses the file or the lock.
+    """
+    import fcntl
+
+    ensure_folder(Path(path).parent)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise disk_error(error, "lock", path) from error
+    try:
+        operation = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        try:
+            fcntl.flock(descriptor, operation | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            raise UndecidedError(
+                f"another provenv process is at work ({path} is locked)",
+                hint="Wait for it to end and try again.",
+            ) from error
+        except OSError as error:
+            raise disk_error(error, "lock", path) from error
+        yield
+    finally:
+        os.close(descriptor)

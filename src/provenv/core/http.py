@@ -1,0 +1,336 @@
+"""HTTP for a package client: pooled connections, retries with backoff, and careful credentials.
+
+Credentials belong to an *origin* (scheme, host, port). They are sent to that origin alone, never to
+the target of a redirect elsewhere, and never stand in a message: every URL that is shown has passed
+:func:`redacted`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+
+from provenv.core.errors import NetworkError, UsageError
+from provenv.core.events import Emit, Retrying, silent
+
+if TYPE_CHECKING:
+    import urllib3
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PASSING = frozenset({408, 429, 500, 502, 503, 504})
+_MAX_REDIRECTS = 5
+_MAX_DELAY = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A user name and a password (or token) for one origin."""
+
+    username: str
+    password: str = field(repr=False)
+
+    def header(self) -> str:
+        """The value of ``Authorization`` for HTTP Basic (RFC 7617)."""
+        import base64
+
+        pair = f"{self.username}:{self.password}".encode()
+        return "Basic " + base64.b64encode(pair).decode()
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of ``url``, the unit that credentials belong to."""
+    parts = urlsplit(url)
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return f"{parts.scheme}://{(parts.hostname or '').lower()}:{port}"
+
+
+def redacted(url: str) -> str:
+    """``url`` as it may be shown: user name and password are replaced by ``****``."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    return urlunsplit(parts._replace(netloc="****@" + parts.netloc.rpartition("@")[2]))
+
+
+def split_credentials(url: str) -> tuple[str, Credentials | None]:
+    """``url`` without its user information, and that information where it was there."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url, None
+    user, _, host = parts.netloc.rpartition("@")
+    name, _, password = user.partition(":")
+    bare = urlunsplit(parts._replace(netloc=host))
+    return bare, Credentials(unquote(name), unquote(password))
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer, read to its end. Header names are lower-case."""
+
+    status: int
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """How to reach servers; plain values, so that they can cross to a worker process.
+
+    Attributes:
+        credentials: By origin, see :func:`origin`.
+        proxies: By scheme (``http``, ``https``), as in ``HTTP_PROXY``.
+        no_proxy: Hosts, or suffixes of hosts, that are reached directly.
+        attempts: How often a request is tried in all before it fails.
+        timeout: Seconds without a byte before an attempt is given up.
+        offline: Refuse every request.
+    """
+
+    credentials: Mapping[str, Credentials] = field(default_factory=dict)
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    no_proxy: tuple[str, ...] = ()
+    attempts: int = 4
+    timeout: float = 30.0
+    backoff: float = 0.25
+    offline: bool = False
+    user_agent: str = "provenv"
+
+
+class Transport:
+    """GET requests over pooled connections. Safe to share between threads.
+
+    ``look_up`` is asked once for the credentials of an origin that answered 401 and is not in the
+    settings (netrc or a keyring stand behind it).
+    """
+
+    def __init__(
+        self,
+        settings: HttpSettings,
+        *,
+        emit: Emit = silent,
+        look_up: Callable[[str], Credentials | None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self._emit = emit
+        self._look_up = look_up
+        self._known: dict[str, Credentials | None] = dict(settings.credentials)
+        self._pools: dict[str | None, urllib3.PoolManager] = {}
+
+    def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Response:
+        """Fetch ``url`` whole. Any status that is not an error of the network is returned as it is.
+
+        Raises:
+            NetworkError: No answer after all attempts, offline, or an unsafe redirect.
+        """
+        for attempt in self._attempts(url):
+            with attempt:
+                raw = self._open(url, headers or {})
+                try:
+                    body = raw.read(decode_content=True)
+                finally:
+                    raw.release_conn()
+                self._check_passing(raw.status, url)
+                return Response(raw.status, raw.geturl() or url, _lower(raw.headers), body)
+        raise AssertionError("unreachable: the last attempt raises")
+
+    @contextlib.contextmanager
+    def stream(self, url: str, *, chunk: int = 1 << 18) -> Iterator[Iterator[bytes]]:
+        """Open ``url`` and yield an iterator over pieces of its body, as they arrive.
+
+        Opening is retried; once the body flows, an interruption raises :class:`NetworkError` and the
+        caller begins again (it alone knows what to forget).
+
+        Raises:
+            NetworkError: No answer, a status other than 200 (``details``: ``status``), a cut body.
+        """
+        raw = None
+        for attempt in self._attempts(url):
+            with attempt:
+                raw = self._open(url, {"Accept-Encoding": "identity"})
+                if raw.status != 200:
+                    raw.drain_conn()
+                    self._check_passing(raw.status, url)
+                    raise status_error(raw.status, url)
+                break
+        assert raw is not None
+        try:
+            yield self._pieces(raw, url, chunk)
+        finally:
+            raw.close()
+
+    def _pieces(self, raw: urllib3.BaseHTTPResponse, url: str, chunk: int) -> Iterator[bytes]:
+        import urllib3
+
+        try:
+            while piece := raw.read(chunk, decode_content=False):
+                yield piece
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise NetworkError(
+                f"{redacted(url)}: the connection broke: {_reason(error)}",
+                hint="Try again; what arrived so far is not trusted.",
+                details={"url": redacted(url), "passing": True},
+            ) from error
+
+    def _attempts(self, url: str) -> Iterator[_Attempt]:
+        if self.settings.offline:
+            raise NetworkError(
+                f"{redacted(url)} is needed, and this run is offline",
+                hint="Run once without --offline.",
+                details={"url": redacted(url), "offline": True},
+            )
+        delay = self.settings.backoff
+        for number in range(1, self.settings.attempts + 1):
+            attempt = _Attempt(url, last=number == self.settings.attempts)
+            yield attempt
+            if attempt.failure is None:
+                return
+            pause = min(delay, _MAX_DELAY)
+            self._emit(
+                Retrying(url=redacted(url), reason=attempt.failure, attempt=number, delay=pause)
+            )
+            time.sleep(pause)
+            delay *= 2
+
+    def _open(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        current, inline = split_credentials(url)
+        if inline is not None:
+            self._known.setdefault(origin(current), inline)
+        for _ in range(_MAX_REDIRECTS + 1):
+            raw = self._request(current, headers)
+            if raw.status not in _REDIRECTS or "location" not in raw.headers:
+                return raw
+            raw.drain_conn()
+            target = urljoin(current, raw.headers["location"])
+            _check_redirect(current, target)
+            current = target
+        raise NetworkError(f"{redacted(url)}: more than {_MAX_REDIRECTS} redirects")
+
+    def _request(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        raw = self._send(url, headers, self._known.get(origin(url)))
+        if raw.status == 401 and origin(url) not in self._known and self._look_up is not None:
+            found = self._known[origin(url)] = self._look_up(url)
+            if found is not None:
+                raw.drain_conn()
+                raw = self._send(url, headers, found)
+        return raw
+
+    def _send(
+        self, url: str, headers: Mapping[str, str], credentials: Credentials | None
+    ) -> urllib3.BaseHTTPResponse:
+        import urllib3
+
+        scheme = urlsplit(url).scheme
+        if scheme not in ("http", "https"):
+            raise UsageError(f"{redacted(url)}: only http and https addresses can be fetched")
+        sent = {"User-Agent": self.settings.user_agent, **headers}
+        if credentials is not None:
+            sent["Authorization"] = credentials.header()
+        return self._pool(url).request(
+            "GET",
+            url,
+            headers=sent,
+            redirect=False,
+            retries=False,
+            preload_content=False,
+            timeout=urllib3.Timeout(self.settings.timeout),
+        )
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        import urllib3
+
+        proxy = self._proxy(url)
+        if proxy not in self._pools:
+            self._pools[proxy] = (
+                urllib3.ProxyManager(proxy, maxsize=16)
+                if proxy
+                else urllib3.PoolManager(maxsize=16)
+            )
+        return self._pools[proxy]
+
+    def _proxy(self, url: str) -> str | None:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").lower()
+        for name in self.settings.no_proxy:
+            bare = name.lstrip("*.").lower()
+            if name == "*" or host == bare or host.endswith("." + bare):
+                return None
+        return self.settings.proxies.get(parts.scheme)
+
+    @staticmethod
+    def _check_passing(status: int, url: str) -> None:
+        if status in _PASSING:
+            raise _PassingStatus(status_error(status, url))
+
+
+class _PassingStatus(Exception):  # noqa: N818  # never leaves this module
+    def __init__(self, error: NetworkError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class _Attempt:
+    """Swallows a failure that may pass, unless it is the last attempt."""
+
+    def __init__(self, url: str, *, last: bool) -> None:
+        self._url = url
+        self._last = last
+        self.failure: str | None = None
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        import urllib3
+
+        if isinstance(error, _PassingStatus):
+            if self._last:
+                raise error.error from None
+            self.failure = str(error)
+            return True
+        if isinstance(error, (urllib3.exceptions.HTTPError, OSError)):
+            if self._last:
+                raise NetworkError(
+                    f"{redacted(self._url)}: {_reason(error)}",
+                    hint="Check the address and the network, and try again.",
+                    details={"url": redacted(self._url)},
+                ) from error
+            self.failure = _reason(error)
+            return True
+        return False
+
+
+def status_error(status: int, url: str) -> NetworkError:
+    """The error for an HTTP status that is not a success."""
+    hints = {
+        401: "Set credentials for this index (environment, netrc or keyring).",
+        403: "The credentials for this index do not allow this.",
+        404: "It is not there; check the name and the index.",
+    }
+    return NetworkError(
+        f"{redacted(url)}: HTTP status {status}",
+        hint=hints.get(status, "Try again later."),
+        details={"url": redacted(url), "status": status},
+    )
+
+
+def _check_redirect(source: str, target: str) -> None:
+    scheme = urlsplit(target).scheme
+    if scheme not in ("http", "https") or (scheme == "http" and urlsplit(source).scheme == "https"):
+        raise NetworkError(
+            f"{redacted(source)}: refuses to follow a redirect to {redacted(target)}",
+            hint="The index redirects to a place that is less safe than itself.",
+        )
+
+
+def _reason(error: BaseException) -> str:
+    inner = getattr(error, "reason", None)
+    text = str(inner if isinstance(inner, BaseException) else error) or type(error).__name__
+    return text.split(": ", 1)[1] if text.startswith(("<", "HTTP")) and ": " in text else text
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}

@@ -1,0 +1,77 @@
+"""Running other programs: arguments never pass a shell, output is collected, a time limit holds."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from provenv.core.errors import UndecidedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """What a program left behind."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+def run(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: str | None = None,
+    timeout: float | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> Completed:
+    """Run ``command`` to its end and collect what it wrote (UTF-8, bad bytes replaced).
+
+    ``env`` is the program's whole environment. With ``on_line``, standard output and standard error
+    are one stream, handed over line by line and collected in ``stdout``.
+
+    Raises:
+        UndecidedError: The program cannot be started, or did not end within ``timeout`` seconds.
+    """
+    try:
+        with subprocess.Popen(
+            list(command),
+            env=dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if on_line else subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        ) as child:
+            try:
+                return _collect(child, timeout, on_line)
+            except BaseException:
+                child.kill()
+                raise
+    except OSError as error:
+        raise UndecidedError(
+            f"cannot start {command[0]}: {error.strerror or error}",
+            details={"command": list(command)},
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise UndecidedError(
+            f"{command[0]} did not end within {timeout:.0f} seconds",
+            details={"command": list(command)},
+        ) from error
+
+
+def _collect(
+    child: subprocess.Popen[str], timeout: float | None, on_line: Callable[[str], None] | None
+) -> Completed:
+    if on_line is None:
+        stdout, stderr = child.communicate(timeout=timeout)
+        return Completed(code=child.returncode, stdout=stdout, stderr=stderr)
+    assert child.stdout is not None
+    lines: list[str] = []
+    for line in child.stdout:
+        lines.append(line)
+        on_line(line.rstrip("\n"))
+    return Completed(code=child.wait(timeout), stdout="".join(lines), stderr="")

@@ -1,0 +1,1 @@
+"""Floor 3: finding interpreters and asking them what they are."""

@@ -1,0 +1,70 @@
+"""Where things lie on disk: the one place that knows the names of files and folders.
+
+Plain classes over strings and nothing imported but ``os``: the hot path uses them.
+"""
+
+from __future__ import annotations
+
+import os
+
+DEFAULT_ENVIRONMENT_FOLDER = ".venv"
+NAMED_ENVIRONMENTS_FOLDER = ".venvs"
+
+
+class HomeLayout:
+    """The folder that all projects of a user share (``$PROVENV_HOME``).
+
+    ``store/wheels/ab/abcd…/`` objects · ``store/links/ab/abcd…/`` prepared symlinks into an object ·
+    ``plans/`` · ``roots/`` one link an environment · ``builds/`` what was built from which source ·
+    ``interpreters.json`` · ``cache/`` what may be deleted at any time.
+    """
+
+    __slots__ = (
+        "builds", "cache", "interpreters", "links", "lock", "plans", "quarantine", "root", "roots",
+        "tmp", "wheels",
+    )  # fmt: skip
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.wheels = os.path.join(root, "store", "wheels")
+        self.links = os.path.join(root, "store", "links")
+        self.tmp = os.path.join(root, "store", "tmp")
+        self.quarantine = os.path.join(root, "store", "quarantine")
+        self.lock = os.path.join(root, "store", "lock")
+        self.plans = os.path.join(root, "plans")
+        self.roots = os.path.join(root, "roots")
+        self.builds = os.path.join(root, "builds")
+        self.cache = os.path.join(root, "cache")
+        self.interpreters = os.path.join(root, "interpreters.json")
+
+    def object(self, sha256: str) -> str:
+        """The folder of the object that is named by a wheel's ``sha256``."""
+        return os.path.join(self.wheels, sha256[:2], sha256)
+
+    def object_links(self, sha256: str) -> str:
+        """The folder of prepared symlinks into that object."""
+        return os.path.join(self.links, sha256[:2], sha256)
+
+
+class EnvironmentLayout:
+    """One environment's folder: ``.venv``, ``.venvs/NAME``, or any other."""
+
+    __slots__ = ("current", "folder", "generations", "lock", "stamp")
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.generations = os.path.join(folder, "generations")
+        self.current = os.path.join(folder, "current")
+        self.lock = os.path.join(folder, ".lock")
+        self.stamp = os.path.join(folder, ".stamp")
+
+    def generation(self, number: int) -> str:
+        """The folder of generation ``number``."""
+        return os.path.join(self.generations, str(number))
+
+
+def environment_folder(project: str, name: str, default: str) -> str:
+    """Where the environment ``name`` of a project lies; ``default`` names its default environment."""
+    if name == default:
+        return os.path.join(project, DEFAULT_ENVIRONMENT_FOLDER)
+    return os.path.join(project, NAMED_ENVIRONMENTS_FOLDER, name)

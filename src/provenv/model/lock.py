@@ -1,0 +1,161 @@
+"""The lock: ``pylock.toml`` (PEP 751), read with ``packaging.pylock`` and written in one stable form.
+
+What provenv adds stands under ``[tool.provenv]``, which PEP 751 leaves to tools:
+
+* ``manifest-digest``: what the lock was made from (:meth:`Manifest.lock_digest`);
+* ``packages-digest``: over the lock's own packages, so that an edit by hand is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from packaging.pylock import (
+    Package,
+    Pylock,
+    PylockUnsupportedVersionError,
+    PylockValidationError,
+)
+
+from provenv.core import digest
+from provenv.core.errors import InputError
+from provenv.model import toml
+
+LOCK_FILE = "pylock.toml"
+
+
+def lock_file_name(environment: str | None = None) -> str:
+    """``pylock.toml``, or ``pylock.ENVIRONMENT.toml`` (PEP 751, "File Name")."""
+    return LOCK_FILE if environment is None else f"pylock.{environment}.toml"
+
+
+def parse_lock(text: str, file: str = LOCK_FILE) -> Pylock:
+    """Read a PEP 751 lock.
+
+    Raises:
+        InputError: Broken TOML, another ``lock-version``, or not what PEP 751 allows; names the key.
+    """
+    data = toml.parse(text, file)
+    try:
+        return Pylock.from_dict(data)
+    except PylockUnsupportedVersionError as error:
+        raise InputError(
+            f"lock-version {data.get('lock-version')!r} is not supported; this provenv reads 1.0",
+            file=file,
+            key="lock-version",
+            hint="Use a newer provenv, or lock again with `provenv lock --upgrade`.",
+        ) from error
+    except PylockValidationError as error:
+        raise InputError(
+            f"not a valid lock (PEP 751): {error.message}",
+            file=file,
+            key=error.context,
+            hint="Restore the file from version control, or delete it and run `provenv lock`.",
+        ) from error
+
+
+def packages_digest(packages: Iterable[Package]) -> str:
+    """A digest over names, versions, markers, sources, addresses, sizes and hashes of packages."""
+    rows = [_plain(_table(package)) for package in packages]
+    return digest.of_json({"packages": rows})
+
+
+def tool_table(lock: Pylock) -> Mapping[str, Any]:
+    """What provenv wrote into the lock under ``[tool.provenv]``; empty for others' locks."""
+    table = (lock.tool or {}).get("provenv", {})
+    return table if isinstance(table, Mapping) else {}
+
+
+def is_edited(lock: Pylock) -> bool:
+    """Whether the packages are no longer those that provenv wrote (False for others' locks)."""
+    recorded = tool_table(lock).get("packages-digest")
+    return recorded is not None and recorded != packages_digest(lock.packages)
+
+
+def is_direct(package: Package) -> bool:
+    """Whether the package comes from a path, an archive or version control, not from an index."""
+    return package.vcs is not None or package.directory is not None or package.archive is not None
+
+
+def render_lock(lock: Pylock) -> str:
+    """The text of a lock: same lock, same bytes; one line a wheel, so that diffs can be read."""
+    data = dict(lock.to_dict())
+    packages = data.pop("packages")
+    tool = data.pop("tool", None)
+    lines = [
+        "# Made by provenv. `provenv lock` changes it; do not edit it by hand.",
+        *_assignments(data),
+    ]
+    for package in packages:
+        lines += ["", "[[packages]]", *_package_lines(dict(package))]
+    for name, table in (tool or {}).items():
+        lines += ["", f"[tool.{name}]", *_assignments(table)]
+    return "\n".join(lines) + "\n"
+
+
+def _package_lines(package: dict[str, Any]) -> list[str]:
+    wheels = package.pop("wheels", None)
+    dependencies = package.pop("dependencies", None)
+    tool = package.pop("tool", None)
+    lines = _assignments(package)
+    for key, rows in (("dependencies", dependencies), ("wheels", wheels)):
+        if rows:
+            lines += [f"{key} = [", *(f"    {_value(row)}," for row in rows), "]"]
+    if tool:
+        lines.append(f"tool = {_value(tool)}")
+    return lines
+
+
+def _assignments(table: Mapping[str, Any]) -> list[str]:
+    return [f"{_key(key)} = {_value(value)}" for key, value in table.items() if value is not None]
+
+
+def _key(key: str) -> str:
+    bare = key.replace("-", "").replace("_", "")
+    return key if bare.isascii() and bare.isalnum() else _value(key)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _string(value)
+    if isinstance(value, (datetime, date)):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items() if v is not None)
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, Sequence):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    return str(value)
+
+
+def _string(text: str) -> str:
+    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+    out = "".join(
+        escapes.get(c) or (c if ord(c) >= 32 and ord(c) != 127 else f"\\u{ord(c):04x}")
+        for c in text
+    )
+    return f'"{out}"'
+
+
+def _table(package: Package) -> Mapping[str, Any]:
+    """One package as TOML data, in the spelling of :meth:`Pylock.to_dict`."""
+    from packaging.version import Version
+
+    alone = Pylock(lock_version=Version("1.0"), created_by="provenv", packages=[package])
+    table = alone.to_dict()["packages"][0]
+    assert isinstance(table, Mapping)
+    return table
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (str, int, bool)) or value is None:
+        return value
+    return str(value)

@@ -1,0 +1,130 @@
+"""Reading TOML so that every complaint names the file, the dotted key and, where known, the line."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
+
+from provenv.core.errors import InputError
+
+_T = TypeVar("_T")
+_WHERE = re.compile(r"\s*\(at line (\d+), column (\d+)\)$")
+_TYPE_NAMES: dict[type, str] = {
+    str: "a string", bool: "true or false", int: "a whole number", list: "an array", dict: "a table",
+}  # fmt: skip
+
+
+def parse(text: str, file: str) -> dict[str, Any]:
+    """Parse TOML.
+
+    Raises:
+        InputError: It is not TOML; names the line, and says so where it holds merge conflicts.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = _WHERE.search(str(error))
+        line = int(found.group(1)) if found else None
+        conflict = re.search(r"^(<{7}|={7}|>{7})( |$)", text, re.MULTILINE)
+        if conflict is not None:
+            raise InputError(
+                "contains merge-conflict markers",
+                file=file,
+                line=text.count("\n", 0, conflict.start()) + 1,
+                hint="Resolve the conflict (for pylock.toml: take either side, then `provenv lock`).",
+            ) from error
+        message = _WHERE.sub("", str(error))
+        raise InputError(f"not valid TOML: {message}", file=file, line=line) from error
+
+
+class Table:
+    """A TOML table with its dotted path, whose getters check types and complain precisely."""
+
+    def __init__(
+        self, data: Mapping[str, Any], *, file: str, path: str = "", text: str = ""
+    ) -> None:
+        self.data = data
+        self.file = file
+        self.path = path
+        self._text = text
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.data
+
+    def dotted(self, key: str) -> str:
+        """The dotted path of ``key`` in this table."""
+        return f"{self.path}.{key}" if self.path else key
+
+    def error(self, key: str, message: str, *, hint: str | None = None) -> InputError:
+        """A complaint about ``key`` (``""`` for the table itself)."""
+        dotted = self.dotted(key) if key else self.path
+        return InputError(message, file=self.file, key=dotted, line=self._line(key), hint=hint)
+
+    def get(self, key: str, kind: type[_T]) -> _T | None:
+        """The value of ``key``, which must be of ``kind`` (str, bool, int, list or dict).
+
+        Raises:
+            InputError: It is of another type.
+        """
+        value = self.data.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise self.error(key, f"must be {_TYPE_NAMES.get(kind, kind.__name__)}")
+        return value
+
+    def table(self, key: str) -> Table:
+        """The table at ``key``; an empty one where it is missing."""
+        return Table(
+            self.get(key, dict) or {}, file=self.file, path=self.dotted(key), text=self._text
+        )
+
+    def tables(self, key: str) -> list[Table]:
+        """The array of tables at ``key``."""
+        found: list[Table] = []
+        for index, item in enumerate(self.get(key, list) or []):
+            if not isinstance(item, dict):
+                raise self.error(key, f"item {index} must be a table")
+            path = f"{self.dotted(key)}[{index}]"
+            found.append(Table(item, file=self.file, path=path, text=self._text))
+        return found
+
+    def strings(self, key: str) -> tuple[str, ...]:
+        """The array of strings at ``key``."""
+        items = self.get(key, list) or []
+        for index, item in enumerate(items):
+            if not isinstance(item, str):
+                raise self.error(key, f"item {index} must be a string")
+        return tuple(items)
+
+    def only(self, known: Collection[str]) -> None:
+        """Refuse keys that are not ``known``, naming the nearest known one."""
+        for key in self.data:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+                hint = (
+                    f"Did you mean `{near[0]}`?"
+                    if near
+                    else f"Known keys: {', '.join(sorted(known))}."
+                )
+                raise self.error(key, "unknown key", hint=hint)
+
+    def _line(self, key: str) -> int | None:
+        """The line of ``key``, found by its spelling inside its own table; None where unsure."""
+        name = re.escape(key or self.path.rpartition(".")[2])
+        pattern = re.compile(
+            rf"^\s*(?:\[+\s*[^\]]*\b{name}\s*\]+|[\"']?{name}[\"']?\s*(?:=|\.))", re.MULTILINE
+        )
+        hits = list(pattern.finditer(self._text))
+        if len(hits) > 1:
+            own = re.escape(re.sub(r"\[\d+\]", "", self.path))
+            head = re.compile(rf"^\s*\[+\s*{own}\s*\]+", re.MULTILINE)
+            start = head.search(self._text)
+            hits = [hit for hit in hits if start is not None and hit.start() >= start.start()][:1]
+        if len(hits) != 1:
+            return None
+        at = hits[0].start() + len(hits[0].group()) - len(hits[0].group().lstrip())
+        return self._text.count("\n", 0, at) + 1

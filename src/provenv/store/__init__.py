@@ -1,0 +1,1 @@
+"""Floor 3: objects, one verified wheel each: fetch, ingest, look, verify, collect."""

@@ -1,0 +1,1 @@
+"""Floor 2: outside programs behind one adapter each (uv, git, keyring)."""
