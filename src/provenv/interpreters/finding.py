@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -46,13 +47,13 @@ def find(
     finder = _Finder(search, _checked(requires_python), ProbeCache(cache), emit, time_limit)
     try:
         parsed = [parse_request(text) for text in requests]
-        for request in parsed or [*_pins(search, emit), _ANY]:
-            found = finder.first(request)
-            if found is not None:
-                return found
-            if not parsed and request is not _ANY:
-                emit(Warned(message=_unmet_pin(request, requires_python)))
-        raise finder.nothing(parsed)
+        found = finder.pinned() if not parsed else None
+        for request in () if found else parsed or (_ANY,):
+            if found := finder.first(request):
+                break
+        if found is None:
+            raise finder.nothing(parsed)
+        return found
     finally:
         finder.cache.save()
 
@@ -102,6 +103,28 @@ class _Finder:
                 fallback.append((_rank(interpreter, request), interpreter))
         return min(fallback, key=lambda entry: entry[0])[1] if fallback else None
 
+    def pinned(self) -> Interpreter | None:
+        """What the pins ask for; one that cannot be met is warned about and does not count."""
+        for pin in self.search.pins:
+            if pin == "system":
+                continue  # pyenv's word for "whatever PATH has"
+            exact = pyenv_python(self.search, pin)
+            try:
+                request = Request(text=pin, path=exact) if exact else parse_request(pin)
+                found = self.first(request)
+                reason = f"no interpreter here is {pin} and satisfies requires-python"
+            except (UsageError, UnsatisfiableError) as error:
+                found, reason = None, error.message
+            if found is not None:
+                return found
+            self.emit(
+                Warned(
+                    message=f".python-version: {reason}",
+                    hint=f"Install Python {pin}, or change .python-version; it is passed over for now.",
+                )
+            )
+        return None
+
     def all(self) -> list[Interpreter]:
         from concurrent.futures import ThreadPoolExecutor
 
@@ -113,7 +136,7 @@ class _Finder:
 
     def nothing(self, requests: Sequence[Request]) -> UnsatisfiableError:
         """What to say when nothing fits."""
-        if self.contradictions:
+        if requests and self.contradictions:
             request, version = self.contradictions[0]
             return UnsatisfiableError(
                 f"Python {request.text} is asked for, but requires-python is {self.requires!r}, "
@@ -177,8 +200,6 @@ class _Finder:
 
     def _at(self, request: Request, path: str) -> Interpreter:
         """The interpreter that is named by its path."""
-        import os
-
         executable = python_in(path) if os.path.isdir(path) else path
         if executable is None or not is_executable(executable):
             raise UnsatisfiableError(
@@ -256,23 +277,3 @@ def _checked(requires_python: str | None) -> str | None:
             hint="Write it like '>=3.11,<3.14' (PEP 440).",
         ) from error
     return requires_python
-
-
-def _pins(search: Search, emit: Emit) -> Iterator[Request]:
-    """The pins as requests: a pyenv version's own name, or a request like any other."""
-    for pin in search.pins:
-        if pin == "system":
-            continue  # pyenv's word for "whatever PATH has"
-        exact = pyenv_python(search, pin)
-        if exact is not None:
-            yield Request(text=pin, path=exact)
-            continue
-        try:
-            yield parse_request(pin)
-        except UsageError as error:
-            emit(Warned(message=f".python-version: {error.message}", hint=error.hint))
-
-
-def _unmet_pin(request: Request, requires_python: str | None) -> str:
-    also = f" that satisfies requires-python {requires_python!r}" if requires_python else ""
-    return f".python-version asks for {request.text}, but no such interpreter{also} is here; it is ignored"

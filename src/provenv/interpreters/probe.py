@@ -20,7 +20,7 @@ _START, _END = "<provenv-interpreter>", "</provenv-interpreter>"
 # Python 2.7 has no -I; these and an environment of our own do the same. -S: no site, hence no .pth line
 # and no sitecustomize runs; -B: nothing is written into another's standard library.
 _FLAGS = ("-E", "-s", "-S", "-B")
-_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "SYSTEM_VERSION_COMPAT": "0"}
+_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "SYSTEM_VERSION_COMPAT": "0"}
 
 
 def probe(
