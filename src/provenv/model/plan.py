@@ -42,6 +42,7 @@ class Artifact:
         subdirectory: Of the project inside an archive or repository.
         commit, revision: Of version control: what is checked out, and what was asked for.
         vcs: ``git``, …
+        direct: Asked for by its own address (PEP 610), not by a name that an index answers.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Artifact:
     commit: str = ""
     revision: str = ""
     vcs: str = ""
+    direct: bool = False
 
     @property
     def label(self) -> str:
@@ -213,6 +215,7 @@ class _Common:
             url=entry.url or "",
             path=entry.path or "",
             subdirectory=entry.subdirectory or "",
+            direct=True,
         )
 
     def directory(self, entry: PackageDirectory) -> Artifact:
