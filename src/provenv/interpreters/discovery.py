@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from provenv.interpreters.executables import base_executable, is_executable, is_shim, python_in
-from provenv.interpreters.requests import Hint, split_version
+from provenv.interpreters.requests import Hint
 from provenv.interpreters.search import Search, read_versions_file
+from provenv.interpreters.versions import split_version
 
 # Patterns are compiled when first used (re keeps them): start-up pays for none that it does not need.
 _FILE_NAME = r"(?P<name>python|pypy|graalpy)(?P<release>\d+(?:\.\d+)?)?(?P<t>t)?(?:\.exe)?"

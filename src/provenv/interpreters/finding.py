@@ -12,8 +12,9 @@ from provenv.interpreters.cache import ProbeCache
 from provenv.interpreters.discovery import Candidate, candidates, pyenv_python
 from provenv.interpreters.executables import is_executable, python_in
 from provenv.interpreters.probe import TIME_LIMIT, probe
-from provenv.interpreters.requests import Hint, Request, parse_request, split_version
+from provenv.interpreters.requests import Hint, Request, parse_request
 from provenv.interpreters.search import Search
+from provenv.interpreters.versions import allows, checked_specifier, split_version
 from provenv.model.interpreter import Interpreter
 
 _ANY = Request(text="any Python")
@@ -44,7 +45,9 @@ def find(
         UnsatisfiableError: Nothing fits; the message lists what was found, or names the request and the
             ``requires_python`` that contradict each other.
     """
-    finder = _Finder(search, _checked(requires_python), ProbeCache(cache), emit, time_limit)
+    if requires_python is not None:
+        checked_specifier(requires_python, "requires-python")
+    finder = _Finder(search, requires_python, ProbeCache(cache), emit, time_limit)
     try:
         parsed = [parse_request(text) for text in requests]
         if parsed:
@@ -170,14 +173,14 @@ class _Finder:
     def _fitting(self, candidate: Candidate, request: Request) -> Interpreter | None:
         """The candidate's interpreter, where it is what is asked for; run only if its names allow that."""
         version = _full_version(candidate.hint)
-        if version and not _allows(request.specifier, version):
+        if version and not allows(request.specifier, version):
             return None
-        if version and request is _ANY and not _allows(self.requires, version):
+        if version and request is _ANY and not allows(self.requires, version):
             return None
         interpreter = self._probe(candidate)
         if interpreter is None or not request.matches(interpreter):
             return None
-        if interpreter.satisfies(self.requires):
+        if allows(self.requires, interpreter.version):
             return interpreter
         if request is not _ANY:
             self.contradictions.append((request, interpreter.version))
@@ -215,7 +218,7 @@ class _Finder:
             raise UnsatisfiableError(
                 error.message, hint=error.hint, details={"requests": [request.text]}
             ) from error
-        if not interpreter.satisfies(self.requires):
+        if not allows(self.requires, interpreter.version):
             self.contradictions.append((request, interpreter.version))
             raise self.nothing([request])
         return interpreter
@@ -254,26 +257,3 @@ def _full_version(hint: Hint) -> str | None:
     if len(hint.release) < 3 or hint.pre == "dev" or hint.implementation != "cpython":
         return None
     return ".".join(map(str, hint.release)) + hint.pre
-
-
-def _allows(specifier: str | None, version: str) -> bool:
-    if specifier is None:
-        return True
-    from packaging.specifiers import SpecifierSet
-
-    return SpecifierSet(specifier).contains(version, prereleases=True)
-
-
-def _checked(requires_python: str | None) -> str | None:
-    if requires_python is None:
-        return None
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-    try:
-        SpecifierSet(requires_python)
-    except InvalidSpecifier as error:
-        raise UsageError(
-            f"requires-python {requires_python!r} is not a valid range of versions",
-            hint="Write it like '>=3.11,<3.14' (PEP 440).",
-        ) from error
-    return requires_python
