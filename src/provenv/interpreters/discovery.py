@@ -28,7 +28,7 @@ class Candidate:
     Attributes:
         path: As it was found.
         executable: The real path of the base interpreter behind it.
-        source: ``request``, ``path``, ``pyenv``, ``uv``, ``system`` or ``conda``.
+        source: ``request``, ``path``, ``pyenv``, ``uv``, ``managed``, ``system`` or ``conda``.
         hint: What its names promise.
     """
 
@@ -73,6 +73,8 @@ def _places(search: Search) -> Iterator[tuple[str, str]]:
             yield from ((path, "path") for path in _pythons(folder))
     yield from ((path, "pyenv") for path in _installed(_versions(search.pyenv_root)))
     yield from ((path, "uv") for path in _installed(search.uv_python_dir))
+    for folder in search.managed:
+        yield from ((path, "managed") for path in _installed(folder))
     for folder in search.system:
         yield from ((path, "system") for path in _pythons(folder))
     for prefix in search.prefixes:
@@ -161,6 +163,7 @@ def _names(folder: str) -> Iterable[str]:
 def _source(executable: str, search: Search) -> str | None:
     """The manager in whose folder an executable lies, whichever way it was found."""
     roots = [("pyenv", _versions(search.pyenv_root)), ("uv", search.uv_python_dir)]
+    roots += [("managed", root) for root in search.managed]
     roots += [("conda", root) for root in search.conda]
     for source, root in roots:
         if root and executable.startswith(os.path.join(os.path.realpath(root), "")):
@@ -170,7 +173,7 @@ def _source(executable: str, search: Search) -> str | None:
 
 def hint_of(executable: str, search: Search) -> Hint:
     """What the folder that a manager made, or else the file's own name, promises."""
-    for root in (_versions(search.pyenv_root), search.uv_python_dir):
+    for root in (_versions(search.pyenv_root), search.uv_python_dir, *search.managed):
         if root and executable.startswith(prefix := os.path.join(os.path.realpath(root), "")):
             hint = folder_hint(executable[len(prefix) :].partition(os.sep)[0])
             if hint.release:

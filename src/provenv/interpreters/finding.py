@@ -33,9 +33,9 @@ def find(
     """The interpreter that a project should use.
 
     With ``requests``, the first of them that an interpreter here meets, which must satisfy
-    ``requires_python`` as well. Without, the pins of ``.python-version``, and then whatever comes first
-    in the order of :class:`Search`. A final release goes before pre-releases and free-threaded builds,
-    and CPython before others, unless asked for.
+    ``requires_python`` as well. Without, the pins (``PYENV_VERSION``, else ``.python-version``), and then
+    whatever comes first in the order of :class:`Search`. A final release goes before pre-releases and
+    free-threaded builds, and CPython before others, unless asked for.
 
     Interpreters that hang (``time_limit`` seconds), crash or print rubbish are skipped with a
     :class:`Warned` event. What was found is remembered in the file ``cache``.
@@ -108,22 +108,25 @@ class _Finder:
 
     def pinned(self) -> Interpreter | None:
         """What the pins ask for; one that cannot be met is warned about and does not count."""
-        for pin in self.search.pins:
+        where = (
+            "PYENV_VERSION" if self.search.pyenv_version else ".python-version or .tool-versions"
+        )
+        for pin in self.search.pyenv_version or self.search.pins:
             if pin == "system":
                 continue  # pyenv's word for "whatever PATH has"
             exact = pyenv_python(self.search, pin)
             try:
                 request = Request(text=pin, path=exact) if exact else parse_request(pin)
                 found = self.first(request)
-                reason = f"no interpreter here is {pin} and satisfies requires-python"
+                reason = "no interpreter here is that and satisfies requires-python"
             except (UsageError, UnsatisfiableError) as error:
                 found, reason = None, error.message
             if found is not None:
                 return found
             self.emit(
                 Warned(
-                    message=f".python-version: {reason}",
-                    hint=f"Install Python {pin}, or change .python-version; it is passed over for now.",
+                    message=f"the pinned Python {pin} is passed over: {reason}",
+                    hint=f"Install Python {pin}, or change {where}.",
                 )
             )
         return None
