@@ -51,11 +51,10 @@ def find(
     try:
         parsed = [parse_request(text) for text in requests]
         if parsed:
-            found = next(filter(None, map(finder.first, parsed)), None)
-        else:
-            found = finder.pinned() or finder.first(_ANY)
+            return finder.preferred(parsed)
+        found = finder.pinned() or finder.first(_ANY)
         if found is None:
-            raise finder.nothing(parsed)
+            raise finder.nothing(())
         return found
     finally:
         finder.cache.save()
@@ -106,6 +105,17 @@ class _Finder:
                 fallback.append((_rank(interpreter, request), interpreter))
         return min(fallback, key=lambda entry: entry[0])[1] if fallback else None
 
+    def preferred(self, requests: Sequence[Request]) -> Interpreter:
+        """What meets the first request that anything meets."""
+        refusal: UnsatisfiableError | None = None
+        for request in requests:
+            try:
+                if found := self.first(request):
+                    return found
+            except UnsatisfiableError as error:  # a path: nothing else can stand for it
+                refusal = refusal or error
+        raise refusal or self.nothing(requests)
+
     def pinned(self) -> Interpreter | None:
         """What the pins ask for; one that cannot be met is warned about and does not count."""
         where = (
@@ -142,8 +152,9 @@ class _Finder:
 
     def nothing(self, requests: Sequence[Request]) -> UnsatisfiableError:
         """What to say when nothing fits."""
-        if requests and self.contradictions:
-            request, version = self.contradictions[0]
+        contradicted = next((pair for pair in self.contradictions if pair[0] in requests), None)
+        if contradicted is not None:
+            request, version = contradicted
             return UnsatisfiableError(
                 f"Python {request.text} is asked for, but requires-python is {self.requires!r}, "
                 f"which excludes Python {version}",

@@ -206,6 +206,15 @@ def test_a_path_with_no_interpreter_says_so(tmp_path: Path, cache: str) -> None:
         find([str(tmp_path / "tool")], None, nowhere(), cache=cache)
 
 
+def test_a_path_with_no_interpreter_gives_way_to_the_next_request(
+    tmp_path: Path, cache: str
+) -> None:
+    search = nowhere(pyenv_root=str(pyenv(tmp_path / "pyenv", "3.12.1")))
+    assert find(["/missing/python", "3.12"], None, search, cache=cache).version == "3.12.1"
+    with pytest.raises(UnsatisfiableError, match="no Python interpreter at /missing/python"):
+        find(["/missing/python", "3.5"], None, search, cache=cache)
+
+
 def test_active_environment_on_path_is_its_base(
     tmp_path: Path, cache: str, this_python: str
 ) -> None:
@@ -277,6 +286,19 @@ def test_pin_that_cannot_be_met_is_passed_over_with_a_warning(
     assert find((), ">=3.12", search, cache=cache, emit=heard).version == "3.13.0"
     assert len(heard.warnings) == 1
     assert heard.warnings[0].startswith(f"the pinned Python {pin} is passed over")
+
+
+def test_each_pin_that_contradicts_requires_python_is_named_by_its_own_name(
+    tmp_path: Path, cache: str, heard: Heard
+) -> None:
+    root = str(pyenv(tmp_path / "pyenv", "3.9.1", "3.10.1", "3.13.0"))
+    search = nowhere(pyenv_root=root, pins=("3.9", "3.10.1"))
+    assert find((), ">=3.12", search, cache=cache, emit=heard).version == "3.13.0"
+    assert [warning.split(" is passed")[0] for warning in heard.warnings] == [
+        "the pinned Python 3.9",
+        "the pinned Python 3.10.1",
+    ]
+    assert "3.9" not in heard.warnings[1]
 
 
 def test_pyenv_version_goes_before_pins_and_after_requests(tmp_path: Path, cache: str) -> None:
