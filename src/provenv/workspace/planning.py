@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provenv import __version__
-from provenv.building.builder import Builder
 from provenv.core import digest
 from provenv.environments import generations, plans
 from provenv.environments.compose import ExtraFile, compose, full_record
@@ -143,6 +142,8 @@ def _members(
     ]
     others = [artifact for artifact in artifacts if artifact.kind != "wheel"]
     if others or project.manifest.installable:
+        from provenv.building.builder import Builder  # 30 ms, and most environments need none
+
         builder = Builder(
             context.home,
             interpreter,
