@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import os
 
-from provenv.environments import plans, stamp, switch, tree
+from provenv.environments import stamp
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from provenv.environments.plans import Known
+    from provenv.environments.tree import Recipe
 
 _MANIFEST = "pyproject.toml"
 _WATCHED_VARIABLES = (
@@ -85,6 +88,8 @@ def in_sync(root: str, name: str | None, home: str, *, held: bool) -> Outcome | 
 
 def plan_key(root: str, name: str | None, environ: Mapping[str, str]) -> str | None:
     """The key of the plan for this project's files as they are; None where a lock is missing."""
+    from provenv.environments import plans
+
     parts = [
         os.fsencode(name or ""),
         _read(f"{root}/{_MANIFEST}"),
@@ -123,6 +128,8 @@ def sync_known(
     Raises:
         OSError: What the file system says; nothing was switched.
     """
+    from provenv.environments import plans, switch
+
     key = plan_key(root, name, environ)
     known = plans.recall(f"{home}/plans", key, root) if key is not None else None
     if known is None:
@@ -148,7 +155,9 @@ def sync_known(
     return Outcome(known.environment, folder, number, made=True) if shared else None
 
 
-def _recipe(plan: str) -> tree.Recipe | None:
+def _recipe(plan: str) -> Recipe | None:
+    from provenv.environments import tree
+
     try:
         with open(f"{plan}/recipe", encoding="utf-8", errors="surrogateescape") as stream:
             return tree.parse(stream.read())
@@ -157,7 +166,7 @@ def _recipe(plan: str) -> tree.Recipe | None:
 
 
 def _write_stamp(
-    root: str, folder: str, home: str, known: plans.Known, number: int, recipe: tree.Recipe
+    root: str, folder: str, home: str, known: Known, number: int, recipe: Recipe
 ) -> None:
     site = next(p for kind, _, p in recipe.steps if kind == "D" and p.endswith("site-packages"))
     paths = [*watched(root, known.environment), f"{folder}/generations/{number}/{site}"]
@@ -193,6 +202,8 @@ class _Locks:
 
 def root_path(roots: str, folder: str) -> str:
     """Where the store keeps its link to the environment in ``folder``."""
+    from provenv.environments import plans
+
     return f"{roots}/{plans.key_of([os.fsencode(folder)])[:32]}"
 
 
