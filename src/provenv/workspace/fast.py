@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from provenv.environments.plans import Known
-    from provenv.environments.tree import Recipe
+    from provenv.environments.tree import Steps
 
 _MANIFEST = "pyproject.toml"
 _WATCHED_VARIABLES = (
@@ -128,7 +128,7 @@ def sync_known(
     Raises:
         OSError: What the file system says; nothing was switched.
     """
-    from provenv.environments import plans, switch
+    from provenv.environments import plans, switch, tree
 
     key = plan_key(root, name, environ)
     known = plans.recall(f"{home}/plans", key, root) if key is not None else None
@@ -138,37 +138,40 @@ def sync_known(
     if os.path.lexists(folder):
         return None
     plan = plans.plan_folder(f"{home}/plans", known.digest)
-    recipe = _recipe(plan)
-    if recipe is None:
+    try:
+        steps = tree.parse(_text(f"{plan}/recipe"))
+        checks = _text(f"{plan}/checks")
+    except OSError:
+        return None
+    if steps is None:
         return None
     switch.prepare(folder)
     with _Locks(f"{folder}/.lock", f"{home}/store/lock") as held:
         if not held or switch.current(folder) is not None:
             return None
         try:
-            number, shared = switch.make_generation(folder, recipe, home, plan, cause)
-        except (switch.DamagedStoreError, FileNotFoundError):
+            number, shared = switch.make_generation(folder, steps, checks, home, plan, cause)
+        except (switch.DamagedStoreError, FileNotFoundError, ValueError):
             return None  # the long way sets aside what is damaged, and fetches it again
         switch.switch(folder, number, cause)
         register(f"{home}/roots", folder, plan)
-        _write_stamp(root, folder, home, known, number, recipe)
+        _write_stamp(root, folder, home, known, number, steps)
     return Outcome(known.environment, folder, number, made=True) if shared else None
 
 
-def _recipe(plan: str) -> Recipe | None:
-    from provenv.environments import tree
-
+def _text(path: str) -> str:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        with open(f"{plan}/recipe", encoding="utf-8", errors="surrogateescape") as stream:
-            return tree.parse(stream.read())
-    except OSError:
-        return None
+        size = os.fstat(descriptor).st_size
+        return os.fsdecode(os.read(descriptor, size + 1))
+    finally:
+        os.close(descriptor)
 
 
 def _write_stamp(
-    root: str, folder: str, home: str, known: Known, number: int, recipe: Recipe
+    root: str, folder: str, home: str, known: Known, number: int, steps: Steps
 ) -> None:
-    site = next(p for kind, _, p in recipe.steps if kind == "D" and p.endswith("site-packages"))
+    site = next(p for kind, _, p in steps if kind == "D" and p.endswith("site-packages"))
     paths = [*watched(root, known.environment), f"{folder}/generations/{number}/{site}"]
     signatures = [*(stamp.signature(path) for path in paths), *known.inputs]
     stamp.write(folder, stamp.Stamp(home, known.environment, f"generations/{number}", signatures))
