@@ -59,6 +59,14 @@ def delete(path: str) -> None:
     os.chmod(folder, 0o555)
 
 
+def inside(action: Callable[[str], None], path: str) -> None:
+    """Do something to ``path`` in a folder that is closed, as an ordinary user must."""
+    folder = os.path.dirname(path)
+    os.chmod(folder, 0o755)
+    action(path)
+    os.chmod(folder, 0o555)
+
+
 def replace_with_link(path: str) -> None:
     delete(path)
     folder = os.path.dirname(path)
@@ -89,12 +97,12 @@ def test_an_object_as_ingested_is_whole(obj: StoredObject) -> None:
         (add, "site/evil.pth", "added"),
         (add, "bin/evil", "added"),
         (add, "evil", "added"),
-        (os.mkdir, "site/demo/deep/__pycache__", "added"),
+        (lambda p: inside(os.mkdir, p), "site/demo/deep/__pycache__", "added"),
         (replace_with_link, INIT, "changed"),
         (lambda p: os.chmod(p, 0o644), INIT, "mode"),
         (lambda p: os.chmod(p, 0o4555), "bin/tool", "mode"),
         (lambda p: os.chmod(p, 0o755), "site/demo/deep", "mode"),
-        (remove_tree, "site/demo/deep", "missing"),
+        (lambda p: inside(remove_tree, p), "site/demo/deep", "missing"),
     ],
 )
 def test_verify_names_every_difference(
@@ -132,7 +140,7 @@ def test_verify_finds_one_file_among_many(put: Put, files: int) -> None:
     [
         (add, "site/demo/evil.py", "site/demo"),
         (delete, "site/demo/deep/er/table.csv", "site/demo/deep/er"),
-        (remove_tree, "site/demo/deep/er", "site/demo/deep"),
+        (lambda p: inside(remove_tree, p), "site/demo/deep/er", "site/demo/deep"),
         (lambda p: overwrite(p, b"longer than before"), "site/top.py", "site/top.py"),
         (lambda p: overwrite(p, b"y = 2\n"), "site/top.py", "site/top.py"),
         (lambda p: overwrite(p, b"x"), f"{INFO}/METADATA", f"{INFO}/METADATA"),
