@@ -65,10 +65,17 @@ def test_a_package_that_may_not_be_built(project: Project, index: LittleIndex, b
         + 'dependencies = ["source"]\n[tool.uv.sources]\nsource = { path = "../source" }\n'
         + f"[tool.provenv]\nno-build = {ban}\n"
     )
-    with pytest.raises(Exception, match="source") as caught:
-        project.lock(text)
-    assert "must not run" not in str(caught.value)
-    assert "building source" in str(caught.value) or "disabled" in str(caught.value)
+    shown = failing(project, text, UnsatisfiableError)
+    assert "is disabled" in shown
+    assert "tool.provenv.no-build" in shown
+
+
+def test_an_sdist_that_may_not_be_built(project: Project, index: LittleIndex) -> None:
+    index.files["source"] = {"source-1.0.tar.gz": b"not opened"}
+    text = HEAD + 'dependencies = ["source"]\n[tool.provenv]\nno-build = true\n'
+    shown = failing(project, text, UnsatisfiableError)
+    assert "source==1.0 has no usable wheels" in shown
+    assert "tool.provenv.no-build" in shown
 
 
 def test_a_build_backend_that_fails(project: Project) -> None:

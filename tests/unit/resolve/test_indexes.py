@@ -89,6 +89,21 @@ def test_credentials_by_name_of_index_are_used_and_never_shown(
     assert "wr0ng" not in f"{caught.value.message}{caught.value.hint}{caught.value.details}"
 
 
+def test_an_index_that_wants_credentials_is_named_without_a_pin_too(
+    project: Project, corp: LittleIndex
+) -> None:
+    corp.login = ("me", "s3cr3t")
+    corp.add("secret", "1.0")
+    text = (
+        pinned(corp)
+        .replace("explicit = true", "default = true")
+        .replace('packages = ["secret"]', "")
+    )
+    with pytest.raises(NetworkError, match="index 'corp-1'") as caught:
+        project.lock(text, settings=replace(project.settings, index_url=None))
+    assert "PROVENV_INDEX_CORP_1_PASSWORD" in str(caught.value.hint)
+
+
 def test_credentials_in_the_address_given_for_this_run_are_not_in_the_lock(
     project: Project, index: LittleIndex
 ) -> None:
