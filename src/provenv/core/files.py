@@ -105,7 +105,11 @@ def remove_tree(path: str | os.PathLike[str]) -> None:
             return
         if os.geteuid() != 0:
             _make_writable(root)
-        shutil.rmtree(root)
+        try:
+            shutil.rmtree(root)
+        except PermissionError:  # root without its capabilities, as in a container
+            _make_writable(root)
+            shutil.rmtree(root)
     except OSError as error:
         raise disk_error(error, "remove", error.filename or root) from error
 
