@@ -20,13 +20,9 @@ if TYPE_CHECKING:
     from provenv.environments.tree import Steps
 
 _MANIFEST = "pyproject.toml"
-_WATCHED_VARIABLES = (
-    "PATH",
-    "PYENV_ROOT",
-    "PYENV_VERSION",
-    "CONDA_PREFIX",
-    "UV_PYTHON_INSTALL_DIR",
-)
+# What a person says about interpreters besides the project's files. PATH is not among it: the same
+# files get the same interpreter as long as that is there, whatever stands first on PATH today.
+_WATCHED_VARIABLES = ("PYENV_VERSION",)
 
 
 class Outcome:
@@ -226,3 +222,5 @@ def register(roots: str, folder: str, plan: str) -> None:
     temporary = f"{path}.{os.getpid()}.tmp"
     os.link(f"{plan}/contents.json", temporary)
     os.replace(temporary, f"{path}.held")
+    if os.path.lexists(temporary):  # rename(2) does nothing between two links of one file
+        os.unlink(temporary)
