@@ -218,6 +218,62 @@ def test_conflicting_groups_get_locks_of_their_own(
     }
 
 
+@pytest.mark.parametrize("upgrade", [False, True, frozenset({"shared"})])
+def test_a_lock_of_its_own_agrees_with_the_main_lock(
+    project: Project, index: LittleIndex, upgrade: bool | frozenset[str]
+) -> None:
+    index.add("engine", "1.0")
+    for version in ("1.0", "1.1", "2.0"):
+        index.add("shared", version)
+    manifest = (
+        HEAD
+        + 'dependencies = ["shared"]\n[dependency-groups]\nold = ["engine"]\nnew = ["engine"]\n'
+        + 'docs = ["shared<2"]\n[tool.provenv]\nconflicts = [["old", "new"]]\n'
+        + '[tool.provenv.environments]\nlegacy = { groups = ["old"] }\n'
+    )
+    locks = project.locks(manifest)
+    index.add("engine", "1.1")
+    index.add("shared", "1.2")
+    again = project.locks(manifest, locks, upgrade=upgrade)
+    assert versions(again["legacy"])["shared"] == versions(again[None])["shared"]
+    assert versions(again[None])["shared"] == ("1.2" if upgrade else "1.1")
+    assert versions(again["legacy"])["engine"] == ("1.1" if upgrade is True else "1.0")
+
+
+def test_conflicts_declared_for_uv_stand_in_one_lock(
+    project: Project, index: LittleIndex, interpreter: Interpreter
+) -> None:
+    index.add("engine", "1.0")
+    index.add("engine", "2.0")
+    manifest = (
+        HEAD
+        + '[project.optional-dependencies]\nold = ["engine<2"]\nnew = ["engine>=2"]\n'
+        + '[tool.uv]\nconflicts = [[{ extra = "old" }, { extra = "new" }]]\n'
+    )
+    lock = project.lock(manifest)
+    assert selected(lock, interpreter.markers, extras=["old"]) == {"engine": "1.0"}
+    assert selected(lock, interpreter.markers, extras=["new"]) == {"engine": "2.0"}
+    assert render_lock(project.lock(manifest, lock)) == render_lock(lock)
+
+
+def test_wheels_in_a_folder(project: Project, index: LittleIndex) -> None:
+    (project.folder / "wheels").mkdir()
+    filename, data = make_wheel("local", "1.0")
+    (project.folder / "wheels" / filename).write_bytes(data)
+    index.add("beta", "1.0")
+    manifest = HEAD + 'dependencies = ["local", "beta"]\n[tool.uv]\nfind-links = ["wheels"]\n'
+    lock = project.lock(manifest)
+    found = {str(package.name): package for package in lock.packages}
+    (wheel,) = found["local"].wheels or ()
+    assert (wheel.path, wheel.size) == (f"wheels/{filename}", len(data))
+    assert str(project.folder) not in render_lock(lock)
+    (project.folder / "wheels" / filename.replace("1.0", "2.0")).write_bytes(
+        make_wheel("local", "2.0")[1]
+    )
+    assert render_lock(project.lock(manifest, lock)) == render_lock(lock)
+    assert versions(project.lock(manifest, lock, upgrade=True))["local"] == "2.0"
+
+
 def test_an_environment_with_two_conflicting_groups_is_refused(
     project: Project, index: LittleIndex
 ) -> None:
