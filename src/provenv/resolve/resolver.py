@@ -11,7 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from provenv.core.errors import InputError
-from provenv.core.events import Emit, PhaseFinished, PhaseStarted, silent
+from provenv.core.events import Emit, PhaseFinished, PhaseStarted, Warned, silent
 from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import EnvironmentSpec, Manifest
 from provenv.resolve.run import open_run
@@ -48,6 +48,13 @@ def resolve(
         InputError: A setting of ``[tool.uv]`` cannot be carried over, or uv refuses the manifest.
     """
     emit(PhaseStarted(phase="resolve"))
+    if "dev-dependencies" in manifest.uv:
+        emit(
+            Warned(
+                message=f"{manifest.file}: tool.uv.dev-dependencies is left out of the lock",
+                hint="Move them to `dev` in [dependency-groups].",
+            )
+        )
     started = time.monotonic()
     with open_run(manifest, project, settings, emit) as run:
         conflicting = {name for conflict in manifest.conflicts for name in conflict}

@@ -11,7 +11,7 @@ import pytest
 from packaging.pylock import Package, Pylock
 
 from provenv.core.errors import InputError
-from provenv.core.events import Noted
+from provenv.core.events import Noted, Warned
 from provenv.model.interpreter import Interpreter
 from provenv.model.lock import is_edited, parse_lock, render_lock, tool_table
 from provenv.model.manifest import parse_manifest
@@ -53,6 +53,10 @@ def test_one_lock_says_what_belongs_to_which_extra_and_group(
         "alpha", "beta", "tester", "gamma", "winonly",
     }  # fmt: skip
     assert set(selected(lock, linux, groups=["dev"])) == set(versions(lock))
+    for extras, groups in itertools.product([(), ("cli",)], [(), ("dev",), ("test",)]):
+        chosen = lock.select(extras=extras, dependency_groups=groups)
+        ours = selected(lock, interpreter.markers, extras=extras, groups=groups)
+        assert {package.name: str(package.version) for package, _ in chosen} == ours
     assert (lock.extras, lock.dependency_groups) == (["cli"], ["dev", "test"])
     assert lock.default_groups == ["dev"]
     assert str(lock.requires_python) == "<4,>=3.11"
@@ -465,6 +469,14 @@ def test_nothing_from_outside_decides(project: Project, index: LittleIndex, tmp_
     settings = replace(project.settings, environ={**project.settings.environ, **hostile})
     lock = project.lock(HEAD + 'dependencies = ["beta"]\n', settings=settings)
     assert versions(lock) == {"beta": "1.0"}
+
+
+def test_uvs_old_table_of_development_dependencies_is_warned_of(
+    project: Project, index: LittleIndex
+) -> None:
+    project.lock(HEAD + '[tool.uv]\ndev-dependencies = ["gone"]\n')
+    (warning,) = [event for event in project.events if isinstance(event, Warned)]
+    assert "tool.uv.dev-dependencies" in warning.message
 
 
 def test_nothing_stays_behind(project: Project, index: LittleIndex) -> None:
