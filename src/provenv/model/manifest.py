@@ -56,7 +56,8 @@ class EnvironmentSpec:
     """One named environment (``[tool.provenv.environments]``), inheritance resolved.
 
     ``editable`` is about the project itself: a PEP 660 install, or a wheel. ``python`` holds the
-    requests in order of preference; empty means what ``requires-python`` allows.
+    requests in order of preference; empty means what ``requires-python`` allows. ``link_mode`` is
+    None where nothing is declared: what the environment has is kept, and a new one is ``linked``.
     """
 
     name: str
@@ -64,7 +65,7 @@ class EnvironmentSpec:
     extras: tuple[str, ...] = ()
     python: tuple[str, ...] = ()
     editable: bool = True
-    link_mode: str = "linked"
+    link_mode: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,7 +301,7 @@ def _environments(
         table = declared.table(name)
         table.only(_ENVIRONMENT_KEYS)
         parent_name = table.get("inherits", str)
-        parent = _built_in(name, groups, default_groups, tool.get("link-mode", str) or "linked")
+        parent = _built_in(name, groups, default_groups, tool.get("link-mode", str))
         if parent_name is not None:
             if parent_name in chain or parent_name == name:
                 loop = " → ".join([*chain, name, parent_name])
@@ -322,7 +323,10 @@ def _environments(
 
 
 def _built_in(
-    name: str, groups: Mapping[str, tuple[str, ...]], default_groups: tuple[str, ...], mode: str
+    name: str,
+    groups: Mapping[str, tuple[str, ...]],
+    default_groups: tuple[str, ...],
+    mode: str | None,
 ) -> EnvironmentSpec:
     own: tuple[str, ...] = ()
     if name == "dev":

@@ -1,0 +1,264 @@
+"""Many objects, one tree: which directories may be linked whole, and where to go deeper.
+
+The rules of ``docs/concepts.md``, "Linking":
+
+* a directory that one object owns is one symlink;
+* one that several objects share, a namespace package (another distribution may join it later), and
+  one that leads to a native library whose search path leaves its wheel are real, and the same rule
+  holds below them;
+* ``*.dist-info`` is real (tools do not see a symlinked one); the wheel's RECORD stays in the store:
+  a stand-alone tree gets one of its own (:func:`full_record`), and a linked one has none, which tells
+  other installers "do not uninstall or upgrade me" (an uninstaller would follow the symlinks);
+* single files are hard links;
+* two objects that own one file must agree on its bytes, or the manifest says who wins.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from provenv.core import digest
+from provenv.core.errors import UnsatisfiableError
+from provenv.environments.tree import Recipe
+from provenv.model.interpreter import Interpreter
+from provenv.model.layout import HomeLayout
+from provenv.store.links import prepared_links
+from provenv.store.objects import StoredObject
+from provenv.store.record import installed_files
+
+_UNLINKED = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s"})
+_DATA_DEPTH = 4  # share/jupyter/labextensions/@scope is shared by convention; what is below is not
+_NAMESPACE_INIT_SIZE = 2048
+_STEP = {"hardlink": "L", "clone": "C", "copy": "Y"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtraFile:
+    """A file of this environment alone, such as ``direct_url.json`` (PEP 610).
+
+    ``scheme`` and ``path`` as in an object; ``source`` is a name in the plan's folder.
+    """
+
+    scheme: str
+    path: str
+    source: str
+
+
+@dataclass(slots=True)
+class _Node:
+    """One directory of the composed tree, with everyone who has something in it."""
+
+    owners: list[tuple[StoredObject, Mapping[str, Any]]] = field(default_factory=list)
+
+
+class _Composer:
+    def __init__(
+        self, layout: HomeLayout, interpreter: Interpreter, mode: str, owners: Mapping[str, str]
+    ) -> None:
+        self.layout = layout
+        self.mode = mode
+        self.file_owners = owners
+        self.recipe = Recipe()
+        self.made: set[str] = set()
+        self.linked: dict[str, list[tuple[str, str]]] = {}
+        self.roots = {
+            "site": interpreter.site_packages,
+            "bin": "bin",
+            "data": "",
+            "include": interpreter.include,
+        }
+
+    def folder(self, path: str) -> None:
+        """Make ``path`` and what is above it, once."""
+        if not path or path in self.made:
+            return
+        self.folder(path.rpartition("/")[0])
+        self.made.add(path)
+        self.recipe.steps.append(("D", "", path))
+
+    def scheme(self, name: str, objects: Sequence[StoredObject]) -> None:
+        node = _Node([(o, o.tree[name]) for o in objects if name in o.tree])
+        if node.owners:
+            self.directory(name, "", self.roots[name], node, depth=0)
+
+    def directory(self, scheme: str, inside: str, path: str, node: _Node, *, depth: int) -> None:
+        """Make one real directory and everything below it."""
+        self.folder(path)
+        files: dict[str, list[StoredObject]] = {}
+        folders: dict[str, _Node] = {}
+        for owner, table in node.owners:
+            for name in table.get("f", {}):
+                files.setdefault(name, []).append(owner)
+            for name, below in table.get("d", {}).items():
+                folders.setdefault(name, _Node()).owners.append((owner, below))
+        for name, having in files.items():
+            self.file(f"{scheme}/{inside}{name}", f"{path}/{name}".lstrip("/"), having)
+        for name, below in folders.items():
+            target = f"{path}/{name}".lstrip("/")
+            if self.may_link(scheme, f"{inside}{name}", below, depth):
+                owner = below.owners[0][0]
+                self.linked.setdefault(owner.sha256, []).append((f"{scheme}/{inside}{name}", target))
+            else:
+                self.directory(scheme, f"{inside}{name}/", target, below, depth=depth + 1)
+
+    def may_link(self, scheme: str, inside: str, node: _Node, depth: int) -> bool:
+        """Whether the directory can be one symlink."""
+        if self.mode != "linked" or len(node.owners) > 1:
+            return False
+        owner, table = node.owners[0]
+        if scheme == "site":
+            if inside == owner.dist_info or table.get("o"):
+                return False
+            return not _is_namespace(owner, table, inside, depth)
+        if scheme == "data":
+            return depth >= _DATA_DEPTH
+        return scheme == "include"
+
+    def file(self, source: str, path: str, owners: Sequence[StoredObject]) -> None:
+        owner = owners[0] if len(owners) == 1 else self.winner(source, path, owners)
+        if source.rpartition("/") in [(f"site/{owner.dist_info}", "/", name) for name in _UNLINKED]:
+            return
+        self.recipe.steps.append(
+            (_STEP.get(self.mode, "L"), f"{self.relative(owner)}/{source}", path)
+        )
+
+    def winner(self, source: str, path: str, owners: Sequence[StoredObject]) -> StoredObject:
+        """Who provides a file that several objects own: equal bytes, or a declared winner."""
+        for glob, name in self.file_owners.items():
+            if fnmatch.fnmatchcase(source.partition("/")[2], glob):
+                for owner in owners:
+                    if owner.name == name:
+                        return owner
+        hashes = {digest.of_file(f"{owner.folder}/{source}") for owner in owners}
+        if len(hashes) == 1:
+            return owners[0]
+        names = " and ".join(f"{owner.name} {owner.version}" for owner in owners)
+        inside = source.partition("/")[2]
+        raise UnsatisfiableError(
+            f"{names} both install {path}, with different content",
+            hint=f'Remove one of them, or say who wins: [tool.provenv.file-owners] "{inside}" = '
+            f'"{owners[0].name}".',
+            details={"path": path, "packages": [owner.name for owner in owners]},
+        )
+
+    def relative(self, owner: StoredObject) -> str:
+        return os.path.relpath(owner.folder, self.layout.root).replace(os.sep, "/")
+
+    def links(self, objects: Mapping[str, StoredObject]) -> None:
+        """Directory symlinks, as hard links to inodes that every generation shares."""
+        for sha256, rows in self.linked.items():
+            sources = prepared_links(self.layout, sha256, [source for source, _ in rows])
+            for source, (_, target) in zip(sources, rows, strict=True):
+                inner = os.path.relpath(source, self.layout.root).replace(os.sep, "/")
+                self.recipe.steps.append(("L", inner, target))
+        assert not (self.linked.keys() - objects.keys())
+
+    def checks(self, objects: Iterable[StoredObject]) -> None:
+        """What to look at before linking: every directory and file that this tree reaches."""
+        for owner in objects:
+            rows: list[tuple[str, str, str]] = []
+            whole = [source for source, _ in self.linked.get(owner.sha256, ())]
+            for scheme, table in owner.tree.items():
+                _rows(rows, table, scheme, whole, inside=False)
+            self.recipe.checks.append((self.relative(owner), rows))
+
+
+def _rows(
+    rows: list[tuple[str, str, str]],
+    table: Mapping[str, Any],
+    path: str,
+    whole: Sequence[str],
+    *,
+    inside: bool,
+) -> None:
+    """Directories below a linked one are checked by mtime; elsewhere the files are, too."""
+    inside = inside or path in whole
+    rows.append((str(table["m"]), "", path))
+    if not inside:
+        for name, (size, mtime) in table.get("f", {}).items():
+            rows.append((str(mtime), str(size), f"{path}/{name}"))
+    for name, below in table.get("d", {}).items():
+        _rows(rows, below, f"{path}/{name}", whole, inside=inside)
+
+
+def _is_namespace(owner: StoredObject, table: Mapping[str, Any], inside: str, depth: int) -> bool:
+    """Whether other distributions may put modules into this directory.
+
+    It has no ``__init__`` of its own but Python below it (PEP 420), or an ``__init__.py`` that
+    extends its path in the older ways (pkgutil, pkg_resources).
+    """
+    files = table.get("f", {})
+    if "__init__.py" in files:
+        if depth > 1 or files["__init__.py"][0] > _NAMESPACE_INIT_SIZE:
+            return False
+        with open(f"{owner.folder}/site/{inside}/__init__.py", "rb") as stream:
+            text = stream.read()
+        return b"extend_path" in text or b"declare_namespace" in text
+    if any(name.startswith("__init__.") for name in files):
+        return False
+    return _has_modules(table)
+
+
+def _has_modules(table: Mapping[str, Any]) -> bool:
+    if any(name.endswith((".py", ".so", ".pyd")) and ".so." not in name for name in table.get("f", {})):
+        return True
+    return any(_has_modules(below) for below in table.get("d", {}).values())
+
+
+def compose(
+    layout: HomeLayout,
+    objects: Sequence[StoredObject],
+    interpreter: Interpreter,
+    *,
+    mode: str = "linked",
+    file_owners: Mapping[str, str] | None = None,
+    extra: Sequence[ExtraFile] = (),
+) -> Recipe:
+    """The recipe for a tree that holds ``objects``, in the given link mode.
+
+    Raises:
+        UnsatisfiableError: Two objects own one file with different bytes.
+    """
+    composer = _Composer(layout, interpreter, mode, file_owners or {})
+    composer.folder(interpreter.site_packages)
+    composer.folder("bin")
+    for scheme in ("site", "bin", "data", "include"):
+        composer.scheme(scheme, objects)
+    by_hash = {owner.sha256: owner for owner in objects}
+    composer.links(by_hash)
+    for item in extra:
+        target = f"{composer.roots[item.scheme]}/{item.path}".lstrip("/")
+        composer.folder(target.rpartition("/")[0])
+        composer.recipe.steps.append(("P", item.source, target))
+    composer.checks(objects)
+    return composer.recipe
+
+
+def full_record(owner: StoredObject, interpreter: Interpreter, extra: Sequence[ExtraFile]) -> str:
+    """The RECORD of a distribution in a stand-alone tree (PEP 376, PEP 427): paths from purelib."""
+    import csv
+    import io
+
+    up = "/".join([".."] * (interpreter.site_packages.count("/") + 1))
+    roots = {"site": "", "bin": f"{up}/bin/", "data": f"{up}/", "include": f"{up}/{interpreter.include}/"}
+    own = f"{owner.dist_info}/RECORD"
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for item in installed_files(owner):
+        path = roots[item.scheme] + item.path
+        if path != own:
+            writer.writerow([path, f"sha256={digest.hex_to_urlsafe(item.sha256)}", item.size])
+    for file in extra:
+        if file.path.startswith(f"{owner.dist_info}/") and file.path != own:
+            writer.writerow([file.path, "", ""])
+    writer.writerow([own, "", ""])
+    return out.getvalue()
+
+
+def top_level(recipe: Recipe) -> list[str]:
+    """The names directly below the root of the tree."""
+    return sorted({path.partition("/")[0] for _, _, path in recipe.steps})

@@ -1,0 +1,71 @@
+"""What others did to a generation since it was made: installed, removed or replaced something."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from provenv.environments.generations import OWN_FOLDER
+from provenv.environments.tree import Recipe
+
+_IGNORED = frozenset({"__pycache__"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """One path of a generation that is not as its recipe says: ``added``, ``missing``, ``changed``."""
+
+    path: str
+    kind: str
+
+
+def find_drift(recipe: Recipe, root: str, home: str) -> list[Drift]:
+    """Compare a generation's tree with its recipe: names, link targets, and what is hard-linked.
+
+    ``root`` is the generation's folder. Content inside linked directories is the store's, which
+    ``verify`` compares. Byte code is nobody's concern.
+    """
+    wanted = {path: (kind, source) for kind, source, path in recipe.steps}
+    children: dict[str, set[str]] = {"": set()}
+    for path, (kind, _) in wanted.items():
+        folder, _, name = path.rpartition("/")
+        children.setdefault(folder, set()).add(name)
+        if kind == "D":
+            children.setdefault(path, set())
+    found: list[Drift] = []
+    for folder, expected in sorted(children.items()):
+        name = folder.rpartition("/")[2]
+        if name not in _IGNORED and folder != OWN_FOLDER:
+            found += _names(root, folder, expected)
+    for path, (kind, source) in wanted.items():
+        if _is_changed(kind, source, f"{root}/{path}", home):
+            found.append(Drift(path=path, kind="changed"))
+    return found
+
+
+def _names(root: str, folder: str, expected: set[str]) -> list[Drift]:
+    try:
+        present = set(os.listdir(f"{root}/{folder}" if folder else root))
+    except OSError:
+        return [Drift(path=folder, kind="missing")]
+    prefix = f"{folder}/" if folder else ""
+    added = sorted(present - expected - _IGNORED)
+    missing = sorted(expected - present - _IGNORED)
+    return [
+        *(Drift(path=prefix + name, kind="added") for name in added),
+        *(Drift(path=prefix + name, kind="missing") for name in missing),
+    ]
+
+
+def _is_changed(kind: str, source: str, path: str, home: str) -> bool:
+    try:
+        if kind == "S":
+            return os.readlink(path) != source
+        if kind != "L":
+            return False
+        status, origin = os.lstat(path), os.lstat(f"{home}/{source}")
+    except OSError:
+        return False  # missing ones are told elsewhere; a missing store file is the store's damage
+    if (status.st_ino, status.st_dev) == (origin.st_ino, origin.st_dev):
+        return False
+    return status.st_size != origin.st_size or status.st_mtime_ns != origin.st_mtime_ns

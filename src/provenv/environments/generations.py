@@ -1,0 +1,184 @@
+"""Reading generations back: what they hold, when and why they were made, which one is in use."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from provenv.core.errors import ForeignError, IntegrityError
+from provenv.environments import switch, tree
+from provenv.environments.tree import Recipe
+from provenv.model.generation import Generation, generation_from_dict
+
+OWN_FOLDER = ".provenv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """One switch, as it was logged: ``verb`` is ``sync`` or ``rollback``."""
+
+    time: str
+    verb: str
+    generation: int
+    cause: str
+
+
+def contents(
+    *,
+    environment: str,
+    lock_digest: str,
+    manifest_digest: str,
+    python: str,
+    executable: str,
+    link_mode: str,
+    tree_digest: str,
+    packages: Sequence[tuple[str, str, str, bool]],
+) -> bytes:
+    """The text of ``contents.json``: what is the same in every generation of one plan."""
+    data = {
+        "format": 1,
+        "environment": environment,
+        "lock-digest": lock_digest,
+        "manifest-digest": manifest_digest,
+        "python": python,
+        "executable": executable,
+        "link-mode": link_mode,
+        "tree": tree_digest,
+        "packages": [list(row) for row in packages],
+    }
+    return json.dumps(data, indent=1).encode() + b"\n"
+
+
+def own_file(folder: str, number: int, name: str) -> str:
+    """The path of a file that provenv keeps in a generation."""
+    return f"{folder}/generations/{number}/{OWN_FOLDER}/{name}"
+
+
+def _read(folder: str, number: int) -> dict[str, Any]:
+    try:
+        with open(own_file(folder, number, "contents.json"), "rb") as stream:
+            data: dict[str, Any] = json.load(stream)
+        with open(own_file(folder, number, "generation.json"), "rb") as stream:
+            data.update(json.load(stream))
+    except (OSError, ValueError) as error:
+        raise _broken(folder, number, str(error)) from error
+    return data
+
+
+def _broken(folder: str, number: int, reason: str) -> IntegrityError:
+    return IntegrityError(
+        f"generation {number} of {folder} cannot be read: {reason}",
+        hint="`provenv sync` makes a new one; `provenv rollback --to N` chooses another.",
+    )
+
+
+def read_generation(folder: str, number: int) -> Generation:
+    """The record of generation ``number``.
+
+    Raises:
+        IntegrityError: It cannot be read.
+    """
+    try:
+        return generation_from_dict(_read(folder, number))
+    except (ValueError, KeyError, TypeError) as error:
+        raise _broken(folder, number, str(error)) from error
+
+
+def tree_digest(folder: str, number: int) -> str | None:
+    """The digest of the tree that generation ``number`` was made from; None where unreadable."""
+    try:
+        return str(_read(folder, number).get("tree"))
+    except IntegrityError:
+        return None
+
+
+def read_recipe(folder: str, number: int) -> Recipe:
+    """The recipe that generation ``number`` was made from.
+
+    Raises:
+        IntegrityError: It cannot be read.
+    """
+    try:
+        with open(
+            own_file(folder, number, "recipe"), encoding="utf-8", errors="surrogateescape"
+        ) as stream:
+            recipe = tree.parse(stream.read())
+    except OSError as error:
+        raise _broken(folder, number, str(error)) from error
+    if recipe is None:
+        raise _broken(folder, number, "its recipe is not whole")
+    return recipe
+
+
+def read_all(folder: str) -> list[Generation]:
+    """The records of all generations that can be read, in order."""
+    found = []
+    for number in switch.numbers(folder):
+        try:
+            found.append(read_generation(folder, number))
+        except IntegrityError:
+            continue
+    return found
+
+
+def read_log(folder: str) -> list[LogEntry]:
+    """Every switch that was logged, in order; lines that cannot be read are left out."""
+    try:
+        with open(f"{folder}/.log", encoding="utf-8", errors="replace") as stream:
+            lines = stream.read().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            row: Mapping[str, Any] = json.loads(line)
+            entry = LogEntry(
+                time=str(row["time"]),
+                verb=str(row["verb"]),
+                generation=int(row["generation"]),
+                cause=str(row["cause"]),
+            )
+        except (ValueError, KeyError, TypeError):
+            continue
+        found.append(entry)
+    return found
+
+
+def is_ours(folder: str) -> bool:
+    """Whether the folder was made by provenv, or may become so (missing, or empty)."""
+    if os.path.islink(folder):
+        return False
+    try:
+        names = set(os.listdir(folder))
+    except FileNotFoundError:
+        return True
+    except NotADirectoryError:
+        return False
+    return "generations" in names or not names - {".gitignore", ".lock"}
+
+
+def refuse_foreign(folder: str) -> None:
+    """Raise where something else made this environment folder.
+
+    Raises:
+        ForeignError: It is not provenv's.
+    """
+    if not is_ours(folder):
+        raise ForeignError(
+            f"{folder} was not made by provenv; it is left as it is",
+            hint="`--adopt` sets it aside under another name and makes a new one.",
+            details={"path": folder},
+        )
+
+
+def set_aside(folder: str) -> str:
+    """Rename a foreign environment folder out of the way; returns its new name."""
+    number = 1
+    while os.path.lexists(f"{folder}.old-{number}"):
+        number += 1
+    aside = f"{folder}.old-{number}"
+    os.rename(folder, aside)
+    return aside

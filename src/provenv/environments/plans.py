@@ -1,0 +1,124 @@
+"""The plan cache: what a lock, an environment and an interpreter came to, so that it need not be
+worked out again.
+
+``plans/<digest>/`` holds one plan: ``recipe``, ``contents.json``, the lock and the manifest that it
+was made from, and its small files (activation scripts, ``direct_url.json``). It appears whole, by a
+rename, and is never changed. Generations hard-link what they keep of it.
+
+``plans/keys/<key>`` leads from the bytes of a project's files to a plan without parsing any of
+them. Everything in it is compared before it is believed:
+
+    provenv-key 1
+    plan <digest>
+    folder <of the environment, relative to the project>
+    environment <name>
+    project <path>, or * where the plan holds nothing that is bound to the project's place
+    <mtime_ns> <size> <inode> <path>     what else it depends on: the interpreter, build inputs
+
+Imports nothing but ``os``: the hot path reads keys.
+"""
+
+from __future__ import annotations
+
+import os
+
+from provenv.environments import stamp
+
+_KEY_HEADER = "provenv-key 1"
+
+
+def plan_folder(plans: str, digest: str) -> str:
+    """Where the plan of this digest lies."""
+    return f"{plans}/{digest}"
+
+
+def write_plan(plans: str, digest: str, files: dict[str, bytes]) -> str:
+    """Write a plan, unless it is there. Returns its folder.
+
+    Raises:
+        OSError: What the file system says.
+    """
+    folder = plan_folder(plans, digest)
+    if os.path.isdir(folder):
+        return folder
+    temporary = f"{plans}/.{digest}.{os.getpid()}.tmp"
+    os.makedirs(temporary)
+    try:
+        for name, data in files.items():
+            descriptor = os.open(f"{temporary}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+        os.rename(temporary, folder)
+    except BaseException as error:
+        from provenv.core.files import remove_tree
+
+        remove_tree(temporary)
+        if isinstance(error, OSError) and os.path.isdir(folder):
+            return folder  # another process wrote the same plan
+        raise
+    return folder
+
+
+def key_of(parts: list[bytes]) -> str:
+    """The key for these inputs: 64 hexadecimal digits."""
+    from _blake2 import blake2b  # hashlib costs 2 ms, and this is all that the hot path needs
+
+    state = blake2b(_KEY_HEADER.encode(), digest_size=32)
+    for part in parts:
+        state.update(len(part).to_bytes(8, "little"))
+        state.update(part)
+    digest: str = state.hexdigest()
+    return digest
+
+
+class Known:
+    """Where a key leads."""
+
+    __slots__ = ("digest", "environment", "folder", "inputs", "project")
+
+    def __init__(
+        self, digest: str, folder: str, environment: str, project: str, inputs: list[str]
+    ) -> None:
+        self.digest = digest
+        self.folder = folder
+        self.environment = environment
+        self.project = project
+        self.inputs = inputs
+
+
+def remember(plans: str, key: str, known: Known) -> None:
+    """Let ``key`` lead to a plan; ``known.inputs`` are signatures (:func:`stamp.signature`).
+
+    Raises:
+        OSError: What the file system says.
+    """
+    os.makedirs(f"{plans}/keys", exist_ok=True)
+    lines = [
+        _KEY_HEADER,
+        f"plan {known.digest}",
+        f"folder {known.folder}",
+        f"environment {known.environment}",
+        f"project {known.project}",
+        *known.inputs,
+    ]
+    if any("\n" in line for line in lines):
+        return
+    temporary = f"{plans}/keys/.{key}.{os.getpid()}.tmp"
+    with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as stream:
+        stream.write("\n".join(lines) + "\n")
+    os.replace(temporary, f"{plans}/keys/{key}")
+
+
+def recall(plans: str, key: str, project: str) -> Known | None:
+    """Where ``key`` leads; None where it is unknown, or what it depends on has changed."""
+    try:
+        with open(f"{plans}/keys/{key}", encoding="utf-8", errors="surrogateescape") as stream:
+            lines = stream.read().split("\n")
+    except OSError:
+        return None
+    if len(lines) < 6 or lines[0] != _KEY_HEADER or lines[-1] != "":
+        return None
+    digest, folder, environment, bound = (line.partition(" ")[2] for line in lines[1:5])
+    if bound not in ("*", project) or not all(stamp.is_unchanged(line) for line in lines[5:-1]):
+        return None
+    return Known(digest, folder, environment, bound, lines[5:-1])

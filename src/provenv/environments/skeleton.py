@@ -1,0 +1,58 @@
+"""What makes a tree a virtual environment (PEP 405), before any distribution is in it."""
+
+from __future__ import annotations
+
+from provenv.environments import activation
+from provenv.environments.tree import Recipe
+from provenv.model.interpreter import Interpreter
+
+# Runs first in every process that is started through `.venv/bin/python`. It rewrites the entries of
+# sys.path from the changing path (.venv/lib/…) to the generation's own, so that a process that was
+# started before a switch never imports a file from after it. `sitedir` is a local variable of
+# site.addpackage, which executes this line; sys.prefix is left alone (uv caches what an interpreter
+# says of itself by path, and a pinned prefix made it list the former generation's packages).
+PIN_NAME = "00_provenv.pth"
+PIN_LINE = (
+    "import os, sys; (lambda s, r: s != r and sys.path.__setitem__(slice(None), "
+    "[r + p[len(s):] if p == s or p.startswith(s + os.sep) else p for p in sys.path]))"
+    "(sitedir, os.path.realpath(sitedir))\n"
+)
+
+
+def pyvenv_cfg(interpreter: Interpreter, prompt: str, version: str) -> str:
+    """The text of ``pyvenv.cfg`` (PEP 405)."""
+    rows = {
+        "home": interpreter.home,
+        "implementation": interpreter.implementation,
+        "version": interpreter.version,
+        "version_info": interpreter.version,
+        "include-system-site-packages": "false",
+        "executable": interpreter.executable,
+        "prompt": prompt,
+        "provenv": version,
+    }
+    return "".join(f"{key} = {value}\n" for key, value in rows.items())
+
+
+def skeleton(interpreter: Interpreter, prompt: str, version: str) -> tuple[Recipe, dict[str, str]]:
+    """The steps of an empty environment, and the files (name → text) that they refer to.
+
+    The steps come after those of the distributions, whose directories they use.
+    """
+    recipe = Recipe()
+    names = ["python", "python3", f"python{interpreter.minor}"]
+    if interpreter.implementation == "pypy":
+        names += ["pypy", "pypy3"]
+    recipe.steps.append(("S", interpreter.executable, "bin/python"))
+    recipe.steps += [("S", "python", f"bin/{name}") for name in names[1:]]
+    # Made now, so that a first import does not change the folder, which tells of foreign installs.
+    recipe.steps.append(("D", "", f"{interpreter.site_packages}/__pycache__"))
+    if interpreter.site_packages.startswith("lib/"):
+        recipe.steps.append(("S", "lib", "lib64"))
+    files = {"pyvenv.cfg": pyvenv_cfg(interpreter, prompt, version), PIN_NAME: PIN_LINE}
+    recipe.steps.append(("N", "pyvenv.cfg", "pyvenv.cfg"))
+    recipe.steps.append(("P", PIN_NAME, f"{interpreter.site_packages}/{PIN_NAME}"))
+    for name, text in activation.scripts(prompt).items():
+        files[name] = text
+        recipe.steps.append(("P", name, f"bin/{name}"))
+    return recipe, files

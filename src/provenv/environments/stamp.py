@@ -1,0 +1,91 @@
+"""The stamp: "this environment is in sync with these files", checked with a handful of ``stat`` calls.
+
+    provenv-stamp 1
+    home <PROVENV_HOME>
+    environment <name>
+    current generations/<number>
+    <mtime_ns> <size> <inode> <path>     or  - - - <path>  for a file that must not be there
+
+It is a cache: where it is missing, unreadable or no longer true, the long way round decides.
+Imports nothing but ``os``.
+"""
+
+from __future__ import annotations
+
+import os
+
+_HEADER = "provenv-stamp 1"
+
+
+class Stamp:
+    """A stamp that was read."""
+
+    __slots__ = ("current", "environment", "home", "signatures")
+
+    def __init__(self, home: str, environment: str, current: str, signatures: list[str]) -> None:
+        self.home = home
+        self.environment = environment
+        self.current = current
+        self.signatures = signatures
+
+
+def signature(path: str) -> str:
+    """How ``path`` looks now, in one line."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return f"- - - {path}"
+    return f"{status.st_mtime_ns} {status.st_size} {status.st_ino} {path}"
+
+
+def is_unchanged(line: str) -> bool:
+    """Whether the file of a signature still looks the same."""
+    path = line.split(" ", 3)[-1]
+    return signature(path) == line
+
+
+def write(folder: str, stamp: Stamp) -> None:
+    """Write the stamp of the environment ``folder``; a failure only costs time later on."""
+    lines = [
+        _HEADER,
+        f"home {stamp.home}",
+        f"environment {stamp.environment}",
+        f"current {stamp.current}",
+        *stamp.signatures,
+    ]
+    if any("\n" in line for line in lines):
+        return
+    temporary = f"{folder}/.stamp.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as stream:
+            stream.write("\n".join(lines) + "\n")
+        os.replace(temporary, f"{folder}/.stamp")
+    except OSError:
+        return
+
+
+def read(folder: str) -> Stamp | None:
+    """The stamp of the environment ``folder``; None where there is none that can be read."""
+    try:
+        with open(f"{folder}/.stamp", encoding="utf-8", errors="surrogateescape") as stream:
+            lines = stream.read().split("\n")
+    except OSError:
+        return None
+    if len(lines) < 6 or lines[0] != _HEADER or lines[-1] != "":
+        return None
+    return Stamp(
+        lines[1].removeprefix("home "),
+        lines[2].removeprefix("environment "),
+        lines[3].removeprefix("current "),
+        lines[4:-1],
+    )
+
+
+def holds(folder: str, stamp: Stamp) -> bool:
+    """Whether everything that the stamp names is as it was when it was written."""
+    try:
+        if os.readlink(f"{folder}/current") != stamp.current:
+            return False
+    except OSError:
+        return False
+    return all(is_unchanged(line) for line in stamp.signatures)

@@ -1,0 +1,230 @@
+"""``lock``: manifest → ``pylock.toml``, and the question whether the two agree."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from packaging.pylock import Pylock
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from provenv.core.errors import CheckFailedError, InputError, UsageError
+from provenv.core.files import write_atomic
+from provenv.interpreters.discovery import find
+from provenv.model.generation import Change
+from provenv.model.interpreter import Interpreter
+from provenv.model.lock import is_edited, parse_lock, render_lock, tool_table
+from provenv.resolve import resolve
+from provenv.workspace import machine
+from provenv.workspace.context import Context, LockFile, Project, read_locks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockResult:
+    """What ``lock`` did, or would do.
+
+    Attributes:
+        changed: A file differs from what was there.
+        written: Files were written.
+        files: The lock files, relative to the project.
+        packages: How many entries the common lock has.
+        changes: What moved: name → versions before and after, joined where there are several.
+    """
+
+    changed: bool
+    written: bool
+    files: tuple[str, ...]
+    packages: int
+    changes: tuple[Change, ...]
+    seconds: float
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def why_stale(project: Project, locks: Mapping[str | None, LockFile]) -> str | None:
+    """Why the locks do not answer the manifest, in a few words; None where they do."""
+    manifest = project.manifest
+    keys = [project.lock_key(spec) for spec in manifest.environments.values()]
+    for key in dict.fromkeys([None, *keys]):
+        name = os.path.basename(project.lock_path(key))
+        if key not in locks:
+            return f"{name} is missing"
+        lock = locks[key].lock
+        recorded = tool_table(lock).get("manifest-digest")
+        if recorded is None:
+            missing = _unanswered(project, lock)
+            if missing:
+                return f"{name} has nothing for {missing}"
+        elif recorded != manifest.lock_digest():
+            return f"pyproject.toml has changed since {name} was made"
+        elif is_edited(lock):
+            return f"the packages in {name} were edited by hand"
+    return None
+
+
+def _unanswered(project: Project, lock: Pylock) -> str | None:
+    """The first direct requirement that a lock made by another tool does not answer."""
+    versions = {package.name: package.version for package in lock.packages}
+    for text in project.manifest.dependencies:
+        requirement = Requirement(text)
+        name = canonicalize_name(requirement.name)
+        if name not in versions:
+            if requirement.marker is None:
+                return text
+            continue
+        version = versions[name]
+        if version is not None and not requirement.specifier.contains(version, prereleases=True):
+            return text
+    return None
+
+
+def lock(
+    project: Project,
+    context: Context,
+    *,
+    upgrade: bool | frozenset[str] = False,
+    check: bool = False,
+    dry_run: bool = False,
+    python: str | None = None,
+) -> LockResult:
+    """Bring the lock in line with the manifest, moving nothing that need not move.
+
+    ``upgrade`` forgets the locked versions: of everything (True) or of the named distributions.
+    ``check`` writes nothing and raises where the lock is stale; ``dry_run`` writes nothing.
+
+    Raises:
+        CheckFailedError: ``check``, and the lock does not answer the manifest.
+        UnsatisfiableError: Nothing satisfies the manifest. No file has changed.
+        NetworkError, BuildError, InputError, UsageError: As they say. No file has changed.
+    """
+    started = time.monotonic()
+    locks = _readable_locks(project) if not check else read_locks(project)
+    stale = why_stale(project, locks)
+    if check and stale is not None:
+        raise CheckFailedError(stale, hint="Run `provenv lock`.")
+    if stale is None and not upgrade:
+        return _unchanged(project, locks, started)
+    _check_names(upgrade, locks)
+    new = resolve_manifest(project, context, locks, upgrade=upgrade, python=python)
+    texts = {project.lock_path(key): render_lock(value) for key, value in new.items()}
+    changed = any(
+        key not in locks or locks[key].text != texts[project.lock_path(key)] for key in new
+    )
+    if changed and not dry_run:
+        write_locks(texts)
+    before = locks[None].lock if None in locks else None
+    return LockResult(
+        changed=changed,
+        written=changed and not dry_run,
+        files=tuple(os.path.basename(path) for path in texts),
+        packages=len(new[None].packages),
+        changes=lock_changes(before, new[None]),
+        seconds=time.monotonic() - started,
+        texts=texts,
+    )
+
+
+def _readable_locks(project: Project) -> dict[str | None, LockFile]:
+    """The locks as far as they can be read: one of another version is made anew from nothing."""
+    try:
+        return read_locks(project)
+    except InputError as error:
+        if error.details.get("key") == "lock-version":
+            raise
+        raise InputError(
+            error.message, hint=error.hint or "Delete the file, and run `provenv lock`."
+        ) from error
+
+
+def _unchanged(
+    project: Project, locks: Mapping[str | None, LockFile], started: float
+) -> LockResult:
+    return LockResult(
+        changed=False,
+        written=False,
+        files=tuple(os.path.basename(project.lock_path(key)) for key in locks),
+        packages=len(locks[None].lock.packages),
+        changes=(),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _check_names(upgrade: bool | frozenset[str], locks: Mapping[str | None, LockFile]) -> None:
+    if isinstance(upgrade, bool) or None not in locks:
+        return
+    known = {package.name for package in locks[None].lock.packages}
+    unknown = sorted(upgrade - known)
+    if unknown:
+        raise UsageError(
+            f"not in the lock: {', '.join(unknown)}",
+            hint="`provenv tree` lists what is; `provenv add` adds something new.",
+        )
+
+
+def resolve_manifest(
+    project: Project,
+    context: Context,
+    locks: Mapping[str | None, LockFile],
+    *,
+    upgrade: bool | frozenset[str] = False,
+    python: str | None = None,
+) -> Mapping[str | None, Pylock]:
+    """Resolve, with the existing locks as preference. Writes nothing."""
+    interpreter = resolving_interpreter(project, context, python)
+    return resolve(
+        project.manifest,
+        project=project.root,
+        previous={key: value.lock for key, value in locks.items()},
+        upgrade=upgrade,
+        settings=machine.resolve_settings(project, context, interpreter),
+        emit=context.emit,
+    )
+
+
+def resolving_interpreter(project: Project, context: Context, python: str | None) -> Interpreter:
+    """The interpreter that the resolver asks about metadata; the lock holds for all of them."""
+    requests = (python,) if python else project.manifest.environment().python[:1]
+    return find(
+        requests,
+        project.manifest.requires_python,
+        machine.search(context, project.root),
+        cache=context.home.interpreters,
+        emit=context.emit,
+    )
+
+
+def write_locks(texts: Mapping[str, str]) -> None:
+    """Write lock files, each atomically."""
+    for path, text in texts.items():
+        write_atomic(path, text.encode())
+
+
+def lock_changes(before: Pylock | None, after: Pylock) -> tuple[Change, ...]:
+    """What moved between two locks, by name; several versions of a name are joined."""
+    old, new = _versions(before), _versions(after)
+    return tuple(
+        Change(name=name, before=old.get(name), after=new.get(name))
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    )
+
+
+def _versions(lock: Pylock | None) -> dict[str, str]:
+    found: dict[str, list[str]] = {}
+    for package in lock.packages if lock is not None else ():
+        found.setdefault(package.name, []).append(_version(package.version, package.vcs))
+    return {name: ", ".join(sorted(versions)) for name, versions in found.items()}
+
+
+def _version(version: object, vcs: object) -> str:
+    commit = getattr(vcs, "commit_id", None)
+    if commit:
+        return f"{version or ''}@{commit[:12]}"
+    return str(version) if version is not None else "(local)"
+
+
+def parse_texts(texts: Mapping[str, str]) -> dict[str, Pylock]:
+    """Locks by file name, from texts that were not written yet."""
+    return {os.path.basename(path): parse_lock(text, path) for path, text in texts.items()}

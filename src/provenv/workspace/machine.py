@@ -1,0 +1,55 @@
+"""How use cases reach the machine: where interpreters are looked for, how indexes are reached."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from provenv.core.http import Credentials, HttpSettings, origin
+from provenv.interpreters.discovery import Search
+from provenv.model.interpreter import Interpreter
+from provenv.resolve import ResolveSettings
+from provenv.tools.credentials import find_credentials
+from provenv.workspace.context import Context, Project
+
+
+def search(context: Context, folder: str | None = None) -> Search:
+    """Where interpreters are looked for, on behalf of a project's ``folder``."""
+    return Search.from_environ(context.environ, context.user_home)
+
+
+def index_credentials(project: Project | None, context: Context) -> dict[str, Credentials]:
+    """Credentials of the project's indexes, by index name; those that have none are left out."""
+    found: dict[str, Credentials] = {}
+    for index in project.manifest.indexes if project else ():
+        credentials = find_credentials(
+            index.url, index.name, environ=context.environ, home=context.user_home
+        )
+        if credentials is not None:
+            found[index.name] = credentials
+    return found
+
+
+def http_settings(project: Project | None, context: Context) -> HttpSettings:
+    """How to reach servers, with the credentials of the project's indexes by origin."""
+    named = index_credentials(project, context)
+    by_origin = dict(context.http.credentials)
+    for index in project.manifest.indexes if project else ():
+        if index.name in named:
+            by_origin[origin(index.url)] = named[index.name]
+    return replace(context.http, credentials=by_origin)
+
+
+def resolve_settings(
+    project: Project | None, context: Context, interpreter: Interpreter
+) -> ResolveSettings:
+    """How the resolver is run for a project."""
+    return ResolveSettings(
+        interpreter=interpreter,
+        cache=f"{context.home.cache}/uv",
+        tmp=f"{context.home.cache}/tmp",
+        environ=context.environ,
+        http=http_settings(project, context),
+        credentials=index_credentials(project, context),
+        index_url=context.index_url,
+        offline=context.offline,
+    )
