@@ -1,1 +1,20 @@
-"""Floor 3: finding interpreters and asking them what they are."""
+"""Floor 3: find interpreters and ask them what they are.
+
+A request (:mod:`.requests`) is matched against candidates (:mod:`.discovery`) in the places of a
+:class:`Search`; a candidate is run once (:mod:`.probe`) and then remembered (:mod:`.cache`).
+"""
+
+from provenv.interpreters.finding import find, list_interpreters
+from provenv.interpreters.probe import probe
+from provenv.interpreters.requests import absolute_request, parse_request
+from provenv.interpreters.search import Search, read_python_version
+
+__all__ = [
+    "Search",
+    "absolute_request",
+    "find",
+    "list_interpreters",
+    "parse_request",
+    "probe",
+    "read_python_version",
+]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from packaging.specifiers import SpecifierSet
-from packaging.tags import Tag
-from packaging.version import Version
+if TYPE_CHECKING:
+    from packaging.tags import Tag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +55,13 @@ class Interpreter:
         """Whether the version is allowed by a specifier; pre-releases of Python count."""
         if requires_python is None:
             return True
+        from packaging.specifiers import SpecifierSet
+        from packaging.version import Version
+
         return SpecifierSet(requires_python).contains(Version(self.version), prereleases=True)
 
     def wheel_tags(self) -> tuple[Tag, ...]:
         """The compatible tags as ``packaging`` values, the best first."""
+        from packaging.tags import Tag
+
         return tuple(Tag(*text.split("-")) for text in self.tags)

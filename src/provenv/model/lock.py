@@ -95,6 +95,11 @@ def render_lock(lock: Pylock) -> str:
     return "\n".join(lines) + "\n"
 
 
+def toml_value(value: object) -> str:
+    """``value`` as TOML in one line: strings, numbers, booleans, dates, arrays, inline tables."""
+    return _value(value)
+
+
 def _package_lines(package: dict[str, Any]) -> list[str]:
     wheels = package.pop("wheels", None)
     dependencies = package.pop("dependencies", None)
@@ -133,6 +138,8 @@ def _value(value: object) -> str:
 
 
 def _string(text: str) -> str:
+    if '"' in text and "'" not in text and text.isprintable():
+        return f"'{text}'"  # a literal string: markers read better without backslashes
     escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
     out = "".join(
         escapes.get(c) or (c if ord(c) >= 32 and ord(c) != 127 else f"\\u{ord(c):04x}")

@@ -1,0 +1,279 @@
+"""Choosing an interpreter: the first that fits, and as few of them run as will do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from provenv.core.errors import UndecidedError, UnsatisfiableError, UsageError
+from provenv.core.events import Emit, Warned, silent
+from provenv.interpreters.cache import ProbeCache
+from provenv.interpreters.discovery import Candidate, candidates, pyenv_python
+from provenv.interpreters.executables import is_executable, python_in
+from provenv.interpreters.probe import TIME_LIMIT, probe
+from provenv.interpreters.requests import Hint, Request, parse_request, split_version
+from provenv.interpreters.search import Search
+from provenv.model.interpreter import Interpreter
+
+_ANY = Request(text="any Python")
+_THREADS = 2  # probing is waiting for other processes; more would crowd out a small machine
+
+
+def find(
+    requests: Sequence[str],
+    requires_python: str | None,
+    search: Search,
+    *,
+    cache: str,
+    emit: Emit = silent,
+    time_limit: float = TIME_LIMIT,
+) -> Interpreter:
+    """The interpreter that a project should use.
+
+    With ``requests``, the first of them that an interpreter here meets, which must satisfy
+    ``requires_python`` as well. Without, the pins of ``.python-version``, and then whatever comes first
+    in the order of :class:`Search`. A final release goes before pre-releases and free-threaded builds,
+    and CPython before others, unless asked for.
+
+    Interpreters that hang (``time_limit`` seconds), crash or print rubbish are skipped with a
+    :class:`Warned` event. What was found is remembered in the file ``cache``.
+
+    Raises:
+        UsageError: A request or ``requires_python`` cannot be understood.
+        UnsatisfiableError: Nothing fits; the message lists what was found, or names the request and the
+            ``requires_python`` that contradict each other.
+    """
+    finder = _Finder(search, _checked(requires_python), ProbeCache(cache), emit, time_limit)
+    try:
+        parsed = [parse_request(text) for text in requests]
+        found = finder.pinned() if not parsed else None
+        for request in () if found else parsed or (_ANY,):
+            if found := finder.first(request):
+                break
+        if found is None:
+            raise finder.nothing(parsed)
+        return found
+    finally:
+        finder.cache.save()
+
+
+def list_interpreters(
+    search: Search, *, cache: str, emit: Emit = silent, time_limit: float = TIME_LIMIT
+) -> list[Interpreter]:
+    """Every interpreter that works, in the order of :class:`Search`; the others are warned about."""
+    finder = _Finder(search, None, ProbeCache(cache), emit, time_limit)
+    try:
+        return finder.all()
+    finally:
+        finder.cache.save()
+
+
+@dataclass(slots=True)
+class _Finder:
+    """One search: its candidates, what they have said so far, and which did not answer."""
+
+    search: Search
+    requires: str | None
+    cache: ProbeCache
+    emit: Emit
+    time_limit: float
+    found: dict[str, Interpreter | None] = field(default_factory=dict)
+    contradictions: list[tuple[Request, str]] = field(default_factory=list)
+
+    def first(self, request: Request) -> Interpreter | None:
+        """The best interpreter that meets ``request`` and ``requires_python``."""
+        if request.path is not None:
+            return self._at(request, request.path)
+        fallback: list[tuple[tuple[bool, ...], Interpreter]] = []
+        postponed: list[Candidate] = []
+        for candidate in self._possible(request):
+            if any(_hint_rank(candidate.hint, request)):
+                postponed.append(candidate)
+                continue
+            interpreter = self._fitting(candidate, request)
+            if interpreter is not None:
+                rank = _rank(interpreter, request)
+                if not any(rank):
+                    return interpreter
+                fallback.append((rank, interpreter))
+        for candidate in postponed:
+            interpreter = self._fitting(candidate, request)
+            if interpreter is not None:
+                fallback.append((_rank(interpreter, request), interpreter))
+        return min(fallback, key=lambda entry: entry[0])[1] if fallback else None
+
+    def pinned(self) -> Interpreter | None:
+        """What the pins ask for; one that cannot be met is warned about and does not count."""
+        for pin in self.search.pins:
+            if pin == "system":
+                continue  # pyenv's word for "whatever PATH has"
+            exact = pyenv_python(self.search, pin)
+            try:
+                request = Request(text=pin, path=exact) if exact else parse_request(pin)
+                found = self.first(request)
+                reason = f"no interpreter here is {pin} and satisfies requires-python"
+            except (UsageError, UnsatisfiableError) as error:
+                found, reason = None, error.message
+            if found is not None:
+                return found
+            self.emit(
+                Warned(
+                    message=f".python-version: {reason}",
+                    hint=f"Install Python {pin}, or change .python-version; it is passed over for now.",
+                )
+            )
+        return None
+
+    def all(self) -> list[Interpreter]:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(_THREADS) as pool:
+            answers = list(pool.map(self._probe, candidates(self.search)))
+        # a wrapper and the interpreter that it starts are one
+        unique = {answer.executable: answer for answer in reversed(answers) if answer is not None}
+        return list(reversed(unique.values()))
+
+    def nothing(self, requests: Sequence[Request]) -> UnsatisfiableError:
+        """What to say when nothing fits."""
+        if requests and self.contradictions:
+            request, version = self.contradictions[0]
+            return UnsatisfiableError(
+                f"Python {request.text} is asked for, but requires-python is {self.requires!r}, "
+                f"which excludes Python {version}",
+                hint="Ask for another version, or change requires-python in pyproject.toml.",
+                details={"requests": [r.text for r in requests], "requires-python": self.requires},
+            )
+        installed = self.all()
+        wanted = " or ".join(request.text for request in requests) or "Python"
+        if self.requires is not None:
+            wanted += f" (requires-python {self.requires!r})"
+        lines = [f"no interpreter here is {wanted}; found:"]
+        lines += [
+            f"  {i.implementation} {i.version}  {i.executable}  ({i.source})" for i in installed
+        ]
+        return UnsatisfiableError(
+            "\n".join(lines)
+            if installed
+            else f"no interpreter here is {wanted}; none was found at all",
+            hint="Install such a Python (pyenv, `uv python install`, your system), or ask for another.",
+            details={
+                "requests": [request.text for request in requests],
+                "requires-python": self.requires,
+                "found": [{"version": i.version, "path": i.executable} for i in installed],
+            },
+        )
+
+    def _possible(self, request: Request) -> Iterator[Candidate]:
+        return (c for c in candidates(self.search) if request.may_match(c.hint))
+
+    def _fitting(self, candidate: Candidate, request: Request) -> Interpreter | None:
+        """The candidate's interpreter, where it is what is asked for; run only if its names allow that."""
+        version = _full_version(candidate.hint)
+        if version and not _allows(request.specifier, version):
+            return None
+        if version and request is _ANY and not _allows(self.requires, version):
+            return None
+        interpreter = self._probe(candidate)
+        if interpreter is None or not request.matches(interpreter):
+            return None
+        if interpreter.satisfies(self.requires):
+            return interpreter
+        if request is not _ANY:
+            self.contradictions.append((request, interpreter.version))
+        return None
+
+    def _probe(self, candidate: Candidate) -> Interpreter | None:
+        if candidate.executable not in self.found:
+            try:
+                answer = probe(
+                    candidate.executable,
+                    source=candidate.source,
+                    cache=self.cache,
+                    time_limit=self.time_limit,
+                )
+            except UndecidedError as error:
+                self.emit(Warned(message=f"interpreter skipped: {error.message}", hint=error.hint))
+                answer = None
+            self.found[candidate.executable] = answer
+        return self.found[candidate.executable]
+
+    def _at(self, request: Request, path: str) -> Interpreter:
+        """The interpreter that is named by its path."""
+        executable = python_in(path) if os.path.isdir(path) else path
+        if executable is None or not is_executable(executable):
+            raise UnsatisfiableError(
+                f"there is no Python interpreter at {path}",
+                hint="Name an executable, or the folder of an environment or installation that holds one.",
+                details={"requests": [request.text]},
+            )
+        try:
+            interpreter = probe(
+                executable, source="request", cache=self.cache, time_limit=self.time_limit
+            )
+        except UndecidedError as error:
+            raise UnsatisfiableError(
+                error.message, hint=error.hint, details={"requests": [request.text]}
+            ) from error
+        if not interpreter.satisfies(self.requires):
+            self.contradictions.append((request, interpreter.version))
+            raise self.nothing([request])
+        return interpreter
+
+
+def _rank(interpreter: Interpreter, request: Request) -> tuple[bool, ...]:
+    """What speaks against an interpreter, the worst first; nothing where the request names it."""
+    numbers, pre = split_version(interpreter.version)
+    return _demerits(
+        request,
+        numbers,
+        pre,
+        other=interpreter.implementation != "cpython",
+        threads=interpreter.free_threaded,
+    )
+
+
+def _hint_rank(hint: Hint, request: Request) -> tuple[bool, ...]:
+    other = hint.implementation not in (None, "cpython")
+    return _demerits(request, hint.release, hint.pre, other=other, threads=bool(hint.free_threaded))
+
+
+def _demerits(
+    request: Request, numbers: tuple[int, ...], pre: str, *, other: bool, threads: bool
+) -> tuple[bool, ...]:
+    return (
+        numbers[:1] == (2,) and request.release[:1] != (2,),
+        bool(pre) and not request.pre,
+        other and request.implementation is None,
+        threads and not request.free_threaded,
+    )
+
+
+def _full_version(hint: Hint) -> str | None:
+    """The version that a name gives in full; None where it leaves something open."""
+    if len(hint.release) < 3 or hint.pre == "dev" or hint.implementation != "cpython":
+        return None
+    return ".".join(map(str, hint.release)) + hint.pre
+
+
+def _allows(specifier: str | None, version: str) -> bool:
+    if specifier is None:
+        return True
+    from packaging.specifiers import SpecifierSet
+
+    return SpecifierSet(specifier).contains(version, prereleases=True)
+
+
+def _checked(requires_python: str | None) -> str | None:
+    if requires_python is None:
+        return None
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        SpecifierSet(requires_python)
+    except InvalidSpecifier as error:
+        raise UsageError(
+            f"requires-python {requires_python!r} is not a valid range of versions",
+            hint="Write it like '>=3.11,<3.14' (PEP 440).",
+        ) from error
+    return requires_python

@@ -1,0 +1,93 @@
+"""Where to look for interpreters, as a value: nothing here knows the environment or the home folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+SYSTEM_FOLDERS = ("/usr/local/bin", "/usr/bin", "/bin", "/opt/homebrew/bin", "/opt/local/bin")
+_CONDA_FOLDERS = ("miniforge3", "mambaforge", "miniconda3", "anaconda3", "micromamba")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """The places to look in, in the order in which they are looked at.
+
+    Attributes:
+        extra: Executables, environments or prefixes to look at before all else.
+        pins: Requests from a ``.python-version`` file; they decide where nothing else was asked for.
+        path: The folders of PATH. pyenv's shims folder stands for the versions that pyenv selects.
+        pyenv_root: Every version under its ``versions/`` is found.
+        pyenv_version: The versions that ``PYENV_VERSION`` selects, in place of pyenv's global ones.
+        uv_python_dir: Where uv keeps the interpreters that it has downloaded.
+        system: Folders of the system's interpreters, whether or not PATH names them.
+        prefixes: Folders like ``/opt``, in each folder of which an interpreter may be installed.
+        conda: Conda installations and environments (their ``envs/`` is looked at, too).
+        conda_list: conda's own list of its environments, ``~/.conda/environments.txt``.
+    """
+
+    extra: tuple[str, ...] = ()
+    pins: tuple[str, ...] = ()
+    path: tuple[str, ...] = ()
+    pyenv_root: str | None = None
+    pyenv_version: tuple[str, ...] = ()
+    uv_python_dir: str | None = None
+    system: tuple[str, ...] = SYSTEM_FOLDERS
+    prefixes: tuple[str, ...] = ("/opt", "/opt/python")
+    conda: tuple[str, ...] = ()
+    conda_list: str | None = None
+
+    @classmethod
+    def from_environ(
+        cls,
+        environ: Mapping[str, str],
+        home: str,
+        *,
+        pins: tuple[str, ...] = (),
+        extra: tuple[str, ...] = (),
+    ) -> Search:
+        """The usual places, from a process's environment variables and the user's home folder."""
+        data = environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
+        conda = [environ.get("CONDA_PREFIX"), environ.get("MAMBA_ROOT_PREFIX")]
+        if program := environ.get("CONDA_EXE"):
+            conda.append(os.path.dirname(os.path.dirname(program)))
+        conda += [os.path.join(home, name) for name in _CONDA_FOLDERS]
+        return cls(
+            extra=extra,
+            pins=pins,
+            path=tuple(filter(os.path.isabs, environ.get("PATH", "").split(os.pathsep))),
+            pyenv_root=environ.get("PYENV_ROOT") or os.path.join(home, ".pyenv"),
+            pyenv_version=tuple(filter(None, environ.get("PYENV_VERSION", "").split(":"))),
+            uv_python_dir=environ.get("UV_PYTHON_INSTALL_DIR")
+            or os.path.join(data, "uv", "python"),
+            conda=tuple(dict.fromkeys(filter(None, conda))),
+            conda_list=os.path.join(home, ".conda", "environments.txt"),
+        )
+
+
+def read_python_version(folder: str, *, stop: str | None = None) -> tuple[str, ...]:
+    """The versions that the nearest ``.python-version`` names, in ``folder`` or one above it.
+
+    ``stop`` is the last folder looked at (a project's or a repository's root). One version a line, as
+    pyenv writes them; comments and blank lines do not count. Empty where there is no such file.
+    """
+    current = os.path.abspath(folder)
+    last = os.path.abspath(stop) if stop is not None else None
+    while True:
+        if (versions := read_versions_file(os.path.join(current, ".python-version"))) is not None:
+            return versions
+        parent = os.path.dirname(current)
+        if current in (last, parent):
+            return ()
+        current = parent
+
+
+def read_versions_file(file: str) -> tuple[str, ...] | None:
+    """The words of a pyenv version file, or None where there is no such file."""
+    try:
+        with open(file, encoding="utf-8", errors="replace") as stream:
+            lines = [line.partition("#")[0].split() for line in stream]
+    except OSError:
+        return None
+    return tuple(word for words in lines for word in words)

@@ -1,0 +1,202 @@
+"""What uv said when it failed, as an error of provenv: which kind, in plain words, with a hint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from packaging.utils import canonicalize_name
+
+from provenv.core.errors import (
+    BuildError,
+    InputError,
+    NetworkError,
+    ProvenvError,
+    UndecidedError,
+    UnsatisfiableError,
+)
+from provenv.core.http import Credentials, HttpSettings, Transport, origin, redacted
+from provenv.resolve.indexes import OVERRIDE, Indexes
+from provenv.resolve.synthetic import NAME, PINNED_GROUP, Asked
+from provenv.tools.uv import variable_part
+
+_CHATTER = re.compile(
+    r"^(?:Using (?:CPython|PyPy|Python).*|Resolved \d+ .*|\s+Updat(?:ed|ing) .*)$"
+)
+_PREFIX = re.compile(r"^(?:error: |  cause: |         |\s+[│├╰×]?(?:─▶)? ?)")
+_BOX = re.compile(r"[│├╰×▶─]+ ?")
+_USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
+_ADDRESS = re.compile(r"https?://[^\s`'\"()<>]+")
+_NETWORK = re.compile(
+    r"Failed to fetch|error sending request|HTTP status (?:client|server) error|timed out|"
+    r"Could not connect|network was disabled|Network connectivity is disabled|Git operation failed|"
+    r"lack of valid authentication|\((?:401 Unauthorized|403 Forbidden)\)",
+)
+_BUILD = re.compile(
+    r"Failed to build|build backend|Failed to download and build|Failed to prepare distributions|"
+    r"Failed to (?:parse|read) metadata|metadata from built"
+)
+_SETTINGS = re.compile(r"Failed to parse.*\n(?:.*\n)*?\s+(?P<reason>\S.*)\n", re.MULTILINE)
+_UV_SETTINGS_WARNING = "during settings discovery"
+
+
+def failure(
+    stderr: str,
+    *,
+    folder: str,
+    asked: Asked,
+    indexes: Indexes,
+    http: HttpSettings,
+    credentials: Mapping[str, Credentials],
+) -> ProvenvError:
+    """The error for a failed ``uv lock`` or ``uv export``.
+
+    An index that refuses a package that is pinned to it is asked once more, to say with which status.
+    """
+    text, hints = explain(stderr, folder=folder, asked=asked)
+    hint = " ".join(hints) or None
+    refused = _refusal(text, indexes, http, credentials)
+    if refused is not None:
+        return refused
+    details = {"explanation": text, "hints": list(hints)}
+    # A refusal or an absence of data stands in the hints, beside a "no solution" that means nothing.
+    if _NETWORK.search(stderr):
+        return _network_error(text, hint, indexes, details)
+    if _BUILD.search(stderr):
+        return BuildError(
+            text,
+            hint=hint or "Look at the output of the build backend above.",
+            details={**details, "output": text},
+        )
+    if "No solution found" in stderr:
+        return UnsatisfiableError(
+            text, hint=hint or "Loosen one of the requirements named above.", details=details
+        )
+    if "not found at" in stderr or "does not appear to be a Python project" in stderr:
+        return InputError(text, file=asked.manifest.file, hint=hint, details=details)
+    return UndecidedError(text, hint=hint, details=details)
+
+
+def check_settings(stderr: str, asked: Asked) -> None:
+    """Refuse what uv only warns of: a ``[tool.uv]`` that it cannot read and then leaves out whole.
+
+    Raises:
+        InputError: Such a warning is there.
+    """
+    if _UV_SETTINGS_WARNING in stderr:
+        warning = stderr[: stderr.find("\n\n")] + "\n"
+        found = _SETTINGS.search(warning)
+        lines = [line.strip() for line in warning.strip().splitlines()]
+        reason = lines[-1] if found else warning.strip()
+        raise InputError(
+            f"uv cannot read it: {reason}",
+            file=asked.manifest.file,
+            key="tool.uv",
+            hint="Correct or remove the setting.",
+        )
+
+
+def explain(stderr: str, *, folder: str, asked: Asked) -> tuple[str, tuple[str, ...]]:
+    """Uv's explanation in plain lines, and its hints, one line each.
+
+    Nothing in it names the folder or the project that uv was shown, or holds a password.
+    """
+    shown = stderr.replace(folder + "/pyproject.toml", asked.manifest.file)
+    shown = shown.replace(folder, "the project's folder").replace(PINNED_GROUP, "pinned packages")
+    shown = _USER_INFO.sub("****@", shown.replace(NAME, "your project"))
+    paragraphs: list[list[str]] = [[]]
+    hints: list[list[str]] = []
+    current = paragraphs[0]
+    for line in shown.splitlines():
+        if _CHATTER.match(line):
+            continue
+        if line.startswith(("hint:", "      hint:")):
+            current = [line.partition("hint:")[2].strip()]
+            hints.append(current)
+        elif line.startswith("error:"):
+            current = paragraphs[0]
+            current.append(_plain(line))
+        elif line.strip():
+            current.append(_plain(line))
+    text = "\n".join(line for line in paragraphs[0] if line)
+    return text or "uv failed without a word", tuple(" ".join(lines) for lines in hints)
+
+
+def _plain(line: str) -> str:
+    return _BOX.sub("", _PREFIX.sub("", line)).rstrip()
+
+
+def _network_error(
+    text: str, hint: str | None, indexes: Indexes, details: dict[str, object]
+) -> NetworkError:
+    address = next(iter(_ADDRESS.findall(text)), None)
+    if address is not None:
+        details["url"] = redacted(address)
+        for name, url in indexes.urls.items():
+            if address.startswith(url.rstrip("/")):
+                details["index"] = name
+                label = "the index given for this run" if name == OVERRIDE else f"index {name!r}"
+                return NetworkError(
+                    f"{label} ({redacted(url)}) did not answer as it must: {text}",
+                    hint=hint or "Check its address, the network and the credentials; try again.",
+                    details=details,
+                )
+    return NetworkError(text, hint=hint or "Check the network and try again.", details=details)
+
+
+def _refusal(
+    text: str,
+    indexes: Indexes,
+    http: HttpSettings,
+    credentials: Mapping[str, Credentials],
+) -> NetworkError | None:
+    """The error for the first pinned package in ``text`` that its index does not hand out."""
+    if http.offline:
+        return None
+    for package in sorted(_mentioned(text, indexes.pins)):
+        index = indexes.pins[package]
+        url = indexes.urls.get(index, "")
+        if not url.startswith(("http://", "https://")):
+            continue
+        pair = credentials.get(index)
+        settings = replace(
+            http,
+            attempts=1,
+            credentials={**http.credentials, origin(url): pair} if pair else http.credentials,
+        )
+        try:
+            status = Transport(settings).get(f"{url.rstrip('/')}/{package}/").status
+        except NetworkError:
+            continue
+        if status in (401, 403, 404):
+            return _refused(package, index, url, status, known=pair is not None)
+    return None
+
+
+def _refused(package: str, index: str, url: str, status: int, *, known: bool) -> NetworkError:
+    part = variable_part(index)
+    username, password = f"PROVENV_INDEX_{part}_USERNAME", f"PROVENV_INDEX_{part}_PASSWORD"
+    if status == 404:
+        hint = f"Check the name, the index's address, and whether {username} may see the package."
+    elif known:
+        hint = f"The credentials were refused; check {username} and {password}."
+    else:
+        hint = f"Set {username} and {password}, or use netrc or a keyring."
+    return NetworkError(
+        f"{package} must come from index {index!r} ({redacted(url)}), which answered HTTP status "
+        f"{status}; it is taken from nowhere else",
+        hint=hint,
+        details={
+            "package": package,
+            "index": index,
+            "url": redacted(url),
+            "status": status,
+            "variables": [username, password],
+        },
+    )
+
+
+def _mentioned(text: str, names: Iterable[str]) -> set[str]:
+    words = {canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*", text)}
+    return words.intersection(names)

@@ -1,0 +1,107 @@
+"""The ``uv`` program behind one adapter: where it is, what it may see, and the two verbs used of it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from provenv.core import process
+from provenv.core.errors import UndecidedError
+from provenv.core.http import Credentials, HttpSettings
+
+# What may come in from outside: how servers are reached, never what is decided.
+_PASSED_ON = frozenset({"UV_HTTP_RETRIES", "UV_HTTP_TIMEOUT", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS"})
+_WITHHELD = frozenset(
+    {
+        "CONDA_DEFAULT_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV",
+        "XDG_CONFIG_DIRS", "XDG_CONFIG_HOME",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uv:
+    """One ``uv`` program and the whole environment that it runs in."""
+
+    binary: str
+    environ: Mapping[str, str]
+
+    def lock(self, folder: str, *, python: str, options: Sequence[str] = ()) -> process.Completed:
+        """``uv lock`` on the project in ``folder``; writes ``uv.lock`` there."""
+        return self._run(folder, ["lock", "--python", python, *options])
+
+    def export(self, folder: str, options: Sequence[str]) -> process.Completed:
+        """``uv export`` of the ``uv.lock`` in ``folder`` as a PEP 751 lock, on standard output."""
+        fixed = ["--frozen", "--offline", "--no-header", "--format", "pylock.toml"]
+        return self._run(folder, ["export", *fixed, *options])
+
+    def _run(self, folder: str, arguments: Sequence[str]) -> process.Completed:
+        fixed = ["--no-python-downloads", "--no-progress", "--color", "never", "--project", folder]
+        return process.run(
+            [self.binary, arguments[0], *fixed, *arguments[1:]], env=self.environ, cwd=folder
+        )
+
+
+def find_uv() -> str:
+    """The path of the ``uv`` program that came from PyPI with provenv.
+
+    Raises:
+        UndecidedError: It is not there.
+    """
+    try:
+        from uv import find_uv_bin
+
+        return os.fsdecode(find_uv_bin())
+    except (ImportError, FileNotFoundError) as error:
+        raise UndecidedError(
+            f"the uv program is missing: {error}", hint="Install it again with `pip install uv`."
+        ) from error
+
+
+def clean_environment(
+    environ: Mapping[str, str],
+    *,
+    cache: str,
+    config: str,
+    http: HttpSettings,
+    credentials: Mapping[str, Credentials],
+) -> dict[str, str]:
+    """The environment for uv: ``environ`` without everything that could change a decision.
+
+    ``config`` is made into a folder that stands for the user's and the system's configuration; it
+    holds an empty ``uv/uv.toml``, which keeps uv from looking into ``/etc``. ``credentials`` are by
+    name of index.
+    """
+    os.makedirs(os.path.join(config, "uv"), exist_ok=True)
+    with open(os.path.join(config, "uv", "uv.toml"), "a", encoding="utf-8"):
+        pass
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if name in _PASSED_ON or not (name.startswith("UV_") or name in _WITHHELD)
+    }
+    kept.setdefault("UV_HTTP_RETRIES", str(max(http.attempts - 1, 0)))
+    kept.setdefault("UV_HTTP_TIMEOUT", str(max(int(http.timeout), 1)))
+    for scheme, proxy in http.proxies.items():
+        kept.setdefault(f"{scheme.upper()}_PROXY", proxy)
+    if http.no_proxy:
+        kept.setdefault("NO_PROXY", ",".join(http.no_proxy))
+    for name, pair in credentials.items():
+        kept[f"UV_INDEX_{variable_part(name)}_USERNAME"] = pair.username
+        kept[f"UV_INDEX_{variable_part(name)}_PASSWORD"] = pair.password
+    kept.update(
+        {
+            "UV_CACHE_DIR": cache,
+            "XDG_CONFIG_HOME": config,
+            "XDG_CONFIG_DIRS": config,
+            "NO_COLOR": "1",
+        }
+    )
+    return kept
+
+
+def variable_part(name: str) -> str:
+    """The name of an index as it stands in environment variables: upper case, ``_`` for the rest."""
+    return re.sub(r"[^A-Z0-9]", "_", name.upper())
