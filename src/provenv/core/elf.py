@@ -11,6 +11,7 @@ from typing import BinaryIO
 _PT_LOAD, _PT_DYNAMIC = 1, 2
 _DT_NULL, _DT_STRTAB, _DT_RPATH, _DT_RUNPATH = 0, 5, 15, 29
 _MAX_ENTRIES = 4096
+_MAX_OFFSET = 1 << 40  # file systems refuse to seek further, each in its own way
 
 
 class NotElfError(ValueError):
@@ -48,8 +49,13 @@ class _Reader:
 
     def _read(self, offset: int, layout: str) -> tuple[int, ...]:
         layout = self._order + layout
-        self._stream.seek(offset)
+        self._seek(offset)
         return struct.unpack(layout, self._stream.read(struct.calcsize(layout)))
+
+    def _seek(self, offset: int) -> None:
+        if offset > _MAX_OFFSET:
+            raise NotElfError(f"an offset that no library has: {offset}")
+        self._stream.seek(offset)
 
     def search_paths(self) -> tuple[str, ...]:
         loads, dynamic = self._segments()
@@ -111,7 +117,7 @@ class _Reader:
         raise NotElfError("an address outside of the file")
 
     def _string(self, offset: int) -> str:
-        self._stream.seek(offset)
+        self._seek(offset)
         raw = self._stream.read(8192)
         end = raw.find(b"\0")
         if end < 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import shutil
 import stat
@@ -12,15 +13,13 @@ from pathlib import Path
 
 from provenv.core.errors import DiskError, UndecidedError
 
-_counter = 0
+_counter = itertools.count(1)  # next() is one step, so that two threads never get one number
 
 
 def temporary_name(path: str) -> str:
     """A name beside ``path`` that no other process or thread uses: ``.NAME.PID.N.tmp``."""
-    global _counter
-    _counter += 1
     head, tail = os.path.split(path)
-    return os.path.join(head, f".{tail}.{os.getpid()}.{_counter}.tmp")
+    return os.path.join(head, f".{tail}.{os.getpid()}.{next(_counter)}.tmp")
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o644) -> None:
@@ -112,10 +111,9 @@ def remove_tree(path: str | os.PathLike[str]) -> None:
 
 
 def _make_writable(root: str) -> None:
+    """Let the owner into every folder of a tree; each is opened before the walk looks into it."""
+    os.chmod(root, stat.S_IMODE(os.lstat(root).st_mode) | 0o700)
     for folder, names, _ in os.walk(root):
-        mode = stat.S_IMODE(os.lstat(folder).st_mode)
-        if mode & 0o700 != 0o700:
-            os.chmod(folder, mode | 0o700)
         for name in names:
             inner = os.path.join(folder, name)
             if not os.path.islink(inner):

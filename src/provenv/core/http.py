@@ -8,11 +8,12 @@ the target of a redirect elsewhere, and never stand in a message: every URL that
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 from provenv.core.errors import NetworkError, UsageError
 from provenv.core.events import Emit, Retrying, silent
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
+# What stands before the last "@" of an address's host part.
+_USER = re.compile(r"^((?:[A-Za-z][A-Za-z0-9+.-]*:)?//)[^/?#]*@")
 _MAX_REDIRECTS = 5
 _MAX_DELAY = 8.0
 
@@ -42,23 +45,30 @@ class Credentials:
 
 
 def origin(url: str) -> str:
-    """Scheme, host and port of ``url``, the unit that credentials belong to."""
-    parts = urlsplit(url)
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    """Scheme, host and port of ``url``, the unit that credentials belong to.
+
+    Raises:
+        UsageError: It is not an address.
+    """
+    parts, port = _split(url)
     return f"{parts.scheme}://{(parts.hostname or '').lower()}:{port}"
 
 
 def redacted(url: str) -> str:
-    """``url`` as it may be shown: user name and password are replaced by ``****``."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    return urlunsplit(parts._replace(netloc="****@" + parts.netloc.rpartition("@")[2]))
+    """``url`` as it may be shown: user name and password are replaced by ``****``.
+
+    Works on what is no address at all, too, since that is what messages are about.
+    """
+    return _USER.sub(r"\1****@", url, count=1)
 
 
 def split_credentials(url: str) -> tuple[str, Credentials | None]:
-    """``url`` without its user information, and that information where it was there."""
-    parts = urlsplit(url)
+    """``url`` without its user information, and that information where it was there.
+
+    Raises:
+        UsageError: It is not an address.
+    """
+    parts, _ = _split(url)
     if "@" not in parts.netloc:
         return url, None
     user, _, host = parts.netloc.rpartition("@")
@@ -67,9 +77,18 @@ def split_credentials(url: str) -> tuple[str, Credentials | None]:
     return bare, Credentials(unquote(name), unquote(password))
 
 
+def _split(url: str) -> tuple[SplitResult, int | None]:
+    """The parts of ``url`` and its port, the scheme's own where none is given."""
+    try:
+        parts = urlsplit(url)
+        return parts, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    except ValueError as error:
+        raise UsageError(f"{redacted(url)}: not an address: {error}") from error
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer, read to its end. Header names are lower-case."""
+    """An answer, read to its end. Header names are lower-case; ``url`` is where redirects led."""
 
     status: int
     url: str
@@ -128,13 +147,13 @@ class Transport:
         """
         for attempt in self._attempts(url):
             with attempt:
-                raw = self._open(url, headers or {})
+                raw, final = self._open(url, headers or {})
                 try:
                     body = raw.read(decode_content=True)
                 finally:
                     raw.release_conn()
                 self._check_passing(raw.status, url)
-                return Response(raw.status, raw.geturl() or url, _lower(raw.headers), body)
+                return Response(raw.status, final, _lower(raw.headers), body)
         raise AssertionError("unreachable: the last attempt raises")
 
     @contextlib.contextmanager
@@ -150,7 +169,7 @@ class Transport:
         raw = None
         for attempt in self._attempts(url):
             with attempt:
-                raw = self._open(url, {"Accept-Encoding": "identity"})
+                raw, _ = self._open(url, {"Accept-Encoding": "identity"})
                 if raw.status != 200:
                     raw.drain_conn()
                     self._check_passing(raw.status, url)
@@ -195,18 +214,19 @@ class Transport:
             time.sleep(pause)
             delay *= 2
 
-    def _open(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+    def _open(self, url: str, headers: Mapping[str, str]) -> tuple[urllib3.BaseHTTPResponse, str]:
+        """Follow redirects; the answer, and the address (without credentials) that gave it."""
         current, inline = split_credentials(url)
         if inline is not None:
             self._known.setdefault(origin(current), inline)
         for _ in range(_MAX_REDIRECTS + 1):
             raw = self._request(current, headers)
             if raw.status not in _REDIRECTS or "location" not in raw.headers:
-                return raw
+                return raw, current
             raw.drain_conn()
             target = urljoin(current, raw.headers["location"])
             _check_redirect(current, target)
-            current = target
+            current, _ = split_credentials(target)
         raise NetworkError(f"{redacted(url)}: more than {_MAX_REDIRECTS} redirects")
 
     def _request(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
@@ -244,11 +264,7 @@ class Transport:
 
         proxy = self._proxy(url)
         if proxy not in self._pools:
-            self._pools[proxy] = (
-                urllib3.ProxyManager(proxy, maxsize=16)
-                if proxy
-                else urllib3.PoolManager(maxsize=16)
-            )
+            self._pools[proxy] = _proxy_manager(proxy) if proxy else urllib3.PoolManager(maxsize=16)
         return self._pools[proxy]
 
     def _proxy(self, url: str) -> str | None:
@@ -264,6 +280,14 @@ class Transport:
     def _check_passing(status: int, url: str) -> None:
         if status in _PASSING:
             raise _PassingStatus(status_error(status, url))
+
+
+def _proxy_manager(address: str) -> urllib3.PoolManager:
+    import urllib3
+
+    bare, login = split_credentials(address)
+    headers = {"Proxy-Authorization": login.header()} if login else None
+    return urllib3.ProxyManager(bare, maxsize=16, proxy_headers=headers)
 
 
 class _PassingStatus(Exception):  # noqa: N818  # never leaves this module

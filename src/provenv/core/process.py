@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -58,7 +59,7 @@ def run(
         ) from error
     except subprocess.TimeoutExpired as error:
         raise UndecidedError(
-            f"{command[0]} did not end within {timeout:.0f} seconds",
+            f"{command[0]} did not end within {timeout:g} seconds",
             details={"command": list(command)},
         ) from error
 
@@ -71,7 +72,25 @@ def _collect(
         return Completed(code=child.returncode, stdout=stdout, stderr=stderr)
     assert child.stdout is not None
     lines: list[str] = []
-    for line in child.stdout:
-        lines.append(line)
-        on_line(line.rstrip("\n"))
-    return Completed(code=child.wait(timeout), stdout="".join(lines), stderr="")
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        child.kill()
+
+    # Reading a line has no time limit of its own: the clock ends the program, and so the reading.
+    clock = threading.Timer(timeout, stop) if timeout is not None else None
+    if clock is not None:
+        clock.start()
+    try:
+        for line in child.stdout:
+            lines.append(line)
+            on_line(line.rstrip("\n"))
+        code = child.wait()
+    finally:
+        if clock is not None:
+            clock.cancel()
+    if late.is_set():
+        assert timeout is not None
+        raise subprocess.TimeoutExpired(child.args, timeout)
+    return Completed(code=code, stdout="".join(lines), stderr="")

@@ -11,10 +11,10 @@ from provenv.interpreters.executables import base_executable, is_executable, is_
 from provenv.interpreters.requests import Hint, split_version
 from provenv.interpreters.search import Search, read_versions_file
 
-_FILE_NAME = re.compile(
-    r"(?P<name>python|pypy|graalpy)(?P<release>\d+(?:\.\d+)?)?(?P<t>t)?(?:\.exe)?"
-)
-_FOLDER_NAME = re.compile(
+# Patterns are compiled when first used (re keeps them): start-up pays for none that it does not need.
+_FILE_NAME = r"(?P<name>python|pypy|graalpy)(?P<release>\d+(?:\.\d+)?)?(?P<t>t)?(?:\.exe)?"
+_FILE_STARTS = ("python", "pypy", "graalpy")
+_FOLDER_NAME = (
     r"(?:(?P<name>cpython|pypy|graalpy)-?)?(?P<version>\d+(?:\.\d+)*(?:(?:a|b|rc)\d+)?)"
     r"(?P<t>t|\+freethreaded)?(?P<rest>-.*)?"
 )
@@ -81,7 +81,8 @@ def _places(search: Search) -> Iterator[tuple[str, str]]:
 
 def _pythons(folder: str) -> Iterator[str]:
     """Interpreters in one folder of PATH: ``python3``, ``python``, then the newest named version first."""
-    names = [(match, name) for name in _names(folder) if (match := _FILE_NAME.fullmatch(name))]
+    likely = [name for name in _names(folder) if name.startswith(_FILE_STARTS)]
+    names = [(match, name) for name in likely if (match := re.fullmatch(_FILE_NAME, name))]
     for _, name in sorted(names, key=_file_order):
         path = os.path.join(folder, name)
         if is_executable(path):
@@ -173,7 +174,7 @@ def hint_of(executable: str, search: Search) -> Hint:
             hint = folder_hint(executable[len(prefix) :].partition(os.sep)[0])
             if hint.release:
                 return hint
-    match = _FILE_NAME.fullmatch(os.path.basename(executable))
+    match = re.fullmatch(_FILE_NAME, os.path.basename(executable))
     if match is None:
         return Hint()
     release = tuple(map(int, match["release"].split("."))) if match["release"] else ()
@@ -185,7 +186,7 @@ def hint_of(executable: str, search: Search) -> Hint:
 
 def folder_hint(name: str) -> Hint:
     """``3.13.0``, ``3.14.0rc2``, ``3.13-dev``, ``pypy3.10-7.3.12``, ``cpython-3.13.1-linux-x86_64-gnu``."""
-    match = _FOLDER_NAME.fullmatch(name)
+    match = re.fullmatch(_FOLDER_NAME, name)
     if match is None:
         return Hint()
     release, pre = split_version(match["version"])

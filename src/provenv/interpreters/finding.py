@@ -47,10 +47,10 @@ def find(
     finder = _Finder(search, _checked(requires_python), ProbeCache(cache), emit, time_limit)
     try:
         parsed = [parse_request(text) for text in requests]
-        found = finder.pinned() if not parsed else None
-        for request in () if found else parsed or (_ANY,):
-            if found := finder.first(request):
-                break
+        if parsed:
+            found = next(filter(None, map(finder.first, parsed)), None)
+        else:
+            found = finder.pinned() or finder.first(_ANY)
         if found is None:
             raise finder.nothing(parsed)
         return found

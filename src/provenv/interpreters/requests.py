@@ -20,12 +20,11 @@ _IMPLEMENTATIONS = {
     "graalpy": "graalpy",
 }  # fmt: skip
 _NAMES = "cpython|graalpy|python|pypy|cp|py|pp"
-_VERSION = re.compile(
+_VERSION = (
     rf"(?P<name>{_NAMES})?[-@]?(?P<release>\d+(?:\.\d+){{0,2}})?(?P<pre>(?:a|b|rc)\d+)?"
-    r"(?P<threads>t|\+freethreaded)?",
-    re.IGNORECASE,
+    r"(?P<threads>t|\+freethreaded)?"
 )
-_RANGE = re.compile(rf"(?P<name>{_NAMES})?\s*(?P<specifier>[<>=!~].*)", re.IGNORECASE)
+_RANGE = rf"(?P<name>{_NAMES})?\s*(?P<specifier>(?:[<>=!~]=|[<>]).*)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +97,13 @@ def parse_request(text: str) -> Request:
     stripped = text.strip()
     if os.path.isabs(stripped):
         return Request(text=text, path=stripped)
-    if match := _RANGE.fullmatch(stripped):
+    if match := re.fullmatch(_RANGE, stripped, re.IGNORECASE):
         return Request(
             text=text,
             implementation=_IMPLEMENTATIONS[(match["name"] or "").lower()],
             specifier=_checked_specifier(match["specifier"], text),
         )
-    match = _VERSION.fullmatch(stripped)
+    match = re.fullmatch(_VERSION, stripped, re.IGNORECASE)
     if not stripped or match is None or (match["pre"] and not match["release"]):
         relative = os.sep in stripped or stripped.startswith((".", "~"))
         reason = "a path must be absolute" if relative else "not a Python version, range or path"
@@ -124,7 +123,7 @@ def parse_request(text: str) -> Request:
 
 def absolute_request(text: str, folder: str) -> str:
     """The request with a relative path (``./env``, ``../python``) made absolute, others as they are."""
-    if os.sep in text and not os.path.isabs(text) and not _RANGE.fullmatch(text.strip()):
+    if os.sep in text and not os.path.isabs(text):
         return os.path.normpath(os.path.join(folder, text))
     return text
 

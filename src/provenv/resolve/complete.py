@@ -14,7 +14,6 @@ from packaging.pylock import Pylock
 from provenv.core.errors import InputError
 from provenv.core.events import Emit, Noted
 from provenv.core.http import Transport, redacted
-from provenv.resolve.settings import ResolveSettings
 
 _WORKERS = 8
 
@@ -23,7 +22,7 @@ def complete_files(
     packages: Sequence[Mapping[str, Any]],
     previous: Pylock | None,
     project: str,
-    settings: ResolveSettings,
+    transport: Transport,
     emit: Emit,
 ) -> None:
     """Fill in missing hashes and sizes: from the previous lock, or by asking the server.
@@ -41,7 +40,6 @@ def complete_files(
     lacking = [entry for entry in lacking if not _recall(entry, known)]
     if not lacking:
         return
-    transport = Transport(settings.http, emit=emit)
     with ThreadPoolExecutor(_WORKERS) as pool:
         list(pool.map(lambda entry: _complete_one(entry, transport, project, emit), lacking))
 

@@ -39,8 +39,10 @@ class Root:
 
 @dataclass(slots=True)
 class Merged:
-    """One package over all exports: its tables (they differ in the files that their root can use)
-    and its marker for each root, None for "always".
+    """One package over all exports.
+
+    ``texts`` are its tables, which differ in the files that their root can use; ``markers`` says for
+    each root when it is there, None for "always".
     """
 
     texts: list[str] = field(default_factory=list)

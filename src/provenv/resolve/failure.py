@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from packaging.utils import canonicalize_name
@@ -16,8 +16,9 @@ from provenv.core.errors import (
     UndecidedError,
     UnsatisfiableError,
 )
-from provenv.core.http import Credentials, HttpSettings, Transport, origin, redacted
-from provenv.resolve.indexes import OVERRIDE, Indexes
+from provenv.core.http import Transport, origin, redacted
+from provenv.resolve.indexes import OVERRIDE, Indexes, authorized
+from provenv.resolve.settings import ResolveSettings
 from provenv.resolve.synthetic import NAME, PINNED_GROUP, Asked
 from provenv.tools.uv import variable_part
 
@@ -47,8 +48,7 @@ def failure(
     folder: str,
     asked: Asked,
     indexes: Indexes,
-    http: HttpSettings,
-    credentials: Mapping[str, Credentials],
+    settings: ResolveSettings,
 ) -> ProvenvError:
     """The error for a failed ``uv lock`` or ``uv export``.
 
@@ -56,10 +56,10 @@ def failure(
     """
     text, hints = explain(stderr, folder=folder, asked=asked)
     hint = " ".join(hints) or None
-    refused = _refusal(text, indexes, http, credentials)
+    refused = _refusal(text, indexes, settings)
     if refused is not None:
         return refused
-    details = {"explanation": text, "hints": list(hints)}
+    details: dict[str, object] = {"explanation": text, "hints": list(hints)}
     # A refusal or an absence of data stands in the hints, beside a "no solution" that means nothing.
     if _NETWORK.search(stderr):
         return _network_error(text, hint, indexes, details)
@@ -145,32 +145,23 @@ def _network_error(
     return NetworkError(text, hint=hint or "Check the network and try again.", details=details)
 
 
-def _refusal(
-    text: str,
-    indexes: Indexes,
-    http: HttpSettings,
-    credentials: Mapping[str, Credentials],
-) -> NetworkError | None:
+def _refusal(text: str, indexes: Indexes, settings: ResolveSettings) -> NetworkError | None:
     """The error for the first pinned package in ``text`` that its index does not hand out."""
+    http = replace(authorized(settings, indexes), attempts=1)
     if http.offline:
         return None
+    transport = Transport(http)
     for package in sorted(_mentioned(text, indexes.pins)):
         index = indexes.pins[package]
         url = indexes.urls.get(index, "")
         if not url.startswith(("http://", "https://")):
             continue
-        pair = credentials.get(index)
-        settings = replace(
-            http,
-            attempts=1,
-            credentials={**http.credentials, origin(url): pair} if pair else http.credentials,
-        )
         try:
-            status = Transport(settings).get(f"{url.rstrip('/')}/{package}/").status
+            status = transport.get(f"{url.rstrip('/')}/{package}/").status
         except NetworkError:
             continue
         if status in (401, 403, 404):
-            return _refused(package, index, url, status, known=pair is not None)
+            return _refused(package, index, url, status, known=origin(url) in http.credentials)
     return None
 
 
@@ -198,5 +189,7 @@ def _refused(package: str, index: str, url: str, status: int, *, known: bool) ->
 
 
 def _mentioned(text: str, names: Iterable[str]) -> set[str]:
-    words = {canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*", text)}
+    words: set[str] = {
+        canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*", text)
+    }
     return words.intersection(names)

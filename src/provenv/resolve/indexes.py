@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from provenv.core.http import Credentials, split_credentials
+from provenv.core.http import Credentials, HttpSettings, origin, split_credentials
 from provenv.model.manifest import Manifest
+from provenv.resolve.settings import ResolveSettings
 
 OVERRIDE = "provenv-index-url"
 PYPI = "https://pypi.org/simple"
@@ -48,9 +49,7 @@ def collect_indexes(manifest: Manifest, project: str, override: str | None) -> I
         for i in manifest.indexes
     ]
     known = {table["name"] for table in tables}
-    for table in manifest.uv.get("index", ()):
-        if isinstance(table, Mapping) and table.get("name") not in known:
-            tables.append(dict(table))
+    tables += [dict(t) for t in manifest.uv.get("index", ()) if t.get("name") not in known]
     pins = {**_uv_pins(manifest), **{p: i.name for i in manifest.indexes for p in i.packages}}
     _one_default(tables)
     if override is not None:
@@ -70,6 +69,17 @@ def collect_indexes(manifest: Manifest, project: str, override: str | None) -> I
         urls={t["name"]: t["url"] for t in tables if t.get("name")},
         pins=pins,
         credentials=credentials,
+    )
+
+
+def authorized(settings: ResolveSettings, indexes: Indexes) -> HttpSettings:
+    """The settings for HTTP with the credentials of every index, by origin."""
+    known = {**indexes.credentials, **settings.credentials}
+    by_origin = {origin(u): known[n] for n, u in indexes.urls.items() if n in known and "://" in u}
+    return replace(
+        settings.http,
+        credentials={**settings.http.credentials, **by_origin},
+        offline=settings.offline or settings.http.offline,
     )
 
 

@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 from provenv.core.errors import InputError, ProvenvError
 from provenv.core.events import Emit, PhaseFinished, PhaseStarted, silent
+from provenv.core.http import Transport
 from provenv.model.interpreter import Interpreter
 from provenv.model.lock import packages_digest
 from provenv.model.manifest import EnvironmentSpec, Manifest
@@ -25,7 +26,7 @@ from provenv.resolve.complete import complete_files
 from provenv.resolve.edges import add_dependencies, add_forks, read_uv_lock
 from provenv.resolve.exports import Root, merge_exports
 from provenv.resolve.failure import check_settings, failure
-from provenv.resolve.indexes import Indexes, collect_indexes
+from provenv.resolve.indexes import Indexes, authorized, collect_indexes
 from provenv.resolve.preferences import render_preferences
 from provenv.resolve.settings import ResolveSettings
 from provenv.resolve.synthetic import Asked, render_project
@@ -73,9 +74,7 @@ def resolve(
         for name, environment in manifest.environments.items():
             if conflicting.intersection(environment.groups):
                 _check_conflicts(manifest, environment)
-                before = _preferring(
-                    main, previous.get(name), set(environment.groups) & conflicting
-                )
+                before = _preferring(main, previous.get(name))
                 locks[name] = resolver.lock(environment.groups, environment.extras, before, upgrade)
     count = sum(len(lock.packages) for lock in locks.values())
     emit(PhaseFinished(phase="resolve", count=count, seconds=time.monotonic() - started))
@@ -230,7 +229,8 @@ class _Resolver:
             asked = replace(asked, extras=wanted)
             uv_lock = self._solve(asked, previous, upgrade)
         packages = self._packages(asked, uv_lock)
-        complete_files(packages, previous, self.project, self.settings, self.emit)
+        transport = Transport(authorized(self.settings, self.indexes), emit=self.emit)
+        complete_files(packages, previous, self.project, transport, self.emit)
         return self._pylock(asked, packages, uv_lock)
 
     def _solve(
@@ -263,8 +263,7 @@ class _Resolver:
             folder=self.folder,
             asked=asked,
             indexes=self.indexes,
-            http=self.settings.http,
-            credentials={**self.indexes.credentials, **self.settings.credentials},
+            settings=self.settings,
         )
 
     def _options(self, asked: Asked) -> list[str]:

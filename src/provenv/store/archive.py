@@ -1,0 +1,296 @@
+"""Reading a wheel as a ZIP file: which members it has, where their bytes lie, and what is refused.
+
+The central directory is read strictly and each local header is held against it, so that no two
+readers can see two different wheels in one file. Layout: PKWARE APPNOTE 6.3.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NoReturn, cast
+
+from isal import isal_zlib
+
+from provenv.core.errors import InputError, IntegrityError
+
+# the stub of isal declares an instance where there is a class
+_InflateError = cast("type[Exception]", isal_zlib.error)
+
+MAX_MEMBERS = 1_000_000
+MAX_UNPACKED = 20 << 30
+MAX_RATIO = 2000
+_RATIO_FREE = 100 << 20  # below this size no ratio is suspicious
+WHOLE = 32 << 20  # members up to this size are inflated in one piece
+_PIECE = 4 << 20
+
+_END = struct.Struct("<IHHHHIIH")
+_END64_LOCATOR = struct.Struct("<IIQI")
+_END64 = struct.Struct("<IQHHIIQQQQ")
+_CENTRAL = struct.Struct("<IHHHHHHIIIHHHHHII")
+_LOCAL = struct.Struct("<IHHHHHIIIHH")
+_STORED, _DEFLATED = 0, 8
+_ENCRYPTED, _UTF8 = 0x1 | 0x40 | 0x2000, 0x800
+_UNIX = 3
+_TYPES = {0o120000: "a symlink", 0o060000: "a block device", 0o020000: "a character device",
+          0o010000: "a pipe", 0o140000: "a socket"}  # fmt: skip
+_REGULAR, _FOLDER = 0o100000, 0o040000
+
+
+class Member:
+    """One file of the archive. ``start`` is where its packed bytes begin."""
+
+    __slots__ = ("crc", "executable", "method", "name", "packed", "size", "start")
+
+    def __init__(
+        self, name: str, method: int, crc: int, packed: int, size: int, start: int, executable: bool
+    ) -> None:
+        self.name = name
+        self.method = method
+        self.crc = crc
+        self.packed = packed
+        self.size = size
+        self.start = start
+        self.executable = executable
+
+
+class Archive:
+    """A wheel's bytes and its members, folders left out, in the order of the central directory."""
+
+    def __init__(self, data: memoryview, filename: str) -> None:
+        """Read the directory of ``data``.
+
+        Raises:
+            InputError: Not a ZIP file that can be read, or one that a wheel must not be.
+        """
+        self.data = data
+        self.filename = filename
+        self.folders: list[str] = []
+        self._spans: list[tuple[int, int]] = []
+        try:
+            count, start, end = self._directory()
+            self.members = list(self._members(count, start, end))
+        except (struct.error, UnicodeDecodeError) as error:
+            self._refuse(f"not a readable ZIP file ({error})")
+        self._check_sizes()
+
+    def read(self, member: Member) -> memoryview | bytes:
+        """The whole content of ``member``, its size and CRC checked.
+
+        Raises:
+            IntegrityError: It is not what the directory promises.
+        """
+        raw = self.data[member.start : member.start + member.packed]
+        content: memoryview | bytes = raw
+        if member.method == _DEFLATED:
+            inflater = isal_zlib.decompressobj(-15)
+            try:
+                content = inflater.decompress(raw, member.size + 1)
+            except _InflateError as error:
+                self._broken(member, f"cannot be inflated ({error})")
+            if not inflater.eof or inflater.unused_data:
+                self._broken(member, f"does not end after the {member.size} bytes it declares")
+        if len(content) != member.size:
+            self._broken(member, f"has {len(content)} bytes, and declares {member.size}")
+        if isal_zlib.crc32(content) != member.crc:
+            self._broken(member, "does not match its CRC")
+        return content
+
+    def pieces(self, member: Member) -> Iterator[memoryview | bytes]:
+        """The content of ``member`` in pieces of a few megabytes, checked like :meth:`read`.
+
+        Raises:
+            IntegrityError: As :meth:`read`; pieces that came before are not to be trusted.
+        """
+        if member.size <= WHOLE:
+            yield self.read(member)
+            return
+        crc = size = 0
+        for piece in self._stream(member):
+            size += len(piece)
+            if size > member.size:
+                break
+            crc = isal_zlib.crc32(piece, crc)
+            yield piece
+        if size != member.size:
+            self._broken(member, f"does not have the {member.size} bytes that it declares")
+        if crc != member.crc:
+            self._broken(member, "does not match its CRC")
+
+    def _stream(self, member: Member) -> Iterator[memoryview | bytes]:
+        raw = self.data[member.start : member.start + member.packed]
+        if member.method == _STORED:
+            for at in range(0, len(raw), _PIECE):
+                yield raw[at : at + _PIECE]
+            return
+        inflater = isal_zlib.decompressobj(-15)
+        rest: memoryview | bytes = raw
+        try:
+            while not inflater.eof:
+                piece = inflater.decompress(rest, _PIECE)
+                rest = inflater.unconsumed_tail
+                if not piece and not inflater.eof:
+                    self._broken(member, "ends in the middle")
+                yield piece
+        except _InflateError as error:
+            self._broken(member, f"cannot be inflated ({error})")
+        if inflater.unused_data:
+            self._broken(member, f"does not end after the {member.size} bytes it declares")
+
+    def _directory(self) -> tuple[int, int, int]:
+        """Number of entries, start and end of the central directory."""
+        data = self.data
+        tail = bytes(data[-(_END.size + 0xFFFF) :])
+        at = tail.rfind(b"PK\5\6")
+        if at < 0 or len(tail) - at < _END.size:
+            self._refuse("not a ZIP file: it has no end-of-directory record (is it cut off?)")
+        _, disk, disk_start, here, count, size, start, comment = _END.unpack_from(tail, at)
+        if at + _END.size + comment != len(tail):
+            self._refuse("bytes follow the end of the ZIP file")
+        end = len(data) - len(tail) + at
+        if 0xFFFF in (disk, disk_start, here, count) or 0xFFFFFFFF in (size, start):
+            return self._directory64(end)
+        if disk or disk_start or here != count:
+            self._refuse("a ZIP file of several parts")
+        if start + size != end:
+            self._refuse("the ZIP directory is not where its end record says")
+        return count, start, end
+
+    def _directory64(self, end: int) -> tuple[int, int, int]:
+        locator = end - _END64_LOCATOR.size
+        if locator < _END64.size:
+            self._refuse("its ZIP64 locator is missing")
+        magic, _, at, _ = _END64_LOCATOR.unpack_from(self.data, locator)
+        if magic != 0x07064B50 or at + _END64.size != locator:
+            self._refuse("its ZIP64 locator is broken")
+        magic, _, _, _, disk, disk_start, here, count, size, start = _END64.unpack_from(
+            self.data, at
+        )
+        if magic != 0x06064B50 or disk or disk_start or here != count or start + size != at:
+            self._refuse("its ZIP64 end record is broken")
+        return count, start, at
+
+    def _members(self, count: int, at: int, end: int) -> Iterator[Member]:
+        data, unpack, fixed = self.data, _CENTRAL.unpack_from, _CENTRAL.size
+        if count > MAX_MEMBERS:
+            self._refuse(f"{count} members, more than the {MAX_MEMBERS} that are allowed")
+        for _ in range(count):
+            (magic, made, _, flags, method, _, _, crc, packed, size, name_length, extra_length,
+             comment_length, disk, _, attributes, offset) = unpack(data, at)  # fmt: skip
+            if magic != 0x02014B50:
+                self._refuse("the ZIP directory is broken")
+            at += fixed
+            raw = bytes(data[at : at + name_length])
+            at += name_length
+            name = raw.decode() if flags & _UTF8 else _plain(raw)
+            if 0xFFFFFFFF in (packed, size, offset):
+                extra = bytes(data[at : at + extra_length])
+                size, packed, offset = self._wide(name, extra, size, packed, offset)
+            at += extra_length + comment_length
+            if flags & _ENCRYPTED:
+                self._refuse_member(name, "it is encrypted")
+            if method not in (_STORED, _DEFLATED) or disk:
+                self._refuse_member(name, f"compression method {method} is not used in wheels")
+            mode = attributes >> 16 if made >> 8 == _UNIX else 0
+            folder = self._is_folder(name, mode, size)
+            start = self._local(name, raw, method, flags, offset, packed)
+            if not folder:
+                yield Member(name, method, crc, packed, size, start, bool(mode & 0o111))
+            else:
+                self.folders.append(name)
+        if at != end:
+            self._refuse("the ZIP directory does not end where it must")
+
+    def _is_folder(self, name: str, mode: int, size: int) -> bool:
+        kind = mode & 0o170000
+        if kind in _TYPES:
+            self._refuse_member(name, f"it is {_TYPES[kind]}; wheels hold files only")
+        folder = name.endswith("/")
+        if folder and (size or kind == _REGULAR):
+            self._refuse_member(name, "it has a folder's name and a file's content")
+        if kind == _FOLDER and not folder:
+            self._refuse_member(name, "it has a file's name and is a folder")
+        return folder
+
+    def _wide(
+        self, name: str, extra: bytes, size: int, packed: int, offset: int
+    ) -> tuple[int, int, int]:
+        """Fill in sizes from the ZIP64 extra field (APPNOTE 4.5.3)."""
+        at = 0
+        sizes: tuple[int, int, int] | None = None
+        while at + 4 <= len(extra):
+            kind, length = struct.unpack_from("<HH", extra, at)
+            if kind == 1:
+                values = iter(struct.unpack_from(f"<{length // 8}Q", extra, at + 4))
+                fields = (size, packed, offset)
+                wide = [next(values, -1) if f == 0xFFFFFFFF else f for f in fields]
+                if min(wide) >= 0:
+                    sizes = (wide[0], wide[1], wide[2])
+                break
+            at += 4 + length
+        if sizes is None:
+            self._refuse_member(name, "its ZIP64 sizes are missing")
+        return sizes
+
+    def _local(
+        self, name: str, raw: bytes, method: int, flags: int, offset: int, packed: int
+    ) -> int:
+        """Where the packed bytes begin, after the local header was held against the directory."""
+        magic, _, local_flags, local_method, _, _, _, _, _, length, extra = _LOCAL.unpack_from(
+            self.data, offset
+        )
+        at = offset + _LOCAL.size
+        start = at + length + extra
+        if magic != 0x04034B50 or start + packed > len(self.data):
+            self._refuse_member(name, "its bytes are not where the ZIP directory says")
+        if (
+            local_method != method
+            or self.data[at : at + length] != raw
+            or (local_flags ^ flags) & (_ENCRYPTED | _UTF8)
+        ):
+            self._refuse_member(name, "its local header and the ZIP directory disagree")
+        self._spans.append((offset, start + packed))
+        return int(start)
+
+    def _check_sizes(self) -> None:
+        unpacked = sum(member.size for member in self.members)
+        if unpacked > MAX_UNPACKED:
+            self._refuse(f"it unpacks to {unpacked} bytes, more than the {MAX_UNPACKED} allowed")
+        if unpacked > _RATIO_FREE and unpacked > MAX_RATIO * len(self.data):
+            self._refuse(f"{len(self.data)} bytes unpack to {unpacked}: a ZIP bomb")
+        last = 0
+        for start, end in sorted(self._spans):
+            if start < last:
+                self._refuse("members overlap: a ZIP bomb")
+            last = end
+
+    def _refuse(self, reason: str) -> NoReturn:
+        raise InputError(reason, file=self.filename, hint=HINT, details={"reason": reason})
+
+    def _refuse_member(self, name: str, reason: str) -> NoReturn:
+        raise refused(self.filename, name, reason)
+
+    def _broken(self, member: Member, reason: str) -> NoReturn:
+        raise IntegrityError(
+            f"{self.filename}: {member.name!r} {reason}",
+            hint=HINT,
+            details={"file": self.filename, "member": member.name, "reason": reason},
+        )
+
+
+HINT = "The wheel is broken or hostile; nothing of it was kept. Report it to those who publish it."
+
+
+def refused(filename: str, member: str, reason: str) -> InputError:
+    """The error for a member that must not be in a wheel."""
+    return InputError(
+        f"{member!r}: {reason}",
+        file=filename,
+        hint=HINT,
+        details={"member": member, "reason": reason},
+    )
+
+
+def _plain(raw: bytes) -> str:
+    """A name without the UTF-8 flag: code page 437 (APPNOTE, appendix D)."""
+    return raw.decode("ascii") if raw.isascii() else raw.decode("cp437")

@@ -1,0 +1,115 @@
+"""The object: one wheel, unpacked and verified, described by its ``object.json``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from provenv.core.errors import IntegrityError
+from provenv.model.layout import HomeLayout
+
+FORMAT = 1
+DESCRIPTION = "object.json"
+CLOSED_MODE = 0o555  # of folders and executable files; other files are FILE_MODE
+OPEN_MODE = 0o755
+FILE_MODE = 0o444
+SCHEMES = ("bin", "data", "include", "site")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """One object of the store.
+
+    Attributes:
+        sha256: Of the wheel file; names the object.
+        name: Normalized name. version: Normalized version.
+        folder: Absolute path; holds ``site``, ``bin``, ``data``, ``include`` (those that exist).
+        dist_info: Name of the ``.dist-info`` folder in ``site``.
+        scripts: Every name in ``bin``.
+        size: Of the wheel file in bytes. unpacked: Of all files together in bytes.
+        tree: By scheme: ``{"m": mtime_ns, "f": {name: [size, mtime_ns]}, "d": {name: …}, "o": 1}``.
+        filename, tags: Of the wheel.
+        record: SHA-256 of the wheel's RECORD. generated: Path → SHA-256 of what ingest made.
+    """
+
+    sha256: str
+    name: str
+    version: str
+    folder: str
+    dist_info: str
+    scripts: tuple[str, ...]
+    size: int
+    unpacked: int
+    tree: Mapping[str, Any] = field(repr=False)
+    filename: str = ""
+    tags: tuple[str, ...] = ()
+    record: str = ""
+    generated: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def read_object(layout: HomeLayout, sha256: str) -> StoredObject | None:
+    """The object of that name, or None where the store does not have it (or not in this format)."""
+    folder = layout.object(sha256)
+    try:
+        with open(os.path.join(folder, DESCRIPTION), "rb") as stream:
+            data = json.loads(stream.read())
+        return from_description(data, os.path.abspath(folder), sha256)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def require_object(layout: HomeLayout, sha256: str) -> StoredObject:
+    """The object of that name.
+
+    Raises:
+        IntegrityError: The store does not have it.
+    """
+    found = read_object(layout, sha256)
+    if found is None:
+        raise IntegrityError(
+            f"the store has no object {sha256} ({layout.object(sha256)})",
+            hint="Run `provenv sync` to fetch it again.",
+            details={"wanted": sha256, "source": layout.object(sha256)},
+        )
+    return found
+
+
+def from_description(data: Mapping[str, Any], folder: str, sha256: str) -> StoredObject:
+    """Build the value from the content of ``object.json``.
+
+    Raises:
+        ValueError, KeyError, TypeError: Not a description of this object in this format.
+    """
+    if data["format"] != FORMAT or data["sha256"] != sha256:
+        raise ValueError("another format, or another object")
+    return StoredObject(
+        sha256=sha256,
+        name=data["name"],
+        version=data["version"],
+        folder=folder,
+        dist_info=data["dist-info"],
+        scripts=tuple(data["scripts"]),
+        size=data["size"],
+        unpacked=data["unpacked"],
+        tree=data["tree"],
+        filename=data["filename"],
+        tags=tuple(data["tags"]),
+        record=data["record"],
+        generated=data["generated"],
+    )
+
+
+def tree_file(tree: Mapping[str, Any], path: str) -> tuple[int, int] | None:
+    """Size and mtime_ns that ``tree`` records for the file ``path`` (``site/…``), or None."""
+    *folders, name = path.split("/")
+    node: Mapping[str, Any] = {"d": tree}
+    for folder in folders:
+        inner = node.get("d", {}).get(folder)
+        if inner is None:
+            return None
+        node = inner
+    entry = node.get("f", {}).get(name)
+    return (entry[0], entry[1]) if entry is not None else None

@@ -1,0 +1,97 @@
+"""Writing the files of one object, and recording each directory as it then stands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from provenv.store.objects import CLOSED_MODE, FILE_MODE, OPEN_MODE
+
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_BINARY", 0)
+
+
+class TreeWriter:
+    """Files below ``root``, every path written once; :meth:`finish` gives the tree of the object."""
+
+    def __init__(self, root: str) -> None:
+        """Begin in the empty folder ``root``."""
+        self.root = root
+        self._files: dict[str, dict[str, list[int]]] = {}
+        self._folders: dict[str, dict[str, Any]] = {"": {}}
+        self._open: set[str] = set()
+        self._compiled: set[str] = set()
+        self.count = 0
+        self.head = b""  # the first bytes of the file that was written last
+        self.unpacked = 0
+
+    def write(self, path: str, pieces: Iterable[bytes | memoryview], *, executable: bool) -> None:
+        """Write one file (``site/a/b.py``) and note its size and time.
+
+        Raises:
+            OSError: What the file system says.
+        """
+        folder, _, name = path.rpartition("/")
+        files = self._files.get(folder)
+        if files is None:
+            files = self._make(folder)
+        mode = CLOSED_MODE if executable else FILE_MODE
+        descriptor = os.open(f"{self.root}/{path}", _FLAGS, mode)
+        try:
+            self.head = b""
+            for piece in pieces:
+                self.head = self.head or bytes(piece[:4])
+                done = os.write(descriptor, piece)
+                while done < len(piece):
+                    done += os.write(descriptor, piece[done:])
+            status = os.fstat(descriptor)
+            if status.st_mode & 0o7777 != mode:
+                os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
+        files[name] = [status.st_size, status.st_mtime_ns]
+        self.count += 1
+        self.unpacked += status.st_size
+        if name.endswith(".py") and path.startswith("site/"):
+            self._compiled.add(folder)
+
+    def mark_open(self, path: str) -> None:
+        """Note that the native library ``path`` leaves its wheel: its folders stay open."""
+        folder = path.rpartition("/")[0]
+        while folder and folder not in self._open:
+            self._open.add(folder)
+            folder = folder.rpartition("/")[0]
+
+    def finish(self) -> dict[str, Any]:
+        """Close the folders (0555), give byte code its place, and record every mtime.
+
+        Raises:
+            OSError: What the file system says.
+        """
+        for folder in self._compiled:
+            cache = f"{self.root}/{folder}/__pycache__"
+            os.mkdir(cache, OPEN_MODE)
+            os.chmod(cache, OPEN_MODE)
+        for folder, node in self._folders.items():
+            if not folder:
+                continue
+            absolute = f"{self.root}/{folder}"
+            os.chmod(absolute, CLOSED_MODE)
+            node["m"] = os.stat(absolute).st_mtime_ns
+            if files := self._files[folder]:
+                node["f"] = files
+            if folder in self._open:
+                node["o"] = 1
+        tree: dict[str, Any] = self._folders[""].get("d", {})
+        return tree
+
+    def _make(self, folder: str) -> dict[str, list[int]]:
+        above, _, name = folder.rpartition("/")
+        if above and above not in self._folders:
+            self._make(above)
+        os.mkdir(f"{self.root}/{folder}", OPEN_MODE)
+        node: dict[str, Any] = {}
+        self._folders[above].setdefault("d", {})[name] = node
+        self._folders[folder] = node
+        files = self._files[folder] = {}
+        return files

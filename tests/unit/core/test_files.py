@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provenv.core import files
+from provenv.core.errors import DiskError, UndecidedError
+
+SOURCE = str(Path(files.__file__).parents[2])
+
+
+def start(code: str) -> subprocess.Popen[str]:
+    """A Python process that can import provenv; it says a line when it is ready."""
+    return subprocess.Popen(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {SOURCE!r})\n{code}"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_write_replaces_the_whole_content_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"a longer content")
+    files.write_atomic(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_write_keeps_the_mode_of_what_it_replaces(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    files.write_atomic(path, b"1", mode=0o640)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    path.chmod(0o604)
+    files.write_atomic(path, b"2", mode=0o640)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o604
+
+
+def test_write_follows_a_symlink_and_keeps_it(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real/a").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real/a")
+    files.write_atomic(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real/a").read_bytes() == b"new"
+
+
+def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DiskError, match="No space left on device") as caught:
+        files.write_atomic(path, b"new")
+    assert "provenv store gc" in (caught.value.hint or "")
+    assert caught.value.details == {"path": str(path), "errno": "ENOSPC"}
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_write_into_a_missing_folder_says_so(tmp_path: Path) -> None:
+    with pytest.raises(DiskError, match=r"cannot write .*/no/a: .*ENOENT"):
+        files.write_atomic(tmp_path / "no/a", b"")
+
+
+def test_readers_never_see_half_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    contents = [bytes([65 + n]) * 200_000 for n in range(2)]
+    path.write_bytes(contents[0])
+    stop = threading.Event()
+    seen: set[bytes] = set()
+
+    def read() -> None:
+        while not stop.is_set():
+            seen.add(path.read_bytes())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for turn in range(30):
+        files.write_atomic(path, contents[turn % 2])
+    stop.set()
+    reader.join()
+    assert seen <= set(contents)
+
+
+def test_temporary_names_differ_between_threads() -> None:
+    names: list[str] = []
+
+    def take() -> None:
+        names.extend(files.temporary_name("/x/a") for _ in range(2000))
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(names)) == 8000
+
+
+def test_a_symlink_is_switched_in_one_step(tmp_path: Path) -> None:
+    path = str(tmp_path / "current")
+    files.replace_symlink(path, "one")
+    files.replace_symlink(path, "two")
+    assert os.readlink(path) == "two"
+    assert os.listdir(tmp_path) == ["current"]
+
+
+def test_a_folder_is_never_replaced_by_a_symlink(tmp_path: Path) -> None:
+    (tmp_path / "current").mkdir()
+    with pytest.raises(DiskError, match="cannot switch"):
+        files.replace_symlink(str(tmp_path / "current"), "one")
+    assert os.listdir(tmp_path) == ["current"]
+
+
+def test_remove_takes_read_only_folders_and_leaves_what_links_name(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").touch()
+    tree = tmp_path / "tree"
+    (tree / "a/b").mkdir(parents=True)
+    (tree / "a/b/file").touch(0o444)
+    (tree / "link").symlink_to(outside)
+    for folder in (tree / "a/b", tree / "a", tree):
+        folder.chmod(0o555)
+    files.remove_tree(tree)
+    assert not tree.exists()
+    assert (outside / "precious").exists()
+
+
+def test_remove_takes_a_link_not_its_target_and_minds_nothing_missing(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    files.remove_tree(tmp_path / "link")
+    files.remove_tree(tmp_path / "link")
+    assert os.listdir(tmp_path) == ["real"]
+
+
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """A folder that another user can reach (pytest's own are private)."""
+    folder = Path(tempfile.mkdtemp(prefix="provenv-test-"))
+    folder.chmod(0o777)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("mode", [0o555, 0o000])
+def test_remove_works_for_a_user_whom_modes_bind(public_folder: Path, mode: int) -> None:
+    tree = public_folder / "tree"
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            (tree / "a/b").mkdir(parents=True)
+            (tree / "a/b/file").touch()
+            for folder in (tree / "a/b", tree / "a", tree):
+                folder.chmod(mode)
+            files.remove_tree(tree)
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert not tree.exists()
+
+
+HOLD = """
+from provenv.core.files import locked
+import time
+with locked({path!r}, shared={shared}):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
+    path = str(tmp_path / "folder/lock")
+    with start(HOLD.format(path=path, shared=False)) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with (
+            pytest.raises(UndecidedError, match="another provenv process is at work"),
+            files.locked(path, wait=False),
+        ):
+            pass
+        holder.send_signal(signal.SIGKILL)
+    with files.locked(path, wait=False):
+        pass
+
+
+def test_readers_share_a_lock_and_a_writer_does_not(tmp_path: Path) -> None:
+    path = str(tmp_path / "lock")
+    with (
+        files.locked(path, shared=True),
+        files.locked(path, shared=True, wait=False),
+        pytest.raises(UndecidedError),
+        files.locked(path, wait=False),
+    ):
+        pass
+    with files.locked(path, wait=False):
+        pass
+
+
+def test_a_lock_where_no_file_can_be_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DiskError, match="cannot create"), files.locked(str(tmp_path / "file/lock")):
+        pass
