@@ -9,6 +9,7 @@ What provenv adds stands under ``[tool.provenv]``, which PEP 751 leaves to tools
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import is_dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -58,7 +59,7 @@ def parse_lock(text: str, file: str = LOCK_FILE) -> Pylock:
 
 def packages_digest(packages: Iterable[Package]) -> str:
     """A digest over names, versions, markers, sources, addresses, sizes and hashes of packages."""
-    rows = [_plain(_table(package)) for package in packages]
+    rows = [_plain(package) for package in packages]
     return digest.of_json({"packages": rows})
 
 
@@ -148,17 +149,11 @@ def _string(text: str) -> str:
     return f'"{out}"'
 
 
-def _table(package: Package) -> Mapping[str, Any]:
-    """One package as TOML data, in the spelling of :meth:`Pylock.to_dict`."""
-    from packaging.version import Version
-
-    alone = Pylock(lock_version=Version("1.0"), created_by="provenv", packages=[package])
-    table = alone.to_dict()["packages"][0]
-    assert isinstance(table, Mapping)
-    return table
-
-
 def _plain(value: object) -> Any:
+    """JSON data; several times as fast as :meth:`Pylock.to_dict`, which copies everything deeply."""
+    if is_dataclass(value):
+        fields = ((name, getattr(value, name)) for name in value.__dataclass_fields__)
+        return {name: _plain(item) for name, item in fields if item is not None}
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

@@ -38,19 +38,6 @@ def add_dependencies(
             package["dependencies"] = [targets[key] for key in sorted(targets)]
 
 
-def add_forks(packages: Sequence[dict[str, Any]], uv_lock: Mapping[str, Any]) -> None:
-    """Note on each package of several versions for which fork of the resolution it was chosen."""
-    forks = {
-        (entry["name"], entry.get("version")): entry["resolution-markers"]
-        for entry in uv_lock.get("package", ())
-        if "resolution-markers" in entry
-    }
-    for package in packages:
-        markers = forks.get((package["name"], package.get("version")))
-        if markers:
-            package["tool"] = {"provenv": {"forks": list(markers)}}
-
-
 def _matching(
     package: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from packaging.pylock import Package, Pylock
 from packaging.utils import canonicalize_name
 
-from provenv.model.lock import toml_value, tool_table
+from provenv.model.lock import toml_value
 from provenv.model.manifest import Manifest
 from provenv.resolve.indexes import PYPI
 
@@ -40,9 +40,6 @@ def render_preferences(
     if not entries:
         return None
     lines = ["version = 1", f"requires-python = {toml_value(requires_python)}"]
-    forks = tool_table(previous).get("forks")
-    if forks and previous.requires_python is not None:
-        lines.append(f"resolution-markers = {toml_value(list(forks))}")
     options = {
         ours: manifest.uv[theirs] for theirs, ours in _OPTIONS.items() if theirs in manifest.uv
     }
@@ -69,15 +66,7 @@ def _entry(package: Package, manifest: Manifest) -> dict[str, Any] | None:
         entry["source"] = {"git": f"{url}{query}#{package.vcs.commit_id}"}
     else:
         entry["source"] = {"registry": package.index or PYPI}
-    forks = _own_tool(package).get("forks")
-    if forks:
-        entry["resolution-markers"] = list(forks)
     return entry
-
-
-def _own_tool(package: Package) -> Mapping[str, Any]:
-    table = (package.tool or {}).get("provenv", {})
-    return table if isinstance(table, Mapping) else {}
 
 
 def _git_query(package: Package, manifest: Manifest) -> str:

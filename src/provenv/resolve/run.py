@@ -1,0 +1,220 @@
+"""One run of uv: a temporary project, ``uv lock`` on it, an export for each root, one lock of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from packaging.pylock import Pylock
+from packaging.utils import canonicalize_name
+
+from provenv.core.errors import ProvenvError
+from provenv.core.events import Emit
+from provenv.core.http import Transport
+from provenv.model.lock import packages_digest
+from provenv.model.manifest import Manifest
+from provenv.resolve.complete import complete_files
+from provenv.resolve.edges import add_dependencies, read_uv_lock
+from provenv.resolve.exports import Root, merge_exports
+from provenv.resolve.failure import check_settings, failure
+from provenv.resolve.indexes import Indexes, authorized, collect_indexes
+from provenv.resolve.preferences import render_preferences
+from provenv.resolve.settings import ResolveSettings
+from provenv.resolve.synthetic import Asked, render_project
+from provenv.tools.uv import Uv, clean_environment, find_uv
+
+_DYNAMIC = frozenset({"dependencies", "optional-dependencies"})
+
+
+@contextlib.contextmanager
+def open_run(
+    manifest: Manifest, project: str, settings: ResolveSettings, emit: Emit
+) -> Iterator[Run]:
+    """A run in a temporary folder, which is gone afterwards."""
+    os.makedirs(settings.tmp, exist_ok=True)
+    folder = os.path.realpath(tempfile.mkdtemp(prefix="resolve-", dir=settings.tmp))
+    try:
+        indexes = collect_indexes(manifest, project, settings.index_url)
+        uv = Uv(
+            binary=find_uv(),
+            environ=clean_environment(
+                settings.environ,
+                cache=settings.cache,
+                config=os.path.join(folder, "config"),
+                http=settings.http,
+                credentials={**indexes.credentials, **settings.credentials},
+            ),
+        )
+        yield Run(manifest, project, settings, emit, indexes, uv, os.path.join(folder, "p"))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Run:
+    """One run: the manifest, the indexes and the folder that uv works in."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        project: str,
+        settings: ResolveSettings,
+        emit: Emit,
+        indexes: Indexes,
+        uv: Uv,
+        folder: str,
+    ) -> None:
+        self.manifest = manifest
+        self.project = project
+        self.settings = settings
+        self.emit = emit
+        self.indexes = indexes
+        self.uv = uv
+        self.folder = folder
+        minor = f">={settings.interpreter.minor}"
+        self.requires_python = manifest.requires_python or minor
+
+    def lock(
+        self,
+        groups: tuple[str, ...],
+        extras: tuple[str, ...],
+        previous: Pylock | None,
+        upgrade: bool | frozenset[str],
+    ) -> Pylock:
+        """One lock over the project's own dependencies, ``groups`` and ``extras``."""
+        asked = Asked(
+            manifest=self.manifest,
+            project=self.project,
+            requires_python=self.requires_python,
+            groups=groups,
+            extras=extras,
+            dynamic=self.manifest.installable
+            and bool(_DYNAMIC.intersection(self.manifest.dynamic)),
+        )
+        if asked.dynamic:
+            asked = replace(asked, extras=())
+        self._solve(asked, previous, upgrade)
+        if asked.dynamic and (provided := _provided_extras(self._uv_lock(), asked)):
+            wanted = tuple(extra for extra in provided if not extras or extra in extras)
+            asked = replace(asked, extras=wanted)
+            self._solve(asked, previous, upgrade)
+        uv_lock, packages = self._packages(asked)
+        transport = Transport(authorized(self.settings, self.indexes), emit=self.emit)
+        complete_files(packages, previous, self.project, transport, self.emit)
+        return self._pylock(asked, packages, uv_lock)
+
+    def _solve(self, asked: Asked, previous: Pylock | None, upgrade: bool | frozenset[str]) -> None:
+        """Have uv write a ``uv.lock``."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.mkdir(self.folder)
+        self._write("pyproject.toml", render_project(asked, self.indexes))
+        if previous is not None:
+            preferences = render_preferences(
+                previous, self.manifest, requires_python=self.requires_python, upgrade=upgrade
+            )
+            if preferences is not None:
+                self._write("uv.lock", preferences)
+        done = self.uv.lock(
+            self.folder,
+            python=self.settings.interpreter.executable,
+            options=self._options(asked),
+        )
+        if done.code != 0:
+            raise self._failure(done.stderr, asked)
+        check_settings(done.stderr, asked)
+
+    def _uv_lock(self) -> dict[str, Any]:
+        with open(os.path.join(self.folder, "uv.lock"), encoding="utf-8") as stream:
+            return read_uv_lock(stream.read())
+
+    def _failure(self, stderr: str, asked: Asked) -> ProvenvError:
+        check_settings(stderr, asked)
+        return failure(
+            stderr,
+            folder=self.folder,
+            asked=asked,
+            indexes=self.indexes,
+            settings=self.settings,
+        )
+
+    def _options(self, asked: Asked) -> list[str]:
+        options = ["--offline"] if self.settings.offline or self.settings.http.offline else []
+        if self.manifest.no_build is True:
+            options.append("--no-build")
+        elif self.manifest.no_build:
+            for name in self.manifest.no_build:
+                options += ["--no-build-package", name]
+        if asked.dynamic:
+            # uv would not see a change in what the backend reads (setup.py, requirements.txt).
+            options += ["--refresh-package", str(self.manifest.name)]
+        return options
+
+    def _write(self, name: str, text: str) -> None:
+        with open(os.path.join(self.folder, name), "w", encoding="utf-8") as stream:
+            stream.write(text)
+
+    def _packages(self, asked: Asked) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
+        """The ``uv.lock``, and the packages of all its exports as PEP 751 tables, sorted."""
+        roots = [Root(kind="base")]
+        roots += [Root(kind="extra", name=name) for name in asked.extras]
+        roots += [Root(kind="group", name=name) for name in asked.groups]
+        with ThreadPoolExecutor(2) as pool:
+            texts = pool.map(lambda root: self._export(asked, root), roots)
+            uv_lock = self._uv_lock()  # read while the exports run
+            merged = merge_exports(zip(roots, texts, strict=True))
+        packages = [package for package in merged if package["name"] not in asked.own_names]
+        packages.sort(
+            key=lambda p: (p["name"], str(p.get("version", "")), str(p.get("marker", "")))
+        )
+        for package in packages:
+            self._relative(package)
+        add_dependencies(packages, uv_lock, asked.own_names)
+        return uv_lock, packages
+
+    def _export(self, asked: Asked, root: Root) -> str:
+        done = self.uv.export(self.folder, root.options)
+        if done.code != 0:
+            raise self._failure(done.stderr, asked)
+        return done.stdout
+
+    def _relative(self, package: dict[str, Any]) -> None:
+        """Paths, which uv gives relative to its folder or absolute, become relative to the project."""
+        entries = [package[k] for k in ("directory", "archive", "vcs", "sdist") if k in package]
+        for entry in [*entries, *package.get("wheels", ())]:
+            if "path" in entry:
+                absolute = os.path.normpath(os.path.join(self.folder, entry["path"]))
+                entry["path"] = os.path.relpath(absolute, self.project).replace(os.sep, "/")
+
+    def _pylock(
+        self, asked: Asked, packages: list[dict[str, Any]], uv_lock: Mapping[str, Any]
+    ) -> Pylock:
+        data: dict[str, Any] = {
+            "lock-version": "1.0",
+            "environments": uv_lock.get("supported-markers"),
+            "requires-python": self.requires_python,
+            "extras": list(asked.extras),
+            "dependency-groups": list(asked.groups),
+            "default-groups": [g for g in self.manifest.default_groups if g in asked.groups],
+            "created-by": "provenv",
+            "packages": packages,
+        }
+        lock = Pylock.from_dict({key: value for key, value in data.items() if value is not None})
+        tool: dict[str, Any] = {
+            "manifest-digest": self.manifest.lock_digest(),
+            "packages-digest": packages_digest(lock.packages),
+        }
+        return replace(lock, tool={"provenv": tool})
+
+
+def _provided_extras(uv_lock: Mapping[str, Any], asked: Asked) -> tuple[str, ...]:
+    """The extras that the backend's metadata of the project itself names."""
+    own = canonicalize_name(asked.manifest.name or "")
+    for entry in uv_lock.get("package", ()):
+        if entry["name"] == own:
+            return tuple(sorted(entry.get("metadata", {}).get("provides-extras", ())))
+    return ()
