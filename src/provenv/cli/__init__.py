@@ -1,1 +1,23 @@
-"""Floor 7: parse, call a use case, draw."""
+"""Floor 7: parse, call a use case, draw. One command a file; text and JSON side by side.
+
+``main`` looks whether the call is one of the few that must cost no more than a few milliseconds, and
+otherwise hands over to :mod:`provenv.cli.app`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The entry point of the command line; returns the exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if arguments and arguments[0] in ("run", "sync"):
+        from provenv.cli import hot
+
+        code = hot.attempt(arguments)
+        if code is not None:
+            return code
+    from provenv.cli import app
+
+    return app.main(arguments)

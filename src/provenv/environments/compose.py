@@ -101,7 +101,9 @@ class _Composer:
             target = f"{path}/{name}".lstrip("/")
             if self.may_link(scheme, f"{inside}{name}", below, depth):
                 owner = below.owners[0][0]
-                self.linked.setdefault(owner.sha256, []).append((f"{scheme}/{inside}{name}", target))
+                self.linked.setdefault(owner.sha256, []).append(
+                    (f"{scheme}/{inside}{name}", target)
+                )
             else:
                 self.directory(scheme, f"{inside}{name}/", target, below, depth=depth + 1)
 
@@ -204,7 +206,9 @@ def _is_namespace(owner: StoredObject, table: Mapping[str, Any], inside: str, de
 
 
 def _has_modules(table: Mapping[str, Any]) -> bool:
-    if any(name.endswith((".py", ".so", ".pyd")) and ".so." not in name for name in table.get("f", {})):
+    if any(
+        name.endswith((".py", ".so", ".pyd")) and ".so." not in name for name in table.get("f", {})
+    ):
         return True
     return any(_has_modules(below) for below in table.get("d", {}).values())
 
@@ -244,7 +248,12 @@ def full_record(owner: StoredObject, interpreter: Interpreter, extra: Sequence[E
     import io
 
     up = "/".join([".."] * (interpreter.site_packages.count("/") + 1))
-    roots = {"site": "", "bin": f"{up}/bin/", "data": f"{up}/", "include": f"{up}/{interpreter.include}/"}
+    roots = {
+        "site": "",
+        "bin": f"{up}/bin/",
+        "data": f"{up}/",
+        "include": f"{up}/{interpreter.include}/",
+    }
     own = f"{owner.dist_info}/RECORD"
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

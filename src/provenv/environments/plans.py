@@ -1,5 +1,4 @@
-"""The plan cache: what a lock, an environment and an interpreter came to, so that it need not be
-worked out again.
+"""The plan cache: what a lock, an environment and an interpreter came to, kept for the next time.
 
 ``plans/<digest>/`` holds one plan: ``recipe``, ``contents.json``, the lock and the manifest that it
 was made from, and its small files (activation scripts, ``direct_url.json``). It appears whole, by a

@@ -4,6 +4,7 @@
     home <PROVENV_HOME>
     environment <name>
     current generations/<number>
+    held no                              yes: a rollback chose this generation against the lock
     <mtime_ns> <size> <inode> <path>     or  - - - <path>  for a file that must not be there
 
 It is a cache: where it is missing, unreadable or no longer true, the long way round decides.
@@ -18,15 +19,24 @@ _HEADER = "provenv-stamp 1"
 
 
 class Stamp:
-    """A stamp that was read."""
+    """What a stamp says."""
 
-    __slots__ = ("current", "environment", "home", "signatures")
+    __slots__ = ("current", "environment", "held", "home", "signatures")
 
-    def __init__(self, home: str, environment: str, current: str, signatures: list[str]) -> None:
+    def __init__(
+        self,
+        home: str,
+        environment: str,
+        current: str,
+        signatures: list[str],
+        *,
+        held: bool = False,
+    ) -> None:
         self.home = home
         self.environment = environment
         self.current = current
         self.signatures = signatures
+        self.held = held
 
 
 def signature(path: str) -> str:
@@ -51,6 +61,7 @@ def write(folder: str, stamp: Stamp) -> None:
         f"home {stamp.home}",
         f"environment {stamp.environment}",
         f"current {stamp.current}",
+        f"held {'yes' if stamp.held else 'no'}",
         *stamp.signatures,
     ]
     if any("\n" in line for line in lines):
@@ -71,13 +82,14 @@ def read(folder: str) -> Stamp | None:
             lines = stream.read().split("\n")
     except OSError:
         return None
-    if len(lines) < 6 or lines[0] != _HEADER or lines[-1] != "":
+    if len(lines) < 7 or lines[0] != _HEADER or lines[-1] != "":
         return None
     return Stamp(
         lines[1].removeprefix("home "),
         lines[2].removeprefix("environment "),
         lines[3].removeprefix("current "),
-        lines[4:-1],
+        lines[5:-1],
+        held=lines[4] == "held yes",
     )
 
 

@@ -1,5 +1,4 @@
-"""Making a generation and switching to it: everything before the switch can be thrown away, and the
-switch is one rename.
+"""Making a generation and switching to it: the switch is one rename, and all before it can be undone.
 
 The order is what matters. A tree is built under a temporary name, looked at, renamed to its number,
 and only then named by ``current``. A kill at any instant leaves the old generation or the new one;
@@ -63,6 +62,19 @@ def sweep(folder: str) -> None:
             remove_tree(path)
 
 
+def discard(folder: str, number: int) -> None:
+    """Remove a generation: it loses its number first, so that a kill leaves no half of one.
+
+    Raises:
+        OSError, DiskError: The file system refused.
+    """
+    from provenv.core.files import remove_tree
+
+    temporary = f"{folder}/generations/{_TEMPORARY}{os.getpid()}-{number}"
+    os.rename(f"{folder}/generations/{number}", temporary)
+    remove_tree(temporary)
+
+
 def prepare(folder: str) -> None:
     """Make the environment's folder, which git ignores.
 
@@ -76,7 +88,9 @@ def prepare(folder: str) -> None:
             stream.write("*\n")
 
 
-def make_generation(folder: str, recipe: Recipe, home: str, plan: str, cause: str) -> tuple[int, bool]:
+def make_generation(
+    folder: str, recipe: Recipe, home: str, plan: str, cause: str
+) -> tuple[int, bool]:
     """Build, look, rename. The caller holds the environment's lock.
 
     Returns:

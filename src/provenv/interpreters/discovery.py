@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from provenv.interpreters.executables import base_executable, is_executable, is_shim, python_in
-from provenv.interpreters.requests import Hint, split_version
+from provenv.interpreters.requests import Hint
 from provenv.interpreters.search import Search, read_versions_file
+from provenv.interpreters.versions import split_version
 
 # Patterns are compiled when first used (re keeps them): start-up pays for none that it does not need.
 _FILE_NAME = r"(?P<name>python|pypy|graalpy)(?P<release>\d+(?:\.\d+)?)?(?P<t>t)?(?:\.exe)?"
@@ -27,7 +28,7 @@ class Candidate:
     Attributes:
         path: As it was found.
         executable: The real path of the base interpreter behind it.
-        source: ``request``, ``path``, ``pyenv``, ``uv``, ``system`` or ``conda``.
+        source: ``request``, ``path``, ``pyenv``, ``uv``, ``managed``, ``system`` or ``conda``.
         hint: What its names promise.
     """
 
@@ -72,6 +73,8 @@ def _places(search: Search) -> Iterator[tuple[str, str]]:
             yield from ((path, "path") for path in _pythons(folder))
     yield from ((path, "pyenv") for path in _installed(_versions(search.pyenv_root)))
     yield from ((path, "uv") for path in _installed(search.uv_python_dir))
+    for folder in search.managed:
+        yield from ((path, "managed") for path in _installed(folder))
     for folder in search.system:
         yield from ((path, "system") for path in _pythons(folder))
     for prefix in search.prefixes:
@@ -160,6 +163,7 @@ def _names(folder: str) -> Iterable[str]:
 def _source(executable: str, search: Search) -> str | None:
     """The manager in whose folder an executable lies, whichever way it was found."""
     roots = [("pyenv", _versions(search.pyenv_root)), ("uv", search.uv_python_dir)]
+    roots += [("managed", root) for root in search.managed]
     roots += [("conda", root) for root in search.conda]
     for source, root in roots:
         if root and executable.startswith(os.path.join(os.path.realpath(root), "")):
@@ -169,7 +173,7 @@ def _source(executable: str, search: Search) -> str | None:
 
 def hint_of(executable: str, search: Search) -> Hint:
     """What the folder that a manager made, or else the file's own name, promises."""
-    for root in (_versions(search.pyenv_root), search.uv_python_dir):
+    for root in (_versions(search.pyenv_root), search.uv_python_dir, *search.managed):
         if root and executable.startswith(prefix := os.path.join(os.path.realpath(root), "")):
             hint = folder_hint(executable[len(prefix) :].partition(os.sep)[0])
             if hint.release:

@@ -12,8 +12,9 @@ from provenv.interpreters.cache import ProbeCache
 from provenv.interpreters.discovery import Candidate, candidates, pyenv_python
 from provenv.interpreters.executables import is_executable, python_in
 from provenv.interpreters.probe import TIME_LIMIT, probe
-from provenv.interpreters.requests import Hint, Request, parse_request, split_version
+from provenv.interpreters.requests import Hint, Request, parse_request
 from provenv.interpreters.search import Search
+from provenv.interpreters.versions import allows, checked_specifier, split_version
 from provenv.model.interpreter import Interpreter
 
 _ANY = Request(text="any Python")
@@ -32,9 +33,9 @@ def find(
     """The interpreter that a project should use.
 
     With ``requests``, the first of them that an interpreter here meets, which must satisfy
-    ``requires_python`` as well. Without, the pins of ``.python-version``, and then whatever comes first
-    in the order of :class:`Search`. A final release goes before pre-releases and free-threaded builds,
-    and CPython before others, unless asked for.
+    ``requires_python`` as well. Without, the pins (``PYENV_VERSION``, else ``.python-version``), and then
+    whatever comes first in the order of :class:`Search`. A final release goes before pre-releases and
+    free-threaded builds, and CPython before others, unless asked for.
 
     Interpreters that hang (``time_limit`` seconds), crash or print rubbish are skipped with a
     :class:`Warned` event. What was found is remembered in the file ``cache``.
@@ -44,15 +45,16 @@ def find(
         UnsatisfiableError: Nothing fits; the message lists what was found, or names the request and the
             ``requires_python`` that contradict each other.
     """
-    finder = _Finder(search, _checked(requires_python), ProbeCache(cache), emit, time_limit)
+    if requires_python is not None:
+        checked_specifier(requires_python, "requires-python")
+    finder = _Finder(search, requires_python, ProbeCache(cache), emit, time_limit)
     try:
         parsed = [parse_request(text) for text in requests]
         if parsed:
-            found = next(filter(None, map(finder.first, parsed)), None)
-        else:
-            found = finder.pinned() or finder.first(_ANY)
+            return finder.preferred(parsed)
+        found = finder.pinned() or finder.first(_ANY)
         if found is None:
-            raise finder.nothing(parsed)
+            raise finder.nothing(())
         return found
     finally:
         finder.cache.save()
@@ -103,24 +105,38 @@ class _Finder:
                 fallback.append((_rank(interpreter, request), interpreter))
         return min(fallback, key=lambda entry: entry[0])[1] if fallback else None
 
+    def preferred(self, requests: Sequence[Request]) -> Interpreter:
+        """What meets the first request that anything meets."""
+        refusal: UnsatisfiableError | None = None
+        for request in requests:
+            try:
+                if found := self.first(request):
+                    return found
+            except UnsatisfiableError as error:  # a path: nothing else can stand for it
+                refusal = refusal or error
+        raise refusal or self.nothing(requests)
+
     def pinned(self) -> Interpreter | None:
         """What the pins ask for; one that cannot be met is warned about and does not count."""
-        for pin in self.search.pins:
+        where = (
+            "PYENV_VERSION" if self.search.pyenv_version else ".python-version or .tool-versions"
+        )
+        for pin in self.search.pyenv_version or self.search.pins:
             if pin == "system":
                 continue  # pyenv's word for "whatever PATH has"
             exact = pyenv_python(self.search, pin)
             try:
                 request = Request(text=pin, path=exact) if exact else parse_request(pin)
                 found = self.first(request)
-                reason = f"no interpreter here is {pin} and satisfies requires-python"
+                reason = "no interpreter here is that and satisfies requires-python"
             except (UsageError, UnsatisfiableError) as error:
                 found, reason = None, error.message
             if found is not None:
                 return found
             self.emit(
                 Warned(
-                    message=f".python-version: {reason}",
-                    hint=f"Install Python {pin}, or change .python-version; it is passed over for now.",
+                    message=f"the pinned Python {pin} is passed over: {reason}",
+                    hint=f"Install Python {pin}, or change {where}.",
                 )
             )
         return None
@@ -136,8 +152,9 @@ class _Finder:
 
     def nothing(self, requests: Sequence[Request]) -> UnsatisfiableError:
         """What to say when nothing fits."""
-        if requests and self.contradictions:
-            request, version = self.contradictions[0]
+        contradicted = next((pair for pair in self.contradictions if pair[0] in requests), None)
+        if contradicted is not None:
+            request, version = contradicted
             return UnsatisfiableError(
                 f"Python {request.text} is asked for, but requires-python is {self.requires!r}, "
                 f"which excludes Python {version}",
@@ -170,14 +187,14 @@ class _Finder:
     def _fitting(self, candidate: Candidate, request: Request) -> Interpreter | None:
         """The candidate's interpreter, where it is what is asked for; run only if its names allow that."""
         version = _full_version(candidate.hint)
-        if version and not _allows(request.specifier, version):
+        if version and not allows(request.specifier, version):
             return None
-        if version and request is _ANY and not _allows(self.requires, version):
+        if version and request is _ANY and not allows(self.requires, version):
             return None
         interpreter = self._probe(candidate)
         if interpreter is None or not request.matches(interpreter):
             return None
-        if interpreter.satisfies(self.requires):
+        if allows(self.requires, interpreter.version):
             return interpreter
         if request is not _ANY:
             self.contradictions.append((request, interpreter.version))
@@ -215,7 +232,7 @@ class _Finder:
             raise UnsatisfiableError(
                 error.message, hint=error.hint, details={"requests": [request.text]}
             ) from error
-        if not interpreter.satisfies(self.requires):
+        if not allows(self.requires, interpreter.version):
             self.contradictions.append((request, interpreter.version))
             raise self.nothing([request])
         return interpreter
@@ -254,26 +271,3 @@ def _full_version(hint: Hint) -> str | None:
     if len(hint.release) < 3 or hint.pre == "dev" or hint.implementation != "cpython":
         return None
     return ".".join(map(str, hint.release)) + hint.pre
-
-
-def _allows(specifier: str | None, version: str) -> bool:
-    if specifier is None:
-        return True
-    from packaging.specifiers import SpecifierSet
-
-    return SpecifierSet(specifier).contains(version, prereleases=True)
-
-
-def _checked(requires_python: str | None) -> str | None:
-    if requires_python is None:
-        return None
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-    try:
-        SpecifierSet(requires_python)
-    except InvalidSpecifier as error:
-        raise UsageError(
-            f"requires-python {requires_python!r} is not a valid range of versions",
-            hint="Write it like '>=3.11,<3.14' (PEP 440).",
-        ) from error
-    return requires_python

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from provenv.core.errors import UsageError
+from provenv.interpreters.versions import allows, checked_specifier, split_version
 from provenv.model.interpreter import Interpreter
 
 EXAMPLES = (
@@ -85,7 +86,7 @@ class Request:
         numbers, pre = split_version(interpreter.version)
         if self.release != numbers[: len(self.release)] or (self.pre and self.pre != pre):
             return False
-        return interpreter.satisfies(self.specifier)
+        return allows(self.specifier, interpreter.version)
 
 
 def parse_request(text: str) -> Request:
@@ -101,7 +102,7 @@ def parse_request(text: str) -> Request:
         return Request(
             text=text,
             implementation=_IMPLEMENTATIONS[(match["name"] or "").lower()],
-            specifier=_checked_specifier(match["specifier"], text),
+            specifier=checked_specifier(match["specifier"], "the interpreter request"),
         )
     match = re.fullmatch(_VERSION, stripped, re.IGNORECASE)
     if not stripped or match is None or (match["pre"] and not match["release"]):
@@ -128,28 +129,7 @@ def absolute_request(text: str, folder: str) -> str:
     return text
 
 
-def split_version(version: str) -> tuple[tuple[int, ...], str]:
-    """``3.14.0rc1`` as ``((3, 14, 0), "rc1")``."""
-    match = re.match(r"(\d+(?:\.\d+)*)(.*)", version)
-    if match is None:
-        return (), version
-    return tuple(map(int, match[1].split("."))), match[2]
-
-
 def _release(text: str) -> tuple[int, ...]:
     if "." not in text and len(text) > 1:
         return int(text[0]), int(text[1:])  # py312, as tags and tox write it
     return tuple(map(int, text.split("."))) if text else ()
-
-
-def _checked_specifier(specifier: str, text: str) -> str:
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-    try:
-        return str(SpecifierSet(specifier))
-    except InvalidSpecifier as error:
-        raise UsageError(
-            f"{text!r} is not a valid range of Python versions",
-            hint="Write it like '>=3.11,<3.13' (PEP 440).",
-            details={"request": text},
-        ) from error

@@ -16,11 +16,13 @@ class Search:
 
     Attributes:
         extra: Executables, environments or prefixes to look at before all else.
-        pins: Requests from a ``.python-version`` file; they decide where nothing else was asked for.
+        pins: Requests from a ``.python-version`` or ``.tool-versions`` file; they decide where nothing
+            else was asked for.
         path: The folders of PATH. pyenv's shims folder stands for the versions that pyenv selects.
         pyenv_root: Every version under its ``versions/`` is found.
-        pyenv_version: The versions that ``PYENV_VERSION`` selects, in place of pyenv's global ones.
+        pyenv_version: What ``PYENV_VERSION`` selects, in place of ``pins`` and of pyenv's global versions.
         uv_python_dir: Where uv keeps the interpreters that it has downloaded.
+        managed: Folders in which other version managers (asdf, mise) keep one installation a folder.
         system: Folders of the system's interpreters, whether or not PATH names them.
         prefixes: Folders like ``/opt``, in each folder of which an interpreter may be installed.
         conda: Conda installations and environments (their ``envs/`` is looked at, too).
@@ -33,6 +35,7 @@ class Search:
     pyenv_root: str | None = None
     pyenv_version: tuple[str, ...] = ()
     uv_python_dir: str | None = None
+    managed: tuple[str, ...] = ()
     system: tuple[str, ...] = SYSTEM_FOLDERS
     prefixes: tuple[str, ...] = ("/opt", "/opt/python")
     conda: tuple[str, ...] = ()
@@ -49,6 +52,10 @@ class Search:
     ) -> Search:
         """The usual places, from a process's environment variables and the user's home folder."""
         data = environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
+        managers = (
+            environ.get("ASDF_DATA_DIR") or os.path.join(home, ".asdf"),
+            environ.get("MISE_DATA_DIR") or os.path.join(data, "mise"),
+        )
         conda = [environ.get("CONDA_PREFIX"), environ.get("MAMBA_ROOT_PREFIX")]
         if program := environ.get("CONDA_EXE"):
             conda.append(os.path.dirname(os.path.dirname(program)))
@@ -61,21 +68,26 @@ class Search:
             pyenv_version=tuple(filter(None, environ.get("PYENV_VERSION", "").split(":"))),
             uv_python_dir=environ.get("UV_PYTHON_INSTALL_DIR")
             or os.path.join(data, "uv", "python"),
+            managed=tuple(os.path.join(root, "installs", "python") for root in managers),
             conda=tuple(dict.fromkeys(filter(None, conda))),
             conda_list=os.path.join(home, ".conda", "environments.txt"),
         )
 
 
 def read_python_version(folder: str, *, stop: str | None = None) -> tuple[str, ...]:
-    """The versions that the nearest ``.python-version`` names, in ``folder`` or one above it.
+    """The versions that a project is pinned to, the preferred first; empty where none are.
 
-    ``stop`` is the last folder looked at (a project's or a repository's root). One version a line, as
-    pyenv writes them; comments and blank lines do not count. Empty where there is no such file.
+    Read from the nearest ``.python-version`` (pyenv: one version a line) or, where a folder has none, from
+    the ``python`` line of its ``.tool-versions`` (asdf, mise), in ``folder`` or one above it. ``stop`` is
+    the last folder looked at (a project's or a repository's root). Comments do not count.
     """
     current = os.path.abspath(folder)
     last = os.path.abspath(stop) if stop is not None else None
     while True:
-        if (versions := read_versions_file(os.path.join(current, ".python-version"))) is not None:
+        versions = read_versions_file(os.path.join(current, ".python-version"))
+        if versions is None:
+            versions = _read_tool_versions(os.path.join(current, ".tool-versions"))
+        if versions is not None:
             return versions
         parent = os.path.dirname(current)
         if current in (last, parent):
@@ -85,9 +97,20 @@ def read_python_version(folder: str, *, stop: str | None = None) -> tuple[str, .
 
 def read_versions_file(file: str) -> tuple[str, ...] | None:
     """The words of a pyenv version file, or None where there is no such file."""
+    lines = _read_words(file)
+    return None if lines is None else tuple(word for words in lines for word in words)
+
+
+def _read_tool_versions(file: str) -> tuple[str, ...] | None:
+    """The versions in the ``python`` line, or None where there is no such file or line."""
+    return next(
+        (tuple(words[1:]) for words in _read_words(file) or () if words[:1] == ["python"]), None
+    )
+
+
+def _read_words(file: str) -> list[list[str]] | None:
     try:
         with open(file, encoding="utf-8", errors="replace") as stream:
-            lines = [line.partition("#")[0].split() for line in stream]
+            return [line.partition("#")[0].split() for line in stream]
     except OSError:
         return None
-    return tuple(word for words in lines for word in words)

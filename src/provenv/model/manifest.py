@@ -13,7 +13,8 @@ from typing import Any
 from packaging.dependency_groups import DependencyGroupResolver
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidName, canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from provenv.core import digest
 from provenv.core.errors import InputError, UsageError
@@ -164,7 +165,9 @@ def parse_manifest(text: str, file: str = "pyproject.toml") -> Manifest:
     project = root.table("project")
     tool = root.table("tool").table("provenv")
     tool.only(_TOOL_KEYS)
-    uv = dict(root.table("tool").table("uv").data)
+    uv_table = root.table("tool").table("uv")
+    uv = dict(uv_table.data)
+    uv.pop("sources", None)
     groups = _groups(root)
     default_groups = _default_groups(tool, groups, uv)
     optional = _optional_dependencies(project)
@@ -174,15 +177,15 @@ def parse_manifest(text: str, file: str = "pyproject.toml") -> Manifest:
         raise tool.error("default-environment", f"there is no environment {default_environment!r}")
     return Manifest(
         file=file,
-        name=project.get("name", str),
-        version=project.get("version", str),
+        name=_name(project),
+        version=_version(project),
         requires_python=_requires_python(project),
         dynamic=project.strings("dynamic"),
         dependencies=_requirements(project, "dependencies"),
         optional_dependencies=optional,
         groups=groups,
         build_system=root.get("build-system", dict),
-        sources=uv.pop("sources", {}),
+        sources=uv_table.table("sources").data,
         uv=uv,
         indexes=_indexes(tool),
         environments=environments,
@@ -215,6 +218,29 @@ def _requirements(table: toml.Table, key: str) -> tuple[str, ...]:
     return items
 
 
+def _name(project: toml.Table) -> str | None:
+    text = project.get("name", str)
+    if text is not None:
+        try:
+            canonicalize_name(text, validate=True)
+        except InvalidName as error:
+            raise project.error(
+                "name", f"{text!r} is not a distribution's name",
+                hint="Letters, digits, '-', '_' and '.', with a letter or digit at both ends.",
+            ) from error  # fmt: skip
+    return text
+
+
+def _version(project: toml.Table) -> str | None:
+    text = project.get("version", str)
+    if text is not None:
+        try:
+            Version(text)
+        except InvalidVersion as error:
+            raise project.error("version", f"{text!r} is not a version (PEP 440)") from error
+    return text
+
+
 def _requires_python(project: toml.Table) -> str | None:
     text = project.get("requires-python", str)
     if text is not None:
@@ -229,7 +255,11 @@ def _requires_python(project: toml.Table) -> str | None:
 
 def _optional_dependencies(project: toml.Table) -> dict[str, tuple[str, ...]]:
     table = project.table("optional-dependencies")
-    return {canonicalize_name(extra): _requirements(table, extra) for extra in table.data}
+    names: dict[str, str] = {}
+    for key in table.data:
+        if names.setdefault(canonicalize_name(key), key) != key:
+            raise table.error(key, f"is the same extra as {names[canonicalize_name(key)]!r}")
+    return {name: _requirements(table, key) for name, key in names.items()}
 
 
 def _groups(root: toml.Table) -> dict[str, tuple[str, ...]]:
@@ -269,6 +299,8 @@ def _default_groups(
         _check_names(tool, "default-groups", named, groups, "dependency group")
         return named
     inherited = uv.get("default-groups")
+    if inherited == "all":
+        return tuple(groups)
     if isinstance(inherited, list):
         return tuple(
             canonicalize_name(name) for name in inherited if canonicalize_name(name) in groups

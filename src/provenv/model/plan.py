@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -15,12 +16,14 @@ from packaging.pylock import (
     PackageWheel,
     Pylock,
 )
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from provenv.core.errors import InputError, UnsatisfiableError
 from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import EnvironmentSpec
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")  # it becomes the name of a folder: nothing else may pass
 Kind = Literal["wheel", "sdist", "archive", "directory", "vcs"]
 
 
@@ -42,6 +45,7 @@ class Artifact:
         subdirectory: Of the project inside an archive or repository.
         commit, revision: Of version control: what is checked out, and what was asked for.
         vcs: ``git``, …
+        direct: Asked for by its own address (PEP 610), not by a name that an index answers.
     """
 
     name: str
@@ -58,6 +62,7 @@ class Artifact:
     commit: str = ""
     revision: str = ""
     vcs: str = ""
+    direct: bool = False
 
     @property
     def label(self) -> str:
@@ -88,16 +93,13 @@ def make_plan(
         InputError: Two entries of one name apply, or an entry has no sha256.
         UnsatisfiableError: The interpreter is not supported, or no wheel fits and there is no sdist.
     """
+    _check_supported(lock, interpreter, file)
     python = interpreter.version
-    if lock.requires_python is not None and not interpreter.satisfies(str(lock.requires_python)):
-        raise UnsatisfiableError(
-            f"{file}: requires Python {lock.requires_python}, and {interpreter.executable} is {python}",
-            hint="Choose another interpreter with --python.",
-        )
     chosen: dict[str, Package] = {}
     for package in lock.packages:
         if not _applies(package, environment, interpreter):
             continue
+        _check_python(package.requires_python, interpreter, f"{file}: {package.name}")
         if package.name in chosen:
             raise InputError(
                 f"{package.name} {chosen[package.name].version} and {package.version} both apply to "
@@ -116,6 +118,28 @@ def make_plan(
         lock_digest=lock_digest,
         artifacts=artifacts,
     )
+
+
+def _check_supported(lock: Pylock, interpreter: Interpreter, file: str) -> None:
+    """Refuse an interpreter that the lock as a whole was not made for (PEP 751, "Installation")."""
+    _check_python(lock.requires_python, interpreter, file)
+    markers = {**interpreter.markers}
+    if lock.environments and not any(
+        marker.evaluate(markers, context="requirement") for marker in lock.environments
+    ):
+        listed = "; ".join(str(marker) for marker in lock.environments)
+        raise UnsatisfiableError(
+            f"{file}: was locked for other environments than that of {interpreter.executable}: {listed}",
+            hint="Choose another interpreter with --python, or lock for this one too.",
+        )
+
+
+def _check_python(specifier: SpecifierSet | None, interpreter: Interpreter, what: str) -> None:
+    if specifier is not None and not interpreter.satisfies(str(specifier)):
+        raise UnsatisfiableError(
+            f"{what}: requires Python {specifier}, and {interpreter.executable} is {interpreter.version}",
+            hint="Choose another interpreter with --python.",
+        )
 
 
 def _applies(package: Package, environment: EnvironmentSpec, interpreter: Interpreter) -> bool:
@@ -213,6 +237,7 @@ class _Common:
             url=entry.url or "",
             path=entry.path or "",
             subdirectory=entry.subdirectory or "",
+            direct=True,
         )
 
     def directory(self, entry: PackageDirectory) -> Artifact:
@@ -239,10 +264,12 @@ class _Common:
         )
 
     def _sha256(self, hashes: Mapping[str, str]) -> str:
-        value = hashes.get("sha256", "")
-        if len(value) != 64:
+        value = hashes.get("sha256", "").lower()
+        if not _SHA256.fullmatch(value):
             raise InputError(
-                f"{self.name} {self.version} has no sha256",
+                f"{self.name} {self.version} has no sha256"
+                if not value
+                else f"{self.name} {self.version}: {value!r} is not a sha256",
                 file=self.file,
                 hint="Lock again with `provenv lock`; provenv installs nothing that it cannot check.",
             )

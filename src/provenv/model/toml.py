@@ -12,6 +12,7 @@ from provenv.core.errors import InputError
 
 _T = TypeVar("_T")
 _WHERE = re.compile(r"\s*\(at line (\d+), column (\d+)\)$")
+_ANY_HEADER = re.compile(r"^[ \t]*\[", re.MULTILINE)
 _TYPE_NAMES: dict[type, str] = {
     str: "a string", bool: "true or false", int: "a whole number", list: "an array", dict: "a table",
 }  # fmt: skip
@@ -113,18 +114,36 @@ class Table:
                 raise self.error(key, "unknown key", hint=hint)
 
     def _line(self, key: str) -> int | None:
-        """The line of ``key``, found by its spelling inside its own table; None where unsure."""
-        name = re.escape(key or self.path.rpartition(".")[2])
-        pattern = re.compile(
-            rf"^\s*(?:\[+\s*[^\]]*\b{name}\s*\]+|[\"']?{name}[\"']?\s*(?:=|\.))", re.MULTILINE
-        )
-        hits = list(pattern.finditer(self._text))
-        if len(hits) > 1:
-            own = re.escape(re.sub(r"\[\d+\]", "", self.path))
-            head = re.compile(rf"^\s*\[+\s*{own}\s*\]+", re.MULTILINE)
-            start = head.search(self._text)
-            hits = [hit for hit in hits if start is not None and hit.start() >= start.start()][:1]
-        if len(hits) != 1:
-            return None
-        at = hits[0].start() + len(hits[0].group()) - len(hits[0].group().lstrip())
-        return self._text.count("\n", 0, at) + 1
+        """The line of ``key``, or of the table's header where it has no such key; None where unsure."""
+        bare, _, index = self.path.removesuffix("]").partition("[")
+        path = bare.split(".") if bare else []
+        heads = _headers(self._text, path) if path else [0]
+        number = int(index) if index else 0
+        if number < len(heads):
+            start = heads[number]
+            if path and key not in self.data:
+                return self._line_at(start)
+            following = _ANY_HEADER.search(self._text, start + 1 if path else 0)
+            end = following.start() if following else len(self._text)
+            found = _assignments(self._text[start:end], key)
+            if found:
+                return self._line_at(start + found[0])
+        places = _headers(self._text, [*path, key] if key else path)
+        places = places or _assignments(self._text, key or (path[-1] if path else ""))
+        return self._line_at(places[0]) if len(places) == 1 else None
+
+    def _line_at(self, position: int) -> int:
+        return self._text.count("\n", 0, position) + 1
+
+
+def _headers(text: str, path: list[str]) -> list[int]:
+    """Where ``[a.b]`` or ``[[a.b]]`` stand, in order."""
+    dotted = r"[ \t]*\.[ \t]*".join(rf"[\"']?{re.escape(part)}[\"']?" for part in path)
+    pattern = re.compile(rf"^[ \t]*\[{{1,2}}[ \t]*{dotted}[ \t]*\]", re.MULTILINE)
+    return [hit.start() for hit in pattern.finditer(text)]
+
+
+def _assignments(text: str, key: str) -> list[int]:
+    """Where ``key =`` or ``key.more =`` stand at the beginning of a line."""
+    pattern = re.compile(rf"^[ \t]*[\"']?{re.escape(key)}[\"']?[ \t]*[=.]", re.MULTILINE)
+    return [hit.start() for hit in pattern.finditer(text)]

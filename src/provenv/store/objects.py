@@ -13,6 +13,7 @@ from provenv.model.layout import HomeLayout
 
 FORMAT = 1
 DESCRIPTION = "object.json"
+_BEGIN = b'{"format":%d,' % FORMAT
 CLOSED_MODE = 0o555  # of folders and executable files; other files are FILE_MODE
 OPEN_MODE = 0o755
 FILE_MODE = 0o444
@@ -59,6 +60,15 @@ def read_object(layout: HomeLayout, sha256: str) -> StoredObject | None:
         return from_description(data, os.path.abspath(folder), sha256)
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def has_object(layout: HomeLayout, sha256: str) -> bool:
+    """Whether the store has the object, told from the first bytes of its description."""
+    try:
+        with open(os.path.join(layout.object(sha256), DESCRIPTION), "rb", buffering=0) as stream:
+            return stream.read(len(_BEGIN)) == _BEGIN
+    except OSError:
+        return False
 
 
 def require_object(layout: HomeLayout, sha256: str) -> StoredObject:

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from provenv.core.errors import CheckFailedError, InputError, UsageError
 from provenv.core.files import write_atomic
-from provenv.interpreters.discovery import find
+from provenv.interpreters import find
 from provenv.model.generation import Change
 from provenv.model.interpreter import Interpreter
 from provenv.model.lock import is_edited, parse_lock, render_lock, tool_table
@@ -201,6 +201,17 @@ def write_locks(texts: Mapping[str, str]) -> None:
         write_atomic(path, text.encode())
 
 
+def answering(project: Project, texts: Mapping[str, str]) -> dict[str, str]:
+    """The same locks, said to answer the manifest of ``project``, which must be true already."""
+    found: dict[str, str] = {}
+    for path, text in texts.items():
+        old = parse_lock(text, path)
+        own = {**tool_table(old), "manifest-digest": project.manifest.lock_digest()}
+        data = {**old.to_dict(), "tool": {**(old.tool or {}), "provenv": own}}
+        found[path] = render_lock(Pylock.from_dict(data))
+    return found
+
+
 def lock_changes(before: Pylock | None, after: Pylock) -> tuple[Change, ...]:
     """What moved between two locks, by name; several versions of a name are joined."""
     old, new = _versions(before), _versions(after)
@@ -223,8 +234,3 @@ def _version(version: object, vcs: object) -> str:
     if commit:
         return f"{version or ''}@{commit[:12]}"
     return str(version) if version is not None else "(local)"
-
-
-def parse_texts(texts: Mapping[str, str]) -> dict[str, Pylock]:
-    """Locks by file name, from texts that were not written yet."""
-    return {os.path.basename(path): parse_lock(text, path) for path, text in texts.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from provenv.core.http import Credentials, HttpSettings, origin
-from provenv.interpreters.discovery import Search
+from provenv.interpreters import Search, read_python_version
 from provenv.model.interpreter import Interpreter
 from provenv.resolve import ResolveSettings
 from provenv.tools.credentials import find_credentials
@@ -14,7 +14,8 @@ from provenv.workspace.context import Context, Project
 
 def search(context: Context, folder: str | None = None) -> Search:
     """Where interpreters are looked for, on behalf of a project's ``folder``."""
-    return Search.from_environ(context.environ, context.user_home)
+    pins = read_python_version(folder) if folder is not None else ()
+    return Search.from_environ(context.environ, context.user_home, pins=pins)
 
 
 def index_credentials(project: Project | None, context: Context) -> dict[str, Credentials]:
@@ -46,7 +47,7 @@ def resolve_settings(
     return ResolveSettings(
         interpreter=interpreter,
         cache=f"{context.home.cache}/uv",
-        tmp=f"{context.home.cache}/tmp",
+        tmp=f"{context.home.cache}/work",
         environ=context.environ,
         http=http_settings(project, context),
         credentials=index_credentials(project, context),

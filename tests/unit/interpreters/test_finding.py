@@ -60,6 +60,18 @@ def test_folder_names_under_pyenv_rule_out_before_anything_runs(tmp_path: Path, 
     assert found.source == "pyenv"
 
 
+def test_what_is_not_preferred_runs_only_when_nothing_else_fits(tmp_path: Path, cache: str) -> None:
+    log = tmp_path / "log"
+    root = pyenv(tmp_path / "pyenv", "3.14.0rc1", "pypy3.12-7.3.20", "3.13.1t", "3.13.0", log=log)
+    search = nowhere(pyenv_root=str(root))
+    assert find((), None, search, cache=cache).version == "3.13.0"
+    assert len(log.read_text().split()) == 1
+    # a free-threaded CPython, the closest to what was not there
+    (root / "versions/3.13.0/bin/python").unlink()
+    assert find((), None, search, cache=cache).version == "3.13.1"
+    assert find(["pypy"], None, search, cache=cache).implementation == "pypy"
+
+
 def test_every_version_under_pyenvs_root_is_found_though_nothing_selects_it(
     tmp_path: Path, cache: str
 ) -> None:
@@ -194,6 +206,15 @@ def test_a_path_with_no_interpreter_says_so(tmp_path: Path, cache: str) -> None:
         find([str(tmp_path / "tool")], None, nowhere(), cache=cache)
 
 
+def test_a_path_with_no_interpreter_gives_way_to_the_next_request(
+    tmp_path: Path, cache: str
+) -> None:
+    search = nowhere(pyenv_root=str(pyenv(tmp_path / "pyenv", "3.12.1")))
+    assert find(["/missing/python", "3.12"], None, search, cache=cache).version == "3.12.1"
+    with pytest.raises(UnsatisfiableError, match="no Python interpreter at /missing/python"):
+        find(["/missing/python", "3.5"], None, search, cache=cache)
+
+
 def test_active_environment_on_path_is_its_base(
     tmp_path: Path, cache: str, this_python: str
 ) -> None:
@@ -214,9 +235,12 @@ def test_one_interpreter_under_many_names_is_listed_once(tmp_path: Path, cache: 
     assert [i.executable for i in list_interpreters(search, cache=cache)] == [executable]
 
 
-def test_uv_conda_system_and_prefixes_are_looked_at(tmp_path: Path, cache: str) -> None:
+def test_uv_other_managers_system_prefixes_and_conda_are_looked_at(
+    tmp_path: Path, cache: str
+) -> None:
     fake_python(tmp_path / "uv/cpython-3.13.1-linux-x86_64-gnu/bin/python3.13", "3.13.1")
     (tmp_path / "uv/cpython-3.13.1-linux-x86_64-gnu/bin/python3").symlink_to("python3.13")
+    fake_python(tmp_path / "asdf/3.12.7/bin/python3", "3.12.7")
     fake_python(tmp_path / "sys/python3", "3.11.2")
     fake_python(tmp_path / "opt/python-3.10/bin/python3", "3.10.4")
     fake_python(tmp_path / "conda/bin/python", "3.12.0")
@@ -225,6 +249,7 @@ def test_uv_conda_system_and_prefixes_are_looked_at(tmp_path: Path, cache: str) 
     (tmp_path / "environments.txt").write_text(f"{tmp_path}/elsewhere\n{tmp_path}/gone\n")
     search = nowhere(
         uv_python_dir=str(tmp_path / "uv"),
+        managed=(str(tmp_path / "asdf"),),
         system=(str(tmp_path / "sys"),),
         prefixes=(str(tmp_path / "opt"),),
         conda=(str(tmp_path / "conda"),),
@@ -233,6 +258,7 @@ def test_uv_conda_system_and_prefixes_are_looked_at(tmp_path: Path, cache: str) 
     found = list_interpreters(search, cache=cache)
     assert [(i.version, i.source) for i in found] == [
         ("3.13.1", "uv"),
+        ("3.12.7", "managed"),
         ("3.11.2", "system"),
         ("3.10.4", "system"),
         ("3.12.0", "conda"),
@@ -259,8 +285,37 @@ def test_pin_that_cannot_be_met_is_passed_over_with_a_warning(
     search = nowhere(pyenv_root=root, pins=("system", pin))
     assert find((), ">=3.12", search, cache=cache, emit=heard).version == "3.13.0"
     assert len(heard.warnings) == 1
-    assert heard.warnings[0].startswith(".python-version: ")
-    assert pin in heard.warnings[0]
+    assert heard.warnings[0].startswith(f"the pinned Python {pin} is passed over")
+
+
+def test_each_pin_that_contradicts_requires_python_is_named_by_its_own_name(
+    tmp_path: Path, cache: str, heard: Heard
+) -> None:
+    root = str(pyenv(tmp_path / "pyenv", "3.9.1", "3.10.1", "3.13.0"))
+    search = nowhere(pyenv_root=root, pins=("3.9", "3.10.1"))
+    assert find((), ">=3.12", search, cache=cache, emit=heard).version == "3.13.0"
+    assert [warning.split(" is passed")[0] for warning in heard.warnings] == [
+        "the pinned Python 3.9",
+        "the pinned Python 3.10.1",
+    ]
+    assert "3.9" not in heard.warnings[1]
+
+
+def test_pyenv_version_goes_before_pins_and_after_requests(tmp_path: Path, cache: str) -> None:
+    root = str(pyenv(tmp_path / "pyenv", "3.11.7", "3.12.1", "3.13.0"))
+    search = nowhere(pyenv_root=root, pyenv_version=("3.12.1",), pins=("3.11",))
+    assert find((), None, search, cache=cache).version == "3.12.1"
+    assert find(["3.13"], None, search, cache=cache).version == "3.13.0"
+
+
+def test_tool_versions_file_counts_where_there_is_no_python_version_file(tmp_path: Path) -> None:
+    (tmp_path / ".tool-versions").write_text("nodejs 20.1.0\npython 3.12.1 3.11.7 # two\n")
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / ".tool-versions").write_text("nodejs 18.0.0\n")
+    assert read_python_version(str(inner)) == ("3.12.1", "3.11.7")
+    (tmp_path / ".python-version").write_text("3.13\n")
+    assert read_python_version(str(inner)) == ("3.13",)
 
 
 def test_python_version_file_is_the_nearest_one_up_to_the_stop(tmp_path: Path) -> None:
@@ -293,6 +348,10 @@ def test_search_comes_from_the_values_handed_over(tmp_path: Path) -> None:
     assert told.path == ("/usr/bin", f"{home}/bin")
     assert (told.pyenv_root, told.uv_python_dir) == ("/pyenv", "/uv")
     assert told.pyenv_version == ("3.12.1", "3.11.7")
+    assert told.managed == (
+        f"{home}/.asdf/installs/python",
+        f"{home}/.local/share/mise/installs/python",
+    )
     assert told.conda[:2] == ("/conda/envs/a", "/conda")
 
 

@@ -22,7 +22,7 @@ from provenv.interpreters.requests import Hint, Request, absolute_request, parse
         ("3.13t", {"release": (3, 13), "free_threaded": True}),
         ("pypy3.10", {"release": (3, 10), "implementation": "pypy"}),
         ("PyPy", {"implementation": "pypy"}),
-        (">=3.11,<3.13", {"specifier": "<3.13,>=3.11"}),
+        (">=3.11,<3.13", {"specifier": ">=3.11,<3.13"}),
         ("pypy>=3.9", {"implementation": "pypy", "specifier": ">=3.9"}),
         ("~=3.11", {"specifier": "~=3.11"}),
         ("/usr/bin/python3", {"path": "/usr/bin/python3"}),

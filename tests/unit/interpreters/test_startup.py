@@ -11,7 +11,7 @@ PROGRAM = """
 import sys
 from provenv.interpreters import Search, find
 search = Search(path=(sys.argv[2],), system=(), prefixes=())
-assert find(["3.12"], None, search, cache=sys.argv[1]).version == "3.12.1"
+assert find([">=3.8"], ">=3.11,<3.14", search, cache=sys.argv[1]).version == "3.12.1"
 print(" ".join(sys.modules))
 """
 

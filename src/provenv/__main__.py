@@ -1,0 +1,7 @@
+"""``python -m provenv``."""
+
+import sys
+
+from provenv.cli import main
+
+sys.exit(main())

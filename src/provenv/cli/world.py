@@ -1,0 +1,48 @@
+"""From the process's environment to a :class:`Context`: the one place that reads it for the library."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from urllib.request import getproxies_environment
+
+from provenv import __version__
+from provenv.cli.place import home_folder
+from provenv.core.events import Emit
+from provenv.core.http import HttpSettings, origin, split_credentials
+from provenv.model.layout import HomeLayout
+from provenv.workspace.context import Context
+
+
+def make_context(
+    environ: Mapping[str, str],
+    *,
+    emit: Emit,
+    cause: str,
+    offline: bool = False,
+    index_url: str | None = None,
+) -> Context:
+    """The world as this process sees it."""
+    proxies = {k: v for k, v in getproxies_environment().items() if k in ("http", "https")}
+    ignored = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    index = index_url or environ.get("PROVENV_INDEX_URL") or None
+    credentials = {}
+    if index is not None:
+        bare, given = split_credentials(index)
+        if given is not None:
+            credentials[origin(bare)] = given
+    return Context(
+        home=HomeLayout(home_folder(environ)),
+        environ=environ,
+        user_home=environ.get("HOME") or os.path.expanduser("~"),
+        http=HttpSettings(
+            credentials=credentials,
+            proxies=proxies,
+            no_proxy=tuple(name.strip() for name in ignored.split(",") if name.strip()),
+            offline=offline or environ.get("PROVENV_OFFLINE", "") not in ("", "0"),
+            user_agent=f"provenv/{__version__}",
+        ),
+        emit=emit,
+        index_url=index,
+        cause=cause,
+    )

@@ -1,0 +1,20 @@
+"""Damage: how an object differs from what was ingested."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["changed", "missing", "added", "mode"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damage:
+    """One difference; ``path`` is relative to the object's folder (``site/numpy/version.py``)."""
+
+    sha256: str
+    name: str
+    version: str
+    path: str
+    kind: Kind
+    detail: str = ""

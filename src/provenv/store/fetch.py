@@ -1,0 +1,200 @@
+"""Fetch: what a plan wants and the store lacks is downloaded, verified and ingested, in parallel.
+
+Threads of this process download, the biggest wheels first; worker processes unpack what has
+arrived. Credentials stay in this process.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from provenv.core.errors import DiskError
+from provenv.core.events import Emit, PhaseFinished, PhaseStarted, silent
+from provenv.core.files import ensure_folder, locked, remove_tree, temporary_name
+from provenv.core.http import HttpSettings, Transport
+from provenv.model.layout import HomeLayout
+from provenv.model.plan import Artifact
+from provenv.store.crew import Worker
+from provenv.store.download import PHASE, Courier, LookUp, StoppedError, download
+from provenv.store.ingest import unpack
+from provenv.store.objects import has_object
+
+__all__ = ["download", "fetch"]
+
+_CONNECTIONS = 8
+_MAX_WORKERS = 4
+_ALONE = 3 << 20  # bytes of wheels up to which starting workers costs more than it saves
+_UNKNOWN = 1 << 20  # what a wheel is taken for where the lock gives no size
+
+
+def fetch(
+    layout: HomeLayout,
+    artifacts: Sequence[Artifact],
+    *,
+    base: str,
+    http: HttpSettings,
+    emit: Emit = silent,
+    look_up: LookUp | None = None,
+    workers: int | None = None,
+) -> Mapping[str, str]:
+    """Make sure that the store holds every wheel of ``artifacts``.
+
+    Args:
+        layout: Of the home folder.
+        artifacts: Wheels only; each with its sha256.
+        base: The folder that relative paths begin at.
+        http: How servers are reached.
+        emit: Hears of the phase ``fetch`` and of each download; called from several threads.
+        look_up: Asked for credentials of an origin that answered 401.
+        workers: How many processes unpack; 0 = this one; None = as many as make sense.
+
+    Returns:
+        ``sha256`` of each artifact → ``sha256`` that names its object.
+
+    Raises:
+        ValueError: An artifact is not a wheel.
+        NetworkError, IntegrityError, InputError, DiskError: The first failure; it stops the rest,
+            and what was ingested before it stays.
+    """
+    for artifact in artifacts:
+        if artifact.kind != "wheel" or not artifact.sha256:
+            raise ValueError(f"{artifact.label} is not a wheel: {artifact.kind}")
+    with locked(layout.lock, shared=True):
+        wanted = {artifact.sha256: artifact for artifact in artifacts}
+        missing = [a for sha256, a in wanted.items() if not has_object(layout, sha256)]
+        if missing:
+            missing.sort(key=_weight, reverse=True)
+            sizes = [artifact.size for artifact in missing]
+            total = None if None in sizes else sum(size or 0 for size in sizes)
+            emit(PhaseStarted(phase=PHASE, total=len(missing), size=total))
+            begin = time.monotonic()
+            courier = Courier(base, Transport(http, emit=emit, look_up=look_up), emit)
+            _Fetching(layout, missing, courier, _crew_size(missing, workers)).run()
+            took = time.monotonic() - begin
+            emit(PhaseFinished(phase=PHASE, count=len(missing), seconds=took))
+    return {sha256: sha256 for sha256 in wanted}
+
+
+def _weight(artifact: Artifact) -> int:
+    return _UNKNOWN if artifact.size is None else artifact.size
+
+
+def _crew_size(missing: Sequence[Artifact], asked: int | None) -> int:
+    if asked is not None:
+        return min(asked, len(missing))
+    if len(missing) == 1 or sum(map(_weight, missing)) <= _ALONE:
+        return 0
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2,
+               _MAX_WORKERS, len(missing))  # fmt: skip
+
+
+class _Arrived(NamedTuple):
+    artifact: Artifact
+    path: str
+
+
+class _Fetching:
+    """One run: a pile of artifacts, threads that bring them, and whoever unpacks them."""
+
+    def __init__(
+        self, layout: HomeLayout, missing: Sequence[Artifact], courier: Courier, crew: int
+    ) -> None:
+        self._layout = layout
+        self._pile = deque(missing)
+        self._count = len(missing)
+        self._courier = courier
+        self._crew = crew
+        self._workspace = temporary_name(os.path.join(layout.tmp, "fetch"))
+        self._workers: list[Worker] = []
+        self._threads: list[threading.Thread] = []
+        self._arrived: SimpleQueue[_Arrived | BaseException | None] = SimpleQueue()
+        self._done: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def run(self) -> None:
+        """Bring and unpack everything; whatever happens, no temporary file stays behind."""
+        ensure_folder(self._workspace)
+        failed = True
+        try:
+            for number in range(self._crew):
+                self._workers.append(Worker(self._layout, self._workspace, number))
+            for _ in range(min(_CONNECTIONS, self._count)):
+                self._start(self._bring)
+            if self._workers:
+                self._supervise()
+            else:
+                self._unpack_here()
+            failed = False
+        finally:
+            self._courier.stop()
+            for worker in self._workers:
+                worker.end(kill=failed)
+            for thread in self._threads:
+                thread.join(0.2)
+            with suppress(DiskError):
+                remove_tree(self._workspace)
+
+    def _start(self, target: object, *arguments: object) -> None:
+        # daemons: a download that hangs must not keep a process alive that wants to end
+        thread = threading.Thread(target=target, args=arguments, daemon=True)  # type: ignore[arg-type]
+        thread.start()
+        self._threads.append(thread)
+
+    def _bring(self) -> None:
+        try:
+            while True:
+                try:
+                    artifact = self._pile.popleft()
+                except IndexError:
+                    return
+                path = os.path.join(self._workspace, f"{artifact.sha256}.whl")
+                self._courier.bring(artifact, path)
+                self._arrived.put(_Arrived(artifact, path))
+        except StoppedError:
+            return
+        except BaseException as error:  # noqa: BLE001  # raised again where fetch was called
+            self._arrived.put(error)
+            self._done.put(error)
+
+    def _unpack_here(self) -> None:
+        for _ in range(self._count):
+            item = self._arrived.get()
+            if isinstance(item, BaseException):
+                raise item
+            assert item is not None
+            unpack(
+                self._layout,
+                item.path,
+                filename=item.artifact.filename,
+                sha256=item.artifact.sha256,
+                workspace=self._workspace,
+            )
+            os.unlink(item.path)
+
+    def _supervise(self) -> None:
+        for worker in self._workers:
+            self._start(self._feed, worker)
+        try:
+            for _ in range(self._count):
+                if (error := self._done.get()) is not None:
+                    raise error
+        finally:
+            for _ in self._workers:
+                self._arrived.put(None)
+
+    def _feed(self, worker: Worker) -> None:
+        try:
+            while isinstance(item := self._arrived.get(), _Arrived):
+                worker.unpack(
+                    item.path, filename=item.artifact.filename, sha256=item.artifact.sha256
+                )
+                os.unlink(item.path)
+                self._done.put(None)
+        except BaseException as error:  # noqa: BLE001  # raised again where fetch was called
+            self._done.put(error)

@@ -1,0 +1,60 @@
+"""Prepared symlinks: one inode a linked path, which generations hard-link, not make themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+
+from provenv.core.files import disk_error, ensure_folder, replace_symlink
+from provenv.model.layout import HomeLayout
+
+_LONGEST = 200
+
+
+def prepared_links(layout: HomeLayout, sha256: str, paths: Sequence[str]) -> list[str]:
+    """For each path in the object (``site/numpy``), the path of a symlink to it.
+
+    A link that is missing, or names another place (the home folder was moved), is made anew; each
+    appears whole or not at all.
+
+    Raises:
+        DiskError: The file system refused.
+    """
+    folder = layout.object_links(sha256)
+    target = os.path.abspath(layout.object(sha256))
+    links = []
+    for path in paths:
+        link = f"{folder}/{link_name(path)}"
+        wanted = f"{target}/{path}"
+        try:
+            there = os.readlink(link) == wanted
+        except OSError:
+            there = False
+        if not there:
+            _make(link, wanted)
+        links.append(link)
+    return links
+
+
+def link_name(path: str) -> str:
+    """The name of the prepared link for a path in an object: percent-encoded, or hashed if too long."""
+    name = path.replace("%", "%25").replace("/", "%2F")
+    if len(os.fsencode(name)) <= _LONGEST:
+        return name
+    return "%" + hashlib.sha256(os.fsencode(path)).hexdigest()
+
+
+def _make(link: str, target: str) -> None:
+    for _ in range(2):
+        try:
+            os.symlink(target, link)
+        except FileExistsError:
+            # made by another process just now, or stale
+            replace_symlink(link, target)
+        except FileNotFoundError:
+            ensure_folder(os.path.dirname(link))
+            continue
+        except OSError as error:
+            raise disk_error(error, "link", link) from error
+        return

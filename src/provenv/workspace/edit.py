@@ -1,0 +1,302 @@
+"""``init``, ``add``, ``remove``: changing what a project asks for. Whole or nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from packaging.pylock import Pylock
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from provenv.core.errors import InputError, ProvenvError, UsageError
+from provenv.core.files import write_atomic
+from provenv.model.generation import Change
+from provenv.model.lock import parse_lock
+from provenv.model.manifest import parse_manifest
+from provenv.workspace import locking, machine, specifiers
+from provenv.workspace.context import MANIFEST_FILE, Context, Project, open_project, read_text
+from provenv.workspace.sync import SyncResult, sync
+
+_IGNORED = (".venv/", ".venvs/", "__pycache__/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitResult:
+    """What ``init`` made and completed, relative to the project."""
+
+    root: str
+    name: str
+    requires_python: str
+    created: tuple[str, ...]
+    completed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditResult:
+    """What ``add`` or ``remove`` did: requirements as they now stand, the lock's changes, the sync."""
+
+    requirements: tuple[str, ...]
+    place: str
+    changes: tuple[Change, ...]
+    sync: SyncResult | None
+
+
+def init(root: str, context: Context, *, name: str | None = None) -> InitResult:
+    """Make a project in the folder ``root``, or complete one. Nothing that is there is overwritten.
+
+    Raises:
+        InputError: A manifest is there and cannot be used.
+        DiskError: The file system refused.
+    """
+    os.makedirs(root, exist_ok=True)
+    path = os.path.join(root, MANIFEST_FILE)
+    created: list[str] = []
+    completed: list[str] = []
+    if os.path.lexists(path):
+        text = read_text(path)
+        manifest = parse_manifest(text, path)
+        new = _complete(text, root, context, name)
+        if new != text:
+            write_atomic(path, new.encode())
+            completed.append(MANIFEST_FILE)
+        manifest = parse_manifest(new, path)
+    else:
+        text = _fresh(name or project_name(root), _requires_python(root, context))
+        write_atomic(path, text.encode())
+        created.append(MANIFEST_FILE)
+        manifest = parse_manifest(text, path)
+    _ignore(root, created, completed)
+    return InitResult(
+        root=root,
+        name=manifest.name or "",
+        requires_python=manifest.requires_python or "",
+        created=tuple(created),
+        completed=tuple(completed),
+    )
+
+
+def project_name(root: str) -> str:
+    """A valid project name (PEP 508) made from a folder's name."""
+    bare = re.sub(r"[^A-Za-z0-9._-]+", "-", os.path.basename(os.path.abspath(root)))
+    return bare.strip("-._").lower() or "project"
+
+
+def _requires_python(root: str, context: Context) -> str:
+    from provenv.interpreters import find
+
+    interpreter = find(
+        (),
+        ">=3.9",
+        machine.search(context, root),
+        cache=context.home.interpreters,
+        emit=context.emit,
+    )
+    return f">={interpreter.minor}"
+
+
+def _fresh(name: str, requires_python: str) -> str:
+    return f"""\
+[project]
+name = "{name}"
+version = "0.1.0"
+requires-python = "{requires_python}"
+dependencies = []
+
+[dependency-groups]
+dev = []
+"""
+
+
+def _complete(text: str, root: str, context: Context, name: str | None) -> str:
+    import tomlkit
+
+    document = tomlkit.parse(text)
+    if "project" not in document:
+        table = tomlkit.table()
+        if len(document) > 0:
+            document.add(tomlkit.nl())
+        document["project"] = table
+    project = document["project"]
+    assert isinstance(project, dict)
+    if "name" not in project:
+        project["name"] = name or project_name(root)
+    if "version" not in project and "version" not in project.get("dynamic", []):
+        project["version"] = "0.1.0"
+    if "requires-python" not in project:
+        project["requires-python"] = _requires_python(root, context)
+    if "dependencies" not in project and "dependencies" not in project.get("dynamic", []):
+        project["dependencies"] = tomlkit.array()
+    return tomlkit.dumps(document)
+
+
+def _ignore(root: str, created: list[str], completed: list[str]) -> None:
+    path = os.path.join(root, ".gitignore")
+    there = os.path.lexists(path)
+    text = read_text(path) if there else ""
+    lines = {line.strip().strip("/") for line in text.splitlines()}
+    missing = [entry for entry in _IGNORED if entry.strip("/") not in lines]
+    if not missing:
+        return
+    joint = "" if not text or text.endswith("\n") else "\n"
+    write_atomic(path, (text + joint + "".join(f"{entry}\n" for entry in missing)).encode())
+    (completed if there else created).append(".gitignore")
+
+
+def add(
+    project: Project,
+    context: Context,
+    requirements: Sequence[str],
+    *,
+    group: str | None = None,
+    optional: str | None = None,
+    synced: bool = True,
+    environment: str | None = None,
+) -> EditResult:
+    """Add requirements to the manifest, lock, and sync.
+
+    A requirement without a version gets the lower bound that was locked (``requests`` becomes
+    ``requests>=2.32.5``). Where anything fails, every file is as it was.
+
+    Raises:
+        UsageError: Not a requirement.
+        UnsatisfiableError: No versions go together.
+    """
+    parsed = [_parsed(text, project.root) for text in requirements]
+    file = project.manifest_path
+
+    def edit(text: str, lock: Pylock | None) -> str:
+        lines = [_bounded(item, lock) for item in parsed]
+        return specifiers.set_requirements(text, file, lines, group=group, optional=optional)
+
+    names = tuple(canonicalize_name(item.name) for item in parsed)
+    place = ".".join(specifiers.place(group, optional))
+    return _change(project, context, edit, names, place, synced=synced, environment=environment)
+
+
+def remove(
+    project: Project,
+    context: Context,
+    names: Sequence[str],
+    *,
+    group: str | None = None,
+    optional: str | None = None,
+    synced: bool = True,
+    environment: str | None = None,
+) -> EditResult:
+    """Remove requirements from the manifest by name, lock, and sync. Whole or nothing.
+
+    Raises:
+        UsageError: One of them is not there; the hint says where it is.
+    """
+    file = project.manifest_path
+
+    def edit(text: str, lock: Pylock | None) -> str:  # noqa: ARG001  # the lock adds bounds, in `add`
+        return specifiers.drop_requirements(text, file, names, group=group, optional=optional)
+
+    place = ".".join(specifiers.place(group, optional))
+    return _change(project, context, edit, (), place, synced=synced, environment=environment)
+
+
+def _parsed(text: str, root: str) -> Requirement:
+    try:
+        return Requirement(text)
+    except InvalidRequirement as error:
+        path = os.path.join(root, text)
+        hint = "Write it as `name`, `name>=1.2`, `name[extra]`, or `name @ https://…` (PEP 508)."
+        if os.path.exists(path):
+            hint = f"For a local project: `provenv add 'NAME @ file://{os.path.abspath(path)}'`."
+        raise UsageError(f"{text!r} is not a requirement", hint=hint) from error
+
+
+def _bounded(item: Requirement, lock: Pylock | None) -> str:
+    """The requirement as it is written down: with the locked version as lower bound."""
+    if lock is None or item.specifier or item.url:
+        return str(item)
+    name = canonicalize_name(item.name)
+    versions = [p.version for p in lock.packages if p.name == name and p.version is not None]
+    if not versions:
+        return str(item)
+    bounded = Requirement(str(item))
+    bounded.specifier = SpecifierSet(f">={min(versions).public}")
+    return str(bounded)
+
+
+def _change(
+    project: Project,
+    context: Context,
+    edit: Callable[[str, Pylock | None], str],
+    names: tuple[str, ...],
+    place: str,
+    *,
+    synced: bool,
+    environment: str | None,
+) -> EditResult:
+    """Edit, lock and sync; put every file back where one of them fails."""
+    before = {path: _bytes(path) for path in _files(project)}
+    try:
+        first = _with_text(project, edit(project.manifest_text, None))
+        found = locking.lock(first, context, dry_run=True)
+        texts = found.texts or {p: read_text(p) for p in _files(project)[1:] if os.path.exists(p)}
+        main = parse_lock(texts[project.lock_path(None)], project.lock_path(None))
+        final = _with_text(project, edit(project.manifest_text, main))
+        write_atomic(project.manifest_path, final.manifest_text.encode())
+        # The bounds are the locked versions: nothing moves, only the digest of the manifest does.
+        locking.write_locks(locking.answering(final, texts))
+        result = None
+        if synced:
+            result = sync(open_project(project.root), context, environment=environment)
+    except BaseException as error:
+        _put_back(before)
+        if isinstance(error, ProvenvError) and error.hint is None:
+            error.hint = "Every file is as it was."
+        raise
+    return EditResult(
+        requirements=_written(final, names),
+        place=place,
+        changes=found.changes,
+        sync=result,
+    )
+
+
+def _with_text(project: Project, text: str) -> Project:
+    manifest = parse_manifest(text, project.manifest_path)
+    return replace(project, manifest_text=text, manifest=manifest)
+
+
+def _files(project: Project) -> list[str]:
+    keys = [None, *(project.lock_key(spec) for spec in project.manifest.environments.values())]
+    return [project.manifest_path, *(project.lock_path(key) for key in dict.fromkeys(keys))]
+
+
+def _bytes(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=path) from error
+
+
+def _put_back(before: dict[str, bytes | None]) -> None:
+    for path, data in before.items():
+        if data is not None:
+            if _bytes(path) != data:
+                write_atomic(path, data)
+        elif os.path.exists(path):
+            os.unlink(path)
+
+
+def _written(project: Project, names: tuple[str, ...]) -> tuple[str, ...]:
+    manifest = project.manifest
+    everything = [
+        *manifest.dependencies,
+        *(item for items in manifest.optional_dependencies.values() for item in items),
+        *(item for items in manifest.groups.values() for item in items),
+    ]
+    found = [item for item in everything if canonicalize_name(Requirement(item).name) in names]
+    return tuple(dict.fromkeys(found))

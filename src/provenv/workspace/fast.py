@@ -1,0 +1,214 @@
+"""The short way: see with a few ``stat`` calls that nothing is to be done, or use a plan that is known.
+
+No manifest and no lock is parsed on it.
+
+Nothing here decides anything new. Where any doubt is left, it answers None, and the long way
+(:mod:`provenv.workspace.sync`) is taken. A test lists what this module may import.
+"""
+
+from __future__ import annotations
+
+import os
+
+from provenv.environments import plans, stamp, switch, tree
+
+TYPE_CHECKING = False  # `typing` costs 5 ms to import
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MANIFEST = "pyproject.toml"
+_WATCHED_VARIABLES = (
+    "PATH",
+    "PYENV_ROOT",
+    "PYENV_VERSION",
+    "CONDA_PREFIX",
+    "UV_PYTHON_INSTALL_DIR",
+)
+
+
+class Outcome:
+    """What the short way found or made; ``made`` is False where there was nothing to do."""
+
+    __slots__ = ("environment", "folder", "generation", "made", "packages")
+
+    def __init__(self, environment: str, folder: str, generation: int, *, made: bool) -> None:
+        self.environment = environment
+        self.folder = folder
+        self.generation = generation
+        self.made = made
+
+
+def find_root(start: str) -> str | None:
+    """The nearest folder at or above ``start`` that holds a manifest."""
+    folder = start
+    while True:
+        if os.path.isfile(f"{folder}/{_MANIFEST}"):
+            return folder
+        above = os.path.dirname(folder)
+        if above == folder:
+            return None
+        folder = above
+
+
+def candidate_folder(root: str, name: str | None) -> str:
+    """Where the environment ``name`` lies, as far as that can be told without the manifest."""
+    return f"{root}/.venv" if name is None else f"{root}/.venvs/{name}"
+
+
+def watched(root: str, environment: str) -> list[str]:
+    """The project's files that decide whether an environment is in sync."""
+    return [
+        f"{root}/{_MANIFEST}",
+        f"{root}/pylock.toml",
+        f"{root}/pylock.{environment}.toml",
+        f"{root}/.python-version",
+    ]
+
+
+def in_sync(root: str, name: str | None, home: str, *, held: bool) -> Outcome | None:
+    """The environment as it is, where its stamp says that nothing has changed.
+
+    ``held``: an environment that a rollback chose against the lock counts, too.
+    """
+    folder = candidate_folder(root, name)
+    known = stamp.read(folder)
+    if known is None and name is not None:
+        folder = candidate_folder(root, None)
+        known = stamp.read(folder)
+    if known is None or known.home != home or (name is not None and known.environment != name):
+        return None
+    if (known.held and not held) or not stamp.holds(folder, known):
+        return None
+    number = int(known.current.rpartition("/")[2])
+    return Outcome(known.environment, folder, number, made=False)
+
+
+def plan_key(root: str, name: str | None, environ: Mapping[str, str]) -> str | None:
+    """The key of the plan for this project's files as they are; None where a lock is missing."""
+    parts = [
+        os.fsencode(name or ""),
+        _read(f"{root}/{_MANIFEST}"),
+        _read(f"{root}/.python-version"),
+    ]
+    locks = sorted(n for n in os.listdir(root) if n.startswith("pylock.") and n.endswith("toml"))
+    if not locks:
+        return None
+    for lock in locks:
+        parts += [os.fsencode(lock), _read(f"{root}/{lock}")]
+    parts += [os.fsencode(environ.get(variable, "")) for variable in _WATCHED_VARIABLES]
+    return plans.key_of(parts)
+
+
+def _read(path: str) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b"-"
+    try:
+        pieces = [b"+"]
+        while piece := os.read(descriptor, 1 << 20):
+            pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(descriptor)
+
+
+def sync_known(
+    root: str, name: str | None, home: str, environ: Mapping[str, str], cause: str
+) -> Outcome | None:
+    """Make a first generation from a known plan; None where the long way must be taken.
+
+    Only for an environment that has no generation yet: where there is one, it is compared first.
+
+    Raises:
+        OSError: What the file system says; nothing was switched.
+    """
+    key = plan_key(root, name, environ)
+    known = plans.recall(f"{home}/plans", key, root) if key is not None else None
+    if known is None:
+        return None
+    folder = f"{root}/{known.folder}"
+    if os.path.lexists(folder):
+        return None
+    plan = plans.plan_folder(f"{home}/plans", known.digest)
+    recipe = _recipe(plan)
+    if recipe is None:
+        return None
+    switch.prepare(folder)
+    with _Locks(f"{folder}/.lock", f"{home}/store/lock") as held:
+        if not held or switch.current(folder) is not None:
+            return None
+        try:
+            number, shared = switch.make_generation(folder, recipe, home, plan, cause)
+        except (switch.DamagedStoreError, FileNotFoundError):
+            return None  # the long way sets aside what is damaged, and fetches it again
+        switch.switch(folder, number, cause)
+        register(f"{home}/roots", folder, plan)
+        _write_stamp(root, folder, home, known, number, recipe)
+    return Outcome(known.environment, folder, number, made=True) if shared else None
+
+
+def _recipe(plan: str) -> tree.Recipe | None:
+    try:
+        with open(f"{plan}/recipe", encoding="utf-8", errors="surrogateescape") as stream:
+            return tree.parse(stream.read())
+    except OSError:
+        return None
+
+
+def _write_stamp(
+    root: str, folder: str, home: str, known: plans.Known, number: int, recipe: tree.Recipe
+) -> None:
+    site = next(p for kind, _, p in recipe.steps if kind == "D" and p.endswith("site-packages"))
+    paths = [*watched(root, known.environment), f"{folder}/generations/{number}/{site}"]
+    signatures = [*(stamp.signature(path) for path in paths), *known.inputs]
+    stamp.write(folder, stamp.Stamp(home, known.environment, f"generations/{number}", signatures))
+
+
+class _Locks:
+    """Holds the environment's lock alone and the store's lock with others, without waiting."""
+
+    __slots__ = ("_descriptors", "_paths")
+
+    def __init__(self, environment: str, store: str) -> None:
+        self._paths = (environment, store)
+        self._descriptors: list[int] = []
+
+    def __enter__(self) -> bool:
+        import fcntl
+
+        for path, operation in zip(self._paths, (fcntl.LOCK_EX, fcntl.LOCK_SH), strict=True):
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                self._descriptors.append(descriptor)
+                fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
+            except OSError:
+                return False
+        return True
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+
+
+def root_path(roots: str, folder: str) -> str:
+    """Where the store keeps its link to the environment in ``folder``."""
+    return f"{roots}/{plans.key_of([os.fsencode(folder)])[:32]}"
+
+
+def register(roots: str, folder: str, plan: str) -> None:
+    """Tell the store that the environment in ``folder`` holds the objects of ``plan`` alive.
+
+    Beside the link lies a copy of what it holds, for the day on which its disk is not mounted.
+    """
+    path = root_path(roots, folder)
+    try:
+        os.symlink(folder, path)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        os.makedirs(roots, exist_ok=True)
+        os.symlink(folder, path)
+    temporary = f"{path}.{os.getpid()}.tmp"
+    os.link(f"{plan}/contents.json", temporary)
+    os.replace(temporary, f"{path}.held")

@@ -1,0 +1,248 @@
+"""``history``, ``diff``, ``rollback``: generations as they were, and the way back."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+
+from provenv.core import digest
+from provenv.core.errors import IntegrityError, UsageError
+from provenv.core.events import Warned
+from provenv.core.files import disk_error, locked, write_atomic
+from provenv.environments import generations, stamp, switch, tree
+from provenv.model.generation import Change, Generation, changes
+from provenv.model.layout import EnvironmentLayout
+from provenv.workspace import fast, specifiers
+from provenv.workspace.context import Context, Project, read_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """One generation, and what it changed with respect to the one before it."""
+
+    generation: Generation
+    current: bool
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffResult:
+    """What differs between two generations; ``python`` and ``link_mode`` as (before, after)."""
+
+    before: int
+    after: int
+    changes: tuple[Change, ...]
+    python: tuple[str, str]
+    link_mode: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackResult:
+    """What ``rollback`` did; ``restored`` are the project's files that were written."""
+
+    environment: str
+    folder: str
+    generation: int
+    previous: int | None
+    changes: tuple[Change, ...]
+    restored: tuple[str, ...]
+    seconds: float
+
+
+def history(project: Project, *, environment: str | None = None) -> list[HistoryEntry]:
+    """Every generation that is there, the oldest first."""
+    folder = project.folder(project.manifest.environment(environment))
+    now = switch.current(folder)
+    entries: list[HistoryEntry] = []
+    before: dict[str, str] = {}
+    for generation in generations.read_all(folder):
+        after = _versions(generation)
+        entries.append(
+            HistoryEntry(
+                generation=generation,
+                current=generation.number == now,
+                changes=changes(before, after),
+            )
+        )
+        before = after
+    return entries
+
+
+def diff(
+    project: Project, before: int | None, after: int | None, *, environment: str | None = None
+) -> DiffResult:
+    """What differs between two generations: by default the previous one and the current one.
+
+    Raises:
+        UsageError: There is no such generation.
+    """
+    folder = project.folder(project.manifest.environment(environment))
+    last = _known(folder, after if after is not None else _current(folder))
+    first = _known(folder, before if before is not None else _before(folder, last))
+    old, new = (generations.read_generation(folder, number) for number in (first, last))
+    return DiffResult(
+        before=first,
+        after=last,
+        changes=changes(_versions(old), _versions(new)),
+        python=(old.python, new.python),
+        link_mode=(old.link_mode, new.link_mode),
+    )
+
+
+def _versions(generation: Generation) -> dict[str, str]:
+    return {package.name: package.version for package in generation.packages}
+
+
+def _current(folder: str) -> int:
+    number = switch.current(folder)
+    if number is None:
+        raise UsageError(
+            f"there is no environment in {folder} yet", hint="`provenv sync` makes it."
+        )
+    return number
+
+
+def _before(folder: str, number: int) -> int:
+    """The generation that was in use before ``number`` came: by the log, else by number."""
+    there = switch.numbers(folder)
+    logged = [entry.generation for entry in generations.read_log(folder)]
+    if number in logged:
+        position = len(logged) - 1 - logged[::-1].index(number)
+        for candidate in reversed(logged[:position]):
+            if candidate != number and candidate in there:
+                return candidate
+    earlier = [candidate for candidate in there if candidate < number]
+    if not earlier:
+        raise UsageError(
+            f"there is no generation before {number}",
+            hint="`provenv history` lists those there are.",
+        )
+    return earlier[-1]
+
+
+def _known(folder: str, number: int) -> int:
+    there = switch.numbers(folder)
+    if number not in there:
+        listed = ", ".join(map(str, there)) or "none"
+        raise UsageError(f"there is no generation {number}", hint=f"There are: {listed}.")
+    return number
+
+
+def rollback(
+    project: Project,
+    context: Context,
+    *,
+    environment: str | None = None,
+    to: int | None = None,
+    environment_only: bool = False,
+) -> RollbackResult:
+    """Go back to an earlier generation, offline, in milliseconds.
+
+    The lock and the specifiers in the manifest become what they were when that generation was made,
+    so that the next ``sync`` finds nothing to do; comments and everything else in the manifest stay.
+
+    Args:
+        project: Whose environment.
+        context: The world.
+        environment: Its name; the default environment where None.
+        to: The generation's number; the one in use before the current one where None.
+        environment_only: Leave the project's files alone.
+
+    Raises:
+        UsageError: There is no such generation.
+        IntegrityError: Objects that it links are no longer what they were; nothing was switched.
+    """
+    started = time.monotonic()
+    spec = project.manifest.environment(environment)
+    folder = project.folder(spec)
+    previous = _current(folder)
+    layout = EnvironmentLayout(folder)
+    with locked(layout.lock), locked(context.home.lock, shared=True):
+        switch.sweep(folder)
+        number = _known(folder, to if to is not None else _before(folder, previous))
+        recipe = generations.read_recipe(folder, number)
+        bad = tree.damaged(recipe, context.home.root)
+        if bad:
+            raise IntegrityError(
+                f"generation {number} links {len(bad)} damaged or missing object(s) in the store",
+                hint="`provenv verify` names the files; nothing was switched.",
+                details={"objects": bad},
+            )
+        after = generations.read_generation(folder, number)
+        before = generations.read_all(folder)
+        try:
+            restored = (
+                () if environment_only else _restore(project, context, folder, spec.name, number)
+            )
+            switch.switch(folder, number, context.cause, verb="rollback")
+        except OSError as error:
+            raise disk_error(error, "switch", folder) from error
+        _stamp(project, context, folder, number, recipe, after, held=environment_only)
+    old = next((_versions(item) for item in before if item.number == previous), {})
+    return RollbackResult(
+        environment=spec.name,
+        folder=folder,
+        generation=number,
+        previous=previous,
+        changes=changes(old, _versions(after)),
+        restored=restored,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _restore(
+    project: Project, context: Context, folder: str, environment: str, number: int
+) -> tuple[str, ...]:
+    """Write the lock and the specifiers of a generation back into the project."""
+    restored: list[str] = []
+    lock_text = read_text(generations.own_file(folder, number, "pylock.toml"))
+    manifest_text = read_text(generations.own_file(folder, number, "pyproject.toml"))
+    merged = specifiers.restore(project.manifest_text, manifest_text, project.manifest_path)
+    lock_path = project.lock_path(project.lock_key(project.manifest.environment(environment)))
+    if not os.path.exists(lock_path) or read_text(lock_path) != lock_text:
+        write_atomic(lock_path, lock_text.encode())
+        restored.append(os.path.basename(lock_path))
+    if merged != project.manifest_text:
+        write_atomic(project.manifest_path, merged.encode())
+        restored.append(os.path.basename(project.manifest_path))
+    if len(project.manifest.conflicts) and restored:
+        context.emit(
+            Warned(
+                message="this project has several locks, and one of them was restored",
+                hint="`provenv lock --check` tells whether the others still answer the manifest.",
+            )
+        )
+    return tuple(restored)
+
+
+def _stamp(
+    project: Project,
+    context: Context,
+    folder: str,
+    number: int,
+    recipe: tree.Recipe,
+    generation: Generation,
+    *,
+    held: bool,
+) -> None:
+    """Let the next command see at once how the environment and the project's files stand.
+
+    In sync, where the files are those of then; held, where they were left alone on purpose: ``run``
+    then leaves the environment alone until one of them changes, or ``sync`` is called.
+    """
+    manifest = digest.of_bytes(read_text(project.manifest_path).encode())
+    if manifest != generation.manifest_digest and not held:
+        return
+    site = next(
+        (p for kind, _, p in recipe.steps if kind == "D" and p.endswith("site-packages")), ""
+    )
+    paths = [
+        *fast.watched(project.root, generation.environment),
+        f"{folder}/generations/{number}/{site}",
+        generation.executable,
+    ]
+    signatures = [stamp.signature(path) for path in paths]
+    current = f"generations/{number}"
+    known = stamp.Stamp(context.home.root, generation.environment, current, signatures, held=held)
+    stamp.write(folder, known)

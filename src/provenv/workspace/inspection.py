@@ -1,0 +1,189 @@
+"""``status``, ``tree``, ``why``, ``outdated``: questions that change nothing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from packaging.utils import canonicalize_name
+
+from provenv.core.errors import CheckFailedError, InputError, IntegrityError
+from provenv.environments import generations, switch
+from provenv.environments.drift import Drift, find_drift
+from provenv.model import graph
+from provenv.model.generation import Change, Generation, changes
+from provenv.model.interpreter import Interpreter
+from provenv.model.manifest import EnvironmentSpec
+from provenv.model.plan import make_plan
+from provenv.resolve import outdated as resolving
+from provenv.workspace import locking, machine
+from provenv.workspace.context import Context, LockFile, Project, read_lock, read_locks
+from provenv.workspace.sync import choose_interpreter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusResult:
+    """How manifest, lock and environment stand to each other.
+
+    Attributes:
+        stale: Why the lock does not answer the manifest; None where it does.
+        generation: What is current; None where there is no environment.
+        broken: Why the current generation cannot be used; None where it can.
+        pending: What ``sync`` would change; empty where the lock is stale or missing.
+        drift: What others did to the current generation.
+        agrees: All of it agrees.
+    """
+
+    project: str
+    root: str
+    environment: str
+    folder: str
+    stale: str | None
+    generation: Generation | None
+    broken: str | None
+    pending: tuple[Change, ...]
+    drift: tuple[Drift, ...]
+    agrees: bool
+
+
+def status(project: Project, context: Context, *, environment: str | None = None) -> StatusResult:
+    """What is current, and whether manifest, lock and environment agree.
+
+    Raises:
+        InputError: The manifest or the lock cannot be used.
+        ForeignError: The environment's folder was made by something else.
+    """
+    spec = project.manifest.environment(environment)
+    folder = project.folder(spec)
+    generations.refuse_foreign(folder)
+    locks = read_locks(project)
+    stale = locking.why_stale(project, locks)
+    number = switch.current(folder)
+    generation, broken, drift = _current(context, folder, number)
+    pending: tuple[Change, ...] = ()
+    lock = locks.get(project.lock_key(spec))
+    if lock is not None and stale is None:
+        pending = _pending(project, context, spec, folder, lock, generation)
+    return StatusResult(
+        project=project.title,
+        root=project.root,
+        environment=spec.name,
+        folder=folder,
+        stale=stale,
+        generation=generation,
+        broken=broken,
+        pending=pending,
+        drift=drift,
+        agrees=not (stale or broken or pending or drift) and generation is not None,
+    )
+
+
+def _current(
+    context: Context, folder: str, number: int | None
+) -> tuple[Generation | None, str | None, tuple[Drift, ...]]:
+    if number is None:
+        broken = "`current` leads nowhere" if os.path.lexists(f"{folder}/current") else None
+        return None, broken, ()
+    try:
+        generation = generations.read_generation(folder, number)
+        recipe = generations.read_recipe(folder, number)
+    except IntegrityError as error:
+        return None, error.message, ()
+    root = f"{folder}/generations/{number}"
+    drift = tuple(find_drift(recipe, root, context.home.root))
+    broken = None
+    if not os.path.exists(generation.executable):
+        broken = f"its interpreter is gone: {generation.executable}"
+    return generation, broken, drift
+
+
+def _pending(
+    project: Project,
+    context: Context,
+    spec: EnvironmentSpec,
+    folder: str,
+    lock: LockFile,
+    generation: Generation | None,
+) -> tuple[Change, ...]:
+    interpreter = choose_interpreter(project, context, spec, folder, None)
+    plan = make_plan(lock.lock, lock.digest, spec, interpreter, lock.path)
+    wanted = {artifact.name: artifact.version for artifact in plan.artifacts}
+    have = {p.name: p.version for p in generation.packages} if generation else {}
+    if project.manifest.installable:  # its version is the build backend's to say
+        own = canonicalize_name(project.title)
+        wanted[own] = have.get(own, "")
+    for name, version in wanted.items():  # a local project's version may be left open
+        if not version and name in have:
+            wanted[name] = have[name]
+    return changes(have, wanted)
+
+
+def project_graph(
+    project: Project, context: Context, environment: str | None
+) -> tuple[graph.Graph, EnvironmentSpec, Interpreter]:
+    """The graph of an environment, from the lock alone.
+
+    Raises:
+        InputError: There is no lock.
+    """
+    spec = project.manifest.environment(environment)
+    lock = read_lock(project, project.lock_key(spec))
+    if lock is None:
+        path = project.lock_path(project.lock_key(spec))
+        raise InputError("is missing", file=path, hint="Run `provenv lock`.")
+    interpreter = choose_interpreter(project, context, spec, project.folder(spec), None)
+    made = graph.make_graph(lock.lock, project.manifest, spec, interpreter.markers)
+    return made, spec, interpreter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhyResult:
+    """Why a distribution is there: every root that leads to it, with a shortest path."""
+
+    name: str
+    version: str
+    environment: str
+    paths: tuple[graph.Path, ...]
+
+
+def why(
+    project: Project, context: Context, name: str, *, environment: str | None = None
+) -> WhyResult:
+    """Why a distribution is in an environment, read from the lock alone, offline.
+
+    Raises:
+        CheckFailedError: It is not there.
+    """
+    made, spec, _ = project_graph(project, context, environment)
+    wanted = canonicalize_name(name)
+    if wanted not in made.versions:
+        raise CheckFailedError(
+            f"{wanted} is not in environment {spec.name!r}",
+            hint="`provenv tree` shows what is.",
+        )
+    return WhyResult(
+        name=wanted,
+        version=made.versions[wanted],
+        environment=spec.name,
+        paths=graph.why(made, wanted),
+    )
+
+
+def outdated(project: Project, context: Context) -> tuple[resolving.Newest, ...]:
+    """What is newer than the lock: the newest release, and the newest that the manifest allows.
+
+    Raises:
+        InputError: There is no lock.
+        NetworkError: The index does not answer.
+    """
+    locks = read_locks(project)
+    if None not in locks:
+        raise InputError("is missing", file=project.lock_path(None), hint="Run `provenv lock`.")
+    interpreter = locking.resolving_interpreter(project, context, None)
+    return resolving.outdated(
+        project.manifest,
+        locks[None].lock,
+        project=project.root,
+        settings=machine.resolve_settings(project, context, interpreter),
+        emit=context.emit,
+    )

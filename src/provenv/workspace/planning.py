@@ -1,0 +1,206 @@
+"""From a lock to everything that a generation is linked from: objects, recipe, small files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from provenv import __version__
+from provenv.core import digest
+from provenv.environments import generations, plans
+from provenv.environments.compose import ExtraFile, compose, full_record
+from provenv.environments.skeleton import skeleton
+from provenv.environments.tree import Recipe, render
+from provenv.model.interpreter import Interpreter
+from provenv.model.manifest import EnvironmentSpec
+from provenv.model.plan import Artifact, make_plan
+from provenv.store.fetch import fetch
+from provenv.store.objects import StoredObject, require_object
+from provenv.workspace import machine
+from provenv.workspace.context import Context, LockFile, Project
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A plan whose objects are all in the store.
+
+    Attributes:
+        recipe: What the tree consists of. ``tree_digest``: Of the recipe and its small files.
+        folder: The plan's folder. ``digest``: Its name.
+        packages: ``(name, version, sha256, editable)``, sorted by name.
+        inputs: Files whose change means "plan again": what local projects were built from.
+        bound: The plan holds something that belongs to this project's place on disk.
+    """
+
+    recipe: Recipe
+    tree_digest: str
+    folder: str
+    digest: str
+    interpreter: Interpreter
+    packages: tuple[tuple[str, str, str, bool], ...]
+    inputs: tuple[str, ...]
+    bound: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Member:
+    """One distribution of the environment."""
+
+    stored: StoredObject
+    direct_url: Mapping[str, object] | None = None
+    inputs: tuple[str, ...] = ()
+    editable: bool = False
+
+
+def prepare(
+    project: Project,
+    context: Context,
+    spec: EnvironmentSpec,
+    interpreter: Interpreter,
+    lock: LockFile,
+    mode: str,
+) -> Prepared:
+    """Fetch and build what the lock wants for ``spec``, and compose it.
+
+    Raises:
+        ProvenvError: As the parts say; no environment has changed.
+    """
+    plan = make_plan(lock.lock, lock.digest, spec, interpreter, lock.path)
+    members = _members(project, context, spec, interpreter, plan.artifacts)
+    extra, files = _extra_files(members, interpreter, mode)
+    recipe = compose(
+        context.home,
+        [member.stored for member in members],
+        interpreter,
+        mode=mode,
+        file_owners=project.manifest.file_owners,
+        extra=extra,
+    )
+    bare, bare_files = skeleton(interpreter, project.title, __version__)
+    recipe.steps += bare.steps
+    files |= {name: text.encode() for name, text in bare_files.items()}
+    tree_digest = digest.of_json(
+        [render(recipe), *([name, digest.of_bytes(data)] for name, data in sorted(files.items()))]
+    )
+    packages = tuple(
+        (m.stored.name, m.stored.version, m.stored.sha256, m.editable) for m in members
+    )
+    _own_files(recipe)
+    files |= {
+        "contents.json": generations.contents(
+            environment=spec.name,
+            lock_digest=lock.digest,
+            manifest_digest=digest.of_bytes(project.manifest_text.encode()),
+            python=interpreter.version,
+            executable=interpreter.executable,
+            link_mode=mode,
+            tree_digest=tree_digest,
+            packages=packages,
+        ),
+        "pylock.toml": lock.text.encode(),
+        "pyproject.toml": project.manifest_text.encode(),
+        "recipe": render(recipe).encode("utf-8", "surrogateescape"),
+    }
+    name = digest.of_json([[key, digest.of_bytes(data)] for key, data in sorted(files.items())])
+    inputs = tuple(dict.fromkeys(path for member in members for path in member.inputs))
+    return Prepared(
+        recipe=recipe,
+        tree_digest=tree_digest,
+        folder=plans.write_plan(context.home.plans, name, files),
+        digest=name,
+        interpreter=interpreter,
+        packages=packages,
+        inputs=inputs,
+        bound=bool(inputs) or any(member.editable for member in members),
+    )
+
+
+def _own_files(recipe: Recipe) -> None:
+    recipe.steps.append(("D", "", generations.OWN_FOLDER))
+    for name in ("contents.json", "pylock.toml", "pyproject.toml", "recipe"):
+        recipe.steps.append(("P", name, f"{generations.OWN_FOLDER}/{name}"))
+
+
+def _members(
+    project: Project,
+    context: Context,
+    spec: EnvironmentSpec,
+    interpreter: Interpreter,
+    artifacts: Sequence[Artifact],
+) -> list[_Member]:
+    wheels = [artifact for artifact in artifacts if artifact.kind == "wheel"]
+    http = machine.http_settings(project, context)
+    stored = fetch(context.home, wheels, base=project.root, http=http, emit=context.emit)
+    found = [
+        _Member(
+            stored=require_object(context.home, stored[wheel.sha256]),
+            direct_url=_archive_url(wheel, project.root),
+        )
+        for wheel in wheels
+    ]
+    others = [artifact for artifact in artifacts if artifact.kind != "wheel"]
+    if others or project.manifest.installable:
+        from provenv.building.builder import Builder  # 30 ms, and most environments need none
+
+        builder = Builder(
+            context.home,
+            interpreter,
+            http=http,
+            settings=machine.resolve_settings(project, context, interpreter),
+            emit=context.emit,
+            no_build=project.manifest.no_build,
+        )
+        for artifact in others:
+            built = builder.build(artifact, base=project.root)
+            found.append(
+                _Member(
+                    stored=built.object,
+                    direct_url=built.direct_url,
+                    inputs=built.inputs,
+                    editable=artifact.editable,
+                )
+            )
+        if project.manifest.installable:
+            own = builder.build_project(project.root, project.title, editable=spec.editable)
+            found.append(
+                _Member(
+                    stored=own.object,
+                    direct_url=own.direct_url,
+                    inputs=own.inputs,
+                    editable=spec.editable,
+                )
+            )
+    return sorted(found, key=lambda member: member.stored.name)
+
+
+def _archive_url(wheel: Artifact, base: str) -> Mapping[str, object] | None:
+    """PEP 610 for a wheel that was asked for by its address; None where an index named it."""
+    if not wheel.direct:
+        return None
+    url = wheel.url or Path(base, wheel.path).resolve().as_uri()
+    return {"url": url, "archive_info": {"hashes": {"sha256": wheel.sha256}}}
+
+
+def _extra_files(
+    members: Sequence[_Member], interpreter: Interpreter, mode: str
+) -> tuple[list[ExtraFile], dict[str, bytes]]:
+    """``direct_url.json`` (PEP 610), and RECORD for stand-alone trees."""
+    extra: list[ExtraFile] = []
+    files: dict[str, bytes] = {}
+    for member in members:
+        own: list[ExtraFile] = []
+        stored = member.stored
+        if member.direct_url is not None:
+            name = f"direct_url-{stored.name}.json"
+            files[name] = json.dumps(member.direct_url, sort_keys=True).encode()
+            own.append(
+                ExtraFile(scheme="site", path=f"{stored.dist_info}/direct_url.json", source=name)
+            )
+        if mode != "linked":
+            name = f"RECORD-{stored.name}"
+            files[name] = full_record(stored, interpreter, own).encode()
+            own.append(ExtraFile(scheme="site", path=f"{stored.dist_info}/RECORD", source=name))
+        extra += own
+    return extra, files

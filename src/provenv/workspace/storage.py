@@ -1,0 +1,194 @@
+"""``store path/list/gc``: what lies there, who holds it, and what may go."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from provenv.core.events import Warned
+from provenv.core.files import disk_error, locked, remove_tree
+from provenv.environments import generations, switch
+from provenv.model.layout import EnvironmentLayout
+from provenv.store.collect import collect
+from provenv.store.objects import read_object
+from provenv.workspace import fast, processes
+from provenv.workspace.context import Context
+from provenv.workspace.verification import all_objects, registered
+
+_KEEP = 5
+_GRACE = 3600.0  # seconds: what a crashed command left is nobody's after an hour
+_UNMOUNTED = 14 * 86400.0
+_PLAN_AGE = 30 * 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredItem:
+    """One object: ``size`` unpacked in bytes, ``holders`` the environments' folders."""
+
+    sha256: str
+    name: str
+    version: str
+    size: int
+    holders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GcResult:
+    """What ``gc`` removed, or would remove.
+
+    Attributes:
+        generations: ``(environment folder, number)`` removed.
+        objects: How many objects were removed. ``freed``: Their bytes.
+        kept: How many objects stay.
+        in_use: Generations kept because a process runs in them.
+        missing: Environments that are registered and not there; what they held stays while the
+            folder above them is missing, too (an unmounted disk), and goes where only they are gone.
+    """
+
+    generations: tuple[tuple[str, int], ...]
+    objects: int
+    freed: int
+    kept: int
+    in_use: tuple[tuple[str, int], ...]
+    missing: tuple[str, ...]
+    dry_run: bool
+    seconds: float
+
+
+def list_store(context: Context) -> list[StoredItem]:
+    """Every object with its size and who holds it, by name."""
+    holders = _holders(registered(context))
+    found = []
+    for sha256 in all_objects(context):
+        stored = read_object(context.home, sha256)
+        if stored is not None:
+            found.append(
+                StoredItem(
+                    sha256=sha256,
+                    name=stored.name,
+                    version=stored.version,
+                    size=stored.unpacked,
+                    holders=tuple(sorted(holders.get(sha256, ()))),
+                )
+            )
+    return sorted(found, key=lambda item: (item.name, item.version, item.sha256))
+
+
+def _holders(folders: Collection[str]) -> dict[str, set[str]]:
+    holders: dict[str, set[str]] = {}
+    for folder in folders:
+        for generation in generations.read_all(folder):
+            for package in generation.packages:
+                holders.setdefault(package.sha256, set()).add(folder)
+    return holders
+
+
+def gc(context: Context, *, keep: int | None = None, dry_run: bool = False) -> GcResult:
+    """Remove what nothing needs.
+
+    Kept are, for every environment: the current generation, the last ``keep`` others (5), and those
+    that a running process uses; and every object that a kept generation holds.
+
+    Raises:
+        IntegrityError: A generation that must be kept cannot be read, so that nobody knows what it
+            holds: nothing is removed.
+        DiskError: The file system refused.
+    """
+    started = time.monotonic()
+    used = processes.generations_in_use()
+    removed: list[tuple[str, int]] = []
+    in_use: list[tuple[str, int]] = []
+    alive: set[str] = set()
+    missing: list[str] = []
+    try:
+        with locked(context.home.lock):
+            for folder in registered(context):
+                if not os.path.isdir(folder):
+                    missing.append(folder)
+                    alive |= _missing(context, folder, dry_run=dry_run)
+                    continue
+                outcome = _thin(folder, keep, used, dry_run=dry_run)
+                removed += [(folder, number) for number in outcome.removed]
+                in_use += [(folder, number) for number in outcome.in_use]
+                alive |= outcome.alive
+            collected = collect(context.home, alive, dry_run=dry_run, grace=_GRACE)
+            if not dry_run:
+                _thin_plans(context)
+    except OSError as error:
+        raise disk_error(error, "collect", error.filename or context.home.root) from error
+    return GcResult(
+        generations=tuple(removed),
+        objects=len(collected.objects),
+        freed=collected.freed,
+        kept=len(alive),
+        in_use=tuple(in_use),
+        missing=tuple(missing),
+        dry_run=dry_run,
+        seconds=time.monotonic() - started,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Thinned:
+    removed: tuple[int, ...]
+    in_use: tuple[int, ...]
+    alive: set[str]
+
+
+def _thin(folder: str, keep: int | None, used: processes.InUse, *, dry_run: bool) -> _Thinned:
+    """Remove the generations of one environment that need not stay."""
+    with locked(EnvironmentLayout(folder).lock):
+        there = switch.numbers(folder)
+        now = switch.current(folder)
+        others = [number for number in there if number != now]
+        count = _KEEP if keep is None else keep
+        wanted = {*others[max(0, len(others) - count) :], *([now] if now is not None else [])}
+        busy = [n for n in there if n not in wanted and used.holds(folder, n)]
+        alive: set[str] = set()
+        for number in sorted({*wanted, *busy}):
+            alive |= {p.sha256 for p in generations.read_generation(folder, number).packages}
+        gone = [number for number in there if number not in wanted and number not in busy]
+        if not dry_run:
+            switch.sweep(folder)
+            for number in gone:
+                switch.discard(folder, number)
+    return _Thinned(removed=tuple(gone), in_use=tuple(busy), alive=alive)
+
+
+def _missing(context: Context, folder: str, *, dry_run: bool) -> set[str]:
+    """What a registered environment held that is not there.
+
+    Where only the environment is gone, somebody removed it, and so is its claim. Where the folder
+    above it is gone as well, its disk may not be mounted: the claim stands for two weeks.
+    """
+    path = fast.root_path(context.home.roots, folder)
+    held = f"{path}.held"
+    if not os.path.isdir(os.path.dirname(folder)):
+        try:
+            if time.time() - os.lstat(held).st_mtime < _UNMOUNTED:
+                with open(held, "rb") as stream:
+                    return {row[2] for row in json.load(stream)["packages"]}
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+            context.emit(Warned(message=f"nobody knows what {folder} held: {error}"))
+    if not dry_run:
+        for item in (held, path):
+            if os.path.lexists(item):
+                os.unlink(item)
+    return set()
+
+
+def _thin_plans(context: Context) -> None:
+    """Remove plans and keys that no command has used for a month: they are a cache."""
+    limit = time.time() - _PLAN_AGE
+    for folder in (context.home.plans, f"{context.home.plans}/keys"):
+        try:
+            names = os.listdir(folder)
+        except FileNotFoundError:
+            continue
+        for name in names:
+            path = f"{folder}/{name}"
+            if name != "keys" and os.lstat(path).st_mtime < limit:
+                remove_tree(path)

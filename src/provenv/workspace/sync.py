@@ -1,0 +1,336 @@
+"""``sync``: lock → generation. The long way round; :mod:`fast` is the short one."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from provenv.core.errors import CheckFailedError, InputError, IntegrityError, UsageError
+from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned
+from provenv.core.files import disk_error, locked
+from provenv.environments import generations, plans, stamp, switch
+from provenv.environments.drift import Drift, find_drift
+from provenv.interpreters import find, parse_request, probe
+from provenv.model.generation import Change, changes
+from provenv.model.interpreter import Interpreter
+from provenv.model.layout import EnvironmentLayout
+from provenv.model.manifest import LINK_MODES, EnvironmentSpec
+from provenv.store.verify import quarantine
+from provenv.workspace import fast, locking, machine
+from provenv.workspace.context import Context, LockFile, Project, read_locks, read_text
+from provenv.workspace.planning import Prepared, prepare
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncResult:
+    """What ``sync`` did.
+
+    Attributes:
+        environment: Its name. ``folder``: Where it lies.
+        generation: The number that ``current`` names now. ``previous``: Before; None at first.
+        made: A new generation was made; False where there was nothing to do.
+        changes: Distributions that came, went or moved.
+        packages: How many distributions the environment holds.
+        drift: What others had done to the previous generation, undone by the new one.
+        locked: The lock was made anew first.
+        aside: Where a foreign folder was set aside, if one was.
+    """
+
+    environment: str
+    folder: str
+    generation: int
+    previous: int | None
+    made: bool
+    changes: tuple[Change, ...]
+    packages: int
+    python: str
+    executable: str
+    link_mode: str
+    drift: tuple[Drift, ...]
+    locked: bool
+    aside: str | None
+    seconds: float
+
+
+def sync(
+    project: Project,
+    context: Context,
+    *,
+    environment: str | None = None,
+    python: str | None = None,
+    link_mode: str | None = None,
+    locked_only: bool = False,
+    adopt: bool = False,
+) -> SyncResult:
+    """Make the environment what the lock says; where it is so already, make nothing.
+
+    Args:
+        project: What to sync.
+        context: The world.
+        environment: Its name; the default environment where None.
+        python: An interpreter request that overrides the manifest's.
+        link_mode: Overrides the manifest's and the environment's present one.
+        locked_only: Refuse a stale lock instead of making it anew.
+        adopt: Set a foreign environment folder aside instead of refusing it.
+
+    Raises:
+        CheckFailedError: ``locked_only``, and the lock is missing or stale.
+        ForeignError: The folder was made by something else.
+        ProvenvError: As the parts say; the environment is as it was.
+    """
+    started = time.monotonic()
+    if link_mode is not None and link_mode not in LINK_MODES:
+        raise UsageError(f"{link_mode!r} is not one of {', '.join(LINK_MODES)}")
+    spec = project.manifest.environment(environment)
+    folder = project.folder(spec)
+    aside = _foreign(folder, adopt=adopt)
+    lock, relocked = ensure_lock(project, context, spec, locked_only=locked_only)
+    layout = EnvironmentLayout(folder)
+    try:
+        switch.prepare(folder)
+        with locked(layout.lock), locked(context.home.lock, shared=True):
+            switch.sweep(folder)
+            interpreter = choose_interpreter(project, context, spec, folder, python)
+            mode = link_mode or spec.link_mode or _present_mode(folder) or LINK_MODES[0]
+            request = SyncRequest(asked=environment, spec=spec, lock=lock, mode=mode, python=python)
+            prepared, outcome = _make(project, context, folder, interpreter, request)
+            finish(project, context, folder, prepared, request, outcome.number)
+    except OSError as error:
+        raise disk_error(error, "make the environment in", error.filename or folder) from error
+    return SyncResult(
+        environment=spec.name,
+        folder=folder,
+        generation=outcome.number,
+        previous=outcome.previous,
+        made=outcome.made,
+        changes=outcome.changes,
+        packages=len(prepared.packages),
+        python=interpreter.version,
+        executable=interpreter.executable,
+        link_mode=mode,
+        drift=tuple(outcome.drift),
+        locked=relocked,
+        aside=aside,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _foreign(folder: str, *, adopt: bool) -> str | None:
+    if generations.is_ours(folder):
+        return None
+    if not adopt:
+        generations.refuse_foreign(folder)
+    return generations.set_aside(folder)
+
+
+def ensure_lock(
+    project: Project, context: Context, spec: EnvironmentSpec, *, locked_only: bool
+) -> tuple[LockFile, bool]:
+    """The lock that decides for ``spec``, made anew where it is stale; whether it was.
+
+    Raises:
+        CheckFailedError: ``locked_only``, and it is stale.
+    """
+    key = project.lock_key(spec)
+    locks = read_locks(project)
+    stale = locking.why_stale(project, locks)
+    if stale is None:
+        return locks[key], False
+    if locked_only:
+        raise CheckFailedError(
+            f"{stale}; with --locked it is not made anew",
+            hint="Run `provenv lock`, and commit the lock.",
+        )
+    context.emit(Noted(message=f"locking: {stale}"))
+    locking.lock(project, context)
+    return read_locks(project)[key], True
+
+
+def _present_mode(folder: str) -> str | None:
+    number = switch.current(folder)
+    if number is None:
+        return None
+    try:
+        return generations.read_generation(folder, number).link_mode
+    except IntegrityError:
+        return None
+
+
+def choose_interpreter(
+    project: Project, context: Context, spec: EnvironmentSpec, folder: str, request: str | None
+) -> Interpreter:
+    """The interpreter for an environment: what is asked for, else the one it has, else the best."""
+    number = switch.current(folder)
+    if number is not None and not request:
+        kept = _kept(project, context, spec, folder, number)
+        if kept is not None:
+            return kept
+    return default_interpreter(project, context, (request,) if request else spec.python)
+
+
+def default_interpreter(project: Project, context: Context, requests: Sequence[str]) -> Interpreter:
+    """The interpreter that a new environment gets."""
+    return find(
+        requests,
+        project.manifest.requires_python,
+        machine.search(context, project.root),
+        cache=context.home.interpreters,
+        emit=context.emit,
+    )
+
+
+def _kept(
+    project: Project, context: Context, spec: EnvironmentSpec, folder: str, number: int
+) -> Interpreter | None:
+    """The interpreter of the present generation, where it still is what the manifest asks for."""
+    try:
+        executable = generations.read_generation(folder, number).executable
+    except IntegrityError:
+        return None
+    if not os.path.exists(executable):
+        context.emit(
+            Warned(
+                message=f"the interpreter of this environment is gone: {executable}",
+                hint="Another one that fits is used.",
+            )
+        )
+        return None
+    interpreter = probe(executable, source="environment", cache=context.home.interpreters)
+    if not interpreter.satisfies(project.manifest.requires_python):
+        return None
+    wanted = [parse_request(text) for text in spec.python]
+    fits = not wanted or any(request.matches(interpreter) for request in wanted)
+    return interpreter if fits else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncRequest:
+    """What was asked for, resolved as far as the manifest allows."""
+
+    asked: str | None
+    spec: EnvironmentSpec
+    lock: LockFile
+    mode: str
+    python: str | None
+
+    def usual(self, prepared: Prepared, default: Callable[[], Interpreter]) -> bool:
+        """Whether another checkout of the same files would come to the same plan."""
+        if self.python is not None or self.mode != (self.spec.link_mode or LINK_MODES[0]):
+            return False
+        return default().executable == prepared.interpreter.executable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome:
+    number: int
+    previous: int | None
+    made: bool
+    changes: tuple[Change, ...]
+    drift: list[Drift]
+
+
+def _make(
+    project: Project, context: Context, folder: str, interpreter: Interpreter, request: SyncRequest
+) -> tuple[Prepared, _Outcome]:
+    """Prepare and switch; objects that turn out to be damaged are set aside and fetched again."""
+    for last in (False, True):
+        prepared = prepare(project, context, request.spec, interpreter, request.lock, request.mode)
+        try:
+            return prepared, _switch(context, folder, prepared)
+        except switch.DamagedStoreError as error:
+            if last:
+                raise IntegrityError(
+                    f"objects in the store are changed while they are used: {error}",
+                    hint="`provenv verify` names the files; look for what writes into the store.",
+                ) from error
+            repair(context, error)
+    raise AssertionError("unreachable")
+
+
+def _switch(context: Context, folder: str, prepared: Prepared) -> _Outcome:
+    home = context.home.root
+    previous = switch.current(folder)
+    drift: list[Drift] = []
+    before: dict[str, str] = {}
+    if previous is not None:
+        try:
+            record = generations.read_generation(folder, previous)
+            before = {package.name: package.version for package in record.packages}
+            recipe = generations.read_recipe(folder, previous)
+            drift = find_drift(recipe, f"{folder}/generations/{previous}", home)
+        except IntegrityError as error:
+            context.emit(Warned(message=error.message, hint="A new generation is made."))
+            drift = [Drift(path=".provenv", kind="changed")]
+        if not drift and generations.tree_digest(folder, previous) == prepared.tree_digest:
+            return _Outcome(number=previous, previous=previous, made=False, changes=(), drift=[])
+    started = time.monotonic()
+    context.emit(PhaseStarted(phase="link", total=len(prepared.packages)))
+    number, shared = switch.make_generation(
+        folder, prepared.recipe, home, prepared.folder, context.cause
+    )
+    switch.switch(folder, number, context.cause)
+    if not shared:
+        context.emit(
+            Warned(
+                message="the store is on another file system (or a file has no links left): "
+                "some files were copied",
+                hint="Put PROVENV_HOME on the file system of your projects to share them.",
+            )
+        )
+    seconds = time.monotonic() - started
+    context.emit(PhaseFinished(phase="link", count=len(prepared.packages), seconds=seconds))
+    after = {name: version for name, version, _, _ in prepared.packages}
+    return _Outcome(
+        number=number, previous=previous, made=True, changes=changes(before, after), drift=drift
+    )
+
+
+def finish(
+    project: Project,
+    context: Context,
+    folder: str,
+    prepared: Prepared,
+    request: SyncRequest,
+    number: int,
+) -> None:
+    """Write down what the next command need not find out again: root, stamp, plan key."""
+    name = request.spec.name
+    fast.register(context.home.roots, folder, prepared.folder)
+    site = f"{folder}/generations/{number}/{prepared.interpreter.site_packages}"
+    inputs = [stamp.signature(path) for path in [prepared.interpreter.executable, *prepared.inputs]]
+    watched = [stamp.signature(path) for path in fast.watched(project.root, name)]
+    if not _as_read(project, request.lock):
+        return  # changed meanwhile: the signatures above may be those of what was not looked at
+    signatures = [*watched, stamp.signature(site), *inputs]
+    current = f"generations/{number}"
+    stamp.write(folder, stamp.Stamp(context.home.root, name, current, signatures))
+    if request.usual(prepared, lambda: default_interpreter(project, context, request.spec.python)):
+        key = fast.plan_key(project.root, request.asked, context.environ)
+        if key is not None and _as_read(project, request.lock):
+            bound = project.root if prepared.bound else "*"
+            relative = os.path.relpath(folder, project.root)
+            known = plans.Known(prepared.digest, relative, name, bound, inputs)
+            plans.remember(context.home.plans, key, known)
+
+
+def _as_read(project: Project, lock: LockFile) -> bool:
+    """Whether the manifest and the lock on the disk are those that were worked with."""
+    try:
+        return (
+            read_text(project.manifest_path) == project.manifest_text
+            and read_text(lock.path) == lock.text
+        )
+    except InputError:
+        return False
+
+
+def repair(context: Context, error: switch.DamagedStoreError) -> None:
+    """Set damaged objects aside, so that they are fetched again."""
+    for folder in error.folders:
+        sha256 = folder.rpartition("/")[2]
+        where = quarantine(context.home, sha256)
+        context.emit(
+            Warned(message=f"an object in the store was changed; it was set aside in {where}")
+        )

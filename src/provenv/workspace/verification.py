@@ -1,0 +1,156 @@
+"""``verify``: every file against its hash, and who is hit where one differs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from provenv.core.errors import IntegrityError
+from provenv.core.events import ItemFinished, ItemStarted, PhaseFinished, PhaseStarted
+from provenv.environments import generations, switch
+from provenv.environments.drift import Drift, find_drift
+from provenv.store.objects import read_object
+from provenv.store.verify import Damage, verify_object
+from provenv.workspace.context import Context, Project
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """One damaged file in the store, and the generations (``folder:number``) that hold it."""
+
+    damage: Damage
+    generations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyResult:
+    """What was found. ``ok`` is true where nothing differs and nothing could not be read.
+
+    Attributes:
+        objects, files, size: How much was compared (bytes).
+        hits: Damaged files in the store.
+        drift: By environment folder, what differs in its current generation.
+        unreadable: Generations that cannot be read, with the reason.
+    """
+
+    ok: bool
+    objects: int
+    files: int
+    size: int
+    hits: tuple[Hit, ...]
+    drift: tuple[tuple[str, Drift], ...]
+    unreadable: tuple[str, ...]
+    seconds: float
+
+
+def verify(
+    context: Context, *, project: Project | None = None, environment: str | None = None
+) -> VerifyResult:
+    """Compare every file of an environment, of all of a project's, or of the whole store.
+
+    With ``project``, its environments (or the one named) and the objects that all their generations
+    hold; without, every object in the store and every environment that it knows.
+    """
+    started = time.monotonic()
+    folders = _folders(context, project, environment)
+    holders, unreadable = _holders(folders)
+    wanted = sorted(holders) if project is not None else all_objects(context)
+    context.emit(PhaseStarted(phase="verify", total=len(wanted)))
+    hits: list[Hit] = []
+    files = size = 0
+    for sha256 in wanted:
+        stored = read_object(context.home, sha256)
+        if stored is None:
+            missing = Damage(
+                sha256=sha256, name="?", version="?", path="", kind="missing",
+                detail="the object is not in the store",
+            )  # fmt: skip
+            hits.append(Hit(damage=missing, generations=tuple(holders.get(sha256, ()))))
+            continue
+        context.emit(ItemStarted(phase="verify", name=stored.name))
+        held = tuple(holders.get(sha256, ()))
+        hits += [Hit(damage=damage, generations=held) for damage in verify_object(stored)]
+        files += _count(stored.tree)
+        size += stored.unpacked
+        context.emit(ItemFinished(phase="verify", name=stored.name))
+    drift = list(_drift(context, folders))
+    seconds = time.monotonic() - started
+    context.emit(PhaseFinished(phase="verify", count=len(wanted), seconds=seconds))
+    return VerifyResult(
+        ok=not hits and not drift and not unreadable,
+        objects=len(wanted),
+        files=files,
+        size=size,
+        hits=tuple(hits),
+        drift=tuple(drift),
+        unreadable=tuple(unreadable),
+        seconds=seconds,
+    )
+
+
+def _count(tree: Mapping[str, Any]) -> int:
+    """How many files a tree, or a directory in it, holds."""
+    tables = tree.values()
+    return sum(len(table.get("f", {})) + _count(table.get("d", {})) for table in tables)
+
+
+def _folders(context: Context, project: Project | None, environment: str | None) -> list[str]:
+    if project is None:
+        return registered(context)
+    specs = project.manifest.environments
+    names = [environment] if environment is not None else list(specs)
+    folders = [project.folder(project.manifest.environment(name)) for name in names]
+    return [folder for folder in folders if os.path.isdir(f"{folder}/generations")]
+
+
+def registered(context: Context) -> list[str]:
+    """The folders of all environments that the store knows, also those that are gone."""
+    try:
+        names = sorted(os.listdir(context.home.roots))
+    except FileNotFoundError:
+        return []
+    return [os.readlink(f"{context.home.roots}/{name}") for name in names if "." not in name]
+
+
+def all_objects(context: Context) -> list[str]:
+    """The names of all objects in the store."""
+    found: list[str] = []
+    try:
+        parents = sorted(os.listdir(context.home.wheels))
+    except FileNotFoundError:
+        return []
+    for parent in parents:
+        found += sorted(os.listdir(f"{context.home.wheels}/{parent}"))
+    return found
+
+
+def _holders(folders: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:
+    holders: dict[str, list[str]] = {}
+    unreadable: list[str] = []
+    for folder in folders:
+        for number in switch.numbers(folder):
+            try:
+                generation = generations.read_generation(folder, number)
+            except IntegrityError as error:
+                unreadable.append(error.message)
+                continue
+            for package in generation.packages:
+                holders.setdefault(package.sha256, []).append(f"{folder}:{number}")
+    return holders, unreadable
+
+
+def _drift(context: Context, folders: Iterable[str]) -> Iterable[tuple[str, Drift]]:
+    for folder in folders:
+        number = switch.current(folder)
+        if number is None:
+            continue
+        try:
+            recipe = generations.read_recipe(folder, number)
+        except IntegrityError:
+            continue
+        root = f"{folder}/generations/{number}"
+        for item in find_drift(recipe, root, context.home.root):
+            yield folder, item
