@@ -140,13 +140,13 @@ class Backend:
 
     def _run(
         self,
-        command: Sequence[str],
+        cmd: Sequence[str],  # the names are those of pyproject_hooks' protocol
         cwd: str | None = None,
         extra_environ: Mapping[str, str] | None = None,
     ) -> None:
         """Run one hook to its end; its whole process group goes when we have to."""
         child = subprocess.Popen(
-            list(command),
+            list(cmd),
             cwd=cwd,
             env={**self.environ, **(extra_environ or {})},
             stdin=subprocess.DEVNULL,

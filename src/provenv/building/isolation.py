@@ -167,6 +167,7 @@ class Isolation:
         self, artifacts: Sequence[Artifact], build: BuildRequirement
     ) -> tuple[tuple[StoredObject, ...], Recipe]:
         """The objects and their recipe, looked at; what is damaged is fetched again, once."""
+        damaged: list[str] = []
         for _ in range(2):
             objects = self._objects(artifacts, build)
             recipe = compose.compose(self.layout, objects, self.interpreter)
