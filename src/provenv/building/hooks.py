@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -171,6 +172,20 @@ class Backend:
         if code != 0:
             how = f"exit code {code}" if code > 0 else f"signal {-code}"
             raise self._error(f"its build backend {self.system.backend!r} failed ({how})")
+        self._take_warnings(os.path.join(cmd[-1], "output.json"))
+
+    def _take_warnings(self, answer: str) -> None:
+        """Show a backend's warnings as output.
+
+        pyproject_hooks (1.3) hands them over in the hook's answer and would raise them as warnings of
+        this process, which is silent; catching them there would not be safe with threads.
+        """
+        with open(answer, encoding="utf-8") as stream:
+            data = json.load(stream)
+        for warning in data.pop("warnings", ()):
+            self._keep(str(warning.get("message")))
+        with open(answer, "w", encoding="utf-8") as stream:
+            json.dump(data, stream)
 
     def _keep(self, text: str | None) -> None:
         for line in (text or "").splitlines():
