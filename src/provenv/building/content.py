@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 
+from provenv.building.system import BuildSystem
+from provenv.building.versioning import reads_version_control
 from provenv.core import digest
 from provenv.core.files import disk_error
 
@@ -19,6 +22,7 @@ _VERSION_CONTROL = (".git", ".hg", ".hg_archival.txt", ".svn")
 _OUTPUTS = frozenset({"build", "dist"})
 _BUILT = ("lib", "bdist.", "temp.", "__editable__.", "scripts-")
 _ARCHIVES = (".whl", ".tar.gz", ".zip", ".egg")
+_OUTSIDE = re.compile(r"(?<![\w./])\.\./")
 LARGE = 16 << 20  # bytes; a larger file is told by size and mtime
 MANY = 5000
 
@@ -126,58 +130,13 @@ def copy_source(root: str, target: str) -> None:
         raise disk_error(error, "copy", error.filename or root) from error
 
 
-def git_state(root: str) -> tuple[list[str], str]:
-    """What a version that is read from git depends on: the paths to watch, and the commit.
-
-    Both are empty where ``root`` lies in no repository. Tags are watched as a folder.
-    """
-    folder = root
-    while not os.path.lexists(os.path.join(folder, ".git")):
-        above = os.path.dirname(folder)
-        if above == folder:
-            return [], ""
-        folder = above
-    git = _git_folder(os.path.join(folder, ".git"))
-    if git is None:
-        return [], ""
-    common = os.path.normpath(os.path.join(git, _read(os.path.join(git, "commondir")) or "."))
-    paths = [os.path.join(git, "HEAD"), os.path.join(common, "packed-refs")]
-    paths.append(os.path.join(common, "refs", "tags"))
-    head = _read(paths[0])
-    if not head.startswith("ref: "):
-        return paths, head
-    paths.append(os.path.join(common, head[5:]))
-    commit = _read(paths[-1])
-    if not commit:
-        for line in _read(paths[1]).splitlines():
-            if line.endswith(" " + head[5:]):
-                commit = line.split(" ")[0]
-    return paths, f"{commit} {_tags(common)}"
-
-
-def _git_folder(path: str) -> str | None:
-    """The git folder itself; ``.git`` of a worktree or submodule is a file that names it."""
-    if os.path.isdir(path):
-        return path
-    text = _read(path)
-    if not text.startswith("gitdir: "):
-        return None
-    return os.path.normpath(os.path.join(os.path.dirname(path), text[8:]))
-
-
-def _tags(common: str) -> str:
-    names: list[str] = []
-    for folder, _, files in os.walk(os.path.join(common, "refs", "tags")):
-        names += [os.path.join(folder, name) for name in files]
-    packed = [
-        line for line in _read(os.path.join(common, "packed-refs")).splitlines() if "/tags/" in line
-    ]
-    return digest.of_json([*packed, *sorted(f"{name} {_read(name)}" for name in names)])
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read().strip()
-    except OSError:
-        return ""
+def needs_its_place(root: str, system: BuildSystem) -> bool:
+    """Whether a copy would not build: it refers to what lies above, or git is found above."""
+    for name in ("pyproject.toml", "setup.py", "setup.cfg"):
+        try:
+            with open(os.path.join(root, name), encoding="utf-8", errors="replace") as stream:
+                if _OUTSIDE.search(stream.read()):
+                    return True
+        except OSError:
+            continue
+    return reads_version_control(root, system) and not os.path.lexists(os.path.join(root, ".git"))

@@ -10,16 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from provenv.building.content import git_state
-from provenv.building.system import BuildSystem
+from provenv.building.system import BuildSystem, table, text_at
+from provenv.building.versioning import git_state, reads_version_control
 from provenv.core import digest
 
 _CONFIGURATION = ("pyproject.toml", "setup.py", "setup.cfg", "hatch_build.py")
 _SOURCE_FOLDERS = ("src", "lib", "python")
-_FROM_VERSION_CONTROL = (
-    "setuptools_scm", "setuptools-scm", "hatch-vcs", "vcs", "versioningit", "pdm-scm", "flit_scm",
-    "poetry-dynamic-versioning", "versioneer", "dunamai",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,38 +52,26 @@ def editable_inputs(root: str, system: BuildSystem) -> EditableInputs:
     return EditableInputs(paths=tuple(dict.fromkeys(paths)), digest=digest.of_json(rows))
 
 
-def reads_version_control(root: str, system: BuildSystem) -> bool:
-    """Whether the project's version comes from git, as far as can be told."""
-    project = _table(system.pyproject, "project")
-    if "version" in project and "version" not in (project.get("dynamic") or ()):
-        return False
-    tool = _table(system.pyproject, "tool")
-    told = [*system.requires, *tool, _text(tool, "hatch", "version", "source")]
-    told.append(_text(tool, "pdm", "version", "source"))
-    setup = _content(os.path.join(root, "setup.py"), whole=True)
-    return any(word in text for word in _FROM_VERSION_CONTROL for text in (*told, setup))
-
-
 def _named_files(root: str, pyproject: Mapping[str, Any]) -> Iterator[str]:
     """Files that dynamic metadata is read from, relative to ``root``."""
-    tool = _table(pyproject, "tool")
-    project = _table(pyproject, "project")
+    tool = table(pyproject, "tool")
+    project = table(pyproject, "project")
     for path in (
-        _text(tool, "hatch", "version", "path"),
-        _text(tool, "pdm", "version", "path"),
-        _text(tool, "hatch", "build", "hooks", "custom", "path"),
-        _text(tool, "hatch", "metadata", "hooks", "custom", "path"),
-        _text(tool, "pdm", "build", "custom-hook"),
+        text_at(tool, "hatch", "version", "path"),
+        text_at(tool, "pdm", "version", "path"),
+        text_at(tool, "hatch", "build", "hooks", "custom", "path"),
+        text_at(tool, "hatch", "metadata", "hooks", "custom", "path"),
+        text_at(tool, "pdm", "build", "custom-hook"),
     ):
         if path:
             yield path
-    for value in _table(tool, "setuptools", "dynamic").values():
+    for value in table(tool, "setuptools", "dynamic").values():
         yield from _setuptools_value(value)
     yield from _setup_cfg(root)
-    if _text(pyproject, "build-system", "build-backend").startswith("flit"):
+    if text_at(pyproject, "build-system", "build-backend").startswith("flit"):
         name = str(project.get("name", "")).replace("-", "_")
-        yield from _module_files(_text(tool, "flit", "module", "name") or name)
-    for entry in _table(tool, "uv").get("cache-keys") or ():
+        yield from _module_files(text_at(tool, "flit", "module", "name") or name)
+    for entry in table(tool, "uv").get("cache-keys") or ():
         pattern = entry.get("file") if isinstance(entry, Mapping) else entry
         if isinstance(pattern, str):
             found = sorted(glob.glob(pattern, root_dir=root, recursive=True))
@@ -160,22 +144,9 @@ def _candidates(root: str) -> list[str]:
     return found
 
 
-def _content(path: str, *, whole: bool = False) -> str:
+def _content(path: str) -> str:
     try:
         with open(path, "rb") as stream:
-            data = stream.read()
+            return digest.of_bytes(stream.read())
     except OSError:
         return ""
-    return data.decode(errors="replace") if whole else digest.of_bytes(data)
-
-
-def _table(data: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
-    for key in keys:
-        value = data.get(key)
-        data = value if isinstance(value, Mapping) else {}
-    return data
-
-
-def _text(data: Mapping[str, Any], *keys: str) -> str:
-    value = _table(data, *keys[:-1]).get(keys[-1])
-    return value if isinstance(value, str) else ""

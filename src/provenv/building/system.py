@@ -61,38 +61,52 @@ def read_build_system(folder: str, label: str) -> BuildSystem:
     root = toml.Table(toml.parse(text, file), file=file, text=text)
     if "build-system" not in root:
         return BuildSystem(requires=_LEGACY_REQUIRES, backend=LEGACY_BACKEND, pyproject=root.data)
-    table = root.table("build-system")
-    if "requires" not in table:
-        raise table.error(
+    declared = root.table("build-system")
+    if "requires" not in declared:
+        raise declared.error(
             "",
             "has no `requires` (PEP 518)",
             hint="Add `requires = []`, or what the backend needs.",
         )
     return BuildSystem(
-        requires=_requirements(table),
-        backend=table.get("build-backend", str) or LEGACY_BACKEND,
-        backend_path=_backend_path(table, folder),
+        requires=_requirements(declared),
+        backend=declared.get("build-backend", str) or LEGACY_BACKEND,
+        backend_path=_backend_path(declared, folder),
         pyproject=root.data,
     )
 
 
-def _requirements(table: toml.Table) -> tuple[str, ...]:
-    found = table.strings("requires")
+def _requirements(declared: toml.Table) -> tuple[str, ...]:
+    found = declared.strings("requires")
     for text in found:
         try:
             Requirement(text)
         except InvalidRequirement as error:
-            raise table.error("requires", f"{text!r} is not a requirement: {error}") from error
+            raise declared.error("requires", f"{text!r} is not a requirement: {error}") from error
     return found
 
 
-def _backend_path(table: toml.Table, folder: str) -> tuple[str, ...]:
-    found = table.strings("backend-path")
+def _backend_path(declared: toml.Table, folder: str) -> tuple[str, ...]:
+    found = declared.strings("backend-path")
     inside = os.path.realpath(folder)
     for path in found:
         target = os.path.realpath(os.path.join(folder, path))
         if os.path.isabs(path) or (target != inside and not target.startswith(inside + os.sep)):
-            raise table.error(
+            raise declared.error(
                 "backend-path", f"{path!r} leads outside of the source tree (PEP 517)"
             )
     return found
+
+
+def table(data: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    """The table at a dotted path; an empty one where there is none."""
+    for key in keys:
+        value = data.get(key)
+        data = value if isinstance(value, Mapping) else {}
+    return data
+
+
+def text_at(data: Mapping[str, Any], *keys: str) -> str:
+    """The string at a dotted path; ``""`` where there is none."""
+    value = table(data, *keys[:-1]).get(keys[-1])
+    return value if isinstance(value, str) else ""
