@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from provenv.cli.place import home_folder
+from provenv.cli.place import command_line, home_folder
 from provenv.workspace import fast
 
 _PLAIN = ("-q", "--quiet", "--locked", "--offline")
@@ -44,7 +44,7 @@ def attempt(arguments: list[str]) -> int | None:
         held = call.command == "run"
         outcome = fast.in_sync(root, call.environment, home, held=held)
         if outcome is None and "PROVENV_INDEX_URL" not in os.environ:
-            cause = "provenv " + " ".join(arguments)
+            cause = command_line(arguments)
             outcome = fast.sync_known(root, call.environment, home, os.environ, cause)
     except OSError:
         return None  # the whole program says what is wrong
