@@ -51,20 +51,28 @@ def attempt(arguments: list[str]) -> int | None:
     if outcome is None:
         return None
     if call.command == "run":
-        from provenv.workspace import run
-
-        try:
-            run.start(outcome.folder, outcome.generation, call.rest, os.environ)
-        except run.CommandError as error:
-            print(f"error: {error.message}", file=sys.stderr)
-            if error.hint:
-                print(f"hint: {error.hint}", file=sys.stderr)
-            return error.exit_code
+        return _become(outcome, call.rest)
     if not call.quiet:
         said = "made" if outcome.made else "nothing to do:"
         number = f"generation {outcome.generation}"
         print(f"{outcome.environment}: {said} {number}", file=sys.stderr)
     return 0
+
+
+def _become(outcome: fast.Outcome, command: list[str]) -> int:
+    from provenv.workspace import run
+
+    try:
+        run.start(outcome.folder, outcome.generation, command, os.environ)
+    except Exception as error:
+        from provenv.core.errors import ProvenvError
+
+        if not isinstance(error, ProvenvError):
+            raise
+        print(f"error: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
+        return error.exit_code
 
 
 def _parse(arguments: list[str]) -> _Call | None:

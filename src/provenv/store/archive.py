@@ -34,7 +34,7 @@ _ENCRYPTED, _UTF8 = 0x1 | 0x40 | 0x2000, 0x800
 _UNIX = 3
 _TYPES = {0o120000: "a symlink", 0o060000: "a block device", 0o020000: "a character device",
           0o010000: "a pipe", 0o140000: "a socket"}  # fmt: skip
-_REGULAR, _FOLDER = 0o100000, 0o040000
+_FOLDER = 0o040000
 
 
 class Member:
@@ -206,7 +206,7 @@ class Archive:
         if kind in _TYPES:
             self._refuse_member(name, f"it is {_TYPES[kind]}; wheels hold files only")
         folder = name.endswith("/")
-        if folder and (size or kind == _REGULAR):
+        if folder and size:
             self._refuse_member(name, "it has a folder's name and a file's content")
         if kind == _FOLDER and not folder:
             self._refuse_member(name, "it has a file's name and is a folder")

@@ -223,6 +223,7 @@ def test_the_same_wheel_twice_is_one_object(put: Put, layout: HomeLayout) -> Non
 
 def test_an_object_without_a_description_is_replaced(put: Put, layout: HomeLayout) -> None:
     obj = put(Wheel())
+    os.chmod(obj.folder, 0o755)
     os.unlink(os.path.join(obj.folder, "object.json"))
     assert read_object(layout, obj.sha256) is None
     again = put(Wheel())
