@@ -11,7 +11,7 @@ import gc
 import os
 import sys
 
-from provenv.cli.place import home_folder
+from provenv.cli.place import command_line, home_folder
 from provenv.workspace import fast
 
 _PLAIN = ("-q", "--quiet", "--locked", "--offline")
@@ -38,7 +38,7 @@ def attempt(arguments: list[str]) -> int | None:
     if call is None:
         return None
     gc.disable()  # this process lives for milliseconds; looking for garbage would cost some of them
-    code = _attempt(call, "provenv " + " ".join(arguments))
+    code = _attempt(call, command_line(arguments))
     if code is None:
         gc.enable()
     return code
