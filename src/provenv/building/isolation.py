@@ -27,8 +27,8 @@ from provenv.core.events import (
 )
 from provenv.core.files import disk_error, ensure_folder, locked, remove_tree
 from provenv.core.http import Credentials, HttpSettings
-from provenv.environments import compose, skeleton, tree
-from provenv.environments.tree import Recipe
+from provenv.environments import compose, looking, skeleton, tree
+from provenv.environments.tree import Steps
 from provenv.model.interpreter import Interpreter
 from provenv.model.layout import HomeLayout
 from provenv.model.manifest import EnvironmentSpec, Manifest
@@ -129,18 +129,18 @@ class Isolation:
         """
         with self.folder("environment") as work, locked(self.layout.lock, shared=True):
             artifacts = self._artifacts(tuple(sorted(set(requirements))))
-            objects, recipe = self._composed(artifacts, build)
+            objects, steps = self._composed(artifacts, build)
             root = os.path.join(work, "tree")
             plan = os.path.join(work, "plan")
-            steps, files = skeleton.skeleton(self.interpreter, "build", provenv.__version__)
-            recipe.steps += steps.steps
+            bare, files = skeleton.skeleton(self.interpreter, "build", provenv.__version__)
+            steps += bare
             try:
                 os.mkdir(root)
                 os.mkdir(plan)
                 for name, text in files.items():
                     with open(os.path.join(plan, name), "x", encoding="utf-8") as stream:
                         stream.write(text)
-                tree.make(recipe, self.layout.root, plan, root)
+                tree.make(steps, self.layout.root, plan, root)
             except OSError as error:
                 raise disk_error(error, "make the build environment", root) from error
             yield BuildEnvironment(
@@ -165,15 +165,17 @@ class Isolation:
 
     def _composed(
         self, artifacts: Sequence[Artifact], build: BuildRequirement
-    ) -> tuple[tuple[StoredObject, ...], Recipe]:
+    ) -> tuple[tuple[StoredObject, ...], Steps]:
         """The objects and their recipe, looked at; what is damaged is fetched again, once."""
         damaged: list[str] = []
         for _ in range(2):
             objects = self._objects(artifacts, build)
-            recipe = compose.compose(self.layout, objects, self.interpreter)
-            damaged = [os.path.basename(path) for path in tree.damaged(recipe, self.layout.root)]
+            steps, blocks = compose.compose(self.layout, objects, self.interpreter)
+            damaged = [
+                os.path.basename(path) for path in looking.damaged_blocks(blocks, self.layout.root)
+            ]
             if not damaged:
-                return objects, recipe
+                return objects, steps
             for sha256 in damaged:
                 quarantine(self.layout, sha256)
         raise IntegrityError(
