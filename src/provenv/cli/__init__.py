@@ -25,6 +25,6 @@ def main(argv: list[str] | None = None) -> int:
                 sys.stderr.flush()
                 os._exit(code)
             return code
-    from provenv.cli import app
+    from provenv.cli.app import main as whole_program
 
-    return app.main(arguments)
+    return whole_program(arguments)
