@@ -17,7 +17,7 @@ from provenv.core.files import write_atomic
 from provenv.model.generation import Change
 from provenv.model.lock import parse_lock
 from provenv.model.manifest import parse_manifest
-from provenv.workspace import locking, machine, specifiers
+from provenv.workspace import files, locking, machine, specifiers
 from provenv.workspace.context import MANIFEST_FILE, Context, Project, open_project, read_text
 from provenv.workspace.sync import SyncResult, sync
 
@@ -243,9 +243,10 @@ def _change(
         texts = found.texts or {p: read_text(p) for p in _files(project)[1:] if os.path.exists(p)}
         main = parse_lock(texts[project.lock_path(None)], project.lock_path(None))
         final = _with_text(project, edit(project.manifest_text, main))
-        write_atomic(project.manifest_path, final.manifest_text.encode())
         # The bounds are the locked versions: nothing moves, only the digest of the manifest does.
-        locking.write_locks(locking.answering(final, texts))
+        texts = locking.answering(final, texts)
+        files.sweep(project.root)
+        files.write(project, {**texts, project.manifest_path: final.manifest_text})
         result = None
         if synced:
             result = sync(open_project(project.root), context, environment=environment)

@@ -12,13 +12,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from provenv.core.errors import CheckFailedError, InputError, UsageError
-from provenv.core.files import write_atomic
 from provenv.interpreters import find
 from provenv.model.generation import Change
 from provenv.model.interpreter import Interpreter
 from provenv.model.lock import is_edited, parse_lock, render_lock, tool_table
 from provenv.resolve import resolve
-from provenv.workspace import machine
+from provenv.workspace import files, machine
 from provenv.workspace.context import Context, LockFile, Project, read_locks
 
 
@@ -100,6 +99,8 @@ def lock(
         NetworkError, BuildError, InputError, UsageError: As they say. No file has changed.
     """
     started = time.monotonic()
+    if not check:
+        files.sweep(project.root)
     locks = _readable_locks(project) if not check else read_locks(project)
     stale = why_stale(project, locks)
     if check and stale is not None:
@@ -113,7 +114,7 @@ def lock(
         key not in locks or locks[key].text != texts[project.lock_path(key)] for key in new
     )
     if changed and not dry_run:
-        write_locks(texts)
+        files.write(project, texts)
     before = locks[None].lock if None in locks else None
     return LockResult(
         changed=changed,
@@ -193,12 +194,6 @@ def resolving_interpreter(project: Project, context: Context, python: str | None
         cache=context.home.interpreters,
         emit=context.emit,
     )
-
-
-def write_locks(texts: Mapping[str, str]) -> None:
-    """Write lock files, each atomically."""
-    for path, text in texts.items():
-        write_atomic(path, text.encode())
 
 
 def answering(project: Project, texts: Mapping[str, str]) -> dict[str, str]:
