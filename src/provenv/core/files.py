@@ -178,6 +178,28 @@ def locked(path: str, *, shared: bool = False, wait: bool = True) -> Iterator[No
             os.close(descriptor)
 
 
+@contextlib.contextmanager
+def locked_folder(path: str) -> Iterator[None]:
+    """Hold the advisory lock of a folder itself for a ``with`` block: nothing is written into it.
+
+    Where the file system has no such locks, nothing is held.
+    """
+    import fcntl
+
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        descriptor = -1
+    try:
+        if descriptor >= 0:
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
 def _is_named(descriptor: int, path: str) -> bool:
     """Whether an open file still has its name."""
     try:

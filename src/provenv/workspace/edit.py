@@ -13,7 +13,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from provenv.core.errors import InputError, ProvenvError, UsageError
-from provenv.core.files import write_atomic
+from provenv.core.files import locked_folder, write_atomic
 from provenv.model.generation import Change
 from provenv.model.lock import parse_lock
 from provenv.model.manifest import parse_manifest
@@ -235,7 +235,26 @@ def _change(
     synced: bool,
     environment: str | None,
 ) -> EditResult:
-    """Edit, lock and sync; put every file back where one of them fails."""
+    """Edit, lock and sync, one process after the other; put every file back where one of them fails."""
+    with locked_folder(project.root):
+        now = open_project(
+            project.root
+        )  # another process may have changed it while this one waited
+        return _change_alone(
+            now, context, edit, names, place, synced=synced, environment=environment
+        )
+
+
+def _change_alone(
+    project: Project,
+    context: Context,
+    edit: Callable[[str, Pylock | None], str],
+    names: tuple[str, ...],
+    place: str,
+    *,
+    synced: bool,
+    environment: str | None,
+) -> EditResult:
     before = {path: _bytes(path) for path in _files(project)}
     try:
         first = _with_text(project, edit(project.manifest_text, None))
