@@ -71,7 +71,8 @@ def _facts(one: summary.Summary) -> str:
     return (
         f"Medians of up to {runs} alternating runs, whole processes; {one.results['distributions']} "
         f"distributions from one recorded index on loopback; {versions}; {machine['processor']}, "
-        f"{machine['cores']} cores, Linux {machine['kernel'].split('-')[0]}; "
+        f"{machine['cores']} cores, Linux {machine['kernel'].split('-')[0]}, "
+        f"load {machine['load']:.1f} at the start; "
         f"taken {one.results['when'][:10]}."
     )
 
