@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from bench import tools
 from bench.measure import BenchError, Stopwatch, census
 
-PYTHON = "/root/.pyenv/versions/3.13.0/bin/python"
+PYTHON = os.path.realpath(sys.executable)  # what the environments are made from
 
 
 @contextlib.contextmanager
