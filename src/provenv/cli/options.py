@@ -41,7 +41,8 @@ def add_common(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
         group.add_argument(*names, action="store_true", default=default, help=text)
 
     def value(*names: str, metavar: str | None, text: str, **more: object) -> None:
-        default = more.pop("default", None) if top else argparse.SUPPRESS
+        given = more.pop("default", None)
+        default = given if top else argparse.SUPPRESS
         group.add_argument(*names, metavar=metavar, default=default, help=text, **more)  # type: ignore[arg-type]  # choices
 
     group = parser.add_argument_group("common options")
