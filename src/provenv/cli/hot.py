@@ -7,6 +7,7 @@ else, and any doubt, is left to the whole program by answering None. Imports not
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -36,6 +37,14 @@ def attempt(arguments: list[str]) -> int | None:
     call = _parse(arguments)
     if call is None:
         return None
+    gc.disable()  # this process lives for milliseconds; looking for garbage would cost some of them
+    code = _attempt(call, command_line(arguments))
+    if code is None:
+        gc.enable()
+    return code
+
+
+def _attempt(call: _Call, cause: str) -> int | None:
     try:
         root = fast.find_root(os.getcwd())
         if root is None:
@@ -44,7 +53,6 @@ def attempt(arguments: list[str]) -> int | None:
         held = call.command == "run"
         outcome = fast.in_sync(root, call.environment, home, held=held)
         if outcome is None and "PROVENV_INDEX_URL" not in os.environ:
-            cause = command_line(arguments)
             outcome = fast.sync_known(root, call.environment, home, os.environ, cause)
     except OSError:
         return None  # the whole program says what is wrong

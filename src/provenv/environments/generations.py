@@ -114,8 +114,8 @@ def damaged_objects(folder: str, number: int, home: str) -> list[str]:
         IntegrityError: What to look at cannot be read.
     """
     try:
-        return looking.damaged(_own_text(folder, number, "checks"), home)
-    except ValueError as error:
+        return looking.damaged(own_file(folder, number, "checks"), home)
+    except (OSError, ValueError) as error:
         raise _broken(folder, number, str(error)) from error
 
 

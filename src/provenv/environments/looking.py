@@ -4,8 +4,9 @@ Directory mtimes show files that came or went; size and mtime show a hard-linked
 rewritten. Content is compared by ``verify``. File modes keep ordinary users from changing an object
 through an environment, but not root, and one look costs a few milliseconds.
 
-The *checks* of a plan are lines, in blocks of one object each, so that nothing must be parsed:
+The *checks* of a plan are lines, in blocks of one object each, so that little must be parsed:
 
+    provenv-checks 1 <offset in bytes of the block from which this process looks by itself>
     O <directories> <files> <object folder, relative to the home>
     <path>                        \ a directory, relative to the object
     <mtime_ns>                    /
@@ -23,8 +24,9 @@ TYPE_CHECKING = False  # `typing` costs 4 ms to import
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-HEADER = "provenv-checks 1"
-_SHARE = 0.75  # of the objects, looked at in the other process while this one makes the tree
+_HEADER = b"provenv-checks 1 "
+_HEADER_SIZE = len(_HEADER) + 11
+_SHARE = 0.75  # of the rows, looked at in the other process while this one makes the tree
 
 
 class Block:
@@ -38,46 +40,77 @@ class Block:
         self.files: list[tuple[str, str]] = []
 
 
-def render(blocks: Sequence[Block]) -> str:
-    """The checks as text.
+def render(blocks: Sequence[Block]) -> bytes:
+    """The checks as they are written to a file.
 
     Raises:
         ValueError: A path holds a line break.
     """
-    lines = [HEADER]
-    for block in blocks:
-        lines.append(f"O {len(block.directories)} {len(block.files)} {block.folder}")
+    texts: list[bytes] = []
+    rows = [len(block.directories) + len(block.files) for block in blocks]
+    offset, size, done = 0, _HEADER_SIZE, 0
+    for block, count in zip(blocks, rows, strict=True):
+        lines = [f"O {len(block.directories)} {len(block.files)} {block.folder}"]
         for path, signature in [*block.directories, *block.files]:
             if "\n" in path:
                 raise ValueError(f"a path with a line break: {path!r}")
             lines += [path, signature]
-    return "\n".join(lines) + "\n"
+        if not offset and done >= _SHARE * sum(rows):
+            offset = size
+        texts.append(os.fsencode("\n".join(lines) + "\n"))
+        size += len(texts[-1])
+        done += count
+    return _HEADER + b"%010d\n" % (offset or size) + b"".join(texts)
 
 
-def damaged(text: str, home: str) -> list[str]:
+def damaged(path: str, home: str) -> list[str]:
     """The objects (folders relative to the home) that are not as they were stored.
 
     Raises:
-        ValueError: The text is not whole.
+        OSError: The checks cannot be read.
+        ValueError: They are not whole.
     """
-    lines = _lines(text)
-    return _look(lines, home, 0, len(lines) - 1)[0]
+    return _look(_read(path, _HEADER_SIZE, None), home)
 
 
-def _lines(text: str) -> list[str]:
-    lines = text.split("\n")
-    if lines[0] != HEADER or lines[-1] != "":
-        raise ValueError("not whole checks of this format")
-    del lines[0]
+def damaged_blocks(blocks: Sequence[Block], home: str) -> list[str]:
+    """The same for checks that were not written to a file."""
+    lines = os.fsdecode(render(blocks)[_HEADER_SIZE:]).split("\n")
+    return _look(lines[:-1], home)
+
+
+def _read(path: str, start: int, end: int | None) -> list[str]:
+    """The lines of a file between two offsets."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if end is None:
+            end = os.fstat(descriptor).st_size
+        data = os.pread(descriptor, end - start, start)
+    finally:
+        os.close(descriptor)
+    if len(data) != end - start or (data and not data.endswith(b"\n")):
+        raise ValueError(f"{path} is not whole")
+    lines = os.fsdecode(data).split("\n")
+    lines.pop()
     return lines
 
 
-def _look(lines: list[str], home: str, start: int, end: int) -> tuple[list[str], int]:
-    """Look at the objects whose blocks begin in ``lines[start:end]``; also says where the next is."""
+def _offset(path: str) -> int:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        header = os.read(descriptor, _HEADER_SIZE)
+    finally:
+        os.close(descriptor)
+    if not header.startswith(_HEADER) or not header.endswith(b"\n"):
+        raise ValueError(f"{path} is not in a known format")
+    return int(header[len(_HEADER) :])
+
+
+def _look(lines: list[str], home: str) -> list[str]:
     stat = os.stat
     found: list[str] = []
-    at = start
-    while at < end:
+    at = 0
+    while at < len(lines):
         _, directories, files, folder = lines[at].split(" ", 3)
         middle = at + 1 + 2 * int(directories)
         last = middle + 2 * int(files)
@@ -102,57 +135,53 @@ def _look(lines: list[str], home: str, start: int, end: int) -> tuple[list[str],
         finally:
             os.close(here)
         at = last
-    return found, at
+    return found
 
 
 class _ChangedError(Exception):
     pass
 
 
-def begin(text: str, home: str) -> Callable[[], list[str]]:
+def begin(path: str, home: str) -> Callable[[], list[str]]:
     """Start to look in a child process, and return a function that looks at the rest and answers.
 
     In a process with threads (a server, a test) all of it is done when asked: a fork would copy
-    locks that are held.
+    locks that are held. The function raises what :func:`damaged` does.
 
     Raises:
-        ValueError: The text is not whole.
+        OSError: The checks cannot be read.
+        ValueError: They are not whole.
     """
     import sys
 
-    lines = _lines(text)
+    offset = _offset(path)
     threading = sys.modules.get("threading")
     if not hasattr(os, "fork") or (threading is not None and threading.active_count() > 1):
-        return lambda: _look(lines, home, 0, len(lines) - 1)[0]
-    share = int((len(lines) - 1) * _SHARE)
+        return lambda: damaged(path, home)
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         status = 1
         try:
             os.close(reader)
-            found, at = _look(lines, home, 0, share)
-            answer = os.fsencode("\n".join([str(at), *found]))
+            found = _look(_read(path, _HEADER_SIZE, offset), home)
+            answer = os.fsencode("\n".join([*found, "."]))
             while answer:
                 answer = answer[os.write(writer, answer) :]
             status = 0
         finally:
             os._exit(status)
     os.close(writer)
-    return lambda: _answer(reader, child, lines, home, share)
 
+    def answer_of_both() -> list[str]:
+        try:
+            own = _look(_read(path, offset, None), home)
+        finally:
+            with os.fdopen(reader, "rb") as stream:
+                lines = os.fsdecode(stream.read()).split("\n")
+            _, status = os.waitpid(child, 0)
+        if status != 0 or lines[-1] != ".":  # it was killed: look here
+            return [*_look(_read(path, _HEADER_SIZE, offset), home), *own]
+        return [*lines[:-1], *own]
 
-def _answer(reader: int, child: int, lines: list[str], home: str, share: int) -> list[str]:
-    """What this process finds in its share, and what the child found in the other."""
-    own: list[str] = []
-    at = 0
-    while at < share:  # the first block of this process: where the child stops
-        _, directories, files, _ = lines[at].split(" ", 3)
-        at += 1 + 2 * (int(directories) + int(files))
-    own = _look(lines, home, at, len(lines) - 1)[0]
-    with os.fdopen(reader, "rb") as stream:
-        answer = os.fsdecode(stream.read()).split("\n")
-    _, status = os.waitpid(child, 0)
-    if status != 0 or answer[0] != str(at):  # it was killed: look here
-        return [*_look(lines, home, 0, at)[0], *own]
-    return [*answer[1:], *own]
+    return answer_of_both

@@ -88,7 +88,7 @@ def prepare(folder: str) -> None:
 
 
 def make_generation(
-    folder: str, steps: Steps, checks: str, home: str, plan: str, cause: str
+    folder: str, steps: Steps, home: str, plan: str, cause: str
 ) -> tuple[int, bool]:
     """Build, look, rename. The caller holds the environment's lock.
 
@@ -105,7 +105,7 @@ def make_generation(
     temporary = f"{folder}/generations/{_TEMPORARY}{os.getpid()}"
     os.mkdir(temporary)
     try:
-        look = looking.begin(checks, home)
+        look = looking.begin(f"{plan}/checks", home)
         try:
             shared = tree.make(steps, home, plan, temporary)
         finally:

@@ -79,7 +79,7 @@ def failure(
             hint=hint or "Look at the output of the build backend above.",
             details={**details, "output": text},
         )
-    if "No solution found" in stderr:
+    if "No solution found" in stderr or "project's Python requirement" in stderr:
         return UnsatisfiableError(
             text, hint=hint or "Loosen one of the requirements named above.", details=details
         )

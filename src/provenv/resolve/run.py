@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from packaging.pylock import Pylock
 from packaging.utils import canonicalize_name
@@ -115,7 +116,11 @@ class Run:
         self._write("pyproject.toml", render_project(asked, self.indexes))
         if previous is not None:
             preferences = render_preferences(
-                previous, self.manifest, requires_python=self.requires_python, upgrade=upgrade
+                previous,
+                self.manifest,
+                project=self.project,
+                requires_python=self.requires_python,
+                upgrade=upgrade,
             )
             if preferences is not None:
                 self._write("uv.lock", preferences)
@@ -191,9 +196,14 @@ class Run:
         return done.stdout
 
     def _relative(self, package: dict[str, Any]) -> None:
-        """Paths, which uv gives relative to its folder or absolute, become relative to the project."""
+        """Local places, which uv gives from its folder or absolute, become relative to the project."""
+        if not package.get("index", "http").startswith("http"):
+            del package["index"]  # a folder of files: each says where it lies
         entries = [package[k] for k in ("directory", "archive", "vcs", "sdist") if k in package]
         for entry in [*entries, *package.get("wheels", ())]:
+            url = entry.get("url", "")
+            if url.startswith("file://") and "hashes" in entry:
+                entry["path"] = unquote(urlsplit(entry.pop("url")).path)
             if "path" in entry:
                 absolute = os.path.normpath(os.path.join(self.folder, entry["path"]))
                 entry["path"] = os.path.relpath(absolute, self.project).replace(os.sep, "/")

@@ -136,7 +136,6 @@ def sync_known(
     plan = plans.plan_folder(f"{home}/plans", known.digest)
     try:
         steps = tree.parse(_text(f"{plan}/recipe"))
-        checks = _text(f"{plan}/checks")
     except OSError:
         return None
     if steps is None:
@@ -146,7 +145,7 @@ def sync_known(
         if not held or switch.current(folder) is not None:
             return None
         try:
-            number, shared = switch.make_generation(folder, steps, checks, home, plan, cause)
+            number, shared = switch.make_generation(folder, steps, home, plan, cause)
         except (switch.DamagedStoreError, FileNotFoundError, ValueError):
             return None  # the long way sets aside what is damaged, and fetches it again
         switch.switch(folder, number, cause)

@@ -28,7 +28,6 @@ class Prepared:
 
     Attributes:
         steps: What the tree consists of. ``tree_digest``: Of the recipe and its small files.
-        checks: What to look at before linking.
         folder: The plan's folder. ``digest``: Its name.
         packages: ``(name, version, sha256, editable)``, sorted by name.
         inputs: Files whose change means "plan again": what local projects were built from.
@@ -36,7 +35,6 @@ class Prepared:
     """
 
     steps: Steps
-    checks: str
     tree_digest: str
     folder: str
     digest: str
@@ -89,7 +87,6 @@ def prepare(
             *([name, digest.of_bytes(data)] for name, data in sorted(files.items())),
         ]
     )
-    checks = looking.render(blocks)
     packages = tuple(
         (m.stored.name, m.stored.version, m.stored.sha256, m.editable) for m in members
     )
@@ -108,13 +105,12 @@ def prepare(
         "pylock.toml": lock.text.encode(),
         "pyproject.toml": project.manifest_text.encode(),
         "recipe": tree.render(steps).encode("utf-8", "surrogateescape"),
-        "checks": checks.encode("utf-8", "surrogateescape"),
+        "checks": looking.render(blocks),
     }
     name = digest.of_json([[key, digest.of_bytes(data)] for key, data in sorted(files.items())])
     inputs = tuple(dict.fromkeys(path for member in members for path in member.inputs))
     return Prepared(
         steps=steps,
-        checks=checks,
         tree_digest=tree_digest,
         folder=plans.write_plan(context.home.plans, name, files),
         digest=name,

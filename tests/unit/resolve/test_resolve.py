@@ -11,7 +11,7 @@ import pytest
 from packaging.pylock import Package, Pylock
 
 from provenv.core.errors import InputError
-from provenv.core.events import Noted
+from provenv.core.events import Noted, Warned
 from provenv.model.interpreter import Interpreter
 from provenv.model.lock import is_edited, parse_lock, render_lock, tool_table
 from provenv.model.manifest import parse_manifest
@@ -53,6 +53,10 @@ def test_one_lock_says_what_belongs_to_which_extra_and_group(
         "alpha", "beta", "tester", "gamma", "winonly",
     }  # fmt: skip
     assert set(selected(lock, linux, groups=["dev"])) == set(versions(lock))
+    for extras, groups in itertools.product([(), ("cli",)], [(), ("dev",), ("test",)]):
+        chosen = lock.select(extras=extras, dependency_groups=groups)
+        ours = selected(lock, interpreter.markers, extras=extras, groups=groups)
+        assert {package.name: str(package.version) for package, _ in chosen} == ours
     assert (lock.extras, lock.dependency_groups) == (["cli"], ["dev", "test"])
     assert lock.default_groups == ["dev"]
     assert str(lock.requires_python) == "<4,>=3.11"
@@ -216,6 +220,62 @@ def test_conflicting_groups_get_locks_of_their_own(
     assert {k: render_lock(v) for k, v in again.items()} == {
         k: render_lock(v) for k, v in locks.items()
     }
+
+
+@pytest.mark.parametrize("upgrade", [False, True, frozenset({"shared"})])
+def test_a_lock_of_its_own_agrees_with_the_main_lock(
+    project: Project, index: LittleIndex, upgrade: bool | frozenset[str]
+) -> None:
+    index.add("engine", "1.0")
+    for version in ("1.0", "1.1", "2.0"):
+        index.add("shared", version)
+    manifest = (
+        HEAD
+        + 'dependencies = ["shared"]\n[dependency-groups]\nold = ["engine"]\nnew = ["engine"]\n'
+        + 'docs = ["shared<2"]\n[tool.provenv]\nconflicts = [["old", "new"]]\n'
+        + '[tool.provenv.environments]\nlegacy = { groups = ["old"] }\n'
+    )
+    locks = project.locks(manifest)
+    index.add("engine", "1.1")
+    index.add("shared", "1.2")
+    again = project.locks(manifest, locks, upgrade=upgrade)
+    assert versions(again["legacy"])["shared"] == versions(again[None])["shared"]
+    assert versions(again[None])["shared"] == ("1.2" if upgrade else "1.1")
+    assert versions(again["legacy"])["engine"] == ("1.1" if upgrade is True else "1.0")
+
+
+def test_conflicts_declared_for_uv_stand_in_one_lock(
+    project: Project, index: LittleIndex, interpreter: Interpreter
+) -> None:
+    index.add("engine", "1.0")
+    index.add("engine", "2.0")
+    manifest = (
+        HEAD
+        + '[project.optional-dependencies]\nold = ["engine<2"]\nnew = ["engine>=2"]\n'
+        + '[tool.uv]\nconflicts = [[{ extra = "old" }, { extra = "new" }]]\n'
+    )
+    lock = project.lock(manifest)
+    assert selected(lock, interpreter.markers, extras=["old"]) == {"engine": "1.0"}
+    assert selected(lock, interpreter.markers, extras=["new"]) == {"engine": "2.0"}
+    assert render_lock(project.lock(manifest, lock)) == render_lock(lock)
+
+
+def test_wheels_in_a_folder(project: Project, index: LittleIndex) -> None:
+    (project.folder / "wheels").mkdir()
+    filename, data = make_wheel("local", "1.0")
+    (project.folder / "wheels" / filename).write_bytes(data)
+    index.add("beta", "1.0")
+    manifest = HEAD + 'dependencies = ["local", "beta"]\n[tool.uv]\nfind-links = ["wheels"]\n'
+    lock = project.lock(manifest)
+    found = {str(package.name): package for package in lock.packages}
+    (wheel,) = found["local"].wheels or ()
+    assert (wheel.path, wheel.size) == (f"wheels/{filename}", len(data))
+    assert str(project.folder) not in render_lock(lock)
+    (project.folder / "wheels" / filename.replace("1.0", "2.0")).write_bytes(
+        make_wheel("local", "2.0")[1]
+    )
+    assert render_lock(project.lock(manifest, lock)) == render_lock(lock)
+    assert versions(project.lock(manifest, lock, upgrade=True))["local"] == "2.0"
 
 
 def test_an_environment_with_two_conflicting_groups_is_refused(
@@ -409,6 +469,14 @@ def test_nothing_from_outside_decides(project: Project, index: LittleIndex, tmp_
     settings = replace(project.settings, environ={**project.settings.environ, **hostile})
     lock = project.lock(HEAD + 'dependencies = ["beta"]\n', settings=settings)
     assert versions(lock) == {"beta": "1.0"}
+
+
+def test_uvs_old_table_of_development_dependencies_is_warned_of(
+    project: Project, index: LittleIndex
+) -> None:
+    project.lock(HEAD + '[tool.uv]\ndev-dependencies = ["gone"]\n')
+    (warning,) = [event for event in project.events if isinstance(event, Warned)]
+    assert "tool.uv.dev-dependencies" in warning.message
 
 
 def test_nothing_stays_behind(project: Project, index: LittleIndex) -> None:

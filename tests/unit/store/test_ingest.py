@@ -168,7 +168,9 @@ def test_a_large_member_passes_in_pieces(put: Put) -> None:
 
 
 def test_names_beyond_ascii_and_commas(put: Put) -> None:
-    obj = put(Wheel(files={"demo/größe, ß.txt": b"1", "demo/__init__.py": b""}))
+    odd = "demo/a\u2028b.txt"
+    obj = put(Wheel(files={"demo/größe, ß.txt": b"1", "demo/__init__.py": b"", odd: b""}))
+    assert os.path.exists(os.path.join(obj.folder, "site", odd))
     assert Path(obj.folder, "site/demo/größe, ß.txt").read_bytes() == b"1"
 
 
