@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 from provenv.core.files import disk_error, ensure_folder, locked, remove_tree, temporary_name
@@ -38,6 +38,7 @@ def collect(
     dry_run: bool,
     grace: float,
     empty_quarantine: bool = False,
+    held: bool = False,
 ) -> Collected:
     """Remove every object whose ``sha256`` is not in ``keep``.
 
@@ -50,6 +51,7 @@ def collect(
         dry_run: Only say what would be removed.
         grace: Seconds; what was made or left behind since then is kept: another process may be
             about to use it.
+        held: The caller holds the store's lock already, since before it looked for what to keep.
         empty_quarantine: Also remove what lies in quarantine for longer than ``grace``.
 
     Raises:
@@ -57,7 +59,7 @@ def collect(
     """
     kept = frozenset(keep)
     horizon = time.time() - grace
-    with locked(layout.lock, shared=dry_run):
+    with nullcontext() if held else locked(layout.lock, shared=dry_run):
         objects = [
             (sha256, path)
             for sha256, path in _two_levels(layout.wheels)

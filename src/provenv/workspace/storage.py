@@ -114,7 +114,7 @@ def gc(context: Context, *, keep: int | None = None, dry_run: bool = False) -> G
                 removed += [(folder, number) for number in outcome.removed]
                 in_use += [(folder, number) for number in outcome.in_use]
                 alive |= outcome.alive
-            collected = collect(context.home, alive, dry_run=dry_run, grace=_GRACE)
+            collected = collect(context.home, alive, dry_run=dry_run, grace=_GRACE, held=True)
             if not dry_run:
                 _thin_plans(context)
     except OSError as error:
