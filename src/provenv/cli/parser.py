@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from provenv import __version__
 from provenv.cli.commands import COMMANDS, GROUPS
 from provenv.cli.options import add_common, add_environment
 from provenv.core.errors import UsageError
