@@ -91,6 +91,12 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
             more["color"] = False
         super().__init__(prog, max_help_position=26, **more)
 
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        """``-C, --directory DIR``, also before Python 3.13, which repeated the value."""
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        return f"{', '.join(action.option_strings)} {action.metavar}"
+
 
 _CHOICE = re.compile(r"argument (\S+): invalid choice: (.+) \(choose from (.+)\)")
 
