@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _PATIENCE = 0.3
-_BAR = 24  # columns
+_BAR = 24  # columns; fewer where the terminal is narrow
 _VERBS = {
     "resolve": "resolving",
     "fetch": "downloading",
@@ -68,9 +68,9 @@ class Phase:
         """Bytes done, of how many, and how fast."""
         if not self.bytes:
             return ""
-        whole = f" of {size(self.size)}" if self.size else ""
+        whole = f"/{size(self.size)}" if self.size else ""
         passed = max(now - self.started, 0.001)
-        return f"{size(self.bytes)}{whole}, {size(self.bytes / passed)}/s"
+        return f"{size(self.bytes)}{whole}  {size(self.bytes / passed)}/s"
 
     def names(self, room: int) -> str:
         """What is in flight, as many names as fit into ``room`` columns."""
@@ -229,9 +229,10 @@ def _row(phase: Phase, now: float, width: int) -> list[RenderableType]:
         names = phase.names(width - 40)
         note = Text(f"{names}  {passed:.0f} s" if names else f"{passed:.0f} s", style="dim")
         return [verb, spinner.render(now), note]
+    columns = min(_BAR, width // 6)
     bar = ProgressBar(
-        total=1.0, completed=fraction, width=_BAR, complete_style="green", finished_style="green"
+        total=1.0, completed=fraction, width=columns, complete_style="green", finished_style="green"
     )
     facts = "  ".join(part for part in (phase.counts(), phase.rate(now)) if part)
-    room = width - _BAR - len(facts) - 18
+    room = width - columns - len(facts) - 16
     return [verb, bar, Text(facts), Text(phase.names(room), style="dim", no_wrap=True)]
