@@ -92,9 +92,9 @@ def _refused(session: Session, error: ProvenvError) -> int:
 
 def _draw_error(session: Session, message: str, hint: str | None) -> None:
     alarm = session.alarm
-    alarm.line(f"{alarm.paint('error', 'error:')} {message}")
+    alarm.prose(alarm.paint("error", "error:"), message)
     if hint:
-        alarm.line(f"{alarm.paint('hint', 'hint:')} {hint}")
+        alarm.prose(alarm.paint("hint", "hint:"), hint)
 
 
 def _error_document(kind: str, message: str, hint: str | None, details: object) -> None:

@@ -54,6 +54,12 @@ class Phase:
         self.bytes = 0
         self.flying: dict[str, None] = {}
 
+    def verb(self) -> str:
+        """What is being done; a fetch whose downloads have all arrived is unpacking the last."""
+        if self.name == "fetch" and self.total and self.done >= self.total:
+            return "unpacking"
+        return _VERBS.get(self.name, self.name)
+
     def counts(self) -> str:
         """``45/152``, or an empty text where nobody knows how many there are."""
         return f"{self.done}/{self.total}" if self.total else ""
@@ -149,9 +155,9 @@ class Progress:
     def _say(self, event: Event) -> None:
         paint = self._screen.paint
         if isinstance(event, Warned):
-            self._line(f"{paint('warning', 'warning:')} {event.message}")
+            self._line(event.message, paint("warning", "warning:"))
             if event.hint:
-                self._line(f"{paint('hint', 'hint:')} {event.hint}")
+                self._line(event.hint, paint("hint", "hint:"))
         elif self._quiet:
             return
         elif isinstance(event, Noted):
@@ -162,13 +168,13 @@ class Progress:
         elif isinstance(event, BuildOutput) and self._verbose:
             self._line(paint("dim", f"{event.name}: {event.line}"))
 
-    def _line(self, text: str) -> None:
+    def _line(self, text: str, label: str = "") -> None:
         if self._live is None:
-            self._screen.line(text)
+            self._screen.prose(label, text)
             return
         from rich.text import Text
 
-        self._live.console.print(Text.from_ansi(text), soft_wrap=True)
+        self._live.console.print(Text.from_ansi(f"{label} {text}" if label else text))
 
     def _show(self) -> None:
         """Begin to draw; called by the timer, in its own thread."""
@@ -220,7 +226,7 @@ def _row(phase: Phase, now: float, width: int) -> list[RenderableType]:
     from rich.spinner import Spinner
     from rich.text import Text
 
-    verb = Text(_VERBS.get(phase.name, phase.name), style="bold")
+    verb = Text(phase.verb(), style="bold")
     fraction = phase.fraction()
     passed = now - phase.started
     if fraction is None:
