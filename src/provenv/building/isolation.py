@@ -27,14 +27,14 @@ from provenv.core.events import (
 )
 from provenv.core.files import disk_error, ensure_folder, locked, remove_tree
 from provenv.core.http import Credentials, HttpSettings
-from provenv.environments import compose, looking, skeleton, tree
-from provenv.environments.tree import Steps
+from provenv.environments import compose, skeleton, tree
 from provenv.model.interpreter import Interpreter
 from provenv.model.layout import HomeLayout
 from provenv.model.manifest import EnvironmentSpec, Manifest
 from provenv.model.plan import Artifact, canonical, make_plan
 from provenv.resolve import ResolveSettings, resolve_requirements
 from provenv.store.fetch import fetch
+from provenv.store.look import look
 from provenv.store.objects import StoredObject, require_object
 from provenv.store.verify import quarantine
 
@@ -129,7 +129,8 @@ class Isolation:
         """
         with self.folder("environment") as work, locked(self.layout.lock, shared=True):
             artifacts = self._artifacts(tuple(sorted(set(requirements))))
-            objects, steps = self._composed(artifacts, build)
+            objects = self._sound(artifacts, build)
+            steps, _ = compose.compose(self.layout, objects, self.interpreter)
             root = os.path.join(work, "tree")
             plan = os.path.join(work, "plan")
             bare, files = skeleton.skeleton(self.interpreter, "build", provenv.__version__)
@@ -163,26 +164,25 @@ class Isolation:
             with contextlib.suppress(DiskError):
                 remove_tree(made)
 
-    def _composed(
+    def _sound(
         self, artifacts: Sequence[Artifact], build: BuildRequirement
-    ) -> tuple[tuple[StoredObject, ...], Steps]:
-        """The objects and their recipe, looked at; what is damaged is fetched again, once."""
-        damaged: list[str] = []
-        for _ in range(2):
-            objects = self._objects(artifacts, build)
-            steps, blocks = compose.compose(self.layout, objects, self.interpreter)
-            damaged = [
-                os.path.basename(path) for path in looking.damaged_blocks(blocks, self.layout.root)
-            ]
-            if not damaged:
-                return objects, steps
-            for sha256 in damaged:
-                quarantine(self.layout, sha256)
-        raise IntegrityError(
-            "objects of a build environment are not as they were stored, again after they were "
-            f"fetched anew: {', '.join(damaged)}",
-            hint="Something writes into the store; `provenv verify` shows what.",
-        )
+    ) -> tuple[StoredObject, ...]:
+        """The objects, looked at; what is damaged is had again, once."""
+        objects = self._objects(artifacts, build)
+        damaged = {damage.sha256 for damage in look(objects)}
+        if not damaged:
+            return objects
+        for sha256 in damaged:
+            quarantine(self.layout, sha256)
+        objects = self._objects(artifacts, build)
+        again = [f"{damage.name} {damage.version}: {damage.path}" for damage in look(objects)]
+        if again:
+            raise IntegrityError(
+                "objects of a build environment are not as they were stored, right after they were "
+                f"fetched anew: {', '.join(again)}",
+                hint="Something writes into the store; `provenv verify` shows what.",
+            )
+        return objects
 
     def _objects(
         self, artifacts: Sequence[Artifact], build: BuildRequirement

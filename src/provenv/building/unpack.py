@@ -94,7 +94,8 @@ def _unpack_tar(archive: str, filename: str, destination: str) -> list[str]:
             try:
                 tar.extractall(destination, members, filter="data")
             except tarfile.FilterError as error:
-                raise InputError(str(error), file=filename, hint=_HINT) from error
+                name = error.tarinfo.name  # typeshed lacks it
+                raise _refused(filename, name, "leads outside of the archive") from error
         else:
             for member in members:
                 member.mode = (member.mode & 0o755) | 0o600 | (0o100 if member.isdir() else 0)

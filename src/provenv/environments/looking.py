@@ -73,12 +73,6 @@ def damaged(path: str, home: str) -> list[str]:
     return _look(_read(path, _HEADER_SIZE, None), home)
 
 
-def damaged_blocks(blocks: Sequence[Block], home: str) -> list[str]:
-    """The same for checks that were not written to a file."""
-    lines = os.fsdecode(render(blocks)[_HEADER_SIZE:]).split("\n")
-    return _look(lines[:-1], home)
-
-
 def _read(path: str, start: int, end: int | None) -> list[str]:
     """The lines of a file between two offsets."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

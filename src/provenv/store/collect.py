@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 
-from provenv.core.files import disk_error, ensure_folder, locked, remove_tree, temporary_name
+from provenv.core.files import disk_error, ensure_folder, remove_tree, temporary_name
 from provenv.model.layout import HomeLayout
 from provenv.store.objects import OPEN_MODE, read_object
 
@@ -38,12 +38,12 @@ def collect(
     dry_run: bool,
     grace: float,
     empty_quarantine: bool = False,
-    held: bool = False,
 ) -> Collected:
     """Remove every object whose ``sha256`` is not in ``keep``.
 
-    Waits until no process is fetching. Each object is first moved out of its place and then
-    deleted, so that a kill leaves no half object under its name.
+    The caller holds ``layout.lock`` alone, from before it found out what to keep: then no process
+    is fetching or linking. Each object is first moved out of its place and then deleted, so that a
+    kill leaves no half object under its name.
 
     Args:
         layout: Of the home folder.
@@ -51,7 +51,6 @@ def collect(
         dry_run: Only say what would be removed.
         grace: Seconds; what was made or left behind since then is kept: another process may be
             about to use it.
-        held: The caller holds the store's lock already, since before it looked for what to keep.
         empty_quarantine: Also remove what lies in quarantine for longer than ``grace``.
 
     Raises:
@@ -59,25 +58,24 @@ def collect(
     """
     kept = frozenset(keep)
     horizon = time.time() - grace
-    with nullcontext() if held else locked(layout.lock, shared=dry_run):
-        objects = [
-            (sha256, path)
-            for sha256, path in _two_levels(layout.wheels)
-            if sha256 not in kept and _is_older(path, horizon)
-        ]
-        gone = {sha256 for sha256, _ in objects}
-        leftovers = _old_entries(layout.tmp, horizon)
-        quarantined = _old_entries(layout.quarantine, horizon) if empty_quarantine else []
-        freed = sum(_object_size(layout, sha256, path) for sha256, path in objects)
-        freed += sum(_tree_size(path) for path in (*leftovers, *quarantined))
-        if not dry_run:
-            for path in (*leftovers, *quarantined):
-                remove_tree(path)
-            for _, path in objects:
+    objects = [
+        (sha256, path)
+        for sha256, path in _two_levels(layout.wheels)
+        if sha256 not in kept and _is_older(path, horizon)
+    ]
+    gone = {sha256 for sha256, _ in objects}
+    leftovers = _old_entries(layout.tmp, horizon)
+    quarantined = _old_entries(layout.quarantine, horizon) if empty_quarantine else []
+    freed = sum(_object_size(layout, sha256, path) for sha256, path in objects)
+    freed += sum(_tree_size(path) for path in (*leftovers, *quarantined))
+    if not dry_run:
+        for path in (*leftovers, *quarantined):
+            remove_tree(path)
+        for _, path in objects:
+            _remove(layout, path)
+        for sha256, path in _two_levels(layout.links):
+            if sha256 in gone or not os.path.isdir(layout.object(sha256)):
                 _remove(layout, path)
-            for sha256, path in _two_levels(layout.links):
-                if sha256 in gone or not os.path.isdir(layout.object(sha256)):
-                    _remove(layout, path)
     return Collected(
         objects=tuple(sorted(gone)),
         freed=freed,

@@ -159,7 +159,7 @@ def rollback(
     folder = project.folder(spec)
     previous = _current(folder)
     layout = EnvironmentLayout(folder)
-    with locked(layout.lock), locked(context.home.lock, shared=True):
+    with locked(context.home.lock, shared=True), locked(layout.lock):
         switch.sweep(folder)
         number = _known(folder, to if to is not None else _before(folder, previous))
         recipe = generations.read_recipe(folder, number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from provenv.core.http import Credentials, HttpSettings, origin
@@ -18,21 +19,39 @@ def search(context: Context, folder: str | None = None) -> Search:
     return Search.from_environ(context.environ, context.user_home, pins=pins)
 
 
-def index_credentials(project: Project | None, context: Context) -> dict[str, Credentials]:
-    """Credentials of the project's indexes, by index name; those that have none are left out."""
+def index_credentials(
+    project: Project | None, context: Context, *, use_keyring: bool
+) -> dict[str, Credentials]:
+    """Credentials of the project's indexes, by index name; those that have none are left out.
+
+    A keyring takes seconds to ask: only the resolver needs its answer before a server asks for it.
+    """
     found: dict[str, Credentials] = {}
     for index in project.manifest.indexes if project else ():
         credentials = find_credentials(
-            index.url, index.name, environ=context.environ, home=context.user_home
+            index.url,
+            index.name,
+            environ=context.environ,
+            home=context.user_home,
+            use_keyring=use_keyring,
         )
         if credentials is not None:
             found[index.name] = credentials
     return found
 
 
+def look_up(context: Context) -> Callable[[str], Credentials | None]:
+    """Who is asked for credentials when a server that is no declared index wants some."""
+
+    def ask(url: str) -> Credentials | None:
+        return find_credentials(url, "", environ=context.environ, home=context.user_home)
+
+    return ask
+
+
 def http_settings(project: Project | None, context: Context) -> HttpSettings:
     """How to reach servers, with the credentials of the project's indexes by origin."""
-    named = index_credentials(project, context)
+    named = index_credentials(project, context, use_keyring=False)
     by_origin = dict(context.http.credentials)
     for index in project.manifest.indexes if project else ():
         if index.name in named:
@@ -50,7 +69,7 @@ def resolve_settings(
         tmp=f"{context.home.cache}/work",
         environ=context.environ,
         http=http_settings(project, context),
-        credentials=index_credentials(project, context),
+        credentials=index_credentials(project, context, use_keyring=not context.offline),
         index_url=context.index_url,
         offline=context.offline,
     )

@@ -136,7 +136,14 @@ def _members(
 ) -> list[_Member]:
     wheels = [artifact for artifact in artifacts if artifact.kind == "wheel"]
     http = machine.http_settings(project, context)
-    stored = fetch(context.home, wheels, base=project.root, http=http, emit=context.emit)
+    stored = fetch(
+        context.home,
+        wheels,
+        base=project.root,
+        http=http,
+        emit=context.emit,
+        look_up=machine.look_up(context),
+    )
     found = [
         _Member(
             stored=require_object(context.home, stored[wheel.sha256]),
@@ -155,6 +162,9 @@ def _members(
             settings=machine.resolve_settings(project, context, interpreter),
             emit=context.emit,
             no_build=project.manifest.no_build,
+            look_up=machine.look_up(context),
+            manifest=project.manifest,
+            project=project.root,
         )
         for artifact in others:
             built = builder.build(artifact, base=project.root)

@@ -19,7 +19,6 @@ from provenv.workspace.context import Context
 from provenv.workspace.verification import all_objects, registered
 
 _KEEP = 5
-_GRACE = 3600.0  # seconds: what a crashed command left is nobody's after an hour
 _UNMOUNTED = 14 * 86400.0
 _PLAN_AGE = 30 * 86400.0
 
@@ -104,7 +103,7 @@ def gc(context: Context, *, keep: int | None = None, dry_run: bool = False) -> G
     alive: set[str] = set()
     missing: list[str] = []
     try:
-        with locked(context.home.lock):
+        with locked(context.home.lock, shared=dry_run):
             for folder in registered(context):
                 if not os.path.isdir(folder):
                     missing.append(folder)
@@ -114,7 +113,7 @@ def gc(context: Context, *, keep: int | None = None, dry_run: bool = False) -> G
                 removed += [(folder, number) for number in outcome.removed]
                 in_use += [(folder, number) for number in outcome.in_use]
                 alive |= outcome.alive
-            collected = collect(context.home, alive, dry_run=dry_run, grace=_GRACE, held=True)
+            collected = collect(context.home, alive, dry_run=dry_run, grace=0.0)
             if not dry_run:
                 _thin_plans(context)
     except OSError as error:

@@ -90,7 +90,7 @@ def sync(
     layout = EnvironmentLayout(folder)
     try:
         switch.prepare(folder)
-        with locked(layout.lock), locked(context.home.lock, shared=True):
+        with locked(context.home.lock, shared=True), locked(layout.lock):
             switch.sweep(folder)
             interpreter = choose_interpreter(project, context, spec, folder, python)
             mode = link_mode or spec.link_mode or _present_mode(folder) or LINK_MODES[0]

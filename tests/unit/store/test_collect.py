@@ -1,17 +1,12 @@
 """What nobody keeps goes; prepared links; and a kill on the way leaves no half object."""
 
 import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
-import provenv
 from provenv.core import files
 from provenv.core.errors import DiskError
-from provenv.core.files import locked
 from provenv.model.layout import HomeLayout
 from provenv.store import collect as collecting
 from provenv.store.collect import Collected, collect
@@ -80,29 +75,6 @@ def test_a_kill_between_moving_and_deleting_leaves_no_half_object(
     assert put(Wheel()).folder == obj.folder
     collect(layout, [obj.sha256], dry_run=False, grace=0)
     assert os.listdir(layout.tmp) == []
-
-
-def test_collect_waits_for_those_who_fetch(put: Put, layout: HomeLayout) -> None:
-    obj = put(Wheel())
-    program = (
-        "import sys; from provenv.model.layout import HomeLayout\n"
-        "from provenv.store.collect import collect\n"
-        "print('go', flush=True)\n"
-        "collect(HomeLayout(sys.argv[1]), [], dry_run=False, grace=0)"
-    )
-    with locked(layout.lock, shared=True):
-        process = subprocess.Popen(
-            [sys.executable, "-c", program, layout.root],
-            env={"PYTHONPATH": os.path.dirname(provenv.__path__[0])},
-            stdout=subprocess.PIPE,
-        )
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(0.2)
-        assert read_object(layout, obj.sha256) == obj
-    process.communicate(timeout=20)
-    assert process.returncode == 0
-    assert read_object(layout, obj.sha256) is None
 
 
 def test_prepared_links_lead_into_the_object(put: Put, layout: HomeLayout) -> None:
