@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from support import Project
@@ -71,3 +73,24 @@ def test_an_error_that_should_not_be_shows_no_traceback(project: Project) -> Non
     quiet = project.run("tree")
     assert quiet.code in (2, 3)
     assert "Traceback" not in quiet.stderr
+
+
+def test_completion_for_bash_completes(project: Project) -> None:
+    script = project.ok("completion", "bash").stdout
+    ask = (
+        "COMP_WORDS=(provenv ro) COMP_CWORD=1; _shtab_provenv provenv ro provenv;"
+        ' echo "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        ["bash", "--norc", "-c", f"{script}\n{ask}"],
+        env=project.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "rollback\n", done.stderr
+
+
+@pytest.mark.parametrize("shell", ["zsh", "tcsh"])
+def test_completion_for_other_shells_knows_the_commands(project: Project, shell: str) -> None:
+    assert "rollback" in project.ok("completion", shell).stdout
