@@ -41,12 +41,14 @@ _STEP = {"hardlink": "L", "clone": "C", "copy": "Y"}
 class ExtraFile:
     """A file of this environment alone, such as ``direct_url.json`` (PEP 610).
 
-    ``scheme`` and ``path`` as in an object; ``source`` is a name in the plan's folder.
+    ``scheme`` and ``path`` as in an object; ``source`` is a name in the plan's folder; ``kind`` is the
+    step that makes it (see :mod:`tree`).
     """
 
     scheme: str
     path: str
     source: str
+    kind: str = "P"
 
 
 @dataclass(slots=True)
@@ -232,8 +234,9 @@ def compose(
     composer.links(by_hash)
     for item in extra:
         target = f"{composer.roots[item.scheme]}/{item.path}".lstrip("/")
+        composer.steps = [step for step in composer.steps if step[2] != target]
         composer.folder(target.rpartition("/")[0])
-        composer.steps.append(("P", item.source, target))
+        composer.steps.append((item.kind, item.source, target))
     return composer.steps, composer.checks(objects)
 
 

@@ -12,7 +12,8 @@ them. Everything in it is compared before it is believed:
     folder <of the environment, relative to the project>
     environment <name>
     project <path>, or * where the plan holds nothing that is bound to the project's place
-    <mtime_ns> <size> <inode> <path>     what else it depends on: the interpreter, build inputs
+    <mtime_ns> <size> <inode> <path>     what else it depends on: the interpreter, …
+    content <digest> <path>              … and files or folders of the project, by content or names
 
 Imports nothing but ``os``: the hot path reads keys.
 """
@@ -24,6 +25,7 @@ import os
 from provenv.environments import stamp
 
 _KEY_HEADER = "provenv-key 1"
+_CONTENT = "content "
 
 
 def plan_folder(plans: str, digest: str) -> str:
@@ -73,20 +75,30 @@ def key_of(parts: list[bytes]) -> str:
 class Known:
     """Where a key leads."""
 
-    __slots__ = ("digest", "environment", "folder", "inputs", "project")
+    __slots__ = ("contents", "digest", "environment", "folder", "inputs", "project")
 
     def __init__(
-        self, digest: str, folder: str, environment: str, project: str, inputs: list[str]
+        self,
+        digest: str,
+        folder: str,
+        environment: str,
+        project: str,
+        inputs: list[str],
+        contents: list[str],
     ) -> None:
         self.digest = digest
         self.folder = folder
         self.environment = environment
         self.project = project
         self.inputs = inputs
+        self.contents = contents
 
 
 def remember(plans: str, key: str, known: Known) -> None:
-    """Let ``key`` lead to a plan; ``known.inputs`` are signatures (:func:`stamp.signature`).
+    """Let ``key`` lead to a plan.
+
+    ``known.inputs`` are signatures (:func:`stamp.signature`), ``known.contents`` those of
+    :func:`content`.
 
     Raises:
         OSError: What the file system says.
@@ -99,6 +111,7 @@ def remember(plans: str, key: str, known: Known) -> None:
         f"environment {known.environment}",
         f"project {known.project}",
         *known.inputs,
+        *known.contents,
     ]
     if any("\n" in line for line in lines):
         return
@@ -118,6 +131,32 @@ def recall(plans: str, key: str, project: str) -> Known | None:
     if len(lines) < 6 or lines[0] != _KEY_HEADER or lines[-1] != "":
         return None
     digest, folder, environment, bound = (line.partition(" ")[2] for line in lines[1:5])
-    if bound not in ("*", project) or not all(stamp.is_unchanged(line) for line in lines[5:-1]):
+    if bound not in ("*", project):
         return None
-    return Known(digest, folder, environment, bound, lines[5:-1])
+    contents = [line for line in lines[5:-1] if line.startswith(_CONTENT)]
+    inputs = [line for line in lines[5:-1] if not line.startswith(_CONTENT)]
+    if not all(stamp.is_unchanged(line) for line in inputs):
+        return None
+    if not all(content(project, content_path(line)) == line for line in contents):
+        return None
+    return Known(digest, folder, environment, bound, inputs, contents)
+
+
+def content(project: str, path: str) -> str:
+    """What ``path`` in ``project`` holds, in one line: a file's bytes, or a folder's names."""
+    full = f"{project}/{path}"
+    try:
+        if os.path.isdir(full):
+            names = sorted(name for name in os.listdir(full) if name != "__pycache__")
+            data = os.fsencode("\0".join(names))
+        else:
+            with open(full, "rb") as stream:
+                data = stream.read()
+    except OSError:
+        return f"{_CONTENT}- {path}"
+    return f"{_CONTENT}{key_of([data])} {path}"
+
+
+def content_path(line: str) -> str:
+    """The path in a line that :func:`content` wrote."""
+    return line.split(" ", 2)[2]

@@ -88,7 +88,7 @@ def prepare(folder: str) -> None:
 
 
 def make_generation(
-    folder: str, steps: Steps, home: str, plan: str, cause: str
+    folder: str, steps: Steps, home: str, plan: str, cause: str, *, project: str = ""
 ) -> tuple[int, bool]:
     """Build, look, rename. The caller holds the environment's lock.
 
@@ -107,7 +107,7 @@ def make_generation(
     try:
         look = looking.begin(f"{plan}/checks", home)
         try:
-            shared = tree.make(steps, home, plan, temporary)
+            shared = tree.make(steps, home, plan, temporary, project=project)
         finally:
             bad = look()
         if bad:

@@ -145,7 +145,7 @@ def sync_known(
         if not held or switch.current(folder) is not None:
             return None
         try:
-            number, shared = switch.make_generation(folder, steps, home, plan, cause)
+            number, shared = switch.make_generation(folder, steps, home, plan, cause, project=root)
         except (switch.DamagedStoreError, FileNotFoundError, ValueError):
             return None  # the long way sets aside what is damaged, and fetches it again
         switch.switch(folder, number, cause)
@@ -166,8 +166,14 @@ def _text(path: str) -> str:
 def _write_stamp(
     root: str, folder: str, home: str, known: Known, number: int, steps: Steps
 ) -> None:
+    from provenv.environments import plans
+
     site = next(p for kind, _, p in steps if kind == "D" and p.endswith("site-packages"))
-    paths = [*watched(root, known.environment), f"{folder}/generations/{number}/{site}"]
+    paths = [
+        *watched(root, known.environment),
+        f"{folder}/generations/{number}/{site}",
+        *(f"{root}/{plans.content_path(line)}" for line in known.contents),
+    ]
     signatures = [*(stamp.signature(path) for path in paths), *known.inputs]
     stamp.write(folder, stamp.Stamp(home, known.environment, f"generations/{number}", signatures))
 

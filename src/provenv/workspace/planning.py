@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from provenv import __version__
 from provenv.core import digest
@@ -20,6 +22,9 @@ from provenv.store.fetch import fetch
 from provenv.store.objects import StoredObject, require_object
 from provenv.workspace import machine
 from provenv.workspace.context import Context, LockFile, Project
+
+if TYPE_CHECKING:
+    from provenv.building import Built
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +57,12 @@ class _Member:
     direct_url: Mapping[str, object] | None = None
     inputs: tuple[str, ...] = ()
     editable: bool = False
+    links: Mapping[str, bytes] | None = None
+
+    @property
+    def portable(self) -> bool:
+        """Whether it is the same in another checkout, but for the path of the project in it."""
+        return self.links is not None
 
 
 def prepare(
@@ -68,8 +79,8 @@ def prepare(
         ProvenvError: As the parts say; no environment has changed.
     """
     plan = make_plan(lock.lock, lock.digest, spec, interpreter, lock.path)
-    members = _members(project, context, spec, interpreter, plan.artifacts)
-    extra, files = _extra_files(members, interpreter, mode)
+    members = _members(project, context, spec, interpreter, plan.artifacts, mode)
+    extra, files = _extra_files(members, interpreter, mode, project.root)
     steps, blocks = compose(
         context.home,
         [member.stored for member in members],
@@ -117,7 +128,7 @@ def prepare(
         interpreter=interpreter,
         packages=packages,
         inputs=inputs,
-        bound=bool(inputs) or any(member.editable for member in members),
+        bound=any(not member.portable for member in members if member.inputs),
     )
 
 
@@ -133,6 +144,7 @@ def _members(
     spec: EnvironmentSpec,
     interpreter: Interpreter,
     artifacts: Sequence[Artifact],
+    mode: str,
 ) -> list[_Member]:
     wheels = [artifact for artifact in artifacts if artifact.kind == "wheel"]
     http = machine.http_settings(project, context)
@@ -184,6 +196,7 @@ def _members(
                     direct_url=own.direct_url,
                     inputs=own.inputs,
                     editable=spec.editable,
+                    links=_links(own, project.root) if spec.editable and mode == "linked" else None,
                 )
             )
     return sorted(found, key=lambda member: member.stored.name)
@@ -197,24 +210,60 @@ def _archive_url(wheel: Artifact, base: str) -> Mapping[str, object] | None:
     return {"url": url, "archive_info": {"hashes": {"sha256": wheel.sha256}}}
 
 
+def _links(built: Built, root: str) -> dict[str, bytes] | None:
+    """The ``.pth`` files of an editable install with the project's path taken out.
+
+    None where the install says more of the project's place than that, or depends on something that
+    does not lie in the project: then it is of no use to another checkout.
+    """
+    stored = built.object
+    site = stored.tree.get("site", {})
+    if set(site.get("d", {})) - {stored.dist_info} or stored.tree.keys() - {"site", "bin"}:
+        return None
+    if not all(path.startswith(f"{root}/") for path in built.inputs):
+        return None
+    found: dict[str, bytes] = {}
+    for name in site.get("f", {}):
+        with open(f"{stored.folder}/site/{name}", "rb") as stream:
+            lines = stream.read().splitlines()
+        place = os.fsencode(root)
+        if not name.endswith(".pth") or not all(
+            line == place or line.startswith(place + b"/") for line in lines
+        ):
+            return None
+        found[name] = b"".join(tree.PLACE + line.removeprefix(place) + b"\n" for line in lines)
+    return found
+
+
 def _extra_files(
-    members: Sequence[_Member], interpreter: Interpreter, mode: str
+    members: Sequence[_Member], interpreter: Interpreter, mode: str, root: str
 ) -> tuple[list[ExtraFile], dict[str, bytes]]:
-    """``direct_url.json`` (PEP 610), and RECORD for stand-alone trees."""
+    """What only this environment has of its members.
+
+    ``direct_url.json`` (PEP 610), the links of editable installs, RECORD for stand-alone trees.
+    """
     extra: list[ExtraFile] = []
     files: dict[str, bytes] = {}
+
+    def put(name: str, path: str, data: bytes, kind: str) -> ExtraFile:
+        files[name] = data
+        return ExtraFile(scheme="site", path=path, source=name, kind=kind)
+
     for member in members:
         own: list[ExtraFile] = []
         stored = member.stored
+        kind = "E" if member.portable else "P"
         if member.direct_url is not None:
+            data = json.dumps(member.direct_url, sort_keys=True).encode()
+            if member.portable:
+                data = data.replace(tree.quoted(os.fsencode(root)), tree.PLACE_IN_URL)
             name = f"direct_url-{stored.name}.json"
-            files[name] = json.dumps(member.direct_url, sort_keys=True).encode()
-            own.append(
-                ExtraFile(scheme="site", path=f"{stored.dist_info}/direct_url.json", source=name)
-            )
+            own.append(put(name, f"{stored.dist_info}/direct_url.json", data, kind))
+        for name, data in (member.links or {}).items():
+            own.append(put(f"link-{name}", name, data, "E"))
         if mode != "linked":
-            name = f"RECORD-{stored.name}"
-            files[name] = full_record(stored, interpreter, own).encode()
-            own.append(ExtraFile(scheme="site", path=f"{stored.dist_info}/RECORD", source=name))
+            text = full_record(stored, interpreter, own)
+            path = f"{stored.dist_info}/RECORD"
+            own.append(put(f"RECORD-{stored.name}", path, text.encode(), "P"))
         extra += own
     return extra, files

@@ -238,7 +238,7 @@ def _make(
     for last in (False, True):
         prepared = prepare(project, context, request.spec, interpreter, request.lock, request.mode)
         try:
-            return prepared, _switch(context, folder, prepared)
+            return prepared, _switch(project, context, folder, prepared)
         except switch.DamagedStoreError as error:
             if last:
                 raise IntegrityError(
@@ -249,7 +249,7 @@ def _make(
     raise AssertionError("unreachable")
 
 
-def _switch(context: Context, folder: str, prepared: Prepared) -> _Outcome:
+def _switch(project: Project, context: Context, folder: str, prepared: Prepared) -> _Outcome:
     home = context.home.root
     previous = switch.current(folder)
     drift: list[Drift] = []
@@ -268,7 +268,7 @@ def _switch(context: Context, folder: str, prepared: Prepared) -> _Outcome:
     started = time.monotonic()
     context.emit(PhaseStarted(phase="link", total=len(prepared.packages)))
     number, shared = switch.make_generation(
-        folder, prepared.steps, home, prepared.folder, context.cause
+        folder, prepared.steps, home, prepared.folder, context.cause, project=project.root
     )
     switch.switch(folder, number, context.cause)
     if not shared:
@@ -299,20 +299,31 @@ def finish(
     name = request.spec.name
     fast.register(context.home.roots, folder, prepared.folder)
     site = f"{folder}/generations/{number}/{prepared.interpreter.site_packages}"
-    inputs = [stamp.signature(path) for path in [prepared.interpreter.executable, *prepared.inputs]]
+    own = [stamp.signature(path) for path in prepared.inputs]
+    python = stamp.signature(prepared.interpreter.executable)
     watched = [stamp.signature(path) for path in fast.watched(project.root, name)]
     if not _as_read(project, request.lock):
         return  # changed meanwhile: the signatures above may be those of what was not looked at
-    signatures = [*watched, stamp.signature(site), *inputs]
+    signatures = [*watched, stamp.signature(site), python, *own]
     current = f"generations/{number}"
     stamp.write(folder, stamp.Stamp(context.home.root, name, current, signatures))
     if request.usual(prepared, lambda: default_interpreter(project, context, request.spec.python)):
         key = fast.plan_key(project.root, request.asked, context.environ)
         if key is not None and _as_read(project, request.lock):
-            bound = project.root if prepared.bound else "*"
-            relative = os.path.relpath(folder, project.root)
-            known = plans.Known(prepared.digest, relative, name, bound, inputs)
+            known = _known(project, folder, name, prepared, python, own)
             plans.remember(context.home.plans, key, known)
+
+
+def _known(
+    project: Project, folder: str, name: str, prepared: Prepared, python: str, own: list[str]
+) -> plans.Known:
+    """What the plan's key leads to; by content where another checkout may use it."""
+    relative = os.path.relpath(folder, project.root)
+    if prepared.bound:
+        return plans.Known(prepared.digest, relative, name, project.root, [python, *own], [])
+    paths = [os.path.relpath(path, project.root) for path in prepared.inputs]
+    contents = [plans.content(project.root, path) for path in paths]
+    return plans.Known(prepared.digest, relative, name, "*", [python], contents)
 
 
 def _as_read(project: Project, lock: LockFile) -> bool:

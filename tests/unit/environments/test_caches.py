@@ -48,7 +48,7 @@ def test_a_key_leads_to_a_plan_until_an_input_changes(tmp_path: Path) -> None:
     inputs = [stamp.signature(str(python))]
     key = plans.key_of([b"a", b"b"])
     store = str(tmp_path / "plans")
-    plans.remember(store, key, plans.Known("d" * 64, ".venv", "dev", "*", inputs))
+    plans.remember(store, key, plans.Known("d" * 64, ".venv", "dev", "*", inputs, []))
     known = plans.recall(store, key, "/anywhere")
     assert known is not None
     assert (known.digest, known.folder, known.environment) == ("d" * 64, ".venv", "dev")
@@ -59,9 +59,32 @@ def test_a_key_leads_to_a_plan_until_an_input_changes(tmp_path: Path) -> None:
 
 def test_a_plan_that_is_bound_to_a_project_is_not_used_elsewhere(tmp_path: Path) -> None:
     key = plans.key_of([b"a"])
-    plans.remember(str(tmp_path), key, plans.Known("d" * 64, ".venv", "dev", "/mine", []))
+    plans.remember(str(tmp_path), key, plans.Known("d" * 64, ".venv", "dev", "/mine", [], []))
     assert plans.recall(str(tmp_path), key, "/mine") is not None
     assert plans.recall(str(tmp_path), key, "/yours") is None
+
+
+def test_a_plan_for_any_checkout_depends_on_the_content_of_files_and_the_names_in_folders(
+    tmp_path: Path,
+) -> None:
+    def checkout(name: str) -> Path:
+        folder = tmp_path / name
+        (folder / "src" / "shop").mkdir(parents=True)
+        (folder / "setup.cfg").write_text("[metadata]\n")
+        return folder
+
+    one, two = checkout("one"), checkout("two")
+    contents = [plans.content(str(one), path) for path in ("setup.cfg", "setup.py", "src")]
+    key, store = plans.key_of([b"a"]), str(tmp_path / "plans")
+    plans.remember(store, key, plans.Known("d" * 64, ".venv", "dev", "*", [], contents))
+    assert plans.recall(store, key, str(two)) is not None
+    (two / "src" / "shop" / "code.py").write_text("")
+    assert plans.recall(store, key, str(two)) is not None
+    (two / "src" / "other").mkdir()
+    assert plans.recall(store, key, str(two)) is None
+    (two / "src" / "other").rmdir()
+    (two / "setup.py").write_text("")
+    assert plans.recall(store, key, str(two)) is None
 
 
 def test_keys_tell_parts_apart() -> None:
