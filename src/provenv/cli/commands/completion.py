@@ -28,7 +28,9 @@ def run(args: argparse.Namespace, session: Session) -> int:
     parser = make_parser()
     for command in (parser, *subparsers(parser).values()):
         for action in command._actions:  # noqa: SLF001  # argparse has no public way to ask
-            if action.dest in ("directory", "folder"):
+            if action.dest == "command":
+                action.help = None  # hidden from the help, which lists them in groups
+            elif action.dest in ("directory", "folder"):
                 action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]  # shtab reads it
             elif action.dest == "words":
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
