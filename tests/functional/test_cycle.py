@@ -52,6 +52,24 @@ def test_from_init_to_gc(project: Project) -> None:
     assert project.ok("run", "python", "-c", "import core; print('there')").stdout == "there\n"
 
 
+def test_a_project_that_asks_for_nothing(project: Project) -> None:
+    project.ok("init")
+    assert "dev: generation 1 (Python" in project.ok("sync").stderr
+    assert project.ok("status", "--json").json["agrees"]
+    assert project.ok("tree").stdout == ""
+    assert "nothing to verify" in project.ok("verify").stdout
+    project.ok("lock", "--check")
+
+
+def test_a_rollback_over_a_replaced_requirement_is_in_sync(project: Project) -> None:
+    project.depends("core>=2", "web")
+    project.ok("sync")
+    project.ok("add", "core<2")
+    project.ok("rollback")
+    project.ok("lock", "--check")
+    project.ok("status", "-q")
+
+
 def test_sync_says_the_same_on_both_ways(project: Project) -> None:
     project.depends("web")
     long = project.ok("sync").stderr.splitlines()[-1]

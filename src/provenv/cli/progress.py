@@ -137,7 +137,7 @@ class Progress:
             self._stop()
         if self._verbose and not self._quiet:
             verb = _VERBS.get(event.phase, event.phase)
-            what = f"{verb}: {many(event.count, 'item')} in {seconds(event.seconds)}"
+            what = f"{verb}: {many(event.count, 'package')} in {seconds(event.seconds)}"
             self._line(self._screen.paint("dim", what))
 
     def _item(self, event: ItemStarted | ItemAdvanced | ItemFinished) -> None:
@@ -164,7 +164,8 @@ class Progress:
             self._line(paint("dim", event.message))
         elif isinstance(event, Retrying):
             delay = f"trying again in {event.delay:.1f} s"
-            self._line(paint("dim", f"{event.url}: {event.reason}; {delay}"))
+            reason = event.reason.removeprefix(f"{event.url}: ")
+            self._line(paint("dim", f"{event.url}: {reason}; {delay}"))
         elif isinstance(event, BuildOutput) and self._verbose:
             self._line(paint("dim", f"{event.name}: {event.line}"))
 
