@@ -76,6 +76,7 @@ class Builder:
             look_up=look_up,
             manifest=manifest,
             project=project,
+            no_build=no_build,
         )
         self._workshop = Workshop(self._isolation, emit=emit, build=self._requirement)
 

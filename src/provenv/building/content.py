@@ -14,8 +14,8 @@ from provenv.core.files import disk_error
 
 _NEVER = frozenset(
     {
-        ".git", ".hg", ".svn", ".bzr", ".venv", ".venvs", ".tox", ".nox", ".eggs", ".mypy_cache",
-        ".pytest_cache", ".ruff_cache", ".idea", ".vscode", "__pycache__", "node_modules",
+        ".bzr", ".eggs", ".git", ".hg", ".idea", ".mypy_cache", ".nox", ".pdm-build", ".pytest_cache",
+        ".ruff_cache", ".svn", ".tox", ".venv", ".venvs", ".vscode", "__pycache__", "node_modules",
     }
 )  # fmt: skip
 _VERSION_CONTROL = (".git", ".hg", ".hg_archival.txt", ".svn")

@@ -7,8 +7,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
 
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -90,13 +89,15 @@ class Isolation:
         look_up: LookUp | None,
         manifest: Manifest | None,
         project: str,
+        no_build: bool | tuple[str, ...],
     ) -> None:
         self.layout = layout
         self.interpreter = interpreter
         self.http = http
         self.settings = settings
         self.look_up = look_up
-        self.manifest = manifest
+        # uv, too, must not run what may not be built, not even for its metadata
+        self.manifest = replace(manifest or Manifest(file="build requirements"), no_build=no_build)
         self.project = project or settings.tmp
         self.emit = _without_progress(emit)
         self._memory = Memory(layout.builds)
@@ -107,16 +108,13 @@ class Isolation:
         """Whether nothing may be asked of an index."""
         return self.settings.offline or self.http.offline
 
-    def origin(self) -> dict[str, Any]:
-        """What decides, besides the requirements, what they resolve to (a JSON value)."""
-        indexes = self.manifest.indexes if self.manifest else ()
-        return {
-            "interpreter": [self.interpreter.tag, self.interpreter.version],
-            "index": _bare(self.settings.index_url),
-            "indexes": [[i.name, i.url, i.default, i.explicit, list(i.packages)] for i in indexes],
-            "uv": dict(self.manifest.uv) if self.manifest else {},
-            "sources": dict(self.manifest.sources) if self.manifest else {},
-        }
+    def indexes(self) -> list[object]:
+        """Where build requirements come from, without credentials (a JSON value)."""
+        declared = self.manifest.indexes
+        return [
+            _bare(self.settings.index_url),
+            *([i.name, i.url, i.default, i.explicit, list(i.packages)] for i in declared),
+        ]
 
     @contextlib.contextmanager
     def environment(
@@ -211,19 +209,39 @@ class Isolation:
         """What the requirements come to, from this run, an earlier one, or the resolver."""
         if not requirements:
             return ()
-        asked = digest.of_json({"requires": list(requirements), **self.origin()})
-        if asked in self._resolved:
-            return self._resolved[asked]
-        key = f"requires-{asked}"
+        asked = self._asked(requirements)
+        if asked not in self._resolved:
+            key = f"requires-{asked}"
+            found = self._remembered(key)
+            if found is None:
+                found = self._resolve(requirements)
+                rows = [asdict(artifact) for artifact in found]
+                self._memory.write(key, {"time": time.time(), "artifacts": rows})
+            self._resolved[asked] = found
+        return self._resolved[asked]
+
+    def _asked(self, requirements: tuple[str, ...]) -> str:
+        """A digest over everything that decides what the requirements come to."""
+        manifest = self.manifest
+        return digest.of_json(
+            {
+                "requires": list(requirements),
+                "interpreter": [self.interpreter.tag, self.interpreter.version],
+                "indexes": self.indexes(),
+                "uv": repr(manifest.uv),
+                "sources": [repr(manifest.sources), self.project if manifest.sources else ""],
+                "no-build": repr(manifest.no_build),
+            }
+        )
+
+    def _remembered(self, key: str) -> tuple[Artifact, ...] | None:
         record = self._memory.read(key)
-        if record is not None and (self.offline or 0 <= time.time() - record["time"] < DAY):
-            found = tuple(Artifact(**row) for row in record["artifacts"])
-        else:
-            found = self._resolve(requirements)
-            rows = [asdict(artifact) for artifact in found]
-            self._memory.write(key, {"time": time.time(), "artifacts": rows})
-        self._resolved[asked] = found
-        return found
+        try:
+            if record is None or not (self.offline or 0 <= time.time() - record["time"] < DAY):
+                return None
+            return tuple(Artifact(**row) for row in record["artifacts"])
+        except (KeyError, TypeError):  # written by another version
+            return None
 
     def _resolve(self, requirements: tuple[str, ...]) -> tuple[Artifact, ...]:
         lock = resolve_requirements(

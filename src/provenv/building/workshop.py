@@ -68,7 +68,15 @@ class Workshop:
 
     def key(self, kind: str, *parts: str) -> str:
         """The key of what is built from ``parts``: they, the interpreter and the indexes tell it."""
-        return digest.of_json({"kind": kind, "source": parts, **self.isolation.origin()})
+        isolation = self.isolation
+        return digest.of_json(
+            {
+                "kind": kind,
+                "source": parts,
+                "interpreter": isolation.interpreter.tag,
+                "indexes": isolation.indexes(),
+            }
+        )
 
     def recall(self, key: str, wanted: Wanted) -> StoredObject | None:
         """What was built earlier under ``key``; None where nothing was, or the store lost it.

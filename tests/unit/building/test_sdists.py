@@ -31,7 +31,7 @@ from provenv.core.events import (
 from provenv.core.files import remove_tree
 from provenv.model.plan import Artifact
 from provenv.store.verify import verify_object
-from support import make_sdist, make_wheel
+from support import make_sdist, make_source, make_wheel
 from unit.building.helpers import BACKEND, PYPROJECT, Bench, pack, sdist_of, this_interpreter
 
 Demo = Callable[..., Artifact]
@@ -327,6 +327,14 @@ def test_builds_can_be_forbidden(
     assert "alpha 1.2" in caught.value.message
     assert "only an sdist" in caught.value.message
     assert "no-build" in (caught.value.hint or "")
+
+
+def test_a_ban_reaches_build_requirements(bench: Bench, tmp_path: Path) -> None:
+    bench.index.add(make_sdist(tmp_path / "served", "helper", "2.0"))
+    root = make_source(tmp_path / "alpha", "alpha", "1.0", build_requires=["helper"])
+    with pytest.raises(UnsatisfiableError, match="helper"):
+        bench.builder(no_build=True).build_project(str(root), "alpha", editable=True)
+    assert bench.output == []
 
 
 def test_a_ban_on_one_package_leaves_the_others(bench: Bench, tmp_path: Path) -> None:
