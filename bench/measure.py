@@ -46,22 +46,27 @@ NOTHING = Sample(wall=0.0, user=0.0, system=0.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopwatch:
-    """Runs commands and times them. ``log`` collects their output, ``server`` is a process id."""
+    """Runs commands and times them.
+
+    Attributes:
+        log: A file for the output of the last command.
+        server: The process id of the replaying server, whose processor time is noted too.
+        settle: Write out dirty pages before a timed command, so that nobody pays for another's.
+    """
 
     log: str
     server: int | None = None
+    settle: bool = True
 
     def run(
         self, command: Sequence[str], *, cwd: str, env: Mapping[str, str], timed: bool = True
     ) -> Sample:
         """Run ``command`` to its end.
 
-        Dirty pages are written out first (``timed``), so that nobody pays for another's writes.
-
         Raises:
             BenchError: It did not exit with 0; the message carries the end of its output.
         """
-        if timed:
+        if timed and self.settle:
             os.sync()
         before = self._server_time()
         with open(self.log, "wb") as log:

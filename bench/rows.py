@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bench import tools
-from bench.measure import BenchError, Sample, inodes
+from bench.measure import BenchError, Sample, file_system, inodes
 from bench.series import Series
 
 Measured = Iterator[tuple[str, Sample]]
@@ -31,6 +31,7 @@ def _warm(series: Series) -> Measured:
         folder = tool.project(series.fresh(tool.name), lock=series.locks[tool.name])
         sample = tool.sync(folder)
         series.check(tool, folder)
+        series.done(folder)
         yield tool.name, sample
 
 
@@ -39,6 +40,7 @@ def _warm_import(series: Series) -> Measured:
         folder = tool.project(series.fresh(tool.name), lock=series.locks[tool.name])
         sample = tool.sync(folder) + series.first_import(tool, folder)
         series.check(tool, folder)
+        series.done(folder)
         yield tool.name, sample
 
 
@@ -48,6 +50,7 @@ def _cold(series: Series) -> Measured:
         folder = empty.project(series.fresh(tool.name), lock=series.locks[tool.name])
         sample = empty.sync(folder)
         series.check(empty, folder)
+        series.done(folder, empty.cache)
         yield tool.name, sample
 
 
@@ -70,6 +73,7 @@ def _lock_cold(series: Series) -> Measured:
         sample = empty.lock(folder)
         if not os.path.getsize(os.path.join(folder, tool.lock_file)):
             raise BenchError(f"{tool.name} wrote an empty lock")
+        series.done(folder, empty.cache)
         yield tool.name, sample
 
 
@@ -82,6 +86,7 @@ def _lock_unchanged(series: Series) -> Measured:
 
 
 def _many(series: Series) -> Measured:
+    _room_for_many(series)
     for turn in range(series.environments):
         for tool in series.members:
             if tool.name in series.peers:
@@ -102,6 +107,7 @@ def _add(series: Series) -> Measured:
         tool.sync(folder)
         sample = tool.add(folder, tools.SMALL)
         series.check(tool, folder, tools.SMALL)
+        series.done(folder)
         yield tool.name, sample
 
 
@@ -139,6 +145,22 @@ ROWS = {
     "rollback": Row(title="Rollback", measure=_rollback),
     "many": Row(title="100 environments of that lock", measure=_many, target=(0.12, 0.12)),
 }
+
+
+def _room_for_many(series: Series) -> None:
+    """Refuse at once where the inodes cannot suffice: tmpfs counts every hard link as one."""
+    if file_system(series.base) != "tmpfs":
+        return
+    free = os.statvfs(series.base).f_favail
+    each = sum(
+        len(folders) + len(files)
+        for tool in series.members
+        if tool.name not in series.peers
+        for _, folders, files in os.walk(os.path.join(series.home(tool), ".venv"))
+    )
+    if each * series.environments > 0.9 * free:
+        fitting = int(0.9 * free / each)
+        raise BenchError(f"{free:,} inodes are free in {series.base}: try --environments {fitting}")
 
 
 def many_inodes(series: Series) -> dict[str, int]:

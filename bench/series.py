@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bench import tools
-from bench.measure import BenchError, Census, Sample, census
+from bench.measure import BenchError, Census, Sample, census, file_system
 
 FIRST_IMPORT = os.path.join(tools.HERE, "first_import.py")
 
@@ -91,6 +93,16 @@ class Series:
                 f"{tool.name} left {folder} incomplete: lacks {sorted(lacking)}, changed {changed}, "
                 f"interpreter {found.base}"
             )
+
+    def done(self, *folders: str) -> None:
+        """Folders that are no longer needed. Only tmpfs gives them up at once.
+
+        On ext4, deleting that many files would slow the next runs; on tmpfs, inodes are few.
+        """
+        if file_system(self.base) == "tmpfs":
+            for folder in folders:
+                subprocess.run(["chmod", "-R", "u+w", folder], check=False)
+                shutil.rmtree(folder)
 
     def turns(self, *, peers: bool = False) -> Iterator[tools.Tool]:
         """The tools, alternating: A B A B … and, with ``peers``, those for their fewer turns too."""

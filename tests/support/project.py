@@ -30,7 +30,7 @@ def clean_environment(home: Path, *, index_url: str | None = None) -> dict[str, 
     made = {
         "HOME": str(home),
         "PROVENV_HOME": str(home / "provenv"),
-        "UV_CACHE_DIR": str(home / "uv-cache"),
+        "PIP_CONFIG_FILE": os.devnull,  # pip's system-wide one would let other indexes in
         "XDG_CACHE_HOME": str(home / ".cache"),
         "XDG_CONFIG_HOME": str(home / ".config"),
         "XDG_DATA_HOME": str(home / ".local/share"),

@@ -128,18 +128,18 @@ class Isolation:
         with self.folder("environment") as work, locked(self.layout.lock, shared=True):
             artifacts = self._artifacts(tuple(sorted(set(requirements))))
             objects = self._sound(artifacts, build)
-            recipe = compose.compose(self.layout, objects, self.interpreter)
+            steps, _ = compose.compose(self.layout, objects, self.interpreter)
             root = os.path.join(work, "tree")
             plan = os.path.join(work, "plan")
-            steps, files = skeleton.skeleton(self.interpreter, "build", provenv.__version__)
-            recipe.steps += steps.steps
+            bare, files = skeleton.skeleton(self.interpreter, "build", provenv.__version__)
+            steps += bare
             try:
                 os.mkdir(root)
                 os.mkdir(plan)
                 for name, text in files.items():
                     with open(os.path.join(plan, name), "x", encoding="utf-8") as stream:
                         stream.write(text)
-                tree.make(recipe, self.layout.root, plan, root)
+                tree.make(steps, self.layout.root, plan, root)
             except OSError as error:
                 raise disk_error(error, "make the build environment", root) from error
             yield BuildEnvironment(

@@ -6,6 +6,7 @@ otherwise hands over to :mod:`provenv.cli.app`.
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -17,7 +18,13 @@ def main(argv: list[str] | None = None) -> int:
 
         code = hot.attempt(arguments)
         if code is not None:
+            if (
+                argv is None
+            ):  # taking the interpreter down properly takes 2 ms, and has nothing to save
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
             return code
-    from provenv.cli import app
+    from provenv.cli.app import main as whole_program
 
-    return app.main(arguments)
+    return whole_program(arguments)

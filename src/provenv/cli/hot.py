@@ -7,10 +7,11 @@ else, and any doubt, is left to the whole program by answering None. Imports not
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
-from provenv.cli.place import home_folder
+from provenv.cli.place import command_line, home_folder
 from provenv.workspace import fast
 
 _PLAIN = ("-q", "--quiet", "--locked", "--offline")
@@ -36,6 +37,14 @@ def attempt(arguments: list[str]) -> int | None:
     call = _parse(arguments)
     if call is None:
         return None
+    gc.disable()  # this process lives for milliseconds; looking for garbage would cost some of them
+    code = _attempt(call, command_line(arguments))
+    if code is None:
+        gc.enable()
+    return code
+
+
+def _attempt(call: _Call, cause: str) -> int | None:
     try:
         root = fast.find_root(os.getcwd())
         if root is None:
@@ -44,27 +53,34 @@ def attempt(arguments: list[str]) -> int | None:
         held = call.command == "run"
         outcome = fast.in_sync(root, call.environment, home, held=held)
         if outcome is None and "PROVENV_INDEX_URL" not in os.environ:
-            cause = "provenv " + " ".join(arguments)
             outcome = fast.sync_known(root, call.environment, home, os.environ, cause)
     except OSError:
         return None  # the whole program says what is wrong
     if outcome is None:
         return None
     if call.command == "run":
-        from provenv.workspace import run
-
-        try:
-            run.start(outcome.folder, outcome.generation, call.rest, os.environ)
-        except run.CommandError as error:
-            print(f"error: {error.message}", file=sys.stderr)
-            if error.hint:
-                print(f"hint: {error.hint}", file=sys.stderr)
-            return error.exit_code
+        return _become(outcome, call.rest)
     if not call.quiet:
         said = "made" if outcome.made else "nothing to do:"
         number = f"generation {outcome.generation}"
         print(f"{outcome.environment}: {said} {number}", file=sys.stderr)
     return 0
+
+
+def _become(outcome: fast.Outcome, command: list[str]) -> int:
+    from provenv.workspace import run
+
+    try:
+        run.start(outcome.folder, outcome.generation, command, os.environ)
+    except Exception as error:
+        from provenv.core.errors import ProvenvError
+
+        if not isinstance(error, ProvenvError):
+            raise
+        print(f"error: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)
+        return error.exit_code
 
 
 def _parse(arguments: list[str]) -> _Call | None:

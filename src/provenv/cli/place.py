@@ -10,7 +10,7 @@ import sys
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 def home_folder(environ: Mapping[str, str]) -> str:
@@ -24,6 +24,27 @@ def home_folder(environ: Mapping[str, str]) -> str:
         if not os.path.isabs(data):
             data = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".local", "share")
         return os.path.join(data, "provenv")
-    import platformdirs
+    else:  # noqa: RET505  # the type checker looks at one platform at a time
+        import platformdirs
 
-    return platformdirs.user_data_dir("provenv", appauthor=False)
+        return platformdirs.user_data_dir("provenv", appauthor=False)
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """The command as it is written into the history: as typed, without what logs in anywhere."""
+    return " ".join(["provenv", *(_without_login(word) for word in arguments)])
+
+
+def _without_login(word: str) -> str:
+    """``word`` with user name and password replaced by ``****`` in every address that it holds."""
+    start = word.find("://")
+    while start >= 0:
+        start += 3
+        end = start
+        while end < len(word) and word[end] not in "/?# \t":
+            end += 1
+        at = word.rfind("@", start, end)
+        if at >= 0:
+            word = f"{word[:start]}****{word[at:]}"
+        start = word.find("://", start)
+    return word

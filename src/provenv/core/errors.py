@@ -6,6 +6,7 @@
     ├── ForeignError          2  something there was not made by provenv, and is left alone
     ├── CheckFailedError      1  the question was understood, and the answer is no
     │   └── UnsatisfiableError   … because nothing can satisfy what was asked
+    ├── CommandError        127  the command of `run` is not there (126: cannot be executed)
     └── UndecidedError        3  it could not be decided
         ├── NetworkError         an index or a file server did not answer as it must
         ├── IntegrityError       bytes are not the bytes that were promised
@@ -18,8 +19,10 @@ An error carries what happened (``message``), what to do next (``hint``, one lin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+TYPE_CHECKING = False  # `typing` costs 4 ms to import, and every command imports this module
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import ClassVar
 
 
 class ProvenvError(Exception):
@@ -102,6 +105,17 @@ class UnsatisfiableError(CheckFailedError):
     """Nothing can satisfy what was asked: no version, no wheel, no interpreter."""
 
     kind = "unsatisfiable"
+
+
+class CommandError(ProvenvError):
+    """The command of ``run`` cannot be started; exits as a shell does: 127 not found, 126 otherwise."""
+
+    kind = "command"
+    exit_code = 127
+
+    def __init__(self, message: str, *, hint: str | None, code: int) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = code  # type: ignore[misc]  # one class, two codes, as in every shell
 
 
 class UndecidedError(ProvenvError):

@@ -32,6 +32,10 @@ def write_atomic(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o644
         DiskError: The file system refused; ``path`` is as it was.
     """
     target = os.path.realpath(path)
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise DiskError(  # above all a device: as root, a rename over /dev/null would succeed
+            f"cannot write {target}: it is not a regular file", details={"path": target}
+        )
     temporary = temporary_name(target)
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -105,7 +109,11 @@ def remove_tree(path: str | os.PathLike[str]) -> None:
             return
         if os.geteuid() != 0:
             _make_writable(root)
-        shutil.rmtree(root)
+        try:
+            shutil.rmtree(root)
+        except PermissionError:  # root without its capabilities, as in a container
+            _make_writable(root)
+            shutil.rmtree(root)
     except OSError as error:
         raise disk_error(error, "remove", error.filename or root) from error
 

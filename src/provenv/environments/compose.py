@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from provenv.core import digest
 from provenv.core.errors import UnsatisfiableError
-from provenv.environments.tree import Recipe
+from provenv.environments.looking import Block
+from provenv.environments.tree import Steps
 from provenv.model.interpreter import Interpreter
 from provenv.model.layout import HomeLayout
 from provenv.store.links import prepared_links
@@ -31,7 +32,7 @@ from provenv.store.objects import StoredObject
 from provenv.store.record import installed_files
 
 _UNLINKED = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s"})
-_DATA_DEPTH = 4  # share/jupyter/labextensions/@scope is shared by convention; what is below is not
+_DATA_DEPTH = 3  # share/jupyter/labextensions is shared by convention (and so is an @scope in it)
 _NAMESPACE_INIT_SIZE = 2048
 _STEP = {"hardlink": "L", "clone": "C", "copy": "Y"}
 
@@ -62,7 +63,7 @@ class _Composer:
         self.layout = layout
         self.mode = mode
         self.file_owners = owners
-        self.recipe = Recipe()
+        self.steps: Steps = []
         self.made: set[str] = set()
         self.linked: dict[str, list[tuple[str, str]]] = {}
         self.roots = {
@@ -78,7 +79,7 @@ class _Composer:
             return
         self.folder(path.rpartition("/")[0])
         self.made.add(path)
-        self.recipe.steps.append(("D", "", path))
+        self.steps.append(("D", "", path))
 
     def scheme(self, name: str, objects: Sequence[StoredObject]) -> None:
         node = _Node([(o, o.tree[name]) for o in objects if name in o.tree])
@@ -117,16 +118,14 @@ class _Composer:
                 return False
             return not _is_namespace(owner, table, inside, depth)
         if scheme == "data":
-            return depth >= _DATA_DEPTH
+            return depth >= _DATA_DEPTH and not inside.rpartition("/")[2].startswith("@")
         return scheme == "include"
 
     def file(self, source: str, path: str, owners: Sequence[StoredObject]) -> None:
         owner = owners[0] if len(owners) == 1 else self.winner(source, path, owners)
         if source.rpartition("/") in [(f"site/{owner.dist_info}", "/", name) for name in _UNLINKED]:
             return
-        self.recipe.steps.append(
-            (_STEP.get(self.mode, "L"), f"{self.relative(owner)}/{source}", path)
-        )
+        self.steps.append((_STEP.get(self.mode, "L"), f"{self.relative(owner)}/{source}", path))
 
     def winner(self, source: str, path: str, owners: Sequence[StoredObject]) -> StoredObject:
         """Who provides a file that several objects own: equal bytes, or a declared winner."""
@@ -156,35 +155,32 @@ class _Composer:
             sources = prepared_links(self.layout, sha256, [source for source, _ in rows])
             for source, (_, target) in zip(sources, rows, strict=True):
                 inner = os.path.relpath(source, self.layout.root).replace(os.sep, "/")
-                self.recipe.steps.append(("L", inner, target))
+                self.steps.append(("L", inner, target))
         assert not (self.linked.keys() - objects.keys())
 
-    def checks(self, objects: Iterable[StoredObject]) -> None:
+    def checks(self, objects: Iterable[StoredObject]) -> list[Block]:
         """What to look at before linking: every directory and file that this tree reaches."""
+        blocks = []
         for owner in objects:
-            rows: list[tuple[str, str, str]] = []
-            whole = [source for source, _ in self.linked.get(owner.sha256, ())]
+            block = Block(self.relative(owner))
+            whole = {source for source, _ in self.linked.get(owner.sha256, ())}
             for scheme, table in owner.tree.items():
-                _rows(rows, table, scheme, whole, inside=False)
-            self.recipe.checks.append((self.relative(owner), rows))
+                _rows(block, table, scheme, whole, inside=False)
+            blocks.append(block)
+        return blocks
 
 
 def _rows(
-    rows: list[tuple[str, str, str]],
-    table: Mapping[str, Any],
-    path: str,
-    whole: Sequence[str],
-    *,
-    inside: bool,
+    block: Block, table: Mapping[str, Any], path: str, whole: Collection[str], *, inside: bool
 ) -> None:
     """Directories below a linked one are checked by mtime; elsewhere the files are, too."""
     inside = inside or path in whole
-    rows.append((str(table["m"]), "", path))
+    block.directories.append((path, str(table["m"])))
     if not inside:
         for name, (size, mtime) in table.get("f", {}).items():
-            rows.append((str(mtime), str(size), f"{path}/{name}"))
+            block.files.append((f"{path}/{name}", f"{mtime} {size}"))
     for name, below in table.get("d", {}).items():
-        _rows(rows, below, f"{path}/{name}", whole, inside=inside)
+        _rows(block, below, f"{path}/{name}", whole, inside=inside)
 
 
 def _is_namespace(owner: StoredObject, table: Mapping[str, Any], inside: str, depth: int) -> bool:
@@ -221,8 +217,8 @@ def compose(
     mode: str = "linked",
     file_owners: Mapping[str, str] | None = None,
     extra: Sequence[ExtraFile] = (),
-) -> Recipe:
-    """The recipe for a tree that holds ``objects``, in the given link mode.
+) -> tuple[Steps, list[Block]]:
+    """The recipe for a tree that holds ``objects`` in the given link mode, and what to look at.
 
     Raises:
         UnsatisfiableError: Two objects own one file with different bytes.
@@ -237,9 +233,8 @@ def compose(
     for item in extra:
         target = f"{composer.roots[item.scheme]}/{item.path}".lstrip("/")
         composer.folder(target.rpartition("/")[0])
-        composer.recipe.steps.append(("P", item.source, target))
-    composer.checks(objects)
-    return composer.recipe
+        composer.steps.append(("P", item.source, target))
+    return composer.steps, composer.checks(objects)
 
 
 def full_record(owner: StoredObject, interpreter: Interpreter, extra: Sequence[ExtraFile]) -> str:
@@ -266,8 +261,3 @@ def full_record(owner: StoredObject, interpreter: Interpreter, extra: Sequence[E
             writer.writerow([file.path, "", ""])
     writer.writerow([own, "", ""])
     return out.getvalue()
-
-
-def top_level(recipe: Recipe) -> list[str]:
-    """The names directly below the root of the tree."""
-    return sorted({path.partition("/")[0] for _, _, path in recipe.steps})

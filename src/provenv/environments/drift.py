@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 from provenv.environments.generations import OWN_FOLDER
-from provenv.environments.tree import Recipe
+from provenv.environments.tree import Steps
 
 _IGNORED = frozenset({"__pycache__"})
 
@@ -19,13 +19,13 @@ class Drift:
     kind: str
 
 
-def find_drift(recipe: Recipe, root: str, home: str) -> list[Drift]:
+def find_drift(recipe: Steps, root: str, home: str) -> list[Drift]:
     """Compare a generation's tree with its recipe: names, link targets, and what is hard-linked.
 
     ``root`` is the generation's folder. Content inside linked directories is the store's, which
     ``verify`` compares. Byte code is nobody's concern.
     """
-    wanted = {path: (kind, source) for kind, source, path in recipe.steps}
+    wanted = {path: (kind, source) for kind, source, path in recipe}
     children: dict[str, set[str]] = {"": set()}
     for path, (kind, _) in wanted.items():
         folder, _, name = path.rpartition("/")

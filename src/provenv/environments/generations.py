@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from provenv.core.errors import ForeignError, IntegrityError
-from provenv.environments import switch, tree
-from provenv.environments.tree import Recipe
+from provenv.environments import looking, switch, tree
+from provenv.environments.tree import Steps
 from provenv.model.generation import Generation, generation_from_dict
 
 OWN_FOLDER = ".provenv"
@@ -95,22 +95,37 @@ def tree_digest(folder: str, number: int) -> str | None:
         return None
 
 
-def read_recipe(folder: str, number: int) -> Recipe:
+def read_recipe(folder: str, number: int) -> Steps:
     """The recipe that generation ``number`` was made from.
 
     Raises:
         IntegrityError: It cannot be read.
     """
+    steps = tree.parse(_own_text(folder, number, "recipe"))
+    if steps is None:
+        raise _broken(folder, number, "its recipe is not whole")
+    return steps
+
+
+def damaged_objects(folder: str, number: int, home: str) -> list[str]:
+    """Look at the objects that generation ``number`` links: the folders of those that differ.
+
+    Raises:
+        IntegrityError: What to look at cannot be read.
+    """
     try:
-        with open(
-            own_file(folder, number, "recipe"), encoding="utf-8", errors="surrogateescape"
-        ) as stream:
-            recipe = tree.parse(stream.read())
+        return looking.damaged(own_file(folder, number, "checks"), home)
+    except (OSError, ValueError) as error:
+        raise _broken(folder, number, str(error)) from error
+
+
+def _own_text(folder: str, number: int, name: str) -> str:
+    path = own_file(folder, number, name)
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+            return stream.read()
     except OSError as error:
         raise _broken(folder, number, str(error)) from error
-    if recipe is None:
-        raise _broken(folder, number, "its recipe is not whole")
-    return recipe
 
 
 def read_all(folder: str) -> list[Generation]:

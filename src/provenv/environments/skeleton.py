@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from provenv.environments import activation
-from provenv.environments.tree import Recipe
+from provenv.environments.tree import Steps
 from provenv.model.interpreter import Interpreter
 
 # Runs first in every process that is started through `.venv/bin/python`. It rewrites the entries of
@@ -34,25 +34,25 @@ def pyvenv_cfg(interpreter: Interpreter, prompt: str, version: str) -> str:
     return "".join(f"{key} = {value}\n" for key, value in rows.items())
 
 
-def skeleton(interpreter: Interpreter, prompt: str, version: str) -> tuple[Recipe, dict[str, str]]:
+def skeleton(interpreter: Interpreter, prompt: str, version: str) -> tuple[Steps, dict[str, str]]:
     """The steps of an empty environment, and the files (name → text) that they refer to.
 
     The steps come after those of the distributions, whose directories they use.
     """
-    recipe = Recipe()
+    steps: Steps = []
     names = ["python", "python3", f"python{interpreter.minor}"]
     if interpreter.implementation == "pypy":
         names += ["pypy", "pypy3"]
-    recipe.steps.append(("S", interpreter.executable, "bin/python"))
-    recipe.steps += [("S", "python", f"bin/{name}") for name in names[1:]]
+    steps.append(("S", interpreter.executable, "bin/python"))
+    steps += [("S", "python", f"bin/{name}") for name in names[1:]]
     # Made now, so that a first import does not change the folder, which tells of foreign installs.
-    recipe.steps.append(("D", "", f"{interpreter.site_packages}/__pycache__"))
+    steps.append(("D", "", f"{interpreter.site_packages}/__pycache__"))
     if interpreter.site_packages.startswith("lib/"):
-        recipe.steps.append(("S", "lib", "lib64"))
+        steps.append(("S", "lib", "lib64"))
     files = {"pyvenv.cfg": pyvenv_cfg(interpreter, prompt, version), PIN_NAME: PIN_LINE}
-    recipe.steps.append(("N", "pyvenv.cfg", "pyvenv.cfg"))
-    recipe.steps.append(("P", PIN_NAME, f"{interpreter.site_packages}/{PIN_NAME}"))
+    steps.append(("N", "pyvenv.cfg", "pyvenv.cfg"))
+    steps.append(("P", PIN_NAME, f"{interpreter.site_packages}/{PIN_NAME}"))
     for name, text in activation.scripts(prompt).items():
         files[name] = text
-        recipe.steps.append(("P", name, f"bin/{name}"))
-    return recipe, files
+        steps.append(("P", name, f"bin/{name}"))
+    return steps, files

@@ -12,12 +12,11 @@ from __future__ import annotations
 import os
 import time
 
-from provenv.environments import tree
-from provenv.environments.tree import Recipe
+from provenv.environments import looking, tree
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from provenv.environments.tree import Steps
 
 _TEMPORARY = ".new-"
 
@@ -89,7 +88,7 @@ def prepare(folder: str) -> None:
 
 
 def make_generation(
-    folder: str, recipe: Recipe, home: str, plan: str, cause: str
+    folder: str, steps: Steps, home: str, plan: str, cause: str
 ) -> tuple[int, bool]:
     """Build, look, rename. The caller holds the environment's lock.
 
@@ -99,17 +98,18 @@ def make_generation(
     Raises:
         DamagedStoreError: An object is not as it was stored.
         OSError: What the file system says; nothing was switched.
+        ValueError: The checks are not whole.
     """
     taken = numbers(folder)
     number = max([*taken, _last_logged(folder)], default=0) + 1
     temporary = f"{folder}/generations/{_TEMPORARY}{os.getpid()}"
     os.mkdir(temporary)
     try:
-        looking = _look_beside(recipe, home)
+        look = looking.begin(f"{plan}/checks", home)
         try:
-            shared = tree.make(recipe, home, plan, temporary)
+            shared = tree.make(steps, home, plan, temporary)
         finally:
-            bad = looking()
+            bad = look()
         if bad:
             raise DamagedStoreError(bad)
         _write_record(f"{temporary}/.provenv/generation.json", number, cause)
@@ -120,42 +120,6 @@ def make_generation(
         remove_tree(temporary)
         raise
     return number, shared
-
-
-def _look_beside(recipe: Recipe, home: str) -> Callable[[], list[str]]:
-    """Start looking at the objects in a child process, and return a function that gives its answer.
-
-    Looking is a third of the whole work and independent of the rest. In a process with threads (a
-    server, a test) it is done in place: a fork would copy locks that are held.
-    """
-    import sys
-
-    threading = sys.modules.get("threading")
-    if not hasattr(os, "fork") or (threading is not None and threading.active_count() > 1):
-        return lambda: tree.damaged(recipe, home)
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            os.close(reader)
-            text = "\n".join(tree.damaged(recipe, home)) + "\n."
-            os.write(writer, os.fsencode(text)[:60000])
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(writer)
-
-    def answer() -> list[str]:
-        with os.fdopen(reader, "rb") as stream:
-            text = os.fsdecode(stream.read())
-        os.waitpid(child, 0)
-        lines = text.split("\n")
-        if lines[-1] != ".":  # the child was killed: look again here
-            return tree.damaged(recipe, home)
-        return [line for line in lines[:-1] if line]
-
-    return answer
 
 
 def _write_record(path: str, number: int, cause: str) -> None:

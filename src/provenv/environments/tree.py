@@ -11,12 +11,8 @@ plan; this module reads it and makes the tree, importing nothing but ``os``.
     N <source> TAB <path>         a new file with the content of that, which tools may edit
     C <source> TAB <path>         clone (reflink) or copy
     Y <source> TAB <path>         copy
-    O <object folder>             from here on, K and F lines are inside this object
-    K <mtime_ns> <path>           a directory that must have this mtime
-    F <mtime_ns> <size> <path>    a file that must have this mtime and size
 
-Paths are relative to the generation (D, S, L, P, N, C, Y) or to the object (K, F). A path that holds a
-line break or a tab cannot be written down, and is refused by :func:`render`.
+Paths are relative to the generation.
 """
 
 from __future__ import annotations
@@ -25,71 +21,45 @@ import errno
 import os
 
 HEADER = "provenv-recipe 1"
-_MAKING = ("D", "S", "L", "P", "N", "C", "Y")
+_MAKING = ("S", "L", "P", "N", "C", "Y")
+_NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP)
+
+Steps = list[tuple[str, str, str]]  # (kind, source, path); source is empty for directories
 
 
-class Recipe:
-    """What a generation consists of.
-
-    Attributes:
-        steps: ``(kind, source, path)`` in order; ``source`` is empty for directories.
-        checks: ``(object folder relative to the home, [(mtime_ns, size or "", path), …])``.
-    """
-
-    __slots__ = ("checks", "steps")
-
-    def __init__(self) -> None:
-        self.steps: list[tuple[str, str, str]] = []
-        self.checks: list[tuple[str, list[tuple[str, str, str]]]] = []
-
-
-def render(recipe: Recipe) -> str:
+def render(steps: Steps) -> str:
     """The recipe as text.
 
     Raises:
         ValueError: A path holds a line break or a tab.
     """
     lines = [HEADER]
-    for kind, source, path in recipe.steps:
+    for kind, source, path in steps:
         if "\n" in path or "\t" in path or "\n" in source or "\t" in source:
             raise ValueError(f"a path with a line break or a tab: {path!r}")
         lines.append(f"{kind} {source}\t{path}" if source else f"{kind} {path}")
-    for folder, rows in recipe.checks:
-        lines.append(f"O {folder}")
-        lines += [f"F {m} {size} {path}" if size else f"K {m} {path}" for m, size, path in rows]
     return "\n".join(lines) + "\n"
 
 
-def parse(text: str) -> Recipe | None:
+def parse(text: str) -> Steps | None:
     """Read a recipe back; None where the text is not a whole one of this format."""
     lines = text.split("\n")
     if lines[0] != HEADER or lines[-1] != "":
         return None
-    recipe = Recipe()
-    steps = recipe.steps
-    rows: list[tuple[str, str, str]] = []
+    steps: Steps = []
     for line in lines[1:-1]:
         kind, rest = line[0], line[2:]
-        if kind == "K":
-            m, _, path = rest.partition(" ")
-            rows.append((m, "", path))
-        elif kind == "F":
-            m, size, path = rest.split(" ", 2)
-            rows.append((m, size, path))
-        elif kind == "D":
+        if kind == "D":
             steps.append(("D", "", rest))
-        elif kind == "O":
-            rows = []
-            recipe.checks.append((rest, rows))
         elif kind in _MAKING:
             source, _, path = rest.partition("\t")
             steps.append((kind, source, path))
         else:
             return None
-    return recipe
+    return steps
 
 
-def make(recipe: Recipe, home: str, plan: str, root: str) -> bool:
+def make(steps: Steps, home: str, plan: str, root: str) -> bool:
     """Make the tree in ``root``, an empty folder; ``plan`` is the folder of the plan's own files.
 
     Returns:
@@ -103,12 +73,12 @@ def make(recipe: Recipe, home: str, plan: str, root: str) -> bool:
     root += "/"
     bases = {"L": home + "/", "P": plan + "/"}
     link, mkdir, symlink = os.link, os.mkdir, os.symlink
-    for kind, source, path in recipe.steps:
+    for kind, source, path in steps:
         if kind in bases:
             try:
                 link(bases[kind] + source, root + path, follow_symlinks=False)
             except OSError as error:
-                if error.errno not in (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP):
+                if error.errno not in _NO_LINK:
                     raise
                 _duplicate(bases[kind] + source, root + path)
                 shared = False
@@ -143,24 +113,3 @@ def _copy(kind: str, source: str, target: str) -> None:
         links.duplicate(source, target)
     if not os.path.islink(target):
         os.chmod(target, os.stat(target).st_mode | 0o200)
-
-
-def damaged(recipe: Recipe, home: str) -> list[str]:
-    """The objects (folders relative to the home) that are not as they were when they were stored.
-
-    Directory mtimes show files that came or went; size and mtime show a hard-linked file that was
-    rewritten. Content is compared by ``verify``.
-    """
-    stat = os.stat
-    found: list[str] = []
-    for folder, rows in recipe.checks:
-        base = f"{home}/{folder}/"
-        try:
-            for m, size, path in rows:
-                status = stat(base + path)
-                if str(status.st_mtime_ns) != m or (size and str(status.st_size) != size):
-                    found.append(folder)
-                    break
-        except OSError:
-            found.append(folder)
-    return found

@@ -8,9 +8,10 @@ What provenv adds stands under ``[tool.provenv]``, which PEP 751 leaves to tools
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import is_dataclass
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
 from packaging.pylock import (
@@ -82,7 +83,7 @@ def is_direct(package: Package) -> bool:
 
 def render_lock(lock: Pylock) -> str:
     """The text of a lock: same lock, same bytes; one line a wheel, so that diffs can be read."""
-    data = dict(lock.to_dict())
+    data = _fields(lock) or {}
     packages = data.pop("packages")
     tool = data.pop("tool", None)
     lines = [
@@ -90,7 +91,7 @@ def render_lock(lock: Pylock) -> str:
         *_assignments(data),
     ]
     for package in packages:
-        lines += ["", "[[packages]]", *_package_lines(dict(package))]
+        lines += ["", "[[packages]]", *_package_lines(_fields(package) or {})]
     for name, table in (tool or {}).items():
         lines += ["", f"[tool.{name}]", *_assignments(table)]
     return "\n".join(lines) + "\n"
@@ -118,27 +119,46 @@ def _assignments(table: Mapping[str, Any]) -> list[str]:
     return [f"{_key(key)} = {_value(value)}" for key, value in table.items() if value is not None]
 
 
+@cache
 def _key(key: str) -> str:
     bare = key.replace("-", "").replace("_", "")
     return key if bare.isascii() and bare.isalnum() else _value(key)
 
 
 def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, str):
         return _string(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return str(value)
     if isinstance(value, (datetime, date)):
         return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, Mapping):
-        inner = ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items() if v is not None)
-        return f"{{ {inner} }}" if inner else "{}"
-    if isinstance(value, Sequence):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
-    return str(value)
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join([_value(item) for item in value]) + "]"
+    table = value if isinstance(value, Mapping) else _fields(value)
+    if table is None:
+        return _string(str(value))  # a version, a marker, a specifier
+    inner = ", ".join([f"{_key(k)} = {_value(v)}" for k, v in table.items() if v is not None])
+    return f"{{ {inner} }}" if inner else "{}"
+
+
+def _fields(value: object) -> dict[str, Any] | None:
+    """A dataclass of ``packaging.pylock`` as the table that it stands for; None for other values.
+
+    :meth:`Pylock.to_dict` says the same; it copies everything deeply, which takes a tenth of a second
+    for a lock of 3,000 files.
+    """
+    if not is_dataclass(value):
+        return None
+    names = value.__dataclass_fields__
+    found = {name.replace("_", "-"): getattr(value, name) for name in names}
+    return {key: item for key, item in found.items() if item is not None}
 
 
 def _string(text: str) -> str:
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
     if '"' in text and "'" not in text and text.isprintable():
         return f"'{text}'"  # a literal string: markers read better without backslashes
     escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
@@ -150,14 +170,12 @@ def _string(text: str) -> str:
 
 
 def _plain(value: object) -> Any:
-    """JSON data; several times as fast as :meth:`Pylock.to_dict`, which copies everything deeply."""
-    if is_dataclass(value):
-        fields = ((name, getattr(value, name)) for name in value.__dataclass_fields__)
-        return {name: _plain(item) for name, item in fields if item is not None}
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+    """JSON data of whatever a package holds."""
+    if isinstance(value, (str, int)) or value is None:
+        return value
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    if isinstance(value, (str, int, bool)) or value is None:
-        return value
-    return str(value)
+    table = value if isinstance(value, Mapping) else _fields(value)
+    if table is None:
+        return str(value)
+    return {str(key): _plain(item) for key, item in table.items()}

@@ -47,11 +47,11 @@ class Root:
 class Merged:
     """One package over all exports.
 
-    ``texts`` are its tables, which differ in the files that their root can use; ``markers`` says for
+    ``tables`` by their text: they differ in the files that their root can use; ``markers`` says for
     each root when it is there, None for "always".
     """
 
-    texts: list[str] = field(default_factory=list)
+    tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     markers: dict[Root, str | None] = field(default_factory=dict)
 
 
@@ -64,16 +64,15 @@ def merge_exports(exports: Iterable[tuple[Root, str]]) -> list[dict[str, Any]]:
             found = _MARKER.search(block)
             marker = tomllib.loads(f"m = {found.group(1)}")["m"] if found else None
             entry = merged.setdefault(_FILES.sub("", body), Merged())
-            if body not in entry.texts:
-                entry.texts.append(body)
+            if body not in entry.tables:
+                entry.tables[body] = _parse(body)
             entry.markers[root] = marker
     return [_table(entry) for entry in merged.values()]
 
 
 def _table(entry: Merged) -> dict[str, Any]:
-    table = _parse(entry.texts[0])
-    for text in entry.texts[1:]:
-        other = _parse(text)
+    table, *others = entry.tables.values()
+    for other in others:
         if "sdist" in other:
             table.setdefault("sdist", other["sdist"])
         known = {_address(wheel) for wheel in table.get("wheels", ())}

@@ -34,9 +34,13 @@ _NETWORK = re.compile(
     r"Could not connect|network was disabled|Network connectivity is disabled|Git operation failed|"
     r"lack of valid authentication|\((?:401 Unauthorized|403 Forbidden)\)",
 )
+_DENIED = re.compile(r"401 Unauthorized|403 Forbidden")
 _BUILD = re.compile(
     r"Failed to build|build backend|Failed to download and build|Failed to prepare distributions|"
     r"Failed to (?:parse|read) metadata|metadata from built"
+)
+_BANNED = re.compile(
+    r"[Bb]uilding (?:source distributions|from source|from a source tree).* is disabled"
 )
 _SETTINGS = re.compile(r"Failed to parse.*\n(?:.*\n)*?\s+(?P<reason>\S.*)\n", re.MULTILINE)
 _UV_SETTINGS_WARNING = "during settings discovery"
@@ -63,17 +67,24 @@ def failure(
     # A refusal or an absence of data stands in the hints, beside a "no solution" that means nothing.
     if _NETWORK.search(stderr):
         return _network_error(text, hint, indexes, details)
+    if _BANNED.search(stderr):
+        return UnsatisfiableError(
+            text,
+            hint="Allow the build in tool.provenv.no-build, or choose a version that has a wheel.",
+            details=details,
+        )
     if _BUILD.search(stderr):
         return BuildError(
             text,
             hint=hint or "Look at the output of the build backend above.",
             details={**details, "output": text},
         )
-    if "No solution found" in stderr:
+    if "No solution found" in stderr or "project's Python requirement" in stderr:
         return UnsatisfiableError(
             text, hint=hint or "Loosen one of the requirements named above.", details=details
         )
     if "not found at" in stderr or "does not appear to be a Python project" in stderr:
+        hint = hint or "Correct the path in the requirement or in [tool.uv.sources]."
         return InputError(text, file=asked.manifest.file, hint=hint, details=details)
     return UndecidedError(text, hint=hint, details=details)
 
@@ -130,13 +141,15 @@ def _plain(line: str) -> str:
 def _network_error(
     text: str, hint: str | None, indexes: Indexes, details: dict[str, object]
 ) -> NetworkError:
-    address = next(iter(_ADDRESS.findall(text)), None)
+    address = next(iter(_ADDRESS.findall(f"{text} {hint}")), None)
     if address is not None:
         details["url"] = redacted(address)
         for name, url in indexes.urls.items():
             if address.startswith(url.rstrip("/")):
                 details["index"] = name
                 label = "the index given for this run" if name == OVERRIDE else f"index {name!r}"
+                if hint and _DENIED.search(hint) and name != OVERRIDE:
+                    hint = _credentials_hint(name)
                 return NetworkError(
                     f"{label} ({redacted(url)}) did not answer as it must: {text}",
                     hint=hint or "Check its address, the network and the credentials; try again.",
@@ -166,14 +179,13 @@ def _refusal(text: str, indexes: Indexes, settings: ResolveSettings) -> NetworkE
 
 
 def _refused(package: str, index: str, url: str, status: int, *, known: bool) -> NetworkError:
-    part = variable_part(index)
-    username, password = f"PROVENV_INDEX_{part}_USERNAME", f"PROVENV_INDEX_{part}_PASSWORD"
+    username, password = _variables(index)
     if status == 404:
         hint = f"Check the name, the index's address, and whether {username} may see the package."
     elif known:
         hint = f"The credentials were refused; check {username} and {password}."
     else:
-        hint = f"Set {username} and {password}, or use netrc or a keyring."
+        hint = _credentials_hint(index)
     return NetworkError(
         f"{package} must come from index {index!r} ({redacted(url)}), which answered HTTP status "
         f"{status}; it is taken from nowhere else",
@@ -186,6 +198,16 @@ def _refused(package: str, index: str, url: str, status: int, *, known: bool) ->
             "variables": [username, password],
         },
     )
+
+
+def _variables(index: str) -> tuple[str, str]:
+    part = variable_part(index)
+    return f"PROVENV_INDEX_{part}_USERNAME", f"PROVENV_INDEX_{part}_PASSWORD"
+
+
+def _credentials_hint(index: str) -> str:
+    username, password = _variables(index)
+    return f"Set {username} and {password}, or use netrc or a keyring."
 
 
 def _mentioned(text: str, names: Iterable[str]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +24,12 @@ _OPTIONS = {
 
 
 def render_preferences(
-    previous: Pylock, manifest: Manifest, *, requires_python: str, upgrade: bool | frozenset[str]
+    previous: Pylock,
+    manifest: Manifest,
+    *,
+    project: str,
+    requires_python: str,
+    upgrade: bool | frozenset[str],
 ) -> str | None:
     """The text of a minimal ``uv.lock``; None where nothing is to be preferred.
 
@@ -35,7 +41,7 @@ def render_preferences(
     entries = [
         entry
         for package in previous.packages
-        if package.name not in let_go and (entry := _entry(package, manifest)) is not None
+        if package.name not in let_go and (entry := _entry(package, manifest, project)) is not None
     ]
     if not entries:
         return None
@@ -54,7 +60,7 @@ def _lines(table: Mapping[str, Any]) -> list[str]:
     return [f"{key} = {toml_value(value)}" for key, value in table.items()]
 
 
-def _entry(package: Package, manifest: Manifest) -> dict[str, Any] | None:
+def _entry(package: Package, manifest: Manifest, project: str) -> dict[str, Any] | None:
     if package.version is None or package.directory is not None or package.archive is not None:
         return None
     entry: dict[str, Any] = {"name": package.name, "version": str(package.version)}
@@ -65,8 +71,16 @@ def _entry(package: Package, manifest: Manifest) -> dict[str, Any] | None:
         query = _git_query(package, manifest)
         entry["source"] = {"git": f"{url}{query}#{package.vcs.commit_id}"}
     else:
-        entry["source"] = {"registry": package.index or PYPI}
+        entry["source"] = {"registry": package.index or _folder(package, project) or PYPI}
     return entry
+
+
+def _folder(package: Package, project: str) -> str | None:
+    """Where a package's files lie that came from a folder."""
+    for file in (*(package.wheels or ()), package.sdist):
+        if file is not None and file.path is not None:
+            return os.path.dirname(os.path.normpath(os.path.join(project, file.path)))
+    return None
 
 
 def _git_query(package: Package, manifest: Manifest) -> str:

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from packaging.pylock import Pylock
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from provenv.core.errors import InputError
-from provenv.core.events import Emit, PhaseFinished, PhaseStarted, silent
+from provenv.core.events import Emit, PhaseFinished, PhaseStarted, Warned, silent
 from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import EnvironmentSpec, Manifest
 from provenv.resolve.run import open_run
@@ -47,6 +48,13 @@ def resolve(
         InputError: A setting of ``[tool.uv]`` cannot be carried over, or uv refuses the manifest.
     """
     emit(PhaseStarted(phase="resolve"))
+    if "dev-dependencies" in manifest.uv:
+        emit(
+            Warned(
+                message=f"{manifest.file}: tool.uv.dev-dependencies is left out of the lock",
+                hint="Move them to `dev` in [dependency-groups].",
+            )
+        )
     started = time.monotonic()
     with open_run(manifest, project, settings, emit) as run:
         conflicting = {name for conflict in manifest.conflicts for name in conflict}
@@ -57,8 +65,8 @@ def resolve(
         for name, environment in manifest.environments.items():
             if conflicting.intersection(environment.groups):
                 _check_conflicts(manifest, environment)
-                before = _preferring(main, previous.get(name))
-                locks[name] = run.lock(environment.groups, environment.extras, before, upgrade)
+                before = _preferring(main, previous.get(name), upgrade)
+                locks[name] = run.lock(environment.groups, environment.extras, before, False)
     count = sum(len(lock.packages) for lock in locks.values())
     emit(PhaseFinished(phase="resolve", count=count, seconds=time.monotonic() - started))
     return locks
@@ -132,10 +140,11 @@ def _check_conflicts(manifest: Manifest, environment: EnvironmentSpec) -> None:
             )
 
 
-def _preferring(main: Pylock, own: Pylock | None) -> Pylock:
-    """The main lock's versions first, then the environment's own for what the main lock has not."""
-    if own is None:
+def _preferring(main: Pylock, own: Pylock | None, upgrade: bool | frozenset[str]) -> Pylock:
+    """The main lock's versions, which are up to date, then the environment's own for other names."""
+    if own is None or upgrade is True:
         return main
-    shared = {package.name for package in main.packages}
-    extra = [package for package in own.packages if package.name not in shared]
+    gone = {package.name for package in main.packages}
+    gone |= {canonicalize_name(name) for name in upgrade or ()}
+    extra = [package for package in own.packages if package.name not in gone]
     return replace(main, packages=[*main.packages, *extra])

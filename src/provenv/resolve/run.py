@@ -10,17 +10,18 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from packaging.pylock import Pylock
 from packaging.utils import canonicalize_name
 
 from provenv.core.errors import ProvenvError
-from provenv.core.events import Emit
+from provenv.core.events import Emit, Noted
 from provenv.core.http import Transport
 from provenv.model.lock import packages_digest
 from provenv.model.manifest import Manifest
 from provenv.resolve.complete import complete_files
-from provenv.resolve.edges import add_dependencies, read_uv_lock
+from provenv.resolve.edges import add_dependencies, count_unhashed, read_uv_lock
 from provenv.resolve.exports import Root, merge_exports
 from provenv.resolve.failure import check_settings, failure
 from provenv.resolve.indexes import Indexes, authorized, collect_indexes
@@ -99,7 +100,7 @@ class Run:
         if asked.dynamic:
             asked = replace(asked, extras=())
         self._solve(asked, previous, upgrade)
-        if asked.dynamic and (provided := _provided_extras(self._uv_lock(), asked)):
+        if asked.dynamic and (provided := _provided_extras(read_uv_lock(self._uv_lock()), asked)):
             wanted = tuple(extra for extra in provided if not extras or extra in extras)
             asked = replace(asked, extras=wanted)
             self._solve(asked, previous, upgrade)
@@ -115,7 +116,11 @@ class Run:
         self._write("pyproject.toml", render_project(asked, self.indexes))
         if previous is not None:
             preferences = render_preferences(
-                previous, self.manifest, requires_python=self.requires_python, upgrade=upgrade
+                previous,
+                self.manifest,
+                project=self.project,
+                requires_python=self.requires_python,
+                upgrade=upgrade,
             )
             if preferences is not None:
                 self._write("uv.lock", preferences)
@@ -128,9 +133,9 @@ class Run:
             raise self._failure(done.stderr, asked)
         check_settings(done.stderr, asked)
 
-    def _uv_lock(self) -> dict[str, Any]:
+    def _uv_lock(self) -> str:
         with open(os.path.join(self.folder, "uv.lock"), encoding="utf-8") as stream:
-            return read_uv_lock(stream.read())
+            return stream.read()
 
     def _failure(self, stderr: str, asked: Asked) -> ProvenvError:
         check_settings(stderr, asked)
@@ -143,7 +148,7 @@ class Run:
         )
 
     def _options(self, asked: Asked) -> list[str]:
-        options = ["--offline"] if self.settings.offline or self.settings.http.offline else []
+        options = self._network_options()
         if self.manifest.no_build is True:
             options.append("--no-build")
         elif self.manifest.no_build:
@@ -154,6 +159,9 @@ class Run:
             options += ["--refresh-package", str(self.manifest.name)]
         return options
 
+    def _network_options(self) -> list[str]:
+        return ["--offline"] if self.settings.offline or self.settings.http.offline else []
+
     def _write(self, name: str, text: str) -> None:
         with open(os.path.join(self.folder, name), "w", encoding="utf-8") as stream:
             stream.write(text)
@@ -163,9 +171,14 @@ class Run:
         roots = [Root(kind="base")]
         roots += [Root(kind="extra", name=name) for name in asked.extras]
         roots += [Root(kind="group", name=name) for name in asked.groups]
+        text = self._uv_lock()
+        if count := count_unhashed(text):
+            files = "one file" if count == 1 else f"{count} files"
+            note = f"downloading {files} for their hashes: their index gives none"
+            self.emit(Noted(message=note))
         with ThreadPoolExecutor(2) as pool:
             texts = pool.map(lambda root: self._export(asked, root), roots)
-            uv_lock = self._uv_lock()  # read while the exports run
+            uv_lock = read_uv_lock(text)  # read while the exports run
             merged = merge_exports(zip(roots, texts, strict=True))
         packages = [package for package in merged if package["name"] not in asked.own_names]
         packages.sort(
@@ -177,15 +190,20 @@ class Run:
         return uv_lock, packages
 
     def _export(self, asked: Asked, root: Root) -> str:
-        done = self.uv.export(self.folder, root.options)
+        done = self.uv.export(self.folder, [*self._network_options(), *root.options])
         if done.code != 0:
             raise self._failure(done.stderr, asked)
         return done.stdout
 
     def _relative(self, package: dict[str, Any]) -> None:
-        """Paths, which uv gives relative to its folder or absolute, become relative to the project."""
+        """Local places, which uv gives from its folder or absolute, become relative to the project."""
+        if not package.get("index", "http").startswith("http"):
+            del package["index"]  # a folder of files: each says where it lies
         entries = [package[k] for k in ("directory", "archive", "vcs", "sdist") if k in package]
         for entry in [*entries, *package.get("wheels", ())]:
+            url = entry.get("url", "")
+            if url.startswith("file://") and "hashes" in entry:
+                entry["path"] = unquote(urlsplit(entry.pop("url")).path)
             if "path" in entry:
                 absolute = os.path.normpath(os.path.join(self.folder, entry["path"]))
                 entry["path"] = os.path.relpath(absolute, self.project).replace(os.sep, "/")

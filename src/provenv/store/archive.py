@@ -31,10 +31,9 @@ _CENTRAL = struct.Struct("<IHHHHHHIIIHHHHHII")
 _LOCAL = struct.Struct("<IHHHHHIIIHH")
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED, _UTF8 = 0x1 | 0x40 | 0x2000, 0x800
-_UNIX = 3
 _TYPES = {0o120000: "a symlink", 0o060000: "a block device", 0o020000: "a character device",
           0o010000: "a pipe", 0o140000: "a socket"}  # fmt: skip
-_REGULAR, _FOLDER = 0o100000, 0o040000
+_FOLDER = 0o040000
 
 
 class Member:
@@ -175,7 +174,7 @@ class Archive:
         if count > MAX_MEMBERS:
             self._refuse(f"{count} members, more than the {MAX_MEMBERS} that are allowed")
         for _ in range(count):
-            (magic, made, _, flags, method, _, _, crc, packed, size, name_length, extra_length,
+            (magic, _, _, flags, method, _, _, crc, packed, size, name_length, extra_length,
              comment_length, disk, _, attributes, offset) = unpack(data, at)  # fmt: skip
             if magic != 0x02014B50:
                 self._refuse("the ZIP directory is broken")
@@ -191,7 +190,7 @@ class Archive:
                 self._refuse_member(name, "it is encrypted")
             if method not in (_STORED, _DEFLATED) or disk:
                 self._refuse_member(name, f"compression method {method} is not used in wheels")
-            mode = attributes >> 16 if made >> 8 == _UNIX else 0
+            mode = attributes >> 16  # whatever system made it: that is how pip reads it
             folder = self._is_folder(name, mode, size)
             start = self._local(name, raw, method, flags, offset, packed)
             if not folder:
@@ -206,7 +205,7 @@ class Archive:
         if kind in _TYPES:
             self._refuse_member(name, f"it is {_TYPES[kind]}; wheels hold files only")
         folder = name.endswith("/")
-        if folder and (size or kind == _REGULAR):
+        if folder and size:
             self._refuse_member(name, "it has a folder's name and a file's content")
         if kind == _FOLDER and not folder:
             self._refuse_member(name, "it has a file's name and is a folder")

@@ -68,12 +68,13 @@ def _bad(file: str, dist_info: str, number: int, path: str, reason: str) -> Inpu
 
 
 def _lines(text: str) -> Iterator[list[str]]:
+    lines = text.replace("\r\n", "\n").split("\n")  # str.splitlines knows ends that RECORD does not
     if '"' in text:
         import csv
 
-        yield from csv.reader(text.splitlines())
+        yield from csv.reader(lines)
     else:
-        for line in text.splitlines():
+        for line in lines:
             yield line.split(",") if line else []
 
 

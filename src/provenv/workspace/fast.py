@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import os
 
-from provenv.environments import plans, stamp, switch, tree
+from provenv.environments import stamp
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from provenv.environments.plans import Known
+    from provenv.environments.tree import Steps
+
 _MANIFEST = "pyproject.toml"
-_WATCHED_VARIABLES = (
-    "PATH",
-    "PYENV_ROOT",
-    "PYENV_VERSION",
-    "CONDA_PREFIX",
-    "UV_PYTHON_INSTALL_DIR",
-)
+# What a person says about interpreters besides the project's files. PATH is not among it: the same
+# files get the same interpreter as long as that is there, whatever stands first on PATH today.
+_WATCHED_VARIABLES = ("PYENV_VERSION",)
 
 
 class Outcome:
@@ -85,6 +84,8 @@ def in_sync(root: str, name: str | None, home: str, *, held: bool) -> Outcome | 
 
 def plan_key(root: str, name: str | None, environ: Mapping[str, str]) -> str | None:
     """The key of the plan for this project's files as they are; None where a lock is missing."""
+    from provenv.environments import plans
+
     parts = [
         os.fsencode(name or ""),
         _read(f"{root}/{_MANIFEST}"),
@@ -123,6 +124,8 @@ def sync_known(
     Raises:
         OSError: What the file system says; nothing was switched.
     """
+    from provenv.environments import plans, switch, tree
+
     key = plan_key(root, name, environ)
     known = plans.recall(f"{home}/plans", key, root) if key is not None else None
     if known is None:
@@ -131,35 +134,39 @@ def sync_known(
     if os.path.lexists(folder):
         return None
     plan = plans.plan_folder(f"{home}/plans", known.digest)
-    recipe = _recipe(plan)
-    if recipe is None:
+    try:
+        steps = tree.parse(_text(f"{plan}/recipe"))
+    except OSError:
+        return None
+    if steps is None:
         return None
     switch.prepare(folder)
     with _Locks(f"{folder}/.lock", f"{home}/store/lock") as held:
         if not held or switch.current(folder) is not None:
             return None
         try:
-            number, shared = switch.make_generation(folder, recipe, home, plan, cause)
-        except (switch.DamagedStoreError, FileNotFoundError):
+            number, shared = switch.make_generation(folder, steps, home, plan, cause)
+        except (switch.DamagedStoreError, FileNotFoundError, ValueError):
             return None  # the long way sets aside what is damaged, and fetches it again
         switch.switch(folder, number, cause)
         register(f"{home}/roots", folder, plan)
-        _write_stamp(root, folder, home, known, number, recipe)
+        _write_stamp(root, folder, home, known, number, steps)
     return Outcome(known.environment, folder, number, made=True) if shared else None
 
 
-def _recipe(plan: str) -> tree.Recipe | None:
+def _text(path: str) -> str:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        with open(f"{plan}/recipe", encoding="utf-8", errors="surrogateescape") as stream:
-            return tree.parse(stream.read())
-    except OSError:
-        return None
+        size = os.fstat(descriptor).st_size
+        return os.fsdecode(os.read(descriptor, size + 1))
+    finally:
+        os.close(descriptor)
 
 
 def _write_stamp(
-    root: str, folder: str, home: str, known: plans.Known, number: int, recipe: tree.Recipe
+    root: str, folder: str, home: str, known: Known, number: int, steps: Steps
 ) -> None:
-    site = next(p for kind, _, p in recipe.steps if kind == "D" and p.endswith("site-packages"))
+    site = next(p for kind, _, p in steps if kind == "D" and p.endswith("site-packages"))
     paths = [*watched(root, known.environment), f"{folder}/generations/{number}/{site}"]
     signatures = [*(stamp.signature(path) for path in paths), *known.inputs]
     stamp.write(folder, stamp.Stamp(home, known.environment, f"generations/{number}", signatures))
@@ -193,6 +200,8 @@ class _Locks:
 
 def root_path(roots: str, folder: str) -> str:
     """Where the store keeps its link to the environment in ``folder``."""
+    from provenv.environments import plans
+
     return f"{roots}/{plans.key_of([os.fsencode(folder)])[:32]}"
 
 
@@ -212,3 +221,5 @@ def register(roots: str, folder: str, plan: str) -> None:
     temporary = f"{path}.{os.getpid()}.tmp"
     os.link(f"{plan}/contents.json", temporary)
     os.replace(temporary, f"{path}.held")
+    if os.path.lexists(temporary):  # rename(2) does nothing between two links of one file
+        os.unlink(temporary)

@@ -10,7 +10,8 @@ from provenv.core import digest
 from provenv.core.errors import IntegrityError, UsageError
 from provenv.core.events import Warned
 from provenv.core.files import disk_error, locked, write_atomic
-from provenv.environments import generations, stamp, switch, tree
+from provenv.environments import generations, stamp, switch
+from provenv.environments.tree import Steps
 from provenv.model.generation import Change, Generation, changes
 from provenv.model.layout import EnvironmentLayout
 from provenv.workspace import fast, specifiers
@@ -162,7 +163,7 @@ def rollback(
         switch.sweep(folder)
         number = _known(folder, to if to is not None else _before(folder, previous))
         recipe = generations.read_recipe(folder, number)
-        bad = tree.damaged(recipe, context.home.root)
+        bad = generations.damaged_objects(folder, number, context.home.root)
         if bad:
             raise IntegrityError(
                 f"generation {number} links {len(bad)} damaged or missing object(s) in the store",
@@ -221,7 +222,7 @@ def _stamp(
     context: Context,
     folder: str,
     number: int,
-    recipe: tree.Recipe,
+    recipe: Steps,
     generation: Generation,
     *,
     held: bool,
@@ -234,9 +235,7 @@ def _stamp(
     manifest = digest.of_bytes(read_text(project.manifest_path).encode())
     if manifest != generation.manifest_digest and not held:
         return
-    site = next(
-        (p for kind, _, p in recipe.steps if kind == "D" and p.endswith("site-packages")), ""
-    )
+    site = next((p for kind, _, p in recipe if kind == "D" and p.endswith("site-packages")), "")
     paths = [
         *fast.watched(project.root, generation.environment),
         f"{folder}/generations/{number}/{site}",

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from provenv import __version__
 from provenv.core import digest
-from provenv.environments import generations, plans
+from provenv.environments import generations, looking, plans, tree
 from provenv.environments.compose import ExtraFile, compose, full_record
 from provenv.environments.skeleton import skeleton
-from provenv.environments.tree import Recipe, render
+from provenv.environments.tree import Steps
 from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import EnvironmentSpec
 from provenv.model.plan import Artifact, make_plan
@@ -27,14 +27,14 @@ class Prepared:
     """A plan whose objects are all in the store.
 
     Attributes:
-        recipe: What the tree consists of. ``tree_digest``: Of the recipe and its small files.
+        steps: What the tree consists of. ``tree_digest``: Of the recipe and its small files.
         folder: The plan's folder. ``digest``: Its name.
         packages: ``(name, version, sha256, editable)``, sorted by name.
         inputs: Files whose change means "plan again": what local projects were built from.
         bound: The plan holds something that belongs to this project's place on disk.
     """
 
-    recipe: Recipe
+    steps: Steps
     tree_digest: str
     folder: str
     digest: str
@@ -70,7 +70,7 @@ def prepare(
     plan = make_plan(lock.lock, lock.digest, spec, interpreter, lock.path)
     members = _members(project, context, spec, interpreter, plan.artifacts)
     extra, files = _extra_files(members, interpreter, mode)
-    recipe = compose(
+    steps, blocks = compose(
         context.home,
         [member.stored for member in members],
         interpreter,
@@ -79,15 +79,18 @@ def prepare(
         extra=extra,
     )
     bare, bare_files = skeleton(interpreter, project.title, __version__)
-    recipe.steps += bare.steps
+    steps += bare
     files |= {name: text.encode() for name, text in bare_files.items()}
     tree_digest = digest.of_json(
-        [render(recipe), *([name, digest.of_bytes(data)] for name, data in sorted(files.items()))]
+        [
+            tree.render(steps),
+            *([name, digest.of_bytes(data)] for name, data in sorted(files.items())),
+        ]
     )
     packages = tuple(
         (m.stored.name, m.stored.version, m.stored.sha256, m.editable) for m in members
     )
-    _own_files(recipe)
+    _own_files(steps)
     files |= {
         "contents.json": generations.contents(
             environment=spec.name,
@@ -101,12 +104,13 @@ def prepare(
         ),
         "pylock.toml": lock.text.encode(),
         "pyproject.toml": project.manifest_text.encode(),
-        "recipe": render(recipe).encode("utf-8", "surrogateescape"),
+        "recipe": tree.render(steps).encode("utf-8", "surrogateescape"),
+        "checks": looking.render(blocks),
     }
     name = digest.of_json([[key, digest.of_bytes(data)] for key, data in sorted(files.items())])
     inputs = tuple(dict.fromkeys(path for member in members for path in member.inputs))
     return Prepared(
-        recipe=recipe,
+        steps=steps,
         tree_digest=tree_digest,
         folder=plans.write_plan(context.home.plans, name, files),
         digest=name,
@@ -117,10 +121,10 @@ def prepare(
     )
 
 
-def _own_files(recipe: Recipe) -> None:
-    recipe.steps.append(("D", "", generations.OWN_FOLDER))
-    for name in ("contents.json", "pylock.toml", "pyproject.toml", "recipe"):
-        recipe.steps.append(("P", name, f"{generations.OWN_FOLDER}/{name}"))
+def _own_files(steps: Steps) -> None:
+    steps.append(("D", "", generations.OWN_FOLDER))
+    for name in ("checks", "contents.json", "pylock.toml", "pyproject.toml", "recipe"):
+        steps.append(("P", name, f"{generations.OWN_FOLDER}/{name}"))
 
 
 def _members(

@@ -8,22 +8,10 @@ from __future__ import annotations
 
 import os
 
-from provenv.core.errors import ProvenvError
-
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import NoReturn
-
-
-class CommandError(ProvenvError):
-    """The command cannot be started; exits as a shell does: 127 not found, 126 not executable."""
-
-    kind = "command"
-
-    def __init__(self, message: str, *, hint: str | None, code: int) -> None:
-        super().__init__(message, hint=hint)
-        self.exit_code = code  # type: ignore[misc]  # as a shell would exit, so known only now
 
 
 def environment_for(folder: str, generation: int, environ: Mapping[str, str]) -> dict[str, str]:
@@ -56,6 +44,8 @@ def start(
     try:
         os.execvpe(words[0], words, own)  # noqa: S606  # becoming the command is the point
     except OSError as error:
+        from provenv.core.errors import CommandError
+
         name = words[0]
         if isinstance(error, (FileNotFoundError, NotADirectoryError)):
             raise CommandError(

@@ -268,7 +268,7 @@ def _switch(context: Context, folder: str, prepared: Prepared) -> _Outcome:
     started = time.monotonic()
     context.emit(PhaseStarted(phase="link", total=len(prepared.packages)))
     number, shared = switch.make_generation(
-        folder, prepared.recipe, home, prepared.folder, context.cause
+        folder, prepared.steps, home, prepared.folder, context.cause
     )
     switch.switch(folder, number, context.cause)
     if not shared:

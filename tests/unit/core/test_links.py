@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -68,3 +69,26 @@ def test_a_clone_has_content_mode_and_time_of_its_own_inode(tmp_path: Path, sour
     assert stat.S_IMODE(target.stat().st_mode) == 0o555
     assert target.stat().st_mtime_ns == source.stat().st_mtime_ns
     assert not os.path.samefile(source, target)
+
+
+@pytest.mark.parametrize("code", [errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY])
+def test_a_clone_is_a_copy_where_blocks_cannot_be_shared(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(*args: Any) -> int:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "ioctl", refuse)
+    assert not links.clone(str(source), str(tmp_path / "target"))
+    assert (tmp_path / "target").read_bytes() == source.read_bytes()
+
+
+def test_a_clone_passes_other_errors_on(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(fcntl, "ioctl", full)
+    with pytest.raises(OSError, match="No space left"):
+        links.clone(str(source), str(tmp_path / "target"))

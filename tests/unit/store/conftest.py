@@ -9,6 +9,7 @@ from provenv.core.files import remove_tree
 from provenv.model.layout import HomeLayout
 from provenv.store.ingest import ingest
 from provenv.store.objects import StoredObject
+from unit.store.server import Server
 from unit.store.wheelmaker import Made, Wheel
 
 Put = Callable[[Wheel | Made], StoredObject]
@@ -30,3 +31,11 @@ def put(layout: HomeLayout, tmp_path: Path) -> Put:
         )
 
     return put
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    running = Server()
+    yield running
+    running.shutdown()
+    running.server_close()

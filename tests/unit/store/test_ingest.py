@@ -168,7 +168,9 @@ def test_a_large_member_passes_in_pieces(put: Put) -> None:
 
 
 def test_names_beyond_ascii_and_commas(put: Put) -> None:
-    obj = put(Wheel(files={"demo/größe, ß.txt": b"1", "demo/__init__.py": b""}))
+    odd = "demo/a\u2028b.txt"
+    obj = put(Wheel(files={"demo/größe, ß.txt": b"1", "demo/__init__.py": b"", odd: b""}))
+    assert os.path.exists(os.path.join(obj.folder, "site", odd))
     assert Path(obj.folder, "site/demo/größe, ß.txt").read_bytes() == b"1"
 
 
@@ -223,6 +225,7 @@ def test_the_same_wheel_twice_is_one_object(put: Put, layout: HomeLayout) -> Non
 
 def test_an_object_without_a_description_is_replaced(put: Put, layout: HomeLayout) -> None:
     obj = put(Wheel())
+    os.chmod(obj.folder, 0o755)
     os.unlink(os.path.join(obj.folder, "object.json"))
     assert read_object(layout, obj.sha256) is None
     again = put(Wheel())

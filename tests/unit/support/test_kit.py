@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import os
+import stat
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
+import zipfile
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -23,6 +30,7 @@ from support import (
     sha256_of,
 )
 from support.index import _wants_json
+from support.wheels import entry, without_record, wrong_hash
 
 
 def uv(tmp_path: Path, *args: str) -> subprocess.CompletedProcess[str]:
@@ -166,6 +174,56 @@ def test_a_cut_connection_is_noticed(tmp_path: Path, index: Index) -> None:
         fetch(url)
 
 
+def test_a_slow_server_is_slow(tmp_path: Path, index: Index) -> None:
+    wheel = make_wheel(tmp_path, "a", "1")
+    url = index.add(wheel)
+    index.fault("*.whl", rate=wheel.stat().st_size * 5, times=1)
+    start = time.monotonic()
+    assert fetch(url)[2] == wheel.read_bytes()
+    assert time.monotonic() - start > 0.15
+
+
+def test_a_kept_connection_does_not_hold_the_index_up(tmp_path: Path) -> None:
+    with Index() as index:
+        index.fault("/slow", hang=60)
+        host = index.origin.removeprefix("http://")
+        kept, waiting = HTTPConnection(host), HTTPConnection(host)
+        kept.request("GET", "/main/simple/")
+        kept.getresponse().read()
+        waiting.request("GET", "/slow")
+        start = time.monotonic()
+    assert time.monotonic() - start < 5
+    kept.close()
+    waiting.close()
+
+
+def test_what_is_added_to_the_archive_is_not_in_record(tmp_path: Path) -> None:
+    wheel = make_wheel(
+        tmp_path, "a", "1", members=[("../evil", "x"), (entry("link", kind=0o120000), "/etc")],
+        record=wrong_hash("a/__init__.py"),
+    )  # fmt: skip
+    with zipfile.ZipFile(wheel) as archive:
+        assert "../evil" in archive.namelist()
+        assert stat.S_ISLNK(archive.getinfo("link").external_attr >> 16)
+        record = archive.read("a-1.dist-info/RECORD").decode()
+    assert "evil" not in record
+    digest = hashlib.sha256(b"something else").digest()
+    assert base64.urlsafe_b64encode(digest).decode().rstrip("=") in record
+
+
+def test_a_wheel_without_record(tmp_path: Path) -> None:
+    with zipfile.ZipFile(make_wheel(tmp_path, "a", "1", record=without_record)) as archive:
+        assert not any(name.endswith("RECORD") for name in archive.namelist())
+
+
 def test_a_project_runs_in_an_environment_of_its_own(project: Project, index: Index) -> None:
     assert project.env["PROVENV_INDEX_URL"] == index.url
-    assert not any(key.startswith(("PIP_", "PYTHON", "VIRTUAL_ENV")) for key in project.env)
+    assert not any(key.startswith(("PYTHON", "UV_", "VIRTUAL_ENV")) for key in project.env)
+
+
+def test_no_test_sees_the_users_home_or_settings() -> None:
+    assert os.listdir(os.environ["HOME"]) == []
+    leaked = [
+        key for key in os.environ if key.startswith(("PIP_", "UV_", "PROVENV_", "PYTHONPATH"))
+    ]
+    assert leaked == []

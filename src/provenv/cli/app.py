@@ -1,0 +1,122 @@
+"""The whole program: parse, call one command, draw what went wrong."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from provenv.cli.options import Options, read_options
+from provenv.cli.parser import DESCRIPTION, START, parse, split
+from provenv.cli.session import Session, write_json
+from provenv.core.errors import ProvenvError, UsageError
+
+_INTERRUPTED = 130  # as a shell reports a command that SIGINT ended
+_BROKEN_PIPE = 141  # … or SIGPIPE
+_INTERNAL = 3
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line; returns the exit code. A command that ``run`` starts does not return."""
+    session = Session(_early(arguments), os.environ, arguments)
+    try:
+        session = _understand(arguments)
+        return _dispatch(session)
+    except SystemExit as error:  # --help and --version have been answered
+        return _code(error)
+    except ProvenvError as error:
+        return _refused(session, error)
+    except KeyboardInterrupt:
+        return _interrupted(session)
+    except BrokenPipeError:
+        return _unread()
+    except Exception as error:  # noqa: BLE001  # whatever it is, no user is shown a traceback
+        return _failed(session, error)
+    finally:
+        session.progress.close()
+
+
+def _early(arguments: Sequence[str]) -> Options:
+    """How to draw the errors of a command line that cannot be understood."""
+    own, _ = split(arguments)
+    return Options(json="--json" in own, quiet="-q" in own or "--quiet" in own)
+
+
+def _understand(arguments: Sequence[str]) -> Session:
+    args = parse(arguments)
+    options = read_options(args)
+    session = Session(options, os.environ, arguments, args.words)
+    session.args = args
+    if options.directory is not None:
+        try:
+            os.chdir(options.directory)
+        except OSError as error:
+            raise UsageError(f"--directory {options.directory}: {error.strerror}") from error
+    return session
+
+
+def _dispatch(session: Session) -> int:
+    if session.args.command is None:
+        session.alarm.line(f"{DESCRIPTION}\n\n{START}")
+        return 2
+    command = importlib.import_module(f"provenv.cli.commands.{session.args.command}")
+    code: int = command.run(session.args, session)
+    return code
+
+
+def _code(error: SystemExit) -> int:
+    return error.code if isinstance(error.code, int) else 0
+
+
+def _refused(session: Session, error: ProvenvError) -> int:
+    session.progress.close()
+    if session.options.json:
+        _error_document(error.kind, error.message, error.hint, error.details)
+        return error.exit_code
+    _draw_error(session, error.message, error.hint)
+    return error.exit_code
+
+
+def _draw_error(session: Session, message: str, hint: str | None) -> None:
+    alarm = session.alarm
+    alarm.line(f"{alarm.paint('error', 'error:')} {message}")
+    if hint:
+        alarm.line(f"{alarm.paint('hint', 'hint:')} {hint}")
+
+
+def _error_document(kind: str, message: str, hint: str | None, details: object) -> None:
+    error = {"kind": kind, "message": message, "hint": hint, "details": details}
+    write_json("provenv.error/1", {"error": error})
+
+
+def _interrupted(session: Session) -> int:
+    session.progress.close()
+    message = "interrupted; the environment is as it was"
+    if session.options.json:
+        _error_document("interrupted", message, None, {})
+    else:
+        session.alarm.line(message)
+    return _INTERRUPTED
+
+
+def _unread() -> int:
+    """Nobody reads standard output any more (``provenv tree | head``): end without a word."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    return _BROKEN_PIPE
+
+
+def _failed(session: Session, error: Exception) -> int:
+    session.progress.close()
+    if os.environ.get("PROVENV_DEBUG", "") not in ("", "0"):
+        import traceback
+
+        traceback.print_exc()
+    message = f"provenv failed where it should not: {type(error).__name__}: {error}"
+    hint = "Please report this, with what PROVENV_DEBUG=1 and the same command print."
+    if session.options.json:
+        _error_document("internal", message, hint, {})
+    else:
+        _draw_error(session, message, hint)
+    return _INTERNAL

@@ -1,0 +1,36 @@
+"""The verbs: their names and one-line helps. Each is a module of this folder, imported when chosen.
+
+A command's module holds, in this order:
+
+- ``DESCRIPTION`` (what ``--help`` says) and ``EXAMPLES`` (pairs of a command line and what it does);
+- ``ENVIRONMENT = True`` where ``-e/--environment`` means something to it;
+- ``add_arguments(parser)``; ``run(args, session) -> exit code``;
+- the twins: a text renderer, and ``data(…)``, the JSON document without its ``schema``.
+"""
+
+from __future__ import annotations
+
+COMMANDS = {
+    "init": "make a project here, or complete one",
+    "add": "add packages to the project, lock and sync",
+    "remove": "remove packages from the project, lock and sync",
+    "lock": "decide every version: pyproject.toml → pylock.toml",
+    "sync": "make the environment what the lock says",
+    "run": "run a command in the environment, synced first",
+    "status": "whether project, lock and environment agree",
+    "tree": "what needs what",
+    "why": "why a package is there",
+    "outdated": "what is newer than the lock",
+    "history": "the environment's generations",
+    "diff": "what differs between two generations",
+    "rollback": "go back to an earlier generation, at once and offline",
+    "verify": "compare every file with its hash",
+    "store": "what all projects share: where, what, how large",
+    "completion": "completion for a shell",
+}
+GROUPS = {
+    "Project": ("init", "add", "remove", "lock", "sync", "run"),
+    "Questions": ("status", "tree", "why", "outdated"),
+    "Generations": ("history", "diff", "rollback", "verify"),
+    "Machine": ("store", "completion"),
+}

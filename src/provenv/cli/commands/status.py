@@ -1,0 +1,120 @@
+"""``provenv status``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from provenv.cli.changes import LIMIT, changes_data, draw_changes, draw_drift, drift_data
+from provenv.cli.draw import Screen, many, short_path
+from provenv.cli.session import Session
+
+if TYPE_CHECKING:
+    from provenv.workspace.inspection import StatusResult
+
+DESCRIPTION = """\
+What is current, and whether pyproject.toml, the lock and the environment agree. Exit code 0 where
+they do, 1 where they do not."""
+EXAMPLES = (
+    ("provenv status", "of the default environment"),
+    ("provenv status -q -e prod || provenv sync -e prod", "by exit code"),
+)
+ENVIRONMENT = True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """No arguments of its own."""
+
+
+def run(args: argparse.Namespace, session: Session) -> int:  # noqa: ARG001  # every command's shape
+    from provenv.workspace.inspection import status
+
+    result = status(session.project, session.context, environment=session.options.environment)
+    limit = None if session.options.verbose else LIMIT
+    session.verdict("status", lambda: data(result), lambda screen: text(result, screen, limit))
+    return 0 if result.agrees else 1
+
+
+def text(result: StatusResult, screen: Screen, limit: int | None = LIMIT) -> None:
+    paint = screen.paint
+    generation = result.generation
+    rows = [
+        ("project", f"{paint('strong', result.project)}  {paint('dim', result.root)}"),
+        ("environment", f"{paint('strong', result.environment)}  {_dim_path(result, screen)}"),
+    ]
+    if generation is not None:
+        made = f"{screen.when(generation.created)} by `{generation.cause}`"
+        rows += [
+            ("generation", f"{generation.number}  {paint('dim', made)}"),
+            ("python", f"{generation.python}  {paint('dim', generation.executable)}"),
+            ("packages", f"{len(generation.packages)}  {paint('dim', generation.link_mode)}"),
+        ]
+    else:
+        rows.append(("generation", paint("warn", result.broken or "none yet")))
+    rows.append(("lock", _lock(result, screen)))
+    rows.append(("state", _state(result, screen)))
+    screen.table([(paint("dim", key), value) for key, value in rows])
+    draw_changes(result.pending, screen, limit=limit)
+    draw_drift(result.drift, screen, limit=limit)
+    if not result.agrees:
+        name = "" if result.folder.endswith("/.venv") else f" -e {result.environment}"
+        screen.line(f"{paint('hint', 'hint:')} `provenv sync{name}` brings them together.")
+
+
+def _dim_path(result: StatusResult, screen: Screen) -> str:
+    return screen.paint("dim", short_path(result.folder))
+
+
+def _lock(result: StatusResult, screen: Screen) -> str:
+    return screen.paint("warn", result.stale) if result.stale else "answers pyproject.toml"
+
+
+def _state(result: StatusResult, screen: Screen) -> str:
+    if result.agrees:
+        return screen.paint("good", "in sync")
+    reasons = []
+    if result.generation is None or result.broken:
+        reasons.append(result.broken if result.generation else "not made yet")
+    if result.stale:
+        reasons.append("the lock is stale")
+    if result.pending:
+        reasons.append(f"{many(len(result.pending), 'package')} to change")
+    if result.drift:
+        reasons.append(f"{many(len(result.drift), 'path')} changed by others")
+    return screen.paint("warn", ", ".join(reason for reason in reasons if reason))
+
+
+def data(result: StatusResult) -> dict[str, Any]:
+    generation = result.generation
+    return {
+        "project": result.project,
+        "root": result.root,
+        "environment": result.environment,
+        "folder": result.folder,
+        "agrees": result.agrees,
+        "stale": result.stale,
+        "broken": result.broken,
+        "generation": None
+        if generation is None
+        else {
+            "number": generation.number,
+            "created": generation.created,
+            "cause": generation.cause,
+            "python": generation.python,
+            "executable": generation.executable,
+            "link_mode": generation.link_mode,
+            "lock_digest": generation.lock_digest,
+            "manifest_digest": generation.manifest_digest,
+            "packages": [
+                {
+                    "name": package.name,
+                    "version": package.version,
+                    "sha256": package.sha256,
+                    "editable": package.editable,
+                }
+                for package in generation.packages
+            ],
+        },
+        "pending": changes_data(result.pending),
+        "drift": drift_data(result.drift),
+    }

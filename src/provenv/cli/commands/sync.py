@@ -1,0 +1,51 @@
+"""``provenv sync``."""
+
+from __future__ import annotations
+
+import argparse
+
+from provenv.cli import syncing
+from provenv.cli.session import Session
+
+DESCRIPTION = """\
+Make the environment what the lock says, as a new generation that is switched to at once and
+whole. Where nothing differs, nothing is made. A stale lock is made anew first."""
+EXAMPLES = (
+    ("provenv sync", "the default environment, in .venv"),
+    ("provenv sync -e prod --locked", "as in a deployment: refuse a stale lock"),
+    ("provenv sync --python 3.12", "with another interpreter"),
+)
+ENVIRONMENT = True
+LINK_MODES = ("linked", "hardlink", "clone", "copy")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--locked", action="store_true", help="refuse a stale lock")
+    parser.add_argument("--python", metavar="REQUEST", help="interpreter: 3.12, pypy3.11, a path")
+    parser.add_argument(
+        "--link-mode", metavar="MODE", choices=LINK_MODES, help=", ".join(LINK_MODES)
+    )
+    parser.add_argument(
+        "--adopt", action="store_true", help="set aside an environment that provenv did not make"
+    )
+
+
+def run(args: argparse.Namespace, session: Session) -> int:
+    from provenv.workspace.sync import sync
+
+    result = sync(
+        session.project,
+        session.context,
+        environment=session.options.environment,
+        python=args.python,
+        link_mode=args.link_mode,
+        locked_only=args.locked,
+        adopt=args.adopt,
+    )
+    verbose = session.options.verbose
+    session.report(
+        "sync",
+        lambda: syncing.data(result),
+        lambda screen: syncing.text(result, screen, verbose=verbose),
+    )
+    return 0

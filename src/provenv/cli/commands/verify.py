@@ -1,0 +1,103 @@
+"""``provenv verify``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from provenv.cli.draw import Screen, many, seconds, short_path, size
+from provenv.cli.session import Session
+from provenv.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from provenv.workspace.verification import Hit, VerifyResult
+
+DESCRIPTION = """\
+Compare every file with its hash: of the project's environments, of one of them, or of the whole
+store. Names the files, packages and environments that are hit. Exit code 1 where something
+differs."""
+EXAMPLES = (
+    ("provenv verify", "all environments of this project"),
+    ("provenv verify -e prod", "one of them"),
+    ("provenv verify --all", "the whole store, and all environments that it knows"),
+)
+ENVIRONMENT = True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--all", action="store_true", help="the whole store; needs no project")
+
+
+def run(args: argparse.Namespace, session: Session) -> int:
+    from provenv.workspace.verification import verify
+
+    environment = session.options.environment
+    if args.all and environment is not None:
+        raise UsageError("--all is about every environment: it takes no --environment")
+    project = None if args.all else session.project
+    result = verify(session.context, project=project, environment=environment)
+    session.verdict("verify", lambda: data(result), lambda screen: text(result, screen))
+    return 0 if result.ok else 1
+
+
+def text(result: VerifyResult, screen: Screen) -> None:
+    paint = screen.paint
+    for hit in result.hits:
+        _draw_hit(hit, screen)
+    for folder, item in result.drift:
+        screen.line(f"{paint('bad', item.kind)} {short_path(folder)}: {item.path}")
+    for reason in result.unreadable:
+        screen.line(f"{paint('bad', 'unreadable')} {reason}")
+    compared = (
+        f"{many(result.files, 'file')} of {many(result.objects, 'package')} ({size(result.size)})"
+    )
+    took = paint("dim", f"in {seconds(result.seconds)}")
+    if result.ok:
+        screen.line(f"{paint('good', 'verified')}: {compared} {took}")
+        return
+    count = len(result.hits) + len(result.drift) + len(result.unreadable)
+    screen.line(f"{paint('bad', 'not as it was made')}: {count} of {compared} {took}")
+    screen.line(f"{paint('hint', 'hint:')} `provenv sync` replaces what is damaged.")
+
+
+def _draw_hit(hit: Hit, screen: Screen) -> None:
+    damage = hit.damage
+    what = f"{damage.name} {damage.version}" if damage.version != "?" else damage.sha256[:16]
+    detail = screen.paint("dim", f"  {damage.detail}") if damage.detail else ""
+    path = f": {damage.path}" if damage.path else ""
+    screen.line(f"{screen.paint('bad', damage.kind)} {screen.paint('strong', what)}{path}{detail}")
+    for holder in hit.generations:
+        folder, _, number = holder.rpartition(":")
+        screen.line(screen.paint("dim", f"  in {short_path(folder)}, generation {number}"))
+
+
+def data(result: VerifyResult) -> dict[str, Any]:
+    return {
+        "ok": result.ok,
+        "objects": result.objects,
+        "files": result.files,
+        "size": result.size,
+        "damage": [
+            {
+                "sha256": hit.damage.sha256,
+                "name": hit.damage.name,
+                "version": hit.damage.version,
+                "path": hit.damage.path,
+                "kind": hit.damage.kind,
+                "detail": hit.damage.detail,
+                "held_by": [_holder(text) for text in hit.generations],
+            }
+            for hit in result.hits
+        ],
+        "drift": [
+            {"folder": folder, "path": item.path, "kind": item.kind}
+            for folder, item in result.drift
+        ],
+        "unreadable": list(result.unreadable),
+        "seconds": round(result.seconds, 4),
+    }
+
+
+def _holder(text: str) -> dict[str, Any]:
+    folder, _, number = text.rpartition(":")
+    return {"folder": folder, "generation": int(number)}

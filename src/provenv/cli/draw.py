@@ -1,0 +1,173 @@
+"""Drawing on a stream: few colours, aligned columns, and plain stable lines where nobody watches.
+
+``Screen`` knows one stream. Where that is no terminal, there is no colour, no box drawing, nothing
+is shortened, and times are ISO 8601.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TextIO
+
+_CODES = {"good": "32", "warn": "33", "bad": "31", "dim": "2", "strong": "1", "name": "36"}
+_CODES |= {"error": "1;31", "warning": "1;33", "hint": "1;36"}
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+class Screen:
+    """One stream to draw on.
+
+    Attributes:
+        watched: A person watches: the stream is a terminal that can move its cursor.
+        colour: Colours are used.
+        width: Columns, or None where lines may be as long as they are.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        environ: Mapping[str, str],
+        *,
+        color: str = "auto",
+        muted: bool = False,
+    ) -> None:
+        self.stream = stream
+        self.muted = muted
+        terminal = stream.isatty()
+        self.watched = terminal and environ.get("TERM") != "dumb"
+        self.colour = _wants_colour(environ, color, watched=self.watched)
+        self.width = shutil.get_terminal_size((80, 24)).columns if terminal else None
+        self._unicode = _can_encode(stream, "→├─·…")
+
+    def paint(self, style: str, text: str) -> str:
+        """``text`` in a style of ``_CODES``, where there are colours."""
+        return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if self.colour and text else text
+
+    def line(self, text: str = "") -> None:
+        """Write one line (or several)."""
+        if self.muted:
+            return
+        text = text.rstrip()
+        if not self._unicode:
+            text = text.replace("→", "->").replace("…", "...")
+            text = text.encode(self.stream.encoding or "ascii", "replace").decode(
+                self.stream.encoding or "ascii"
+            )
+        self.stream.write(text + "\n")
+        self.stream.flush()
+
+    def table(
+        self, rows: Sequence[Sequence[str]], *, head: Sequence[str] = (), indent: str = ""
+    ) -> None:
+        """Columns, aligned. In a terminal the last column is shortened where it does not fit."""
+        every = [*([[self.paint("dim", cell) for cell in head]] if head else []), *rows]
+        if not every:
+            return
+        widths = [max(visible(row[i]) for row in every) for i in range(len(every[0]))]
+        for row in every:
+            cells = [_pad(cell, width) for cell, width in zip(row[:-1], widths, strict=False)]
+            start = indent + "  ".join([*cells, ""])
+            self.line(start + self.fit(row[-1], visible(start)))
+
+    def fit(self, text: str, used: int = 0) -> str:
+        """``text``, shortened to what is left of the line in a terminal."""
+        if self.width is None:
+            return text
+        room = max(self.width - used, 12)
+        if visible(text) <= room:
+            return text
+        plain = _ANSI.sub("", text)
+        short = plain[: room - 1] + "…"
+        return text.replace(plain, short) if plain in text else short
+
+    def branch(self, *, last: bool) -> tuple[str, str]:
+        """How a line of a tree begins, and how the lines below it do."""
+        if not (self.watched and self._unicode):
+            return "  ", "  "
+        return ("└── ", "    ") if last else ("├── ", "│   ")
+
+    def when(self, iso: str, *, now: datetime | None = None) -> str:
+        """A time: ``3 minutes ago`` for a person, ISO 8601 for a program."""
+        return ago(iso, now or datetime.now(UTC)) if self.watched else iso
+
+
+def _wants_colour(environ: Mapping[str, str], color: str, *, watched: bool) -> bool:
+    """``--color`` decides, then NO_COLOR, then FORCE_COLOR (https://no-color.org), then the stream."""
+    if color != "auto":
+        return color == "always"
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        return True
+    return watched
+
+
+def _can_encode(stream: TextIO, text: str) -> bool:
+    try:
+        text.encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def visible(text: str) -> int:
+    """How many columns ``text`` takes."""
+    plain = _ANSI.sub("", text)
+    if plain.isascii():
+        return len(plain)
+    from rich.cells import cell_len
+
+    return cell_len(plain)
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - visible(text))
+
+
+def size(count: float) -> str:
+    """Bytes for people: ``326 MB``, decimal units as every package index uses them."""
+    for unit in _UNITS:
+        if count < 1000 or unit == _UNITS[-1]:
+            break
+        count /= 1000
+    return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+
+
+def seconds(value: float) -> str:
+    """A span of time: ``0.21 s``, ``1 min 5 s``."""
+    if value < 60:
+        return f"{value:.2f} s"
+    return f"{int(value // 60)} min {int(value % 60)} s"
+
+
+def many(count: int, what: str, plural: str | None = None) -> str:
+    """``1 package``, ``2 packages``."""
+    return f"{count:,} {what if count == 1 else plural or what + 's'}"
+
+
+def ago(iso: str, now: datetime) -> str:
+    """How long ago a UTC time in ISO 8601 was, in one unit; the text itself where it is no time."""
+    try:
+        then = datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    if then.tzinfo is None:
+        then = then.replace(tzinfo=UTC)
+    passed = (now - then).total_seconds()
+    for length, unit in ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+        if passed >= length:
+            return f"{many(int(passed // length), unit)} ago"
+    return "just now"
+
+
+def short_path(path: str) -> str:
+    """``path`` relative to the working directory where it lies below it."""
+    here = os.getcwd()
+    if path == here:
+        return "."
+    return path[len(here) + 1 :] if path.startswith(here + os.sep) else path

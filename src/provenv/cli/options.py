@@ -1,0 +1,74 @@
+"""Options that every command has; they may stand before the command or after it."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+COLOURS = ("auto", "always", "never")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The common options as they were given."""
+
+    directory: str | None = None
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    color: str = "auto"
+    offline: bool = False
+    index_url: str | None = None
+    environment: str | None = None
+
+
+def add_environment(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
+    """``-e``. Only the parser of the whole program (``top``) sets what holds where it is not given."""
+    parser.add_argument(
+        "-e",
+        "--environment",
+        metavar="NAME",
+        default=None if top else argparse.SUPPRESS,
+        help="the environment that is meant (default: the project's default, dev)",
+    )
+
+
+def add_common(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
+    """The rest of the common options."""
+
+    def flag(*names: str, text: str) -> None:
+        default = False if top else argparse.SUPPRESS
+        group.add_argument(*names, action="store_true", default=default, help=text)
+
+    def value(*names: str, metavar: str | None, text: str, **more: object) -> None:
+        default = more.pop("default", None) if top else argparse.SUPPRESS
+        group.add_argument(*names, metavar=metavar, default=default, help=text, **more)  # type: ignore[arg-type]  # choices
+
+    group = parser.add_argument_group("common options")
+    value("-C", "--directory", metavar="DIR", text="work as if started in DIR")
+    flag("--json", text="answer in JSON on standard output, also errors")
+    flag("-q", "--quiet", text="say nothing but errors and warnings")
+    flag("-v", "--verbose", text="say more: whole lists, output of builds")
+    flag("--offline", text="use what is here, ask no server")
+    value("--index-url", metavar="URL", text="take packages from this index instead of PyPI")
+    value(
+        "--color",
+        metavar="WHEN",
+        text="auto, always or never",
+        choices=COLOURS,
+        default="auto",
+    )
+
+
+def read_options(args: argparse.Namespace) -> Options:
+    """The common options out of what was parsed."""
+    return Options(
+        directory=args.directory,
+        json=args.json,
+        quiet=args.quiet,
+        verbose=args.verbose,
+        color=args.color,
+        offline=args.offline,
+        index_url=args.index_url,
+        environment=args.environment,
+    )

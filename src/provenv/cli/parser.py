@@ -1,0 +1,225 @@
+"""The parser of the command line. A command's module is imported when its turn comes."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from provenv import __version__
+from provenv.cli.commands import COMMANDS, GROUPS
+from provenv.cli.options import add_common, add_environment
+from provenv.core.errors import UsageError
+
+PROGRAM = "provenv"
+DESCRIPTION = "Python environments you can prove: locked, verified, all or nothing, undone at once."
+START = """\
+start here:
+  provenv init               make a project in this folder
+  provenv add httpx          add a package; locks and syncs
+  provenv run python         run something in the environment
+
+`provenv --help` lists all commands."""
+VARIABLES = {
+    "PROVENV_HOME": "where the store and everything else that projects share lies",
+    "PROVENV_INDEX_URL": "as --index-url",
+    "PROVENV_OFFLINE": "as --offline, unless empty or 0",
+    "PROVENV_DEBUG": "1: show tracebacks of errors that should not be",
+    "NO_COLOR, FORCE_COLOR": "never or always use colours",
+}
+
+
+class CommandParser(argparse.ArgumentParser):
+    """An argparse parser that raises instead of exiting, and is filled when it is first used."""
+
+    def __init__(self, *args: Any, module: str | None = None, **kwargs: Any) -> None:
+        kwargs = {"formatter_class": _Formatter, "allow_abbrev": False, **kwargs}
+        super().__init__(*args, **kwargs)
+        self.module = module
+        self._mixing = False
+
+    def fill(self) -> CommandParser:
+        """Import the command's module, and let it add its arguments."""
+        if self.module is not None:
+            name, self.module = self.module, None
+            command = importlib.import_module(f"provenv.cli.commands.{name}")
+            self.description = command.DESCRIPTION
+            self.epilog = examples(command.EXAMPLES)
+            command.add_arguments(self)
+            if getattr(command, "ENVIRONMENT", False):
+                add_environment(self)
+            add_common(self)
+        return self
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As in argparse; options may stand between positional arguments."""
+        self.fill()
+        mixable = not any(action.nargs in ("...", "A...") for action in self._actions)
+        if self._mixing or not mixable:
+            return super().parse_known_args(args, namespace)
+        self._mixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixing = False
+
+    def format_help(self) -> str:
+        """As in argparse."""
+        self.fill()
+        return super().format_help()
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse would print.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError(_plain(message), hint=f"`{self.prog} --help` says what it takes.")
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Helps in two columns; no colours of its own, so that they are the same everywhere."""
+
+    def __init__(self, prog: str, **more: Any) -> None:
+        if sys.version_info >= (3, 14):
+            more["color"] = False
+        super().__init__(prog, max_help_position=26, **more)
+
+
+def _plain(message: str) -> str:
+    """Argparse's message, a little less in argparse's own words."""
+    start = "the following arguments are required: "
+    if message.startswith(start):
+        return f"missing: {message.removeprefix(start)}"
+    return message.removeprefix("argument ")
+
+
+def examples(rows: Sequence[tuple[str, str]]) -> str:
+    """The epilog of a command's help."""
+    width = max(len(line) for line, _ in rows)
+    return "examples:\n" + "\n".join(f"  {line:{width}}  {text}" for line, text in rows)
+
+
+def make_parser() -> CommandParser:
+    """The parser of the whole command line."""
+    parser = CommandParser(prog=PROGRAM, description=DESCRIPTION, usage=f"{PROGRAM} COMMAND …")
+    parser.epilog = _overview()
+    parser.add_argument(
+        "-V", "--version", action="version", version=f"{PROGRAM} {__version__}", help="the version"
+    )
+    add_environment(parser, top=True)
+    add_common(parser, top=True)
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", parser_class=CommandParser, help=argparse.SUPPRESS
+    )
+    for name, text in COMMANDS.items():
+        commands.add_parser(name, help=text, module=name)
+    return parser
+
+
+def _overview() -> str:
+    lines: list[str] = []
+    for title, names in GROUPS.items():
+        lines += [f"{title}:", *(f"  {name:12}{COMMANDS[name]}" for name in names), ""]
+    lines += ["environment variables:"]
+    lines += [f"  {name:24}{text}" for name, text in VARIABLES.items()]
+    lines += ["", "`provenv COMMAND --help` says what a command takes, with examples."]
+    return "\n".join(lines)
+
+
+def subparsers(parser: argparse.ArgumentParser) -> dict[str, CommandParser]:
+    """The parsers of the commands below ``parser``, by name; empty where it has none."""
+    for action in parser._actions:  # noqa: SLF001  # argparse has no public way to ask
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            return {str(name): below.fill() for name, below in action.choices.items()}
+    return {}
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What is provenv's, and what after ``run`` belongs to the command that is run, untouched."""
+    position = _command_position(arguments)
+    if position is None or arguments[position] != "run":
+        return list(arguments), []
+    index = position + 1
+    while index < len(arguments):
+        word = arguments[index]
+        if word == "--":
+            return list(arguments[:index]), list(arguments[index + 1 :])
+        if not word.startswith("-") or word == "-":
+            break
+        index += 2 if word in VALUED else 1
+    return list(arguments[:index]), list(arguments[index:])
+
+
+# Options of `run` and of the program whose value is the next word (a test holds it to the parser).
+VALUED = frozenset(
+    {"-C", "--directory", "--index-url", "--color", "-e", "--environment", "--python"}
+)
+
+
+def _command_position(arguments: Sequence[str]) -> int | None:
+    index = 0
+    while index < len(arguments):
+        if not arguments[index].startswith("-"):
+            return index
+        index += 2 if arguments[index] in VALUED else 1
+    return None
+
+
+def check_command(arguments: Sequence[str]) -> None:
+    """Refuse a command that is not there, naming the nearest one.
+
+    Raises:
+        UsageError: It is not there.
+    """
+    position = _command_position(arguments)
+    if position is None or arguments[position] in COMMANDS:
+        return
+    word = arguments[position]
+    near = difflib.get_close_matches(word, COMMANDS, n=1, cutoff=0.5)
+    hint = f"Did you mean `{PROGRAM} {near[0]}`?" if near else f"`{PROGRAM} --help` lists them all."
+    raise UsageError(f"there is no command {word!r}", hint=hint)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse a command line.
+
+    Returns:
+        The namespace; ``command`` is None where none was given, ``words`` what ``run`` runs.
+
+    Raises:
+        UsageError: It cannot be understood.
+        SystemExit: ``--help`` or ``--version`` was asked for, and has been answered.
+    """
+    own, words = split(arguments)
+    check_command(own)
+    parser = make_parser()
+    args: argparse.Namespace
+    args, rest = parser.parse_known_args(own)
+    if rest:
+        raise _unknown(parser, args, rest)
+    if args.environment is not None and args.command is not None:
+        command = importlib.import_module(f"provenv.cli.commands.{args.command}")
+        if not getattr(command, "ENVIRONMENT", False):
+            raise UsageError(
+                f"`{args.command}` is not about one environment: it takes no --environment"
+            )
+    args.words = words
+    return args
+
+
+def _unknown(parser: CommandParser, args: argparse.Namespace, rest: Sequence[str]) -> UsageError:
+    chosen = subparsers(parser)[args.command] if args.command else parser
+    options = [word for word in rest if word.startswith("-")]
+    if not options:
+        return UsageError(
+            f"`{args.command}` does not take {' '.join(rest)!r}",
+            hint=f"`{chosen.prog} --help` says what it takes.",
+        )
+    known = list(chosen._option_string_actions)  # noqa: SLF001
+    near = difflib.get_close_matches(options[0], known, n=1, cutoff=0.6)
+    hint = f"Did you mean {near[0]}?" if near else f"`{chosen.prog} --help` says what it takes."
+    return UsageError(f"there is no option {options[0]} here", hint=hint)

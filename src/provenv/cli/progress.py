@@ -1,0 +1,237 @@
+"""Listening to the library: bars while a person watches, plain lines otherwise.
+
+A phase is drawn only once it has lasted ``_PATIENCE`` seconds; what is quicker goes by without a
+flicker. Events come from several threads; whatever is drawn is drawn under one lock. ``rich`` is
+imported when the first bar is.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from provenv.cli.draw import Screen, many, seconds, size
+from provenv.core.events import (
+    BuildOutput,
+    Event,
+    ItemAdvanced,
+    ItemFinished,
+    ItemStarted,
+    Noted,
+    PhaseFinished,
+    PhaseStarted,
+    Retrying,
+    Warned,
+)
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+    from rich.table import Table
+
+_PATIENCE = 0.3
+_BAR = 24  # columns
+_VERBS = {
+    "resolve": "resolving",
+    "fetch": "downloading",
+    "build": "building",
+    "link": "linking",
+    "verify": "verifying",
+    "collect": "collecting",
+}
+
+
+class Phase:
+    """How far one phase is. Sizes are bytes, times are seconds of the monotonic clock."""
+
+    def __init__(self, started: PhaseStarted, now: float) -> None:
+        self.name = started.phase
+        self.total = started.total
+        self.size = started.size
+        self.started = now
+        self.done = 0
+        self.bytes = 0
+        self.flying: dict[str, None] = {}
+
+    def counts(self) -> str:
+        """``45/152``, or an empty text where nobody knows how many there are."""
+        return f"{self.done}/{self.total}" if self.total else ""
+
+    def fraction(self) -> float | None:
+        """How much of it is done, from 0 to 1; None where that is unknown."""
+        if self.size:
+            return min(self.bytes / self.size, 1.0)
+        return self.done / self.total if self.total else None
+
+    def rate(self, now: float) -> str:
+        """Bytes done, of how many, and how fast."""
+        if not self.bytes:
+            return ""
+        whole = f" of {size(self.size)}" if self.size else ""
+        passed = max(now - self.started, 0.001)
+        return f"{size(self.bytes)}{whole}, {size(self.bytes / passed)}/s"
+
+    def names(self, room: int) -> str:
+        """What is in flight, as many names as fit into ``room`` columns."""
+        names = list(self.flying)
+        text = ""
+        for position, name in enumerate(names):
+            more = f", +{len(names) - position - 1}" if position + 1 < len(names) else ""
+            longer = f"{text}, {name}" if text else name
+            if len(longer) + len(more) > room:
+                return f"{text}, +{len(names) - position}" if text else ""
+            text = longer
+        return text
+
+
+class Progress:
+    """An ``Emit`` that draws. Close it before anything else is written."""
+
+    def __init__(self, screen: Screen, *, quiet: bool, verbose: bool) -> None:
+        self._screen = screen
+        self._quiet = quiet
+        self._verbose = verbose
+        self._lock = threading.RLock()
+        self._phases: dict[str, Phase] = {}
+        self._live: Live | None = None
+        self._timer: threading.Timer | None = None
+        self._closed = False
+
+    def __call__(self, event: Event) -> None:
+        """Take note of one event; any thread may call this."""
+        with self._lock:
+            if isinstance(event, PhaseStarted):
+                self._start(event)
+            elif isinstance(event, PhaseFinished):
+                self._finish(event)
+            elif isinstance(event, (ItemStarted, ItemAdvanced, ItemFinished)):
+                self._item(event)
+            else:
+                self._say(event)
+
+    def close(self) -> None:
+        """Take everything off the screen that was there for the moment."""
+        with self._lock:
+            self._closed = True
+            self._phases.clear()
+            self._stop()
+
+    def _start(self, event: PhaseStarted) -> None:
+        self._phases[event.phase] = Phase(event, time.monotonic())
+        if self._quiet or self._closed or not self._screen.watched or self._live or self._timer:
+            return
+        self._timer = threading.Timer(_PATIENCE, self._show)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _finish(self, event: PhaseFinished) -> None:
+        self._phases.pop(event.phase, None)
+        if not self._phases:
+            self._stop()
+        if self._verbose and not self._quiet:
+            verb = _VERBS.get(event.phase, event.phase)
+            what = f"{verb}: {many(event.count, 'item')} in {seconds(event.seconds)}"
+            self._line(self._screen.paint("dim", what))
+
+    def _item(self, event: ItemStarted | ItemAdvanced | ItemFinished) -> None:
+        phase = self._phases.get(event.phase)
+        if phase is None:
+            return
+        if isinstance(event, ItemStarted):
+            phase.flying[event.name] = None
+        elif isinstance(event, ItemAdvanced):
+            phase.bytes += event.amount
+        else:
+            phase.done += 1
+            phase.flying.pop(event.name, None)
+
+    def _say(self, event: Event) -> None:
+        paint = self._screen.paint
+        if isinstance(event, Warned):
+            self._line(f"{paint('warning', 'warning:')} {event.message}")
+            if event.hint:
+                self._line(f"{paint('hint', 'hint:')} {event.hint}")
+        elif self._quiet:
+            return
+        elif isinstance(event, Noted):
+            self._line(paint("dim", event.message))
+        elif isinstance(event, Retrying):
+            delay = f"trying again in {event.delay:.1f} s"
+            self._line(paint("dim", f"{event.url}: {event.reason}; {delay}"))
+        elif isinstance(event, BuildOutput) and self._verbose:
+            self._line(paint("dim", f"{event.name}: {event.line}"))
+
+    def _line(self, text: str) -> None:
+        if self._live is None:
+            self._screen.line(text)
+            return
+        from rich.text import Text
+
+        self._live.console.print(Text.from_ansi(text), soft_wrap=True)
+
+    def _show(self) -> None:
+        """Begin to draw; called by the timer, in its own thread."""
+        from rich.console import Console
+        from rich.live import Live
+
+        with self._lock:
+            self._timer = None
+            if self._closed or not self._phases:
+                return
+            console = Console(
+                file=self._screen.stream,
+                force_terminal=True,
+                no_color=not self._screen.colour,
+                highlight=False,
+            )
+            self._live = Live(
+                console=console,
+                get_renderable=self._picture,
+                refresh_per_second=12,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        live, self._live = self._live, None
+        if live is not None:
+            live.stop()
+
+    def _picture(self) -> Table:
+        """What is drawn now. Takes no lock: the thread that refreshes holds rich's own."""
+        from rich.table import Table
+
+        grid = Table.grid(padding=(0, 1))
+        now = time.monotonic()
+        for phase in list(self._phases.values()):
+            grid.add_row(*_row(phase, now, self._screen.width or 80))
+        return grid
+
+
+def _row(phase: Phase, now: float, width: int) -> list[RenderableType]:
+    """One phase: a verb, a bar or a spinner, counts and rate, and what is in flight."""
+    from rich.progress_bar import ProgressBar
+    from rich.spinner import Spinner
+    from rich.text import Text
+
+    verb = Text(_VERBS.get(phase.name, phase.name), style="bold")
+    fraction = phase.fraction()
+    passed = now - phase.started
+    if fraction is None:
+        spinner = Spinner("dots", style="cyan")
+        spinner.start_time = 0.0
+        names = phase.names(width - 40)
+        note = Text(f"{names}  {passed:.0f} s" if names else f"{passed:.0f} s", style="dim")
+        return [verb, spinner.render(now), note]
+    bar = ProgressBar(
+        total=1.0, completed=fraction, width=_BAR, complete_style="green", finished_style="green"
+    )
+    facts = "  ".join(part for part in (phase.counts(), phase.rate(now)) if part)
+    room = width - _BAR - len(facts) - 18
+    return [verb, bar, Text(facts), Text(phase.names(room), style="dim", no_wrap=True)]

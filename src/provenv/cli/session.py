@@ -1,0 +1,109 @@
+"""One run of the command line: what was asked for, where to draw, and the world for the library."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from provenv.cli.draw import Screen
+from provenv.cli.options import Options
+from provenv.cli.place import command_line
+from provenv.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from provenv.workspace.context import Context, Project
+
+
+class Session:
+    """What a command is handed.
+
+    Attributes:
+        options: The common options.
+        args: Everything that was parsed.
+        words: What ``run`` is to run.
+        out: Standard output: the data that was asked for.
+        talk: Standard error: what was done; silent with ``--quiet``.
+        alarm: Standard error: errors and warnings.
+        progress: Listens to the library's events.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        environ: Mapping[str, str],
+        arguments: Sequence[str],
+        words: Sequence[str] = (),
+    ) -> None:
+        self.options = options
+        self.environ = environ
+        self.words = tuple(words)
+        self.args = argparse.Namespace()
+        self._arguments = tuple(arguments)
+        quiet = options.quiet or options.json
+        self.out = Screen(sys.stdout, environ, color=options.color)
+        self.talk = Screen(sys.stderr, environ, color=options.color, muted=quiet)
+        self.alarm = Screen(sys.stderr, environ, color=options.color)
+        self.progress = Progress(self.alarm, quiet=options.quiet, verbose=options.verbose)
+
+    @cached_property
+    def context(self) -> Context:
+        """The world, as the library sees it."""
+        from provenv.cli.world import make_context
+
+        return make_context(
+            self.environ,
+            emit=self.progress,
+            cause=command_line(self._arguments),
+            offline=self.options.offline,
+            index_url=self.options.index_url,
+        )
+
+    @cached_property
+    def project(self) -> Project:
+        """The project that the working directory lies in.
+
+        Raises:
+            InputError: There is none, or its manifest cannot be used.
+        """
+        from provenv.workspace.context import open_project
+
+        return open_project(os.getcwd())
+
+    def answer(
+        self, verb: str, data: Callable[[], dict[str, Any]], text: Callable[[Screen], None]
+    ) -> None:
+        """Give data that was asked for: as JSON, or as text on standard output."""
+        self.progress.close()
+        if self.options.json:
+            write_json(f"provenv.{verb}/1", data())
+        else:
+            text(self.out)
+
+    def verdict(
+        self, verb: str, data: Callable[[], dict[str, Any]], text: Callable[[Screen], None]
+    ) -> None:
+        """Give an answer that the exit code gives as well: with ``--quiet``, by that alone."""
+        if self.options.json or not self.options.quiet:
+            self.answer(verb, data, text)
+        self.progress.close()
+
+    def report(
+        self, verb: str, data: Callable[[], dict[str, Any]], text: Callable[[Screen], None]
+    ) -> None:
+        """Say what was done: as JSON on standard output, or as text on standard error."""
+        self.progress.close()
+        if self.options.json:
+            write_json(f"provenv.{verb}/1", data())
+        else:
+            text(self.talk)
+
+
+def write_json(schema: str, data: Mapping[str, Any]) -> None:
+    """One document on standard output."""
+    sys.stdout.write(json.dumps({"schema": schema, **data}, indent=2) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,85 @@
+"""The stamp and the plan cache: believed only as far as everything that they name is unchanged."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from provenv.environments import plans, stamp, tree
+
+
+def test_a_stamp_holds_until_something_that_it_names_changes(tmp_path: Path) -> None:
+    file, absent = tmp_path / "pyproject.toml", tmp_path / "pylock.dev.toml"
+    file.write_text("a")
+    os.symlink("generations/1", tmp_path / "current")
+    signatures = [stamp.signature(str(file)), stamp.signature(str(absent))]
+    stamp.write(str(tmp_path), stamp.Stamp("/home", "dev", "generations/1", signatures, held=True))
+    known = stamp.read(str(tmp_path))
+    assert known is not None
+    assert (known.home, known.environment, known.held) == ("/home", "dev", True)
+    assert stamp.holds(str(tmp_path), known)
+    absent.write_text("now there")
+    assert not stamp.holds(str(tmp_path), known)
+    absent.unlink()
+    assert stamp.holds(str(tmp_path), known)
+    file.write_text("b")
+    assert not stamp.holds(str(tmp_path), known)
+
+
+def test_a_stamp_of_another_generation_does_not_hold(tmp_path: Path) -> None:
+    os.symlink("generations/2", tmp_path / "current")
+    file = tmp_path / "x"
+    file.write_text("")
+    known = stamp.Stamp("/h", "dev", "generations/1", [stamp.signature(str(file))])
+    assert not stamp.holds(str(tmp_path), known)
+
+
+@pytest.mark.parametrize("text", ["", "provenv-stamp 1\n", "something else\n\n\n\n\n\n\n"])
+def test_a_broken_stamp_is_no_stamp(tmp_path: Path, text: str) -> None:
+    (tmp_path / ".stamp").write_text(text)
+    assert stamp.read(str(tmp_path)) is None
+
+
+def test_a_key_leads_to_a_plan_until_an_input_changes(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("")
+    inputs = [stamp.signature(str(python))]
+    key = plans.key_of([b"a", b"b"])
+    store = str(tmp_path / "plans")
+    plans.remember(store, key, plans.Known("d" * 64, ".venv", "dev", "*", inputs))
+    known = plans.recall(store, key, "/anywhere")
+    assert known is not None
+    assert (known.digest, known.folder, known.environment) == ("d" * 64, ".venv", "dev")
+    python.write_text("upgraded")
+    assert plans.recall(store, key, "/anywhere") is None
+    assert plans.recall(store, plans.key_of([b"ab"]), "/anywhere") is None
+
+
+def test_a_plan_that_is_bound_to_a_project_is_not_used_elsewhere(tmp_path: Path) -> None:
+    key = plans.key_of([b"a"])
+    plans.remember(str(tmp_path), key, plans.Known("d" * 64, ".venv", "dev", "/mine", []))
+    assert plans.recall(str(tmp_path), key, "/mine") is not None
+    assert plans.recall(str(tmp_path), key, "/yours") is None
+
+
+def test_keys_tell_parts_apart() -> None:
+    assert plans.key_of([b"ab", b"c"]) != plans.key_of([b"a", b"bc"])
+
+
+def test_a_plan_is_written_once_and_appears_whole(tmp_path: Path) -> None:
+    folder = plans.write_plan(str(tmp_path), "abc", {"recipe": b"1"})
+    assert Path(folder, "recipe").read_bytes() == b"1"
+    assert plans.write_plan(str(tmp_path), "abc", {"recipe": b"2"}) == folder
+    assert Path(folder, "recipe").read_bytes() == b"1"
+    assert os.listdir(tmp_path) == ["abc"]
+
+
+def test_a_recipe_is_read_back_as_it_was_written() -> None:
+    steps = [("D", "", "bin"), ("L", "store/a b", "bin/ä"), ("S", "/usr/bin/python", "bin/python")]
+    assert tree.parse(tree.render(steps)) == steps
+    for broken in ("", tree.render(steps)[:-3], tree.render(steps).replace("D bin", "Z bin")):
+        assert tree.parse(broken) is None
+    with pytest.raises(ValueError, match="line break"):
+        tree.render([("D", "", "a\nb")])

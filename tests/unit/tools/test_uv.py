@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from provenv.core.http import Credentials, HttpSettings
+from provenv.tools.uv import clean_environment, find_uv, variable_part
+
+
+def test_the_program_is_there() -> None:
+    assert Path(find_uv()).is_file()
+
+
+def test_only_what_reaches_servers_comes_in_from_outside(tmp_path: Path) -> None:
+    outside = {
+        "PATH": "/bin",
+        "SSL_CERT_FILE": "/certs",
+        "HTTPS_PROXY": "http://theirs",
+        "UV_INDEX_URL": "http://evil",
+        "UV_NATIVE_TLS": "1",
+        "VIRTUAL_ENV": "/venv",
+        "PYTHONPATH": "/src",
+        "XDG_CONFIG_HOME": "/home/me/.config",
+    }
+    found = clean_environment(
+        outside,
+        cache="/cache",
+        config=str(tmp_path / "config"),
+        http=HttpSettings(
+            attempts=3, timeout=7.5, proxies={"https": "http://ours", "http": "http://plain"}
+        ),
+        credentials={"corp.main": Credentials("me", "word")},
+    )
+    assert found == {
+        "PATH": "/bin",
+        "SSL_CERT_FILE": "/certs",
+        "HTTPS_PROXY": "http://theirs",
+        "HTTP_PROXY": "http://plain",
+        "UV_NATIVE_TLS": "1",
+        "UV_HTTP_RETRIES": "2",
+        "UV_HTTP_TIMEOUT": "7",
+        "UV_CACHE_DIR": "/cache",
+        "UV_INDEX_CORP_MAIN_USERNAME": "me",
+        "UV_INDEX_CORP_MAIN_PASSWORD": "word",
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "XDG_CONFIG_DIRS": str(tmp_path / "config"),
+        "NO_COLOR": "1",
+    }
+    assert (tmp_path / "config" / "uv" / "uv.toml").read_text() == ""
+
+
+def test_names_of_indexes_in_variables() -> None:
+    assert variable_part("corp-1.main") == "CORP_1_MAIN"
