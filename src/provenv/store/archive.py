@@ -23,6 +23,7 @@ MAX_RATIO = 2000
 _RATIO_FREE = 100 << 20  # below this size no ratio is suspicious
 WHOLE = 32 << 20  # members up to this size are inflated in one piece
 _PIECE = 4 << 20
+_FEED = 1 << 18
 
 _END = struct.Struct("<IHHHHIIH")
 _END64_LOCATOR = struct.Struct("<IIQI")
@@ -123,17 +124,17 @@ class Archive:
                 yield raw[at : at + _PIECE]
             return
         inflater = isal_zlib.decompressobj(-15)
-        rest: memoryview | bytes = raw
         try:
-            while not inflater.eof:
-                piece = inflater.decompress(rest, _PIECE)
-                rest = inflater.unconsumed_tail
-                if not piece and not inflater.eof:
-                    self._broken(member, "ends in the middle")
+            for at in range(0, len(raw), _FEED):
+                rest: memoryview | bytes = raw[at : at + _FEED]  # what is left over is copied
+                while rest and not inflater.eof:
+                    yield inflater.decompress(rest, _PIECE)
+                    rest = inflater.unconsumed_tail
+            while not inflater.eof and (piece := inflater.decompress(b"", _PIECE)):
                 yield piece
         except _InflateError as error:
             self._broken(member, f"cannot be inflated ({error})")
-        if inflater.unused_data:
+        if not inflater.eof or inflater.unused_data:
             self._broken(member, f"does not end after the {member.size} bytes it declares")
 
     def _directory(self) -> tuple[int, int, int]:

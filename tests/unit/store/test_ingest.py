@@ -161,9 +161,11 @@ def test_stored_members_and_stronger_hashes(put: Put, stored: bool, algorithm: s
     assert Path(obj.folder, "site/demo.py").read_bytes() == b"x = 1\n" * 99
 
 
-def test_a_large_member_passes_in_pieces(put: Put) -> None:
-    content = os.urandom(1 << 20) * 40
-    obj = put(Wheel(files={"demo/model.bin": content}))
+@pytest.mark.parametrize("stored", [True, False])
+@pytest.mark.parametrize("block", [b"x", b"some text\n", os.urandom(1 << 20)])
+def test_a_large_member_passes_in_pieces(put: Put, block: bytes, stored: bool) -> None:
+    content = block * ((40 << 20) // len(block)) + b"the end"
+    obj = put(Wheel(files={"demo/model.bin": content}, stored=stored))
     assert Path(obj.folder, "site/demo/model.bin").read_bytes() == content
 
 
