@@ -19,7 +19,6 @@ from provenv.building.git import check_out
 from provenv.building.isolation import Isolation, LookUp
 from provenv.building.memory import Memory
 from provenv.building.system import BuildSystem, read_build_system
-from provenv.building.unpack import unpack
 from provenv.building.versioning import git_state, reads_version_control
 from provenv.building.workshop import Chain, Wanted, Workshop
 from provenv.core.errors import InputError, UnsatisfiableError
@@ -129,6 +128,8 @@ class Builder:
         key = self._workshop.key("archive", artifact.sha256, artifact.subdirectory)
 
         def prepare(work: str) -> str:
+            from provenv.building.unpack import unpack
+
             path = download(
                 artifact,
                 work,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import glob
 import os
 import re
@@ -89,9 +88,14 @@ def _setuptools_value(value: object) -> Iterator[str]:
 
 
 def _setup_cfg(root: str) -> Iterator[str]:
+    path = os.path.join(root, "setup.cfg")
+    if not os.path.exists(path):
+        return
+    import configparser
+
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
-        parser.read(os.path.join(root, "setup.cfg"), encoding="utf-8")
+        parser.read(path, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError, OSError):
         return
     for section in ("metadata", "options"):

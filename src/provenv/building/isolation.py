@@ -33,9 +33,7 @@ from provenv.model.manifest import EnvironmentSpec, Manifest
 from provenv.model.plan import Artifact, canonical, make_plan
 from provenv.resolve import ResolveSettings, resolve_requirements
 from provenv.store.fetch import fetch
-from provenv.store.look import look
 from provenv.store.objects import StoredObject, require_object
-from provenv.store.verify import quarantine
 
 DAY = 86400.0
 _PROGRESS = (PhaseStarted, PhaseFinished, ItemStarted, ItemAdvanced, ItemFinished)
@@ -166,6 +164,9 @@ class Isolation:
         self, artifacts: Sequence[Artifact], build: BuildRequirement
     ) -> tuple[StoredObject, ...]:
         """The objects, looked at; what is damaged is had again, once."""
+        from provenv.store.look import look
+        from provenv.store.verify import quarantine
+
         objects = self._objects(artifacts, build)
         damaged = {damage.sha256 for damage in look(objects)}
         if not damaged:
