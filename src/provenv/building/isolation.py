@@ -14,7 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 import provenv
 from provenv.building.memory import Memory
 from provenv.core import digest
-from provenv.core.errors import DiskError, IntegrityError
+from provenv.core.errors import DiskError, IntegrityError, ProvenvError
 from provenv.core.events import (
     Emit,
     Event,
@@ -116,16 +116,24 @@ class Isolation:
 
     @contextlib.contextmanager
     def environment(
-        self, requirements: Sequence[str], build: BuildRequirement
+        self, requirements: Sequence[str], build: BuildRequirement, label: str
     ) -> Iterator[BuildEnvironment]:
-        """A build environment for the ``with`` block; ``build`` makes an object of an sdist.
+        """A build environment for the ``with`` block.
+
+        Args:
+            requirements: PEP 508; what it holds, with what that depends on.
+            build: Makes an object of a requirement that has no wheel.
+            label: Names what is to be built, for errors.
 
         Raises:
             UnsatisfiableError, NetworkError, IntegrityError: What it needs cannot be had.
         """
         with self.folder("environment") as work, locked(self.layout.lock, shared=True):
-            artifacts = self._artifacts(tuple(sorted(set(requirements))))
-            objects = self._sound(artifacts, build)
+            wanted = tuple(sorted(set(requirements)))
+            try:
+                objects = self._sound(self._artifacts(wanted), build)
+            except ProvenvError as error:
+                raise _explained(error, label, wanted) from error.__cause__
             steps, _ = compose.compose(self.layout, objects, self.interpreter)
             root = os.path.join(work, "tree")
             plan = os.path.join(work, "plan")
@@ -257,6 +265,18 @@ class Isolation:
             lock, "", EnvironmentSpec(name="build"), self.interpreter, "build requirements"
         )
         return plan.artifacts
+
+
+def _explained(error: ProvenvError, label: str, requirements: Sequence[str]) -> ProvenvError:
+    """The same error, saying what it was in the way of."""
+    needs = ", ".join(requirements)
+    error.message = (
+        f"{label} cannot be built, because its build requirements ({needs}) cannot be had:\n"
+        f"{error.message}"
+    )
+    error.args = (error.message,)
+    error.details.setdefault("build-of", label)
+    return error
 
 
 def _without_progress(emit: Emit) -> Emit:

@@ -166,12 +166,14 @@ class Workshop:
             )
 
         isolation = self.isolation
-        with isolation.environment(system.requires, requirement) as environment:
+        with isolation.environment(system.requires, requirement, wanted.label) as environment:
             first = backend(environment.root)
             more = first.requires(editable=editable)
             if all(environment.satisfies(text, isolation.interpreter) for text in more):
                 return first.build(folder, editable=editable), environment.digest
-        with isolation.environment([*system.requires, *more], requirement) as environment:
+        with isolation.environment(
+            [*system.requires, *more], requirement, wanted.label
+        ) as environment:
             return backend(environment.root).build(folder, editable=editable), environment.digest
 
     def _check_age(self, wanted: Wanted) -> None:

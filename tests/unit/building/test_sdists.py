@@ -337,6 +337,28 @@ def test_a_ban_reaches_build_requirements(bench: Bench, tmp_path: Path) -> None:
     assert bench.output == []
 
 
+def test_a_build_requirement_that_cannot_be_had_says_what_needs_it(
+    bench: Bench, tmp_path: Path
+) -> None:
+    path = make_sdist(tmp_path, "alpha", "1.2", build_requires=["absent>=3"])
+    with pytest.raises(UnsatisfiableError) as caught:
+        bench.builder().build(sdist_of(path), base=str(tmp_path))
+    assert caught.value.message.startswith(
+        "alpha 1.2 cannot be built, because its build requirements"
+    )
+    assert "absent>=3" in caught.value.message
+    assert caught.value.details["build-of"] == "alpha 1.2"
+
+
+def test_a_failing_build_requirement_says_what_needs_it(bench: Bench, tmp_path: Path) -> None:
+    bench.index.add(make_sdist(tmp_path / "served", "helper", "2.0", fail="no frobnicator"))
+    path = make_sdist(tmp_path, "alpha", "1.2", build_requires=["helper"])
+    with pytest.raises(BuildError) as caught:
+        bench.builder().build(sdist_of(path), base=str(tmp_path))
+    for part in ("alpha 1.2 cannot be built", "helper 2.0 cannot be built", "no frobnicator"):
+        assert part in caught.value.message
+
+
 def test_a_ban_on_one_package_leaves_the_others(bench: Bench, tmp_path: Path) -> None:
     artifact = sdist_of(make_sdist(tmp_path, "alpha", "1.2"))
     builder = bench.builder(no_build=("beta",))
