@@ -219,7 +219,7 @@ class Builder:
             return Built(object=found, direct_url=url, inputs=inputs, cached=True)
         with self._workshop.announced(wanted), self._isolation.folder("build") as work:
             source = prepare(work)
-            system = read_build_system(source, wanted.label)
+            system = read_build_system(source, wanted.label, shown=wanted.label)
             target = os.path.join(work, "wheel")
             wheel, environment = self._workshop.make(source, system, wanted, target, editable=False)
             made = self._workshop.accept(key, wheel, wanted, environment)

@@ -216,7 +216,11 @@ class Backend:
         return BuildError(
             f"{self.label} cannot be built: {what}{tail}",
             hint=hint or _advice(lines),
-            details={"package": self.label, "backend": self.system.backend, "output": lines},
+            details={
+                "package": self.label.partition(" ")[0],
+                "backend": self.system.backend,
+                "output": lines,
+            },
         )
 
 

@@ -275,7 +275,7 @@ def _explained(error: ProvenvError, label: str, requirements: Sequence[str]) -> 
         f"{error.message}"
     )
     error.args = (error.message,)
-    error.details.setdefault("build-of", label)
+    error.details["build-of"] = label
     return error
 
 

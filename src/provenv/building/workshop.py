@@ -47,6 +47,11 @@ class Wanted:
     source: str
     chain: Chain = ()
 
+    @property
+    def described(self) -> str:
+        """Label and source, for messages."""
+        return f"{self.label} ({self.source})"
+
 
 class Workshop:
     """Builds wheels for one interpreter and remembers them.
@@ -92,7 +97,7 @@ class Workshop:
                 found.version,
                 name=wanted.name,
                 version=wanted.version,
-                source=f"{wanted.label} {wanted.source}",
+                source=wanted.described,
             )
         return found
 
@@ -109,7 +114,7 @@ class Workshop:
             wheel,
             name=wanted.name,
             version=wanted.version,
-            source=f"{wanted.label} {wanted.source}",
+            source=wanted.described,
             interpreter=self.isolation.interpreter,
         )
         record = {

@@ -400,8 +400,9 @@ def test_a_wheel_for_another_interpreter_is_refused(
 
 def test_a_folder_that_is_no_project(bench: Bench, tmp_path: Path) -> None:
     artifact = sdist_of(pack(tmp_path, {"README": "nothing here"}))
-    with pytest.raises(InputError, match=r"neither pyproject\.toml nor setup\.py"):
+    with pytest.raises(InputError, match=r"neither pyproject\.toml nor setup\.py") as caught:
         bench.builder().build(artifact, base=str(tmp_path))
+    assert caught.value.message.startswith("demo 1.0: ")  # not the folder that it was unpacked in
 
 
 @pytest.mark.parametrize(
