@@ -20,7 +20,6 @@ from provenv.core.files import disk_error, ensure_folder, locked, remove_tree, t
 from provenv.model.layout import HomeLayout
 from provenv.store import identity, native, record, scripts
 from provenv.store.archive import HINT, WHOLE, Archive, Member, refused
-from provenv.store.layout import place
 from provenv.store.names import find_collision, unsafe
 from provenv.store.objects import (
     CLOSED_MODE,
@@ -32,6 +31,7 @@ from provenv.store.objects import (
     from_description,
     read_object,
 )
+from provenv.store.spread import place
 from provenv.store.tree import TreeWriter
 
 INSTALLER = b"provenv\n"
