@@ -18,8 +18,10 @@ from provenv.resolve.run import open_run
 from provenv.resolve.settings import ResolveSettings
 
 _ABOUT_THE_PROJECT = frozenset(
-    {"conflicts", "constraint-dependencies", "dependency-groups", "environments", "override-dependencies", "required-environments",
-     "resolution"}
+    {
+        "conflicts", "constraint-dependencies", "dependency-groups", "environments",
+        "override-dependencies", "required-environments", "resolution",
+    }
 )  # fmt: skip
 
 
