@@ -16,7 +16,7 @@ source = { registry = "https://example.org/simple" }
 dependencies = [
     { name = "b" },
 ]
-sdist = { url = "https://f/a-1.0.tar.gz", hash = "sha256:aa11", size = 5, upload-time = "2024-05-10T11:23:10.216Z" }
+sdist = { url = "https://f/a-1.0.tar.gz", hash = "sha256:aa11", size = 5, upload-time = "TIME" }
 wheels = [
     { url = "https://f/a-1.0-py3-none-any.whl", hash = "sha256:bb22", size = 7 },
     { url = "https://f/a-1.0-cp313-none-any.whl" },
@@ -29,7 +29,7 @@ source = { url = "https://f/b-2.0-py3-none-any.whl" }
 wheels = [
     { url = "https://f/b-2.0-py3-none-any.whl", hash = "sha256:cc33" },
 ]
-"""
+""".replace("TIME", "2024-05-10T11:23:10.216Z")
 EXPECTED = {
     "name": "a",
     "version": "1.0",

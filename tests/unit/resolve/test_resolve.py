@@ -494,5 +494,14 @@ def test_requirements_of_a_build_environment(
         ["alpha", "gamma[fast]>=2"], interpreter=interpreter, settings=project.settings
     )
     assert set(selected(lock, interpreter.markers)) == {"alpha", "beta", "gamma", "delta"}
+    lender = parse_manifest(
+        HEAD
+        + '[tool.uv]\nconstraint-dependencies = ["beta<1"]\n'
+        + 'build-constraint-dependencies = ["beta<1.5"]\n'
+    )
+    constrained = resolve_requirements(
+        ["alpha"], interpreter=interpreter, settings=project.settings, manifest=lender
+    )
+    assert versions(constrained) == {"alpha": "1.0", "beta": "1.0"}
     with pytest.raises(InputError, match="not a valid requirement"):
         resolve_requirements(["alpha=="], interpreter=interpreter, settings=project.settings)
