@@ -77,6 +77,8 @@ def tree_digest(root: str) -> tuple[str, tuple[str, ...]]:
             base = os.path.join(root, inner) if inner else root
             folders.append(base)
             for name in names:
+                if not inner and name.startswith("pylock."):
+                    continue  # changes whenever a dependency does, and is no part of a wheel
                 path = os.path.join(base, name)
                 rows.append([os.path.join(inner, name), *_file(path)])
                 files.append(path)

@@ -308,6 +308,26 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
     assert bench.left_over() == []
 
 
+def test_a_daemon_that_a_backend_leaves_is_not_waited_for(
+    bench: Bench, demo: Demo, tmp_path: Path
+) -> None:
+    artifact = demo("""
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    import subprocess
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    print("daemon", child.pid, end="")
+    return write(folder, {})
+""")
+    started = time.monotonic()
+    bench.builder().build(artifact, base=str(tmp_path))
+    assert time.monotonic() - started < 30
+    (said,) = (line for line in bench.output if line.startswith("daemon"))
+    deadline = time.monotonic() + 5
+    while alive(int(said.split()[1])) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not alive(int(said.split()[1]))
+
+
 def alive(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
