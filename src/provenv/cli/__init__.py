@@ -13,7 +13,7 @@ import sys
 def main(argv: list[str] | None = None) -> int:
     """The entry point of the command line; returns the exit code."""
     arguments = sys.argv[1:] if argv is None else argv
-    if arguments and arguments[0] in ("run", "sync"):
+    if arguments and arguments[0] in ("run", "sync", "lock"):
         from provenv.cli import hot
 
         code = hot.attempt(arguments)
