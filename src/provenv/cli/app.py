@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from provenv import __version__
 from provenv.cli.options import Options, read_options
 from provenv.cli.parser import DESCRIPTION, START, parse, split
 from provenv.cli.session import Session, write_json
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         session = _understand(arguments)
         return _dispatch(session)
-    except SystemExit as error:  # --help and --version have been answered
+    except SystemExit as error:  # --help has been answered
         return _code(error)
     except ProvenvError as error:
         return _refused(session, error)
@@ -57,12 +58,23 @@ def _understand(arguments: Sequence[str]) -> Session:
 
 
 def _dispatch(session: Session) -> int:
+    if session.args.version:
+        _version(session)
+        return 0
     if session.args.command is None:
         session.alarm.line(f"{DESCRIPTION}\n\n{START}")
         return 2
     command = importlib.import_module(f"provenv.cli.commands.{session.args.command}")
     code: int = command.run(session.args, session)
     return code
+
+
+def _version(session: Session) -> None:
+    session.answer(
+        "version",
+        lambda: {"version": __version__},
+        lambda screen: screen.line(f"provenv {__version__}"),
+    )
 
 
 def _code(error: SystemExit) -> int:
@@ -80,9 +92,9 @@ def _refused(session: Session, error: ProvenvError) -> int:
 
 def _draw_error(session: Session, message: str, hint: str | None) -> None:
     alarm = session.alarm
-    alarm.line(f"{alarm.paint('error', 'error:')} {message}")
+    alarm.prose(alarm.paint("error", "error:"), message)
     if hint:
-        alarm.line(f"{alarm.paint('hint', 'hint:')} {hint}")
+        alarm.prose(alarm.paint("hint", "hint:"), hint)
 
 
 def _error_document(kind: str, message: str, hint: str | None, details: object) -> None:

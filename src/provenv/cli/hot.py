@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import time
 
 from provenv.cli.place import command_line, home_folder
 from provenv.workspace import fast
@@ -45,6 +46,7 @@ def attempt(arguments: list[str]) -> int | None:
 
 
 def _attempt(call: _Call, cause: str) -> int | None:
+    started = time.monotonic()
     try:
         root = fast.find_root(os.getcwd())
         if root is None:
@@ -61,10 +63,26 @@ def _attempt(call: _Call, cause: str) -> int | None:
     if call.command == "run":
         return _become(outcome, call.rest)
     if not call.quiet:
-        said = "made" if outcome.made else "nothing to do:"
-        number = f"generation {outcome.generation}"
-        print(f"{outcome.environment}: {said} {number}", file=sys.stderr)
+        said = f"nothing to do: generation {outcome.generation}"
+        if outcome.made:
+            took = f"in {time.monotonic() - started:.2f} s"
+            said = f"generation {outcome.generation} {_facts(outcome)}{took}"
+        print(f"{outcome.environment}: {said}", file=sys.stderr)
     return 0
+
+
+def _facts(outcome: fast.Outcome) -> str:
+    """``(Python 3.13.0, 152 packages) `` as the whole program says it, from a listing and a small file."""
+    tree = f"{outcome.folder}/generations/{outcome.generation}"
+    try:
+        with open(f"{tree}/pyvenv.cfg", encoding="utf-8") as stream:
+            version = next(line for line in stream if line.startswith("version_info"))
+        site = f"{tree}/lib/{os.listdir(f'{tree}/lib')[0]}/site-packages"
+        count = sum(name.endswith(".dist-info") for name in os.listdir(site))
+    except (OSError, StopIteration, IndexError):
+        return ""
+    noun = "package" if count == 1 else "packages"
+    return f"(Python {version.partition('=')[2].strip()}, {count:,} {noun}) "
 
 
 def _become(outcome: fast.Outcome, command: list[str]) -> int:

@@ -174,15 +174,28 @@ class _Composer:
 
 def _rows(
     block: Block, table: Mapping[str, Any], path: str, whole: Collection[str], *, inside: bool
-) -> None:
-    """Directories below a linked one are checked by mtime; elsewhere the files are, too."""
+) -> bool:
+    """What to look at below ``path``; returns whether there is code below it.
+
+    Below a linked directory, directories are checked by mtime, and of those only the ones that hold
+    code or lead to it: what another installer does to a distribution shows there, and two thirds of
+    all directories (translations, API descriptions, templates) need not be looked at in every sync.
+    Elsewhere every directory and file counts. ``verify`` compares everything.
+    """
     inside = inside or path in whole
-    block.directories.append((path, str(table["m"])))
+    files = table.get("f", {})
     if not inside:
-        for name, (size, mtime) in table.get("f", {}).items():
-            block.files.append((f"{path}/{name}", f"{mtime} {size}"))
+        block.files += [(f"{path}/{n}", f"{mtime} {size}") for n, (size, mtime) in files.items()]
+    code = any(_is_code(name) for name in files)
     for name, below in table.get("d", {}).items():
-        _rows(block, below, f"{path}/{name}", whole, inside=inside)
+        code |= _rows(block, below, f"{path}/{name}", whole, inside=inside)
+    if code or not inside or path in whole:
+        block.directories.append((path, str(table["m"])))
+    return code
+
+
+def _is_code(name: str) -> bool:
+    return name.endswith((".py", ".so", ".pyd", ".pyi")) or ".so." in name
 
 
 def _is_namespace(owner: StoredObject, table: Mapping[str, Any], inside: str, depth: int) -> bool:
@@ -204,9 +217,8 @@ def _is_namespace(owner: StoredObject, table: Mapping[str, Any], inside: str, de
 
 
 def _has_modules(table: Mapping[str, Any]) -> bool:
-    if any(
-        name.endswith((".py", ".so", ".pyd")) and ".so." not in name for name in table.get("f", {})
-    ):
+    names = table.get("f", {})
+    if any(name.endswith((".py", ".pyd", ".so")) for name in names):
         return True
     return any(_has_modules(below) for below in table.get("d", {}).values())
 
