@@ -103,6 +103,9 @@ def test_outdated_knows_what_is_allowed_and_what_there_is(project: Project) -> N
     rows = [line.split() for line in project.ok("outdated").stdout.splitlines()]
     assert rows == [["package", "locked", "allowed", "latest"], ["core", "1.0", "1.0", "2.0"]]
     assert "web" in project.ok("outdated", "--all").stdout
+    project.depends("web")
+    project.ok("lock", "--upgrade")
+    assert project.ok("outdated").stdout == "up to date: 2 packages\n"
 
 
 def test_lock_check_and_dry_run_write_nothing(project: Project) -> None:
@@ -165,6 +168,15 @@ def test_damage_is_named_and_replaced(project: Project) -> None:
     found = project.fails(1, "verify")
     assert "changed core 2.0: site/core/__init__.py" in found.stdout
     assert "in .venv, generation 1" in found.stdout
+
+
+def test_a_store_that_is_gone_is_noticed(project: Project) -> None:
+    project.depends("web")
+    project.ok("sync")
+    store = project.home / "provenv/store/wheels"
+    store.rename(store.with_name("lost"))
+    for words in (("verify",), ("verify", "--all")):
+        assert "the object is not in the store" in project.fails(1, *words).stdout
 
 
 def test_a_failed_add_leaves_every_file_alone(project: Project) -> None:

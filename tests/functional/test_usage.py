@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
+import provenv
 from support import Project
 
 
@@ -67,12 +69,30 @@ def test_a_manifest_that_cannot_be_used(project: Project, text: str, said: str) 
     assert not (project.folder / ".venv").exists()
 
 
-def test_an_error_that_should_not_be_shows_no_traceback(project: Project) -> None:
+def test_a_home_that_cannot_be_made_is_named(project: Project) -> None:
     project.depends()
-    (project.folder / "pylock.toml").mkdir()  # unreadable, and no file
-    quiet = project.run("tree")
-    assert quiet.code in (2, 3)
-    assert "Traceback" not in quiet.stderr
+    refused = project.fails(3, "sync", env={"PROVENV_HOME": "/dev/null/home"})
+    assert "error: /dev/null/home" in refused.stderr
+    assert "PROVENV_HOME" in refused.stderr
+    assert not (project.folder / ".venv").exists()
+
+
+def test_what_should_not_happen_is_told_without_a_traceback(
+    project: Project, tmp_path: Path
+) -> None:
+    project.depends()
+    (tmp_path / "sitecustomize.py").write_text(
+        "import provenv.workspace.inspection as room\n"
+        "def status(*_, **__): raise ZeroDivisionError('oh')\n"
+        "room.status = status\n"
+    )
+    source = str(Path(provenv.__file__).parents[1])
+    env = {"PYTHONPATH": f"{tmp_path}:{source}"}
+    told = project.fails(3, "status", env=env)
+    assert "provenv failed where it should not: ZeroDivisionError: oh" in told.stderr
+    assert "PROVENV_DEBUG=1" in told.stderr
+    traced = project.run("status", env={**env, "PROVENV_DEBUG": "1"})
+    assert "Traceback" in traced.stderr
 
 
 def test_completion_for_bash_completes(project: Project) -> None:

@@ -32,6 +32,8 @@ def main(arguments: Sequence[str]) -> int:
         return _interrupted(session)
     except BrokenPipeError:
         return _unread()
+    except OSError as error:
+        return _disk(session, error)
     except Exception as error:  # noqa: BLE001  # whatever it is, no user is shown a traceback
         return _failed(session, error)
     finally:
@@ -90,6 +92,29 @@ def _refused(session: Session, error: ProvenvError) -> int:
     return error.exit_code
 
 
+def _disk(session: Session, error: OSError) -> int:
+    """What the file system, or the system at all, refused where nobody expected it."""
+    from provenv.core.errors import DiskError
+
+    _trace()
+    where = f"{error.filename}: " if error.filename else ""
+    return _refused(
+        session,
+        DiskError(
+            f"{where}{error.strerror or error}",
+            hint="Check that PROVENV_HOME and the project are on file systems that can be written.",
+            details={"path": error.filename, "errno": error.errno},
+        ),
+    )
+
+
+def _trace() -> None:
+    if os.environ.get("PROVENV_DEBUG", "") not in ("", "0"):
+        import traceback
+
+        traceback.print_exc()
+
+
 def _draw_error(session: Session, message: str, hint: str | None) -> None:
     alarm = session.alarm
     alarm.prose(alarm.paint("error", "error:"), message)
@@ -121,10 +146,7 @@ def _unread() -> int:
 
 def _failed(session: Session, error: Exception) -> int:
     session.progress.close()
-    if os.environ.get("PROVENV_DEBUG", "") not in ("", "0"):
-        import traceback
-
-        traceback.print_exc()
+    _trace()
     message = f"provenv failed where it should not: {type(error).__name__}: {error}"
     hint = "Please report this, with what PROVENV_DEBUG=1 and the same command print."
     if session.options.json:

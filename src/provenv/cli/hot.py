@@ -1,6 +1,7 @@
-"""The calls that must cost milliseconds: ``run`` and ``sync`` in their usual forms.
+"""The calls that must cost milliseconds: ``run``, ``sync`` and ``lock`` in their usual forms.
 
-Understands ``run [-e NAME] [--] CMD…`` and ``sync [-e NAME] [-q] [--locked] [--offline]``; anything
+Understands ``run [-e NAME] [--] CMD…``, ``sync [-e NAME] [-q] [--locked] [--offline]`` and
+``lock [-q] [--check] [--offline]``; anything
 else, and any doubt, is left to the whole program by answering None. Imports nothing heavier than
 ``os`` (a test holds it to that).
 """
@@ -15,7 +16,11 @@ import time
 from provenv.cli.place import command_line, home_folder
 from provenv.workspace import fast
 
-_PLAIN = ("-q", "--quiet", "--locked", "--offline")
+_PLAIN = {
+    "sync": ("-q", "--quiet", "--locked", "--offline"),
+    "lock": ("-q", "--quiet", "--check", "--offline"),
+    "run": (),
+}
 
 
 class _Call:
@@ -52,6 +57,8 @@ def _attempt(call: _Call, cause: str) -> int | None:
         if root is None:
             return None
         home = home_folder(os.environ)
+        if call.command == "lock":
+            return _lock(call, root, home)
         held = call.command == "run"
         outcome = fast.in_sync(root, call.environment, home, held=held)
         if outcome is None and "PROVENV_INDEX_URL" not in os.environ:
@@ -68,6 +75,17 @@ def _attempt(call: _Call, cause: str) -> int | None:
             took = f"in {time.monotonic() - started:.2f} s"
             said = f"generation {outcome.generation} {_facts(outcome)}{took}"
         print(f"{outcome.environment}: {said}", file=sys.stderr)
+    return 0
+
+
+def _lock(call: _Call, root: str, home: str) -> int | None:
+    known = fast.lock_known(root, home)
+    if known is None:
+        return None
+    if not call.quiet:
+        names, count = known
+        noun = "package" if count == 1 else "packages"
+        print(f"{names}: nothing to do: {count:,} {noun}", file=sys.stderr)
     return 0
 
 
@@ -106,14 +124,14 @@ def _parse(arguments: list[str]) -> _Call | None:
     call = _Call(arguments[0])
     words = iter(arguments[1:])
     for word in words:
-        if word in ("-e", "--environment"):
+        if word in ("-e", "--environment") and call.command != "lock":
             name = next(words, None)
             if name is None or call.environment is not None or not _is_name(name):
                 return None
             call.environment = name
         elif call.command == "run" and word == "--":
             call.rest = list(words)
-        elif call.command == "sync" and word in _PLAIN:
+        elif word in _PLAIN[call.command]:
             call.quiet = call.quiet or word in ("-q", "--quiet")
         elif call.command == "run" and not word.startswith("-"):
             call.rest = [word, *words]

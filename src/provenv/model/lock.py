@@ -24,13 +24,7 @@ from packaging.pylock import (
 from provenv.core import digest
 from provenv.core.errors import InputError
 from provenv.model import toml
-
-LOCK_FILE = "pylock.toml"
-
-
-def lock_file_name(environment: str | None = None) -> str:
-    """``pylock.toml``, or ``pylock.ENVIRONMENT.toml`` (PEP 751, "File Name")."""
-    return LOCK_FILE if environment is None else f"pylock.{environment}.toml"
+from provenv.model.layout import LOCK_FILE
 
 
 def parse_lock(text: str, file: str = LOCK_FILE) -> Pylock:

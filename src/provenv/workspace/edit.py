@@ -15,10 +15,9 @@ from packaging.utils import canonicalize_name
 from provenv.core.errors import InputError, ProvenvError, UsageError
 from provenv.core.files import write_atomic
 from provenv.model.generation import Change
-from provenv.model.lock import parse_lock
 from provenv.model.manifest import parse_manifest
 from provenv.workspace import locking, machine, specifiers
-from provenv.workspace.context import MANIFEST_FILE, Context, Project, open_project, read_text
+from provenv.workspace.context import MANIFEST_FILE, Context, Project, read_locks, read_text
 from provenv.workspace.sync import SyncResult, sync
 
 _IGNORED = (".venv/", ".venvs/", "__pycache__/")
@@ -239,25 +238,25 @@ def _change(
     before = {path: _bytes(path) for path in _files(project)}
     try:
         first = _with_text(project, edit(project.manifest_text, None))
-        found = locking.lock(first, context, dry_run=True)
-        texts = found.texts or {p: read_text(p) for p in _files(project)[1:] if os.path.exists(p)}
-        main = parse_lock(texts[project.lock_path(None)], project.lock_path(None))
-        final = _with_text(project, edit(project.manifest_text, main))
-        write_atomic(project.manifest_path, final.manifest_text.encode())
+        old = read_locks(project)
+        new = locking.resolve_manifest(first, context, old)
+        final = _with_text(project, edit(project.manifest_text, new[None]))
         # The bounds are the locked versions: nothing moves, only the digest of the manifest does.
-        locking.write_locks(locking.answering(final, texts))
-        result = None
-        if synced:
-            result = sync(open_project(project.root), context, environment=environment)
+        files = locking.render_locks(final, locking.answering(final, new))
+        write_atomic(project.manifest_path, final.manifest_text.encode())
+        locking.write_locks(files)
+        locking.remember_fresh(final, context, files)
+        result = sync(final, context, environment=environment, fresh=files) if synced else None
     except BaseException as error:
         _put_back(before)
         if isinstance(error, ProvenvError) and error.hint is None:
             error.hint = "Every file is as it was."
         raise
+    before_lock = old[None].lock if None in old else None
     return EditResult(
         requirements=_written(final, names),
         place=place,
-        changes=found.changes,
+        changes=locking.lock_changes(before_lock, new[None]),
         sync=result,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from provenv.core.errors import CheckFailedError, InputError, IntegrityError, UsageError
@@ -63,6 +63,7 @@ def sync(
     link_mode: str | None = None,
     locked_only: bool = False,
     adopt: bool = False,
+    fresh: Mapping[str | None, LockFile] | None = None,
 ) -> SyncResult:
     """Make the environment what the lock says; where it is so already, make nothing.
 
@@ -74,6 +75,7 @@ def sync(
         link_mode: Overrides the manifest's and the environment's present one.
         locked_only: Refuse a stale lock instead of making it anew.
         adopt: Set a foreign environment folder aside instead of refusing it.
+        fresh: The project's locks where the caller has just made them; else they are read.
 
     Raises:
         CheckFailedError: ``locked_only``, and the lock is missing or stale.
@@ -86,7 +88,10 @@ def sync(
     spec = project.manifest.environment(environment)
     folder = project.folder(spec)
     aside = _foreign(folder, adopt=adopt)
-    lock, relocked = ensure_lock(project, context, spec, locked_only=locked_only)
+    if fresh is not None:
+        lock, relocked = fresh[project.lock_key(spec)], False
+    else:
+        lock, relocked = ensure_lock(project, context, spec, locked_only=locked_only)
     layout = EnvironmentLayout(folder)
     try:
         switch.prepare(folder)
