@@ -11,13 +11,14 @@ come to the same: success, or the same type of exception. Exit code 1 where anyt
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from bench import probes, tools, toy
@@ -34,6 +35,10 @@ SUBSETS = {
               "scipy.special.tests.test_logsumexp", "scipy.stats.tests.test_variation"),
 }  # fmt: skip
 CHUNK = 25
+
+
+class LeftOutError(BenchError):
+    """There is nothing to compare: no resolution, or pip itself fails."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,9 +81,15 @@ class Bench:
         return folder
 
     def environments(self, name: str, manifest: str) -> dict[str, str]:
-        """The subject's environment in every mode and pip's (``pip``): project folders by mode."""
+        """The subject's environment in every mode and pip's (``pip``): project folders by mode.
+
+        Raises:
+            LeftOutError: There is no lock, or pip could not install it.
+            BenchError: The subject could not install its own lock.
+        """
         first = self.checkout(f"{name}-{self.modes[0]}", manifest)
-        self.subject.lock(first)
+        with _left_out():
+            self.subject.lock(first)
         lock = os.path.join(first, self.subject.lock_file)
         folders = {self.modes[0]: first}
         for mode in self.modes[1:]:
@@ -90,7 +101,8 @@ class Bench:
         held = census(self.subject.python(first)).found
         with open(os.path.join(reference, "requirements.txt"), "w", encoding="utf-8") as stream:
             stream.write(pins(self.pylock(first), held))
-        self.pip.sync(reference)
+        with _left_out():
+            self.pip.sync(reference)
         return folders | {"pip": reference}
 
     def pylock(self, folder: str) -> str:
@@ -106,6 +118,17 @@ class Bench:
         stand = os.path.join(folder, "stand")
         os.makedirs(stand, exist_ok=True)
         return probes.Place(python=self.subject.python(folder), folder=stand)
+
+
+@contextlib.contextmanager
+def _left_out() -> Iterator[None]:
+    """What fails inside leaves nothing to compare, unless the subject itself is broken."""
+    try:
+        yield
+    except BenchError as error:
+        if "failed where it should not" in str(error):
+            raise
+        raise LeftOutError(str(error)) from error
 
 
 def pins(pylock: str, held: dict[str, str]) -> str:
@@ -210,7 +233,13 @@ def compare_list(
         folders = bench.environments(label, manifest(names))
     except BenchError as error:
         if len(names) == 1:
-            findings.left_out.append([names[0], str(error).strip().splitlines()[-1][:200]])
+            why = next((line for line in str(error).splitlines() if "error:" in line), str(error))[
+                :200
+            ]
+            if isinstance(error, LeftOutError):
+                findings.left_out.append([names[0], why])
+            else:
+                findings.differences.append(["all", names[0], "sync", "ok", why])
             return
         middle = len(names) // 2
         compare_list(bench, names[:middle], findings, label + "a")

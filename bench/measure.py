@@ -157,6 +157,12 @@ def inodes(roots: Iterable[str]) -> set[tuple[int, int]]:
     return seen
 
 
+def remove(folder: str) -> None:
+    """Delete ``folder``, read-only folders of a store in it too."""
+    subprocess.run(["chmod", "-R", "u+w", folder], check=False, capture_output=True)
+    shutil.rmtree(folder)
+
+
 def file_system(path: str) -> str:
     """The type of the file system that ``path`` is on, such as ``ext4`` or ``tmpfs``."""
     best, kind = "", "unknown"

@@ -14,6 +14,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 INK = "#768390"
 COLOURS = {"provenv": "#1a9e6c", "uv": "#b75fd6", "pip": "#d08a1d", "poetry": "#4a8fe0"}
@@ -62,7 +63,9 @@ def _panel(axis: Axes, one: summary.Summary, *, labels: bool) -> None:
             _value(axis, line, tool, place)
     axis.set_xscale("log")
     axis.set_ylim(len(one.lines) - 0.4, -0.6)
-    axis.set_yticks(range(len(one.lines)), [line.title for line in one.lines] if labels else [])
+    axis.set_yticks(
+        range(len(one.lines)), [line.title.replace("`", "") for line in one.lines] if labels else []
+    )
     axis.set_title(one.file_system, color=INK, fontsize=11)
     axis.tick_params(colors=INK, labelsize=9.5, length=0)
     axis.grid(axis="both", color=INK, alpha=0.25, linewidth=0.6)
@@ -99,8 +102,9 @@ def runs(line: summary.Line, tools: list[str]) -> str:
                 range(1, len(taken) + 1), taken,
                 color=COLOURS[tool], marker="o", markersize=3, linewidth=0.9,
             )  # fmt: skip
-    axis.set_title(line.title, color=INK, fontsize=9)
+    axis.set_title(line.title.replace("`", ""), color=INK, fontsize=9)
     axis.set_ylim(bottom=0)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_ylabel("seconds", color=INK, fontsize=8)
     axis.tick_params(colors=INK, labelsize=8, length=0)
     axis.grid(axis="y", color=INK, alpha=0.25, linewidth=0.6)

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from bench import tools
 from bench.measure import BenchError, Stopwatch, census
 
-PYTHON = "/root/.pyenv/versions/3.13.0/bin/python"
+PYTHON = os.path.realpath(sys.executable)  # what the environments are made from
 
 
 @contextlib.contextmanager
@@ -84,10 +84,12 @@ def main() -> int:
         parser.add_argument(f"--{name}", metavar="COMMAND")
     args = parser.parse_args()
     names = args.tools.split(",")
+    beside = os.path.dirname(os.path.abspath(args.store))
+    os.makedirs(beside, exist_ok=True)
     for record in (True, False):
         print("recording" if record else "replaying with empty caches", flush=True)
         with (
-            tempfile.TemporaryDirectory(dir=args.store and os.path.dirname(args.store)) as scratch,
+            tempfile.TemporaryDirectory(dir=beside) as scratch,
             replaying(args.store, record=record) as (index, _),
         ):
             drive_all(names, args, index, scratch)

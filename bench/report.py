@@ -71,7 +71,8 @@ def _facts(one: summary.Summary) -> str:
     return (
         f"Medians of up to {runs} alternating runs, whole processes; {one.results['distributions']} "
         f"distributions from one recorded index on loopback; {versions}; {machine['processor']}, "
-        f"{machine['cores']} cores, Linux {machine['kernel'].split('-')[0]}; "
+        f"{machine['cores']} cores, Linux {machine['kernel'].split('-')[0]}, "
+        f"load {machine['load']:.1f} at the start; "
         f"taken {one.results['when'][:10]}."
     )
 
@@ -133,12 +134,13 @@ def page(summaries: list[summary.Summary]) -> str:
 
 
 def _processor(one: summary.Summary) -> list[list[str]]:
-    table = [["Work", *one.tools, "replaying server"]]
+    table = [["Work", *one.tools, "ratio to uv", "replaying server"]]
     for line in one.lines:
-        times = [
-            f"{line.processor[tool]:.3f}" if tool in line.processor else "–" for tool in one.tools
-        ]
-        table.append([line.title, *times, f"{line.server:.2f}"])
+        spent = line.processor
+        times = [f"{spent[tool]:.3f}" if tool in spent else "–" for tool in one.tools]
+        both = summary.SUBJECT in spent and spent.get(summary.BASELINE)
+        ratio = f"{spent[summary.SUBJECT] / spent[summary.BASELINE]:.2f}" if both else ""
+        table.append([line.title, *times, ratio, f"{line.server:.2f}"])
     return table
 
 

@@ -12,13 +12,12 @@ import argparse
 import datetime as dt
 import json
 import os
-import shutil
 import statistics
 import sys
 import tempfile
 
 from bench import tools
-from bench.measure import BenchError, Stopwatch, machine
+from bench.measure import BenchError, Stopwatch, machine, remove
 from bench.record import PYTHON, replaying
 from bench.rows import ROWS, many_inodes
 from bench.series import Series
@@ -113,7 +112,7 @@ def main() -> int:
             measure(series, args.rows.split(","), results, args.out)
     finally:
         if not args.keep:
-            shutil.rmtree(base, ignore_errors=True)
+            remove(base)
     return 0
 
 

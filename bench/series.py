@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bench import tools
-from bench.measure import BenchError, Census, Sample, census, file_system
+from bench.measure import BenchError, Census, Sample, census, file_system, remove
 
 FIRST_IMPORT = os.path.join(tools.HERE, "first_import.py")
 
@@ -101,8 +99,7 @@ class Series:
         """
         if file_system(self.base) == "tmpfs":
             for folder in folders:
-                subprocess.run(["chmod", "-R", "u+w", folder], check=False)
-                shutil.rmtree(folder)
+                remove(folder)
 
     def turns(self, *, peers: bool = False) -> Iterator[tools.Tool]:
         """The tools, alternating: A B A B … and, with ``peers``, those for their fewer turns too."""

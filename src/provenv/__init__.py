@@ -1,3 +1,107 @@
-"""provenv: Python environments you can prove."""
+"""provenv: Python environments you can prove.
+
+The command line's verbs as a typed Python API. Everything is imported when it is first used, prints
+nothing, and reads neither environment variables nor the working directory by itself:
+
+    import os, provenv
+
+    context = provenv.make_context(os.environ)
+    project = provenv.open_project("path/to/project")
+    result = provenv.sync(project, context, environment="prod", locked_only=True)
+"""
+
+TYPE_CHECKING = False  # `typing` costs 5 ms to import
+if TYPE_CHECKING:
+    from provenv.cli.world import make_context as make_context
+    from provenv.core.errors import BuildError as BuildError
+    from provenv.core.errors import CheckFailedError as CheckFailedError
+    from provenv.core.errors import DiskError as DiskError
+    from provenv.core.errors import ForeignError as ForeignError
+    from provenv.core.errors import InputError as InputError
+    from provenv.core.errors import IntegrityError as IntegrityError
+    from provenv.core.errors import NetworkError as NetworkError
+    from provenv.core.errors import ProvenvError as ProvenvError
+    from provenv.core.errors import UndecidedError as UndecidedError
+    from provenv.core.errors import UnsatisfiableError as UnsatisfiableError
+    from provenv.core.errors import UsageError as UsageError
+    from provenv.core.events import Emit as Emit
+    from provenv.core.events import Event as Event
+    from provenv.core.events import silent as silent
+    from provenv.model.generation import Change as Change
+    from provenv.model.generation import Generation as Generation
+    from provenv.workspace.context import Context as Context
+    from provenv.workspace.context import Project as Project
+    from provenv.workspace.context import open_project as open_project
+    from provenv.workspace.edit import EditResult as EditResult
+    from provenv.workspace.edit import InitResult as InitResult
+    from provenv.workspace.edit import add as add
+    from provenv.workspace.edit import init as init
+    from provenv.workspace.edit import remove as remove
+    from provenv.workspace.history import DiffResult as DiffResult
+    from provenv.workspace.history import HistoryEntry as HistoryEntry
+    from provenv.workspace.history import RollbackResult as RollbackResult
+    from provenv.workspace.history import diff as diff
+    from provenv.workspace.history import history as history
+    from provenv.workspace.history import rollback as rollback
+    from provenv.workspace.inspection import StatusResult as StatusResult
+    from provenv.workspace.inspection import WhyResult as WhyResult
+    from provenv.workspace.inspection import outdated as outdated
+    from provenv.workspace.inspection import project_graph as project_graph
+    from provenv.workspace.inspection import status as status
+    from provenv.workspace.inspection import why as why
+    from provenv.workspace.locking import LockResult as LockResult
+    from provenv.workspace.locking import lock as lock
+    from provenv.workspace.run import environment_for as environment_for
+    from provenv.workspace.run import start as start
+    from provenv.workspace.storage import GcResult as GcResult
+    from provenv.workspace.storage import StoredItem as StoredItem
+    from provenv.workspace.storage import gc as gc
+    from provenv.workspace.storage import list_store as list_store
+    from provenv.workspace.sync import SyncResult as SyncResult
+    from provenv.workspace.sync import sync as sync
+    from provenv.workspace.verification import VerifyResult as VerifyResult
+    from provenv.workspace.verification import verify as verify
 
 __version__ = "0.1.0"
+
+_ERRORS = (
+    "BuildError", "CheckFailedError", "DiskError", "ForeignError", "InputError", "IntegrityError",
+    "NetworkError", "ProvenvError", "UndecidedError", "UnsatisfiableError", "UsageError",
+)  # fmt: skip
+_ROOMS = {
+    "provenv.cli.world": ("make_context",),
+    "provenv.core.errors": _ERRORS,
+    "provenv.core.events": ("Emit", "Event", "silent"),
+    "provenv.model.generation": ("Change", "Generation"),
+    "provenv.workspace.context": ("Context", "Project", "open_project"),
+    "provenv.workspace.edit": ("EditResult", "InitResult", "add", "init", "remove"),
+    "provenv.workspace.history": (
+        "DiffResult", "HistoryEntry", "RollbackResult", "diff", "history", "rollback",
+    ),
+    "provenv.workspace.inspection": (
+        "StatusResult", "WhyResult", "outdated", "project_graph", "status", "why",
+    ),
+    "provenv.workspace.locking": ("LockResult", "lock"),
+    "provenv.workspace.run": ("environment_for", "start"),
+    "provenv.workspace.storage": ("GcResult", "StoredItem", "gc", "list_store"),
+    "provenv.workspace.sync": ("SyncResult", "sync"),
+    "provenv.workspace.verification": ("VerifyResult", "verify"),
+}  # fmt: skip
+_HOMES = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = ["__version__", *sorted(_HOMES)]  # computed, and held to the list above
+
+
+def __getattr__(name: str) -> object:
+    """Import a name of the API when it is first asked for (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'provenv' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -53,5 +53,5 @@ def test_the_lowest_python_is_the_same_everywhere() -> None:
     assert settings["tool"]["mypy"]["python_version"] == lowest
     assert settings["tool"]["ruff"]["target-version"] == "py" + lowest.replace(".", "")
     major, minor = lowest.split(".")
-    assert f"sys.version_info < ({major}, {minor})" in (ROOT / "scripts/environment").read_text()
+    assert f"sys.version_info < ({major}, {minor})" in (ROOT / "scripts/python").read_text()
     assert f"Python {lowest} or later" in (ROOT / "CONTRIBUTING.md").read_text()

@@ -19,7 +19,6 @@ from provenv.building.git import check_out
 from provenv.building.isolation import Isolation, LookUp
 from provenv.building.memory import Memory
 from provenv.building.system import BuildSystem, read_build_system
-from provenv.building.unpack import unpack
 from provenv.building.versioning import git_state, reads_version_control
 from provenv.building.workshop import Chain, Wanted, Workshop
 from provenv.core.errors import InputError, UnsatisfiableError
@@ -76,6 +75,7 @@ class Builder:
             look_up=look_up,
             manifest=manifest,
             project=project,
+            no_build=no_build,
         )
         self._workshop = Workshop(self._isolation, emit=emit, build=self._requirement)
 
@@ -128,6 +128,8 @@ class Builder:
         key = self._workshop.key("archive", artifact.sha256, artifact.subdirectory)
 
         def prepare(work: str) -> str:
+            from provenv.building.unpack import unpack
+
             path = download(
                 artifact,
                 work,
@@ -217,7 +219,7 @@ class Builder:
             return Built(object=found, direct_url=url, inputs=inputs, cached=True)
         with self._workshop.announced(wanted), self._isolation.folder("build") as work:
             source = prepare(work)
-            system = read_build_system(source, wanted.label)
+            system = read_build_system(source, wanted.label, shown=wanted.label)
             target = os.path.join(work, "wheel")
             wheel, environment = self._workshop.make(source, system, wanted, target, editable=False)
             made = self._workshop.accept(key, wheel, wanted, environment)

@@ -14,8 +14,8 @@ from provenv.core.files import disk_error
 
 _NEVER = frozenset(
     {
-        ".git", ".hg", ".svn", ".bzr", ".venv", ".venvs", ".tox", ".nox", ".eggs", ".mypy_cache",
-        ".pytest_cache", ".ruff_cache", ".idea", ".vscode", "__pycache__", "node_modules",
+        ".bzr", ".eggs", ".git", ".hg", ".idea", ".mypy_cache", ".nox", ".pdm-build", ".pytest_cache",
+        ".ruff_cache", ".svn", ".tox", ".venv", ".venvs", ".vscode", "__pycache__", "node_modules",
     }
 )  # fmt: skip
 _VERSION_CONTROL = (".git", ".hg", ".hg_archival.txt", ".svn")
@@ -77,6 +77,8 @@ def tree_digest(root: str) -> tuple[str, tuple[str, ...]]:
             base = os.path.join(root, inner) if inner else root
             folders.append(base)
             for name in names:
+                if not inner and name.startswith("pylock."):
+                    continue  # changes whenever a dependency does, and is no part of a wheel
                 path = os.path.join(base, name)
                 rows.append([os.path.join(inner, name), *_file(path)])
                 files.append(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import glob
 import os
 import re
@@ -48,7 +47,7 @@ def editable_inputs(root: str, system: BuildSystem) -> EditableInputs:
             paths.append(full)
     if system.uses_setuptools and not os.path.isdir(os.path.join(root, "src")):
         paths.append(root)  # setuptools looks for packages there, and lists them in the wheel
-    rows.append(["packages", _candidates(root)])
+    rows.append(["packages", _candidates(root, system)])
     return EditableInputs(paths=tuple(dict.fromkeys(paths)), digest=digest.of_json(rows))
 
 
@@ -89,9 +88,14 @@ def _setuptools_value(value: object) -> Iterator[str]:
 
 
 def _setup_cfg(root: str) -> Iterator[str]:
+    path = os.path.join(root, "setup.cfg")
+    if not os.path.exists(path):
+        return
+    import configparser
+
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
-        parser.read(os.path.join(root, "setup.cfg"), encoding="utf-8")
+        parser.read(path, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError, OSError):
         return
     for section in ("metadata", "options"):
@@ -126,22 +130,29 @@ def _in_tree_backend(root: str, system: BuildSystem) -> Iterator[str]:
                 yield os.path.normpath(os.path.join(folder, found))
 
 
-def _candidates(root: str) -> list[str]:
-    """Names in the root and the source folders that automatic discovery could take for packages."""
-    found: list[str] = []
-    for folder in ("", *_SOURCE_FOLDERS):
-        full = os.path.join(root, folder)
-        try:
-            entries = sorted(os.scandir(full), key=lambda entry: entry.name)
-        except OSError:
-            continue
-        found += [
-            f"{folder}/{entry.name}"
-            for entry in entries
-            if (entry.name.isidentifier() and entry.name != "__pycache__" and entry.is_dir())
-            or entry.name.endswith(".py")
-        ]
-    return found
+def _candidates(root: str, system: BuildSystem) -> list[str]:
+    """What automatic discovery could take for packages: in the source folders, or else in the root."""
+    folders = [name for name in _SOURCE_FOLDERS if os.path.isdir(os.path.join(root, name))]
+    found = [f"{name}/{entry}" for name in folders for entry in _modules(os.path.join(root, name))]
+    if not folders:
+        return _modules(root)
+    own = text_at(system.pyproject, "project", "name").replace("-", "_").lower()
+    return [*found, *(entry for entry in _modules(root) if entry.lower() in (own, f"{own}.py"))]
+
+
+def _modules(folder: str) -> list[str]:
+    """The names of modules and of folders with modules in ``folder``, in order."""
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            if name.endswith(".py") or (
+                name.isidentifier()
+                and entry.is_dir()
+                and glob.glob(f"{glob.escape(entry.path)}/*.py")
+            ):
+                found.append(name)
+    return sorted(found)
 
 
 def _content(path: str) -> str:

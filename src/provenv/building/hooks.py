@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import selectors
 import signal
 import subprocess
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from provenv.building.system import BuildSystem
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 KEPT_LINES = 60
 _SHOWN_LINES = 15
+_LOOK_EVERY = 0.5  # seconds between two looks at whether a silent backend has ended
 _WITHHELD = (
     "PYTHON",
     "VIRTUAL_ENV",
@@ -145,30 +147,23 @@ class Backend:
         cwd: str | None = None,
         extra_environ: Mapping[str, str] | None = None,
     ) -> None:
-        """Run one hook to its end; its whole process group goes when we have to."""
-        child = subprocess.Popen(
+        """Run one hook to its end; whatever it started goes with it."""
+        with subprocess.Popen(
             list(cmd),
             cwd=cwd,
             env={**self.environ, **(extra_environ or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
             process_group=0,
-        )
-        assert child.stdout is not None
-        try:
-            with child.stdout as lines:
-                for line in lines:
+        ) as child:
+            try:
+                for line in _lines(child):
                     self._keep(line)
-            code = child.wait()
-        except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-            raise
+                code = child.wait()
+            finally:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(child.pid, signal.SIGKILL)
         if code != 0:
             how = f"exit code {code}" if code > 0 else f"signal {-code}"
             raise self._error(f"its build backend {self.system.backend!r} failed ({how})")
@@ -216,8 +211,37 @@ class Backend:
         return BuildError(
             f"{self.label} cannot be built: {what}{tail}",
             hint=hint or _advice(lines),
-            details={"package": self.label, "backend": self.system.backend, "output": lines},
+            details={
+                "package": self.label.partition(" ")[0],
+                "backend": self.system.backend,
+                "output": lines,
+            },
         )
+
+
+def _lines(child: subprocess.Popen[bytes]) -> Iterator[str]:
+    """What ``child`` writes, line by line, until it has ended.
+
+    The end of the stream alone does not tell: a daemon that the child left behind keeps it open.
+    """
+    assert child.stdout is not None
+    descriptor = child.stdout.fileno()
+    rest = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        while True:
+            ended = child.poll() is not None
+            if not selector.select(0 if ended else _LOOK_EVERY):
+                if ended:
+                    break
+                continue
+            data = os.read(descriptor, 1 << 16)
+            if not data:
+                break
+            *lines, rest = (rest + data).split(b"\n")
+            yield from (line.decode(errors="replace") for line in lines)
+    if rest:
+        yield rest.decode(errors="replace")
 
 
 def _advice(lines: Sequence[str]) -> str:

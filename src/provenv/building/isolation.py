@@ -7,15 +7,14 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 import provenv
 from provenv.building.memory import Memory
 from provenv.core import digest
-from provenv.core.errors import DiskError, IntegrityError
+from provenv.core.errors import DiskError, IntegrityError, ProvenvError
 from provenv.core.events import (
     Emit,
     Event,
@@ -34,9 +33,7 @@ from provenv.model.manifest import EnvironmentSpec, Manifest
 from provenv.model.plan import Artifact, canonical, make_plan
 from provenv.resolve import ResolveSettings, resolve_requirements
 from provenv.store.fetch import fetch
-from provenv.store.look import look
 from provenv.store.objects import StoredObject, require_object
-from provenv.store.verify import quarantine
 
 DAY = 86400.0
 _PROGRESS = (PhaseStarted, PhaseFinished, ItemStarted, ItemAdvanced, ItemFinished)
@@ -90,13 +87,15 @@ class Isolation:
         look_up: LookUp | None,
         manifest: Manifest | None,
         project: str,
+        no_build: bool | tuple[str, ...],
     ) -> None:
         self.layout = layout
         self.interpreter = interpreter
         self.http = http
         self.settings = settings
         self.look_up = look_up
-        self.manifest = manifest
+        # uv, too, must not run what may not be built, not even for its metadata
+        self.manifest = replace(manifest or Manifest(file="build requirements"), no_build=no_build)
         self.project = project or settings.tmp
         self.emit = _without_progress(emit)
         self._memory = Memory(layout.builds)
@@ -107,29 +106,34 @@ class Isolation:
         """Whether nothing may be asked of an index."""
         return self.settings.offline or self.http.offline
 
-    def origin(self) -> dict[str, Any]:
-        """What decides, besides the requirements, what they resolve to (a JSON value)."""
-        indexes = self.manifest.indexes if self.manifest else ()
-        return {
-            "interpreter": [self.interpreter.tag, self.interpreter.version],
-            "index": _bare(self.settings.index_url),
-            "indexes": [[i.name, i.url, i.default, i.explicit, list(i.packages)] for i in indexes],
-            "uv": dict(self.manifest.uv) if self.manifest else {},
-            "sources": dict(self.manifest.sources) if self.manifest else {},
-        }
+    def indexes(self) -> list[object]:
+        """Where build requirements come from, without credentials (a JSON value)."""
+        declared = self.manifest.indexes
+        return [
+            _bare(self.settings.index_url),
+            *([i.name, i.url, i.default, i.explicit, list(i.packages)] for i in declared),
+        ]
 
     @contextlib.contextmanager
     def environment(
-        self, requirements: Sequence[str], build: BuildRequirement
+        self, requirements: Sequence[str], build: BuildRequirement, label: str
     ) -> Iterator[BuildEnvironment]:
-        """A build environment for the ``with`` block; ``build`` makes an object of an sdist.
+        """A build environment for the ``with`` block.
+
+        Args:
+            requirements: PEP 508; what it holds, with what that depends on.
+            build: Makes an object of a requirement that has no wheel.
+            label: Names what is to be built, for errors.
 
         Raises:
             UnsatisfiableError, NetworkError, IntegrityError: What it needs cannot be had.
         """
         with self.folder("environment") as work, locked(self.layout.lock, shared=True):
-            artifacts = self._artifacts(tuple(sorted(set(requirements))))
-            objects = self._sound(artifacts, build)
+            wanted = tuple(sorted(set(requirements)))
+            try:
+                objects = self._sound(self._artifacts(wanted), build)
+            except ProvenvError as error:
+                raise _explained(error, label, wanted) from error.__cause__
             steps, _ = compose.compose(self.layout, objects, self.interpreter)
             root = os.path.join(work, "tree")
             plan = os.path.join(work, "plan")
@@ -168,6 +172,9 @@ class Isolation:
         self, artifacts: Sequence[Artifact], build: BuildRequirement
     ) -> tuple[StoredObject, ...]:
         """The objects, looked at; what is damaged is had again, once."""
+        from provenv.store.look import look
+        from provenv.store.verify import quarantine
+
         objects = self._objects(artifacts, build)
         damaged = {damage.sha256 for damage in look(objects)}
         if not damaged:
@@ -211,19 +218,39 @@ class Isolation:
         """What the requirements come to, from this run, an earlier one, or the resolver."""
         if not requirements:
             return ()
-        asked = digest.of_json({"requires": list(requirements), **self.origin()})
-        if asked in self._resolved:
-            return self._resolved[asked]
-        key = f"requires-{asked}"
+        asked = self._asked(requirements)
+        if asked not in self._resolved:
+            key = f"requires-{asked}"
+            found = self._remembered(key)
+            if found is None:
+                found = self._resolve(requirements)
+                rows = [asdict(artifact) for artifact in found]
+                self._memory.write(key, {"time": time.time(), "artifacts": rows})
+            self._resolved[asked] = found
+        return self._resolved[asked]
+
+    def _asked(self, requirements: tuple[str, ...]) -> str:
+        """A digest over everything that decides what the requirements come to."""
+        manifest = self.manifest
+        return digest.of_json(
+            {
+                "requires": list(requirements),
+                "interpreter": [self.interpreter.tag, self.interpreter.version],
+                "indexes": self.indexes(),
+                "uv": repr(manifest.uv),
+                "sources": [repr(manifest.sources), self.project if manifest.sources else ""],
+                "no-build": repr(manifest.no_build),
+            }
+        )
+
+    def _remembered(self, key: str) -> tuple[Artifact, ...] | None:
         record = self._memory.read(key)
-        if record is not None and (self.offline or 0 <= time.time() - record["time"] < DAY):
-            found = tuple(Artifact(**row) for row in record["artifacts"])
-        else:
-            found = self._resolve(requirements)
-            rows = [asdict(artifact) for artifact in found]
-            self._memory.write(key, {"time": time.time(), "artifacts": rows})
-        self._resolved[asked] = found
-        return found
+        try:
+            if record is None or not (self.offline or 0 <= time.time() - record["time"] < DAY):
+                return None
+            return tuple(Artifact(**row) for row in record["artifacts"])
+        except (KeyError, TypeError):  # written by another version
+            return None
 
     def _resolve(self, requirements: tuple[str, ...]) -> tuple[Artifact, ...]:
         lock = resolve_requirements(
@@ -238,6 +265,18 @@ class Isolation:
             lock, "", EnvironmentSpec(name="build"), self.interpreter, "build requirements"
         )
         return plan.artifacts
+
+
+def _explained(error: ProvenvError, label: str, requirements: Sequence[str]) -> ProvenvError:
+    """The same error, saying what it was in the way of."""
+    needs = ", ".join(requirements)
+    error.message = (
+        f"{label} cannot be built, because its build requirements ({needs}) cannot be had:\n"
+        f"{error.message}"
+    )
+    error.args = (error.message,)
+    error.details["build-of"] = label
+    return error
 
 
 def _without_progress(emit: Emit) -> Emit:

@@ -38,21 +38,25 @@ class BuildSystem:
         return self.backend.partition(".")[0] == "setuptools" and not self.backend_path
 
 
-def read_build_system(folder: str, label: str) -> BuildSystem:
-    """Read how the source tree in ``folder`` wants to be built; ``label`` names it in errors.
+def read_build_system(folder: str, label: str, *, shown: str | None = None) -> BuildSystem:
+    """Read how the source tree in ``folder`` wants to be built.
+
+    In errors, ``label`` names what is to be built, and ``shown`` the folder, where its own path means
+    nothing to anybody.
 
     Raises:
         InputError: It is no Python project, or ``[build-system]`` is not what PEP 517 and 518 allow.
     """
-    file = os.path.join(folder, "pyproject.toml")
+    place = shown or folder
+    file = os.path.join(place, "pyproject.toml")
     try:
-        with open(file, encoding="utf-8") as stream:
+        with open(os.path.join(folder, "pyproject.toml"), encoding="utf-8") as stream:
             text = stream.read()
     except FileNotFoundError:
         if not os.path.isfile(os.path.join(folder, "setup.py")):
             raise InputError(
                 f"{label} cannot be built: it has neither pyproject.toml nor setup.py",
-                file=folder,
+                file=place,
                 hint="Check that the path (or the subdirectory) leads to a Python project.",
             ) from None
         return BuildSystem(requires=_LEGACY_REQUIRES, backend=LEGACY_BACKEND)

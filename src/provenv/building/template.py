@@ -47,6 +47,8 @@ def make_template(wheel: str, root: str) -> dict[str, Any] | None:
                 if lines is None:
                     return None
                 links[info.filename] = lines
+            elif info.filename == ".gitignore":  # pdm-backend leaves one
+                files[info.filename] = text
             else:
                 return None
     if not any(links.values()):

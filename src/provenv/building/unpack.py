@@ -94,7 +94,7 @@ def _unpack_tar(archive: str, filename: str, destination: str) -> list[str]:
             try:
                 tar.extractall(destination, members, filter="data")
             except tarfile.FilterError as error:
-                name = error.tarinfo.name  # typeshed lacks it
+                name = error.tarinfo.name
                 raise _refused(filename, name, "leads outside of the archive") from error
         else:
             for member in members:

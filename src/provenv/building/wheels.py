@@ -39,13 +39,13 @@ def accept(
         found_name, found_version, _, tags = parse_wheel_filename(filename)
     except InvalidWheelFilename as error:
         raise BuildError(
-            f"{source} cannot be built: its backend gave a file called {filename!r} ({error})",
+            f"{source}: its backend gave a file called {filename!r} ({error})",
             hint="The build backend is broken; tell its authors.",
         ) from error
     check_identity(str(found_name), str(found_version), name=name, version=version, source=source)
     if not {str(tag) for tag in tags}.intersection(interpreter.tags):
         raise BuildError(
-            f"{source} cannot be used: its backend built {filename}, which is not for Python "
+            f"{source}: its backend built {filename}, which is not for Python "
             f"{interpreter.version} on this platform ({interpreter.tag})",
             hint="Check variables that steer cross-compiling (_PYTHON_HOST_PLATFORM, ARCHFLAGS).",
         )
@@ -70,7 +70,7 @@ def check_identity(
     found = f"{found_name} {found_version}"
     if canonical(found_name) != canonical(name) or not _same_version(found_version, version):
         raise IntegrityError(
-            f"{source} was built and is {found}, where {wanted} was wanted",
+            f"the wheel built of {source} is {found}, where {wanted} was wanted",
             hint="Lock again with `provenv lock`; if that does not help, the source is mislabelled.",
             details={"wanted": wanted, "found": found, "source": source},
         )

@@ -47,6 +47,11 @@ class Wanted:
     source: str
     chain: Chain = ()
 
+    @property
+    def described(self) -> str:
+        """Label and source, for messages."""
+        return f"{self.label} ({self.source})"
+
 
 class Workshop:
     """Builds wheels for one interpreter and remembers them.
@@ -68,7 +73,15 @@ class Workshop:
 
     def key(self, kind: str, *parts: str) -> str:
         """The key of what is built from ``parts``: they, the interpreter and the indexes tell it."""
-        return digest.of_json({"kind": kind, "source": parts, **self.isolation.origin()})
+        isolation = self.isolation
+        return digest.of_json(
+            {
+                "kind": kind,
+                "source": parts,
+                "interpreter": isolation.interpreter.tag,
+                "indexes": isolation.indexes(),
+            }
+        )
 
     def recall(self, key: str, wanted: Wanted) -> StoredObject | None:
         """What was built earlier under ``key``; None where nothing was, or the store lost it.
@@ -84,7 +97,7 @@ class Workshop:
                 found.version,
                 name=wanted.name,
                 version=wanted.version,
-                source=f"{wanted.label} {wanted.source}",
+                source=wanted.described,
             )
         return found
 
@@ -101,7 +114,7 @@ class Workshop:
             wheel,
             name=wanted.name,
             version=wanted.version,
-            source=f"{wanted.label} {wanted.source}",
+            source=wanted.described,
             interpreter=self.isolation.interpreter,
         )
         record = {
@@ -158,12 +171,14 @@ class Workshop:
             )
 
         isolation = self.isolation
-        with isolation.environment(system.requires, requirement) as environment:
+        with isolation.environment(system.requires, requirement, wanted.label) as environment:
             first = backend(environment.root)
             more = first.requires(editable=editable)
             if all(environment.satisfies(text, isolation.interpreter) for text in more):
                 return first.build(folder, editable=editable), environment.digest
-        with isolation.environment([*system.requires, *more], requirement) as environment:
+        with isolation.environment(
+            [*system.requires, *more], requirement, wanted.label
+        ) as environment:
             return backend(environment.root).build(folder, editable=editable), environment.digest
 
     def _check_age(self, wanted: Wanted) -> None:

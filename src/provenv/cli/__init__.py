@@ -13,7 +13,7 @@ import sys
 def main(argv: list[str] | None = None) -> int:
     """The entry point of the command line; returns the exit code."""
     arguments = sys.argv[1:] if argv is None else argv
-    if arguments and arguments[0] in ("run", "sync"):
+    if arguments and arguments[0] in ("run", "sync", "lock"):
         from provenv.cli import hot
 
         try:
@@ -29,6 +29,9 @@ def main(argv: list[str] | None = None) -> int:
                 sys.stderr.flush()
                 os._exit(code)
             return code
+    import gc
+
+    gc.set_threshold(50_000)  # importing makes many objects and no garbage: a fifth of the start
     from provenv.cli.app import main as whole_program
 
     return whole_program(arguments)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from provenv import __version__
 from provenv.cli import signals
 from provenv.cli.options import Options, read_options
 from provenv.cli.parser import DESCRIPTION, START, parse, split
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
         signals.take_way_out()
         session = _understand(arguments)
         return _dispatch(session)
-    except SystemExit as error:  # --help and --version have been answered
+    except SystemExit as error:  # --help has been answered
         return _code(error)
     except ProvenvError as error:
         return _refused(session, error)
@@ -33,6 +34,8 @@ def main(arguments: Sequence[str]) -> int:
         return signals.exit_code(error)
     except BrokenPipeError:
         return _unread()
+    except OSError as error:
+        return _disk(session, error)
     except Exception as error:  # noqa: BLE001  # whatever it is, no user is shown a traceback
         return _failed(session, error)
     finally:
@@ -59,12 +62,23 @@ def _understand(arguments: Sequence[str]) -> Session:
 
 
 def _dispatch(session: Session) -> int:
+    if session.args.version:
+        _version(session)
+        return 0
     if session.args.command is None:
         session.alarm.line(f"{DESCRIPTION}\n\n{START}")
         return 2
     command = importlib.import_module(f"provenv.cli.commands.{session.args.command}")
     code: int = command.run(session.args, session)
     return code
+
+
+def _version(session: Session) -> None:
+    session.answer(
+        "version",
+        lambda: {"version": __version__},
+        lambda screen: screen.line(f"provenv {__version__}"),
+    )
 
 
 def _code(error: SystemExit) -> int:
@@ -80,11 +94,34 @@ def _refused(session: Session, error: ProvenvError) -> int:
     return error.exit_code
 
 
+def _disk(session: Session, error: OSError) -> int:
+    """What the file system, or the system at all, refused where nobody expected it."""
+    from provenv.core.errors import DiskError
+
+    _trace()
+    where = f"{error.filename}: " if error.filename else ""
+    return _refused(
+        session,
+        DiskError(
+            f"{where}{error.strerror or error}",
+            hint="Check that PROVENV_HOME and the project are on file systems that can be written.",
+            details={"path": error.filename, "errno": error.errno},
+        ),
+    )
+
+
+def _trace() -> None:
+    if os.environ.get("PROVENV_DEBUG", "") not in ("", "0"):
+        import traceback
+
+        traceback.print_exc()
+
+
 def _draw_error(session: Session, message: str, hint: str | None) -> None:
     alarm = session.alarm
-    alarm.line(f"{alarm.paint('error', 'error:')} {message}")
+    alarm.prose(alarm.paint("error", "error:"), message)
     if hint:
-        alarm.line(f"{alarm.paint('hint', 'hint:')} {hint}")
+        alarm.prose(alarm.paint("hint", "hint:"), hint)
 
 
 def _error_document(kind: str, message: str, hint: str | None, details: object) -> None:
@@ -110,10 +147,7 @@ def _unread() -> int:
 
 def _failed(session: Session, error: Exception) -> int:
     session.progress.close()
-    if os.environ.get("PROVENV_DEBUG", "") not in ("", "0"):
-        import traceback
-
-        traceback.print_exc()
+    _trace()
     message = f"provenv failed where it should not: {type(error).__name__}: {error}"
     hint = "Please report this, with what PROVENV_DEBUG=1 and the same command print."
     if session.options.json:

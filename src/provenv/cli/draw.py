@@ -61,6 +61,27 @@ class Screen:
         self.stream.write(text + "\n")
         self.stream.flush()
 
+    def prose(self, label: str, text: str) -> None:
+        """``label`` and a text of whole sentences, in a terminal broken between words."""
+        for number, part in enumerate(text.splitlines() or [""]):
+            start = f"{label} " if label and number == 0 else ""
+            self.line(start + self._broken(part, visible(start)))
+
+    def _broken(self, text: str, used: int) -> str:
+        if self.width is None or used + len(text) <= self.width:
+            return text
+        import textwrap
+
+        lines = textwrap.wrap(
+            " " * used + text,
+            self.width,
+            break_long_words=False,
+            break_on_hyphens=False,
+            replace_whitespace=False,
+            drop_whitespace=True,
+        )
+        return "\n".join([lines[0][used:], *lines[1:]])
+
     def table(
         self, rows: Sequence[Sequence[str]], *, head: Sequence[str] = (), indent: str = ""
     ) -> None:

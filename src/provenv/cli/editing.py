@@ -26,9 +26,8 @@ def report(verb: str, said: str, what: Sequence[str], result: EditResult, sessio
     """Tell what was written, what moved in the lock, and what became of the environment."""
 
     def text(screen: Screen) -> None:
-        listed = ", ".join(screen.paint("strong", item) for item in what)
         joint = "to" if verb == "add" else "from"
-        screen.line(f"{screen.paint('good', said)} {listed} {joint} {result.place}")
+        screen.prose(screen.paint("good", said), f"{', '.join(what)} {joint} {result.place}")
         limit = None if session.options.verbose else LIMIT
         if result.sync is None:
             draw_changes(result.changes, screen, limit=limit)

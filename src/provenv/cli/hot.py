@@ -1,6 +1,7 @@
-"""The calls that must cost milliseconds: ``run`` and ``sync`` in their usual forms.
+"""The calls that must cost milliseconds: ``run``, ``sync`` and ``lock`` in their usual forms.
 
-Understands ``run [-e NAME] [--] CMD…`` and ``sync [-e NAME] [-q] [--locked] [--offline]``; anything
+Understands ``run [-e NAME] [--] CMD…``, ``sync [-e NAME] [-q] [--locked] [--offline]`` and
+``lock [-q] [--check] [--offline]``; anything
 else, and any doubt, is left to the whole program by answering None. Imports nothing heavier than
 ``os`` (a test holds it to that).
 """
@@ -10,11 +11,16 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import time
 
 from provenv.cli.place import command_line, home_folder
 from provenv.workspace import fast
 
-_PLAIN = ("-q", "--quiet", "--locked", "--offline")
+_PLAIN = {
+    "sync": ("-q", "--quiet", "--locked", "--offline"),
+    "lock": ("-q", "--quiet", "--check", "--offline"),
+    "run": (),
+}
 
 
 class _Call:
@@ -45,14 +51,17 @@ def attempt(arguments: list[str]) -> int | None:
 
 
 def _attempt(call: _Call, cause: str) -> int | None:
+    started = time.monotonic()
     try:
         root = fast.find_root(os.getcwd())
         if root is None:
             return None
         home = home_folder(os.environ)
+        if call.command == "lock":
+            return _lock(call, root, home)
         held = call.command == "run"
         outcome = fast.in_sync(root, call.environment, home, held=held)
-        if outcome is None and "PROVENV_INDEX_URL" not in os.environ:
+        if outcome is None:
             outcome = fast.sync_known(root, call.environment, home, os.environ, cause)
     except OSError:
         return None  # the whole program says what is wrong
@@ -61,10 +70,37 @@ def _attempt(call: _Call, cause: str) -> int | None:
     if call.command == "run":
         return _become(outcome, call.rest)
     if not call.quiet:
-        said = "made" if outcome.made else "nothing to do:"
-        number = f"generation {outcome.generation}"
-        print(f"{outcome.environment}: {said} {number}", file=sys.stderr)
+        said = f"nothing to do: generation {outcome.generation}"
+        if outcome.made:
+            took = f"in {time.monotonic() - started:.2f} s"
+            said = f"generation {outcome.generation} {_facts(outcome)}{took}"
+        print(f"{outcome.environment}: {said}", file=sys.stderr)
     return 0
+
+
+def _lock(call: _Call, root: str, home: str) -> int | None:
+    known = fast.lock_known(root, home)
+    if known is None:
+        return None
+    if not call.quiet:
+        names, count = known
+        noun = "package" if count == 1 else "packages"
+        print(f"{names}: nothing to do: {count:,} {noun}", file=sys.stderr)
+    return 0
+
+
+def _facts(outcome: fast.Outcome) -> str:
+    """``(Python 3.13.0, 152 packages) `` as the whole program says it, from a listing and a small file."""
+    tree = f"{outcome.folder}/generations/{outcome.generation}"
+    try:
+        with open(f"{tree}/pyvenv.cfg", encoding="utf-8") as stream:
+            version = next(line for line in stream if line.startswith("version_info"))
+        site = f"{tree}/lib/{os.listdir(f'{tree}/lib')[0]}/site-packages"
+        count = sum(name.endswith(".dist-info") for name in os.listdir(site))
+    except (OSError, StopIteration, IndexError):
+        return ""
+    noun = "package" if count == 1 else "packages"
+    return f"(Python {version.partition('=')[2].strip()}, {count:,} {noun}) "
 
 
 def _become(outcome: fast.Outcome, command: list[str]) -> int:
@@ -88,14 +124,14 @@ def _parse(arguments: list[str]) -> _Call | None:
     call = _Call(arguments[0])
     words = iter(arguments[1:])
     for word in words:
-        if word in ("-e", "--environment"):
+        if word in ("-e", "--environment") and call.command != "lock":
             name = next(words, None)
             if name is None or call.environment is not None or not _is_name(name):
                 return None
             call.environment = name
         elif call.command == "run" and word == "--":
             call.rest = list(words)
-        elif call.command == "sync" and word in _PLAIN:
+        elif word in _PLAIN[call.command]:
             call.quiet = call.quiet or word in ("-q", "--quiet")
         elif call.command == "run" and not word.startswith("-"):
             call.rest = [word, *words]

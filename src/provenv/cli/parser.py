@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from provenv import __version__
 from provenv.cli.commands import COMMANDS, GROUPS
 from provenv.cli.options import add_common, add_environment
 from provenv.core.errors import UsageError
@@ -38,6 +38,7 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, *args: Any, module: str | None = None, **kwargs: Any) -> None:
         kwargs = {"formatter_class": _Formatter, "allow_abbrev": False, **kwargs}
         super().__init__(*args, **kwargs)
+        self._positionals.title = "arguments"
         self.module = module
         self._mixing = False
 
@@ -52,6 +53,8 @@ class CommandParser(argparse.ArgumentParser):
             if getattr(command, "ENVIRONMENT", False):
                 add_environment(self)
             add_common(self)
+        if self.usage is None:
+            self.usage = f"{self.prog} [OPTIONS]{_positionals(self)}"
         return self
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
@@ -88,13 +91,34 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
             more["color"] = False
         super().__init__(prog, max_help_position=26, **more)
 
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        """``-C, --directory DIR``, also before Python 3.13, which repeated the value."""
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        return f"{', '.join(action.option_strings)} {action.metavar}"
+
+
+_CHOICE = re.compile(r"argument (\S+): invalid choice: (.+) \(choose from (.+)\)")
+
 
 def _plain(message: str) -> str:
     """Argparse's message, a little less in argparse's own words."""
     start = "the following arguments are required: "
     if message.startswith(start):
         return f"missing: {message.removeprefix(start)}"
-    return message.removeprefix("argument ")
+    if choice := _CHOICE.fullmatch(message):
+        return f"{choice[1]}: {choice[2]} is none of {choice[3].replace(chr(39), '')}"
+    return message.removeprefix("argument ").replace("not allowed with argument", "not with")
+
+
+def _positionals(parser: argparse.ArgumentParser) -> str:
+    """What follows the options in the usage line."""
+    text = ""
+    for action in parser._get_positional_actions():  # noqa: SLF001  # argparse has no public way
+        name = str(action.metavar)
+        forms = {"?": f" [{name}]", "*": f" [{name}…]", "+": f" {name}…", "...": f" [--] {name}…"}
+        text += forms.get(str(action.nargs), f" {name}")
+    return text
 
 
 def examples(rows: Sequence[tuple[str, str]]) -> str:
@@ -105,15 +129,23 @@ def examples(rows: Sequence[tuple[str, str]]) -> str:
 
 def make_parser() -> CommandParser:
     """The parser of the whole command line."""
-    parser = CommandParser(prog=PROGRAM, description=DESCRIPTION, usage=f"{PROGRAM} COMMAND …")
-    parser.epilog = _overview()
+    parser = CommandParser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} [OPTIONS] COMMAND …",
+        description=f"{DESCRIPTION}\n\n{_overview()}",
+        epilog=_variables(),
+    )
     parser.add_argument(
-        "-V", "--version", action="version", version=f"{PROGRAM} {__version__}", help="the version"
+        "-V", "--version", action="store_true", default=False, help="say the version, and end"
     )
     add_environment(parser, top=True)
     add_common(parser, top=True)
     commands = parser.add_subparsers(
-        dest="command", metavar="COMMAND", parser_class=CommandParser, help=argparse.SUPPRESS
+        dest="command",
+        metavar="COMMAND",
+        prog=PROGRAM,
+        parser_class=CommandParser,
+        help=argparse.SUPPRESS,
     )
     for name, text in COMMANDS.items():
         commands.add_parser(name, help=text, module=name)
@@ -124,10 +156,13 @@ def _overview() -> str:
     lines: list[str] = []
     for title, names in GROUPS.items():
         lines += [f"{title}:", *(f"  {name:12}{COMMANDS[name]}" for name in names), ""]
-    lines += ["environment variables:"]
-    lines += [f"  {name:24}{text}" for name, text in VARIABLES.items()]
-    lines += ["", "`provenv COMMAND --help` says what a command takes, with examples."]
+    lines.append("`provenv COMMAND --help` says what a command takes, with examples.")
     return "\n".join(lines)
+
+
+def _variables() -> str:
+    rows = (f"  {name:24}{text}" for name, text in VARIABLES.items())
+    return "\n".join(["environment variables:", *rows])
 
 
 def subparsers(parser: argparse.ArgumentParser) -> dict[str, CommandParser]:
@@ -192,7 +227,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
     Raises:
         UsageError: It cannot be understood.
-        SystemExit: ``--help`` or ``--version`` was asked for, and has been answered.
+        SystemExit: ``--help`` was asked for, and has been answered.
     """
     own, words = split(arguments)
     check_command(own)
@@ -204,11 +239,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if args.environment is not None and args.command is not None:
         command = importlib.import_module(f"provenv.cli.commands.{args.command}")
         if not getattr(command, "ENVIRONMENT", False):
-            raise UsageError(
-                f"`{args.command}` is not about one environment: it takes no --environment"
-            )
+            raise _no_environment(args.command)
     args.words = words
     return args
+
+
+def _no_environment(command: str) -> UsageError:
+    return UsageError(f"`{command}` is not about one environment: it takes no --environment")
 
 
 def _unknown(parser: CommandParser, args: argparse.Namespace, rest: Sequence[str]) -> UsageError:
@@ -219,6 +256,8 @@ def _unknown(parser: CommandParser, args: argparse.Namespace, rest: Sequence[str
             f"`{args.command}` does not take {' '.join(rest)!r}",
             hint=f"`{chosen.prog} --help` says what it takes.",
         )
+    if options[0] in ("-e", "--environment"):
+        return _no_environment(args.command)
     known = list(chosen._option_string_actions)  # noqa: SLF001
     near = difflib.get_close_matches(options[0], known, n=1, cutoff=0.6)
     hint = f"Did you mean {near[0]}?" if near else f"`{chosen.prog} --help` says what it takes."

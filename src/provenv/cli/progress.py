@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _PATIENCE = 0.3
-_BAR = 24  # columns
+_BAR = 24  # columns; fewer where the terminal is narrow
 _VERBS = {
     "resolve": "resolving",
     "fetch": "downloading",
@@ -54,6 +54,12 @@ class Phase:
         self.bytes = 0
         self.flying: dict[str, None] = {}
 
+    def verb(self) -> str:
+        """What is being done; a fetch whose downloads have all arrived is unpacking the last."""
+        if self.name == "fetch" and self.total and self.done >= self.total:
+            return "unpacking"
+        return _VERBS.get(self.name, self.name)
+
     def counts(self) -> str:
         """``45/152``, or an empty text where nobody knows how many there are."""
         return f"{self.done}/{self.total}" if self.total else ""
@@ -68,9 +74,9 @@ class Phase:
         """Bytes done, of how many, and how fast."""
         if not self.bytes:
             return ""
-        whole = f" of {size(self.size)}" if self.size else ""
+        whole = f"/{size(self.size)}" if self.size else ""
         passed = max(now - self.started, 0.001)
-        return f"{size(self.bytes)}{whole}, {size(self.bytes / passed)}/s"
+        return f"{size(self.bytes)}{whole}  {size(self.bytes / passed)}/s"
 
     def names(self, room: int) -> str:
         """What is in flight, as many names as fit into ``room`` columns."""
@@ -131,7 +137,7 @@ class Progress:
             self._stop()
         if self._verbose and not self._quiet:
             verb = _VERBS.get(event.phase, event.phase)
-            what = f"{verb}: {many(event.count, 'item')} in {seconds(event.seconds)}"
+            what = f"{verb}: {many(event.count, 'package')} in {seconds(event.seconds)}"
             self._line(self._screen.paint("dim", what))
 
     def _item(self, event: ItemStarted | ItemAdvanced | ItemFinished) -> None:
@@ -149,26 +155,27 @@ class Progress:
     def _say(self, event: Event) -> None:
         paint = self._screen.paint
         if isinstance(event, Warned):
-            self._line(f"{paint('warning', 'warning:')} {event.message}")
+            self._line(event.message, paint("warning", "warning:"))
             if event.hint:
-                self._line(f"{paint('hint', 'hint:')} {event.hint}")
+                self._line(event.hint, paint("hint", "hint:"))
         elif self._quiet:
             return
         elif isinstance(event, Noted):
             self._line(paint("dim", event.message))
         elif isinstance(event, Retrying):
             delay = f"trying again in {event.delay:.1f} s"
-            self._line(paint("dim", f"{event.url}: {event.reason}; {delay}"))
+            reason = event.reason.removeprefix(f"{event.url}: ")
+            self._line(paint("dim", f"{event.url}: {reason}; {delay}"))
         elif isinstance(event, BuildOutput) and self._verbose:
             self._line(paint("dim", f"{event.name}: {event.line}"))
 
-    def _line(self, text: str) -> None:
+    def _line(self, text: str, label: str = "") -> None:
         if self._live is None:
-            self._screen.line(text)
+            self._screen.prose(label, text)
             return
         from rich.text import Text
 
-        self._live.console.print(Text.from_ansi(text), soft_wrap=True)
+        self._live.console.print(Text.from_ansi(f"{label} {text}" if label else text))
 
     def _show(self) -> None:
         """Begin to draw; called by the timer, in its own thread."""
@@ -220,7 +227,7 @@ def _row(phase: Phase, now: float, width: int) -> list[RenderableType]:
     from rich.spinner import Spinner
     from rich.text import Text
 
-    verb = Text(_VERBS.get(phase.name, phase.name), style="bold")
+    verb = Text(phase.verb(), style="bold")
     fraction = phase.fraction()
     passed = now - phase.started
     if fraction is None:
@@ -229,9 +236,10 @@ def _row(phase: Phase, now: float, width: int) -> list[RenderableType]:
         names = phase.names(width - 40)
         note = Text(f"{names}  {passed:.0f} s" if names else f"{passed:.0f} s", style="dim")
         return [verb, spinner.render(now), note]
+    columns = min(_BAR, width // 6)
     bar = ProgressBar(
-        total=1.0, completed=fraction, width=_BAR, complete_style="green", finished_style="green"
+        total=1.0, completed=fraction, width=columns, complete_style="green", finished_style="green"
     )
     facts = "  ".join(part for part in (phase.counts(), phase.rate(now)) if part)
-    room = width - _BAR - len(facts) - 18
+    room = width - columns - len(facts) - 16
     return [verb, bar, Text(facts), Text(phase.names(room), style="dim", no_wrap=True)]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from urllib.request import getproxies_environment
 
 from provenv import __version__
 from provenv.cli.place import home_folder
-from provenv.core.events import Emit
+from provenv.core.events import Emit, silent
 from provenv.core.http import HttpSettings, origin, split_credentials
 from provenv.model.layout import HomeLayout
 from provenv.workspace.context import Context
@@ -17,13 +16,16 @@ from provenv.workspace.context import Context
 def make_context(
     environ: Mapping[str, str],
     *,
-    emit: Emit,
-    cause: str,
+    emit: Emit = silent,
+    cause: str = "provenv",
     offline: bool = False,
     index_url: str | None = None,
 ) -> Context:
     """The world as this process sees it."""
-    proxies = {k: v for k, v in getproxies_environment().items() if k in ("http", "https")}
+    proxies = {
+        scheme: environ.get(f"{scheme}_proxy") or environ.get(f"{scheme.upper()}_PROXY")
+        for scheme in ("http", "https")
+    }
     ignored = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     index = index_url or environ.get("PROVENV_INDEX_URL") or None
     credentials = {}
@@ -37,7 +39,7 @@ def make_context(
         user_home=environ.get("HOME") or os.path.expanduser("~"),
         http=HttpSettings(
             credentials=credentials,
-            proxies=proxies,
+            proxies={scheme: url for scheme, url in proxies.items() if url},
             no_proxy=tuple(name.strip() for name in ignored.split(",") if name.strip()),
             offline=offline or environ.get("PROVENV_OFFLINE", "") not in ("", "0"),
             user_agent=f"provenv/{__version__}",

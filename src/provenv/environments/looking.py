@@ -6,7 +6,7 @@ through an environment, but not root, and one look costs a few milliseconds.
 
 The *checks* of a plan are lines, in blocks of one object each, so that little must be parsed:
 
-    provenv-checks 1 <offset in bytes of the block from which this process looks by itself>
+    provenv-checks 1 <offset in bytes of the block that a second process begins with>
     O <directories> <files> <object folder, relative to the home>
     <path>                        \ a directory, relative to the object
     <mtime_ns>                    /
@@ -22,11 +22,11 @@ import os
 
 TYPE_CHECKING = False  # `typing` costs 4 ms to import
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 _HEADER = b"provenv-checks 1 "
 _HEADER_SIZE = len(_HEADER) + 11
-_SHARE = 0.75  # of the rows, looked at in the other process while this one makes the tree
+_SHARE = 0.5  # of the rows, looked at by one of two processes
 
 
 class Block:
@@ -71,6 +71,16 @@ def damaged(path: str, home: str) -> list[str]:
         ValueError: They are not whole.
     """
     return _look(_read(path, _HEADER_SIZE, None), home)
+
+
+def first_part(path: str, home: str) -> list[str]:
+    """The same for the objects before the offset that the checks name."""
+    return _look(_read(path, _HEADER_SIZE, _offset(path)), home)
+
+
+def second_part(path: str, home: str) -> list[str]:
+    """The same for the others."""
+    return _look(_read(path, _offset(path), None), home)
 
 
 def _read(path: str, start: int, end: int | None) -> list[str]:
@@ -134,48 +144,3 @@ def _look(lines: list[str], home: str) -> list[str]:
 
 class _ChangedError(Exception):
     pass
-
-
-def begin(path: str, home: str) -> Callable[[], list[str]]:
-    """Start to look in a child process, and return a function that looks at the rest and answers.
-
-    In a process with threads (a server, a test) all of it is done when asked: a fork would copy
-    locks that are held. The function raises what :func:`damaged` does.
-
-    Raises:
-        OSError: The checks cannot be read.
-        ValueError: They are not whole.
-    """
-    import sys
-
-    offset = _offset(path)
-    threading = sys.modules.get("threading")
-    if not hasattr(os, "fork") or (threading is not None and threading.active_count() > 1):
-        return lambda: damaged(path, home)
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            os.close(reader)
-            found = _look(_read(path, _HEADER_SIZE, offset), home)
-            answer = os.fsencode("\n".join([*found, "."]))
-            while answer:
-                answer = answer[os.write(writer, answer) :]
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(writer)
-
-    def answer_of_both() -> list[str]:
-        try:
-            own = _look(_read(path, offset, None), home)
-        finally:
-            with os.fdopen(reader, "rb") as stream:
-                lines = os.fsdecode(stream.read()).split("\n")
-            _, status = os.waitpid(child, 0)
-        if status != 0 or lines[-1] != ".":  # it was killed: look here
-            return [*_look(_read(path, _HEADER_SIZE, offset), home), *own]
-        return [*lines[:-1], *own]
-
-    return answer_of_both

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 
-from provenv.environments import looking, tree
+from provenv.environments import pair
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
@@ -54,11 +54,8 @@ def sweep(folder: str) -> None:
     left = [f"{folder}/{name}" for name in os.listdir(folder) if name.endswith(".tmp")]
     generations = f"{folder}/generations"
     left += [f"{generations}/{n}" for n in os.listdir(generations) if n.startswith(_TEMPORARY)]
-    if left:
-        from provenv.core.files import remove_tree
-
-        for path in left:
-            remove_tree(path)
+    for path in left:
+        _remove(path)
 
 
 def discard(folder: str, number: int) -> None:
@@ -67,11 +64,9 @@ def discard(folder: str, number: int) -> None:
     Raises:
         OSError, DiskError: The file system refused.
     """
-    from provenv.core.files import remove_tree
-
     temporary = f"{folder}/generations/{_TEMPORARY}{os.getpid()}-{number}"
     os.rename(f"{folder}/generations/{number}", temporary)
-    remove_tree(temporary)
+    _remove(temporary)
 
 
 def prepare(folder: str) -> None:
@@ -124,21 +119,30 @@ def make_generation(
     temporary = f"{folder}/generations/{_TEMPORARY}{os.getpid()}"
     os.mkdir(temporary)
     try:
-        look = looking.begin(f"{plan}/checks", home)
         try:
-            shared = tree.make(steps, home, plan, temporary, project=project)
-        finally:
-            bad = look()
+            shared, bad = pair.make_and_look(
+                steps, home, plan, temporary, project=project, alone=False
+            )
+        except pair.ChildError:
+            _remove(temporary)
+            os.mkdir(temporary)
+            shared, bad = pair.make_and_look(
+                steps, home, plan, temporary, project=project, alone=True
+            )
         if bad:
             raise DamagedStoreError(bad)
         _write_record(f"{temporary}/.provenv/generation.json", number, cause)
         os.rename(temporary, f"{folder}/generations/{number}")
     except BaseException:
-        from provenv.core.files import remove_tree
-
-        remove_tree(temporary)
+        _remove(temporary)
         raise
     return number, shared
+
+
+def _remove(path: str) -> None:
+    from provenv.core.files import remove_tree
+
+    remove_tree(path)
 
 
 def _write_record(path: str, number: int, cause: str) -> None:

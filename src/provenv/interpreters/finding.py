@@ -162,9 +162,11 @@ class _Finder:
                 details={"requests": [r.text for r in requests], "requires-python": self.requires},
             )
         installed = self.all()
-        wanted = " or ".join(request.text for request in requests) or "Python"
+        wanted = " or ".join(request.text for request in requests)
         if self.requires is not None:
-            wanted += f" (requires-python {self.requires!r})"
+            satisfying = f"what requires-python asks for: {self.requires!r}"
+            wanted = f"{wanted} and {satisfying}" if wanted else satisfying
+        wanted = wanted or "a Python"
         lines = [f"no interpreter here is {wanted}; found:"]
         lines += [
             f"  {i.implementation} {i.version}  {i.executable}  ({i.source})" for i in installed

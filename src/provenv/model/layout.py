@@ -9,6 +9,7 @@ import os
 
 DEFAULT_ENVIRONMENT_FOLDER = ".venv"
 NAMED_ENVIRONMENTS_FOLDER = ".venvs"
+LOCK_FILE = "pylock.toml"
 
 
 class HomeLayout:
@@ -68,3 +69,8 @@ def environment_folder(project: str, name: str, default: str) -> str:
     if name == default:
         return os.path.join(project, DEFAULT_ENVIRONMENT_FOLDER)
     return os.path.join(project, NAMED_ENVIRONMENTS_FOLDER, name)
+
+
+def lock_file_name(environment: str | None = None) -> str:
+    """``pylock.toml``, or ``pylock.ENVIRONMENT.toml`` (PEP 751, "File Name")."""
+    return LOCK_FILE if environment is None else f"pylock.{environment}.toml"

@@ -24,13 +24,7 @@ from packaging.pylock import (
 from provenv.core import digest
 from provenv.core.errors import InputError
 from provenv.model import toml
-
-LOCK_FILE = "pylock.toml"
-
-
-def lock_file_name(environment: str | None = None) -> str:
-    """``pylock.toml``, or ``pylock.ENVIRONMENT.toml`` (PEP 751, "File Name")."""
-    return LOCK_FILE if environment is None else f"pylock.{environment}.toml"
+from provenv.model.layout import LOCK_FILE
 
 
 def parse_lock(text: str, file: str = LOCK_FILE) -> Pylock:
@@ -39,7 +33,12 @@ def parse_lock(text: str, file: str = LOCK_FILE) -> Pylock:
     Raises:
         InputError: Broken TOML, another ``lock-version``, or not what PEP 751 allows; names the key.
     """
-    data = toml.parse(text, file)
+    restore = "Restore the file from version control, or delete it and run `provenv lock`."
+    try:
+        data = toml.parse(text, file)
+    except InputError as error:
+        error.hint = error.hint or restore
+        raise
     try:
         return Pylock.from_dict(data)
     except PylockUnsupportedVersionError as error:
@@ -47,14 +46,14 @@ def parse_lock(text: str, file: str = LOCK_FILE) -> Pylock:
             f"lock-version {data.get('lock-version')!r} is not supported; this provenv reads 1.0",
             file=file,
             key="lock-version",
-            hint="Use a newer provenv, or lock again with `provenv lock --upgrade`.",
+            hint="Use a newer provenv; or delete the file, and run `provenv lock`.",
         ) from error
     except PylockValidationError as error:
         raise InputError(
             f"not a valid lock (PEP 751): {error.message}",
             file=file,
             key=error.context,
-            hint="Restore the file from version control, or delete it and run `provenv lock`.",
+            hint=restore,
         ) from error
 
 
@@ -90,6 +89,8 @@ def render_lock(lock: Pylock) -> str:
         "# Made by provenv. `provenv lock` changes it; do not edit it by hand.",
         *_assignments(data),
     ]
+    if not packages:
+        lines.append("packages = []")  # PEP 751 wants the key even where there is nothing in it
     for package in packages:
         lines += ["", "[[packages]]", *_package_lines(_fields(package) or {})]
     for name, table in (tool or {}).items():

@@ -2,25 +2,9 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
-
-# Files make up nine tenths of a uv.lock and are not needed here.
-_FILES = re.compile(r"^(?:wheels = \[\n(?:    .*\n)*\]|sdist = .*)\n", re.MULTILINE)
-_UNHASHED = re.compile(r'\{ url = "[^"\n]*"(?![^\n]* hash = )')
-
-
-def read_uv_lock(text: str) -> dict[str, Any]:
-    """A ``uv.lock`` without its files."""
-    return tomllib.loads(_FILES.sub("", text))
-
-
-def count_unhashed(text: str) -> int:
-    """How many files of a ``uv.lock`` have no hash, because their index gives none."""
-    return len(_UNHASHED.findall(text))
 
 
 def add_dependencies(

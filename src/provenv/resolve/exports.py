@@ -11,7 +11,6 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Literal
 
 from packaging.markers import Marker
@@ -19,11 +18,6 @@ from packaging.markers import Marker
 _MARKER = re.compile(r"^marker = (.*)\n", re.MULTILINE)
 _FILES = re.compile(
     r"^(?:wheels = \[\n(?:    .*\n)*\]|(?:wheels|sdist) = .*)(?:\n|\Z)", re.MULTILINE
-)
-_WHEELS = re.compile(r"^wheels = \[\n(?P<rows>(?:    .*\n)*)\]\n", re.MULTILINE)
-_WHEEL = re.compile(
-    r' *\{ url = "([^"\\]+)", (?:upload-time = ([0-9T:.+Z-]+), )?size = (\d+), '
-    r'hashes = \{ sha256 = "([0-9a-f]{64})" \} \},?'
 )
 
 
@@ -56,7 +50,10 @@ class Merged:
 
 
 def merge_exports(exports: Iterable[tuple[Root, str]]) -> list[dict[str, Any]]:
-    """The packages of all exports as PEP 751 tables, each once, with the merged ``marker``."""
+    """The packages of all exports as PEP 751 tables, each once, with the merged ``marker``.
+
+    The root may have narrowed down the files of a package; all that any root can use are kept.
+    """
     merged: dict[str, Merged] = {}
     for root, text in exports:
         for block in text.split("\n[[packages]]\n")[1:]:
@@ -65,7 +62,7 @@ def merge_exports(exports: Iterable[tuple[Root, str]]) -> list[dict[str, Any]]:
             marker = tomllib.loads(f"m = {found.group(1)}")["m"] if found else None
             entry = merged.setdefault(_FILES.sub("", body), Merged())
             if body not in entry.tables:
-                entry.tables[body] = _parse(body)
+                entry.tables[body] = tomllib.loads(body)
             entry.markers[root] = marker
     return [_table(entry) for entry in merged.values()]
 
@@ -83,22 +80,6 @@ def _table(entry: Merged) -> dict[str, Any]:
     if marker is not None:
         table["marker"] = marker
     return table
-
-
-def _parse(text: str) -> dict[str, Any]:
-    """``tomllib.loads(text)``, with the usual spelling of wheels read ten times as fast."""
-    found = _WHEELS.search(text)
-    if found is None:
-        return tomllib.loads(text)
-    wheels: list[dict[str, Any]] = []
-    for line in found.group("rows").splitlines():
-        row = _WHEEL.fullmatch(line)
-        if row is None:
-            return tomllib.loads(text)
-        url, time, size, sha256 = row.groups()
-        uploaded = {"upload-time": datetime.fromisoformat(time)} if time else {}
-        wheels.append({"url": url, **uploaded, "size": int(size), "hashes": {"sha256": sha256}})
-    return {**tomllib.loads(text[: found.start()] + text[found.end() :]), "wheels": wheels}
 
 
 def _address(wheel: Mapping[str, Any]) -> str:

@@ -18,8 +18,10 @@ from provenv.resolve.run import open_run
 from provenv.resolve.settings import ResolveSettings
 
 _ABOUT_THE_PROJECT = frozenset(
-    {"conflicts", "dependency-groups", "environments", "override-dependencies", "required-environments",
-     "resolution"}
+    {
+        "conflicts", "constraint-dependencies", "dependency-groups", "environments",
+        "override-dependencies", "required-environments", "resolution",
+    }
 )  # fmt: skip
 
 
@@ -101,6 +103,8 @@ def resolve_requirements(
         if name in python
     )
     uv = {key: value for key, value in lender.uv.items() if key not in _ABOUT_THE_PROJECT}
+    if "build-constraint-dependencies" in uv:
+        uv["constraint-dependencies"] = uv.pop("build-constraint-dependencies")
     asked = replace(
         lender,
         name=None,

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,14 +17,15 @@ from packaging.pylock import Pylock
 from packaging.utils import canonicalize_name
 
 from provenv.core.errors import ProvenvError
-from provenv.core.events import Emit, Noted
+from provenv.core.events import Emit
 from provenv.core.http import Transport
 from provenv.model.lock import packages_digest
 from provenv.model.manifest import Manifest
 from provenv.resolve.complete import complete_files
-from provenv.resolve.edges import add_dependencies, count_unhashed, read_uv_lock
+from provenv.resolve.edges import add_dependencies
 from provenv.resolve.exports import Root, merge_exports
 from provenv.resolve.failure import check_settings, failure
+from provenv.resolve.files import give_files, take_files
 from provenv.resolve.indexes import Indexes, authorized, collect_indexes
 from provenv.resolve.preferences import render_preferences
 from provenv.resolve.settings import ResolveSettings
@@ -100,7 +102,7 @@ class Run:
         if asked.dynamic:
             asked = replace(asked, extras=())
         self._solve(asked, previous, upgrade)
-        if asked.dynamic and (provided := _provided_extras(read_uv_lock(self._uv_lock()), asked)):
+        if asked.dynamic and (provided := _provided_extras(tomllib.loads(self._uv_lock()), asked)):
             wanted = tuple(extra for extra in provided if not extras or extra in extras)
             asked = replace(asked, extras=wanted)
             self._solve(asked, previous, upgrade)
@@ -148,7 +150,7 @@ class Run:
         )
 
     def _options(self, asked: Asked) -> list[str]:
-        options = self._network_options()
+        options = ["--offline"] if self.settings.offline or self.settings.http.offline else []
         if self.manifest.no_build is True:
             options.append("--no-build")
         elif self.manifest.no_build:
@@ -159,9 +161,6 @@ class Run:
             options += ["--refresh-package", str(self.manifest.name)]
         return options
 
-    def _network_options(self) -> list[str]:
-        return ["--offline"] if self.settings.offline or self.settings.http.offline else []
-
     def _write(self, name: str, text: str) -> None:
         with open(os.path.join(self.folder, name), "w", encoding="utf-8") as stream:
             stream.write(text)
@@ -171,26 +170,24 @@ class Run:
         roots = [Root(kind="base")]
         roots += [Root(kind="extra", name=name) for name in asked.extras]
         roots += [Root(kind="group", name=name) for name in asked.groups]
-        text = self._uv_lock()
-        if count := count_unhashed(text):
-            files = "one file" if count == 1 else f"{count} files"
-            note = f"downloading {files} for their hashes: their index gives none"
-            self.emit(Noted(message=note))
+        text, files = take_files(self._uv_lock())
+        self._write("uv.lock", text)
         with ThreadPoolExecutor(2) as pool:
             texts = pool.map(lambda root: self._export(asked, root), roots)
-            uv_lock = read_uv_lock(text)  # read while the exports run
+            uv_lock = tomllib.loads(text)  # while the exports run
             merged = merge_exports(zip(roots, texts, strict=True))
         packages = [package for package in merged if package["name"] not in asked.own_names]
         packages.sort(
             key=lambda p: (p["name"], str(p.get("version", "")), str(p.get("marker", "")))
         )
         for package in packages:
+            give_files(package, files)
             self._relative(package)
         add_dependencies(packages, uv_lock, asked.own_names)
         return uv_lock, packages
 
     def _export(self, asked: Asked, root: Root) -> str:
-        done = self.uv.export(self.folder, [*self._network_options(), *root.options])
+        done = self.uv.export(self.folder, root.options)
         if done.code != 0:
             raise self._failure(done.stderr, asked)
         return done.stdout

@@ -148,27 +148,32 @@ class Archive:
         if at + _END.size + comment != len(tail):
             self._refuse("bytes follow the end of the ZIP file")
         end = len(data) - len(tail) + at
-        if 0xFFFF in (disk, disk_start, here, count) or 0xFFFFFFFF in (size, start):
-            return self._directory64(end)
-        if disk or disk_start or here != count:
+        if bytes(data[max(end - _END64_LOCATOR.size, 0) :][:4]) == b"PK\6\7":
+            wide = self._directory64(end)
+            short = (here, count, size, start)
+            limits = (0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
+            if any(n not in (m, top) for n, m, top in zip(short, wide, limits, strict=True)):
+                self._refuse("its two ZIP end records disagree")
+            _, count, size, start = wide
+            end = start + size
+        if disk or disk_start or (here != count and here != 0xFFFF):
             self._refuse("a ZIP file of several parts")
         if start + size != end:
             self._refuse("the ZIP directory is not where its end record says")
         return count, start, end
 
-    def _directory64(self, end: int) -> tuple[int, int, int]:
+    def _directory64(self, end: int) -> tuple[int, int, int, int]:
+        """Entries here and in all, size and start of the directory (APPNOTE 4.3.14, 4.3.15)."""
         locator = end - _END64_LOCATOR.size
-        if locator < _END64.size:
-            self._refuse("its ZIP64 locator is missing")
-        magic, _, at, _ = _END64_LOCATOR.unpack_from(self.data, locator)
-        if magic != 0x07064B50 or at + _END64.size != locator:
+        _, _, at, _ = _END64_LOCATOR.unpack_from(self.data, locator)
+        if at + _END64.size != locator:
             self._refuse("its ZIP64 locator is broken")
         magic, _, _, _, disk, disk_start, here, count, size, start = _END64.unpack_from(
             self.data, at
         )
         if magic != 0x06064B50 or disk or disk_start or here != count or start + size != at:
             self._refuse("its ZIP64 end record is broken")
-        return count, start, at
+        return here, count, size, start
 
     def _members(self, count: int, at: int, end: int) -> Iterator[Member]:
         data, unpack, fixed = self.data, _CENTRAL.unpack_from, _CENTRAL.size

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from provenv.core.errors import InputError
 from provenv.store.archive import HINT, refused
-from provenv.store.layout import fold
+from provenv.store.spread import fold
 
 _PLAIN_VERSION = re.compile(r"(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*\Z")
 

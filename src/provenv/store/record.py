@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple, cast
 from provenv.core import digest
 from provenv.core.errors import InputError
 from provenv.store.archive import HINT
-from provenv.store.layout import place
 from provenv.store.objects import StoredObject, tree_file
+from provenv.store.spread import place
 
 Scheme = Literal["site", "bin", "data", "include"]
 ALGORITHMS = {"sha256": 32, "sha384": 48, "sha512": 64}

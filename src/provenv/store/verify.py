@@ -13,7 +13,6 @@ from provenv.core.files import disk_error, ensure_folder
 from provenv.model.layout import HomeLayout
 from provenv.store import record
 from provenv.store.damage import Damage, Kind
-from provenv.store.layout import place
 from provenv.store.objects import (
     CLOSED_MODE,
     DESCRIPTION,
@@ -21,6 +20,7 @@ from provenv.store.objects import (
     OPEN_MODE,
     StoredObject,
 )
+from provenv.store.spread import place
 
 __all__ = ["Damage", "quarantine", "verify_object"]
 

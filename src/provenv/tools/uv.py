@@ -33,11 +33,8 @@ class Uv:
         return self._run(folder, ["lock", "--python", python, *options])
 
     def export(self, folder: str, options: Sequence[str]) -> process.Completed:
-        """``uv export`` of the ``uv.lock`` in ``folder`` as a PEP 751 lock, on standard output.
-
-        Needs no network, except for files of which the index gave no hash: those are downloaded.
-        """
-        fixed = ["--frozen", "--no-header", "--format", "pylock.toml"]
+        """``uv export`` of the ``uv.lock`` in ``folder`` as a PEP 751 lock, on standard output."""
+        fixed = ["--frozen", "--offline", "--no-header", "--format", "pylock.toml"]
         return self._run(folder, ["export", *fixed, *options])
 
     def _run(self, folder: str, arguments: Sequence[str]) -> process.Completed:

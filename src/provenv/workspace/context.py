@@ -9,16 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-from packaging.pylock import Pylock
+from typing import TYPE_CHECKING
 
 from provenv.core import digest
 from provenv.core.errors import InputError
 from provenv.core.events import Emit, silent
 from provenv.core.http import HttpSettings
-from provenv.model.layout import HomeLayout, environment_folder
-from provenv.model.lock import lock_file_name, parse_lock
+from provenv.model.layout import HomeLayout, environment_folder, lock_file_name
 from provenv.model.manifest import EnvironmentSpec, Manifest, parse_manifest
+
+if TYPE_CHECKING:
+    from packaging.pylock import Pylock
 
 MANIFEST_FILE = "pyproject.toml"
 
@@ -150,6 +151,8 @@ def read_lock(project: Project, key: str | None) -> LockFile | None:
     path = project.lock_path(key)
     if not os.path.lexists(path):
         return None
+    from provenv.model.lock import parse_lock  # 20 ms, and not every command parses a lock
+
     text = read_text(path)
     return LockFile(path=path, text=text, lock=parse_lock(text, path))
 

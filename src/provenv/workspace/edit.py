@@ -15,10 +15,16 @@ from packaging.utils import canonicalize_name
 from provenv.core.errors import InputError, ProvenvError, UsageError
 from provenv.core.files import locked_folder, write_atomic
 from provenv.model.generation import Change
-from provenv.model.lock import parse_lock
 from provenv.model.manifest import parse_manifest
 from provenv.workspace import files, locking, machine, specifiers
-from provenv.workspace.context import MANIFEST_FILE, Context, Project, open_project, read_text
+from provenv.workspace.context import (
+    MANIFEST_FILE,
+    Context,
+    Project,
+    open_project,
+    read_locks,
+    read_text,
+)
 from provenv.workspace.sync import SyncResult, sync
 
 _IGNORED = (".venv/", ".venvs/", "__pycache__/")
@@ -258,26 +264,26 @@ def _change_alone(
     before = {path: _bytes(path) for path in _files(project)}
     try:
         first = _with_text(project, edit(project.manifest_text, None))
-        found = locking.lock(first, context, dry_run=True)
-        texts = found.texts or {p: read_text(p) for p in _files(project)[1:] if os.path.exists(p)}
-        main = parse_lock(texts[project.lock_path(None)], project.lock_path(None))
-        final = _with_text(project, edit(project.manifest_text, main))
+        old = read_locks(project)
+        new = locking.resolve_manifest(first, context, old)
+        final = _with_text(project, edit(project.manifest_text, new[None]))
         # The bounds are the locked versions: nothing moves, only the digest of the manifest does.
-        texts = locking.answering(final, texts)
+        fresh = locking.render_locks(final, locking.answering(final, new))
+        texts = {file.path: file.text for file in fresh.values()}
         files.sweep(project.root)
         files.write(project, {**texts, project.manifest_path: final.manifest_text})
-        result = None
-        if synced:
-            result = sync(open_project(project.root), context, environment=environment)
+        locking.remember_fresh(final, context, fresh)
+        result = sync(final, context, environment=environment, fresh=fresh) if synced else None
     except BaseException as error:
         _put_back(before)
         if isinstance(error, ProvenvError) and error.hint is None:
             error.hint = "Every file is as it was."
         raise
+    before_lock = old[None].lock if None in old else None
     return EditResult(
         requirements=_written(final, names),
         place=place,
-        changes=found.changes,
+        changes=locking.lock_changes(before_lock, new[None]),
         sync=result,
     )
 

@@ -93,18 +93,53 @@ def plan_key(root: str, name: str | None, environ: Mapping[str, str]) -> str | N
     """The key of the plan for this project's files as they are; None where a lock is missing."""
     from provenv.environments import plans
 
+    locks = _locks(root)
+    if not locks:
+        return None
     parts = [
         os.fsencode(name or ""),
         _read(f"{root}/{_MANIFEST}"),
         _read(f"{root}/.python-version"),
     ]
-    locks = sorted(n for n in os.listdir(root) if n.startswith("pylock.") and n.endswith("toml"))
-    if not locks:
-        return None
-    for lock in locks:
-        parts += [os.fsencode(lock), _read(f"{root}/{lock}")]
     parts += [os.fsencode(environ.get(variable, "")) for variable in _WATCHED_VARIABLES]
-    return plans.key_of(parts)
+    return plans.key_of([*parts, *locks])
+
+
+def _locks(root: str) -> list[bytes]:
+    """Names and bytes of the project's locks."""
+    names = sorted(n for n in os.listdir(root) if n.startswith("pylock.") and n.endswith("toml"))
+    return [part for name in names for part in (os.fsencode(name), _read(f"{root}/{name}"))]
+
+
+def _lock_path(root: str, home: str) -> str:
+    from provenv.environments import plans
+
+    key = plans.key_of([b"lock", _read(f"{root}/{_MANIFEST}"), *_locks(root)])
+    return f"{home}/plans/locks/{key}"
+
+
+def remember_lock(root: str, home: str, said: str) -> None:
+    """Write down that the locks, as they lie there, answer the manifest; ``said`` is for people.
+
+    Raises:
+        OSError: What the file system says.
+    """
+    path = _lock_path(root, home)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(f"{path}.{os.getpid()}.tmp", "w", encoding="utf-8") as stream:
+        stream.write(said)
+    os.replace(f"{path}.{os.getpid()}.tmp", path)
+
+
+def lock_known(root: str, home: str) -> tuple[str, int] | None:
+    """Names of the lock files and how many packages they hold, where they answer the manifest.
+
+    None where that is not known.
+    """
+    said = _read(_lock_path(root, home))
+    names, _, rest = os.fsdecode(said[1:]).partition("\n")
+    count = rest.removesuffix("\n")
+    return (names, int(count)) if said.startswith(b"+") and count.isdigit() else None
 
 
 def _read(path: str) -> bytes:

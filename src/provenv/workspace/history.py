@@ -14,7 +14,7 @@ from provenv.environments import generations, stamp, switch
 from provenv.environments.tree import Steps
 from provenv.model.generation import Change, Generation, changes
 from provenv.model.layout import EnvironmentLayout
-from provenv.workspace import fast, files, specifiers
+from provenv.workspace import fast, files
 from provenv.workspace.context import Context, Project, read_text
 
 
@@ -201,7 +201,11 @@ def _restore(
     texts: dict[str, str] = {}
     lock_text = read_text(generations.own_file(folder, number, "pylock.toml"))
     manifest_text = read_text(generations.own_file(folder, number, "pyproject.toml"))
-    merged = specifiers.restore(project.manifest_text, manifest_text, project.manifest_path)
+    merged = project.manifest_text
+    if manifest_text != merged:
+        from provenv.workspace import specifiers  # tomlkit: 15 ms, and often nothing to do
+
+        merged = specifiers.restore(merged, manifest_text, project.manifest_path)
     lock_path = project.lock_path(project.lock_key(project.manifest.environment(environment)))
     if not os.path.exists(lock_path) or read_text(lock_path) != lock_text:
         texts[lock_path] = lock_text

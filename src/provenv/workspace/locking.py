@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from packaging.pylock import Pylock
 from packaging.requirements import Requirement
@@ -15,9 +16,9 @@ from provenv.core.errors import CheckFailedError, InputError, UsageError
 from provenv.interpreters import find
 from provenv.model.generation import Change
 from provenv.model.interpreter import Interpreter
-from provenv.model.lock import is_edited, parse_lock, render_lock, tool_table
+from provenv.model.lock import is_edited, render_lock, tool_table
 from provenv.resolve import resolve
-from provenv.workspace import files, machine
+from provenv.workspace import fast, files, machine
 from provenv.workspace.context import Context, LockFile, Project, read_locks
 
 
@@ -39,7 +40,6 @@ class LockResult:
     packages: int
     changes: tuple[Change, ...]
     seconds: float
-    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def why_stale(project: Project, locks: Mapping[str | None, LockFile]) -> str | None:
@@ -106,25 +106,34 @@ def lock(
     if check and stale is not None:
         raise CheckFailedError(stale, hint="Run `provenv lock`.")
     if stale is None and not upgrade:
+        remember_fresh(project, context, locks)
         return _unchanged(project, locks, started)
     _check_names(upgrade, locks)
     new = resolve_manifest(project, context, locks, upgrade=upgrade, python=python)
-    texts = {project.lock_path(key): render_lock(value) for key, value in new.items()}
-    changed = any(
-        key not in locks or locks[key].text != texts[project.lock_path(key)] for key in new
-    )
+    made = render_locks(project, new)
+    changed = any(key not in locks or locks[key].text != file.text for key, file in made.items())
     if changed and not dry_run:
-        files.write(project, texts)
+        files.write(project, {file.path: file.text for file in made.values()})
+        remember_fresh(project, context, made)
     before = locks[None].lock if None in locks else None
     return LockResult(
         changed=changed,
         written=changed and not dry_run,
-        files=tuple(os.path.basename(path) for path in texts),
+        files=tuple(os.path.basename(file.path) for file in made.values()),
         packages=len(new[None].packages),
         changes=lock_changes(before, new[None]),
         seconds=time.monotonic() - started,
-        texts=texts,
     )
+
+
+def remember_fresh(
+    project: Project, context: Context, locks: Mapping[str | None, LockFile]
+) -> None:
+    """Let the next ``lock`` see from the files' bytes alone that there is nothing to do."""
+    names = [os.path.basename(file.path) for file in locks.values()]
+    said = f"{', '.join(names)}\n{len(locks[None].lock.packages)}\n"
+    with contextlib.suppress(OSError):  # it costs time later on, and nothing else
+        fast.remember_lock(project.root, context.home.root, said)
 
 
 def _readable_locks(project: Project) -> dict[str | None, LockFile]:
@@ -196,15 +205,26 @@ def resolving_interpreter(project: Project, context: Context, python: str | None
     )
 
 
-def answering(project: Project, texts: Mapping[str, str]) -> dict[str, str]:
+def render_locks(
+    project: Project, locks: Mapping[str | None, Pylock]
+) -> dict[str | None, LockFile]:
+    """Locks as they will lie in the project."""
+    return {
+        key: LockFile(path=project.lock_path(key), text=render_lock(value), lock=value)
+        for key, value in locks.items()
+    }
+
+
+def answering(project: Project, locks: Mapping[str | None, Pylock]) -> dict[str | None, Pylock]:
     """The same locks, said to answer the manifest of ``project``, which must be true already."""
-    found: dict[str, str] = {}
-    for path, text in texts.items():
-        old = parse_lock(text, path)
-        own = {**tool_table(old), "manifest-digest": project.manifest.lock_digest()}
-        data = {**old.to_dict(), "tool": {**(old.tool or {}), "provenv": own}}
-        found[path] = render_lock(Pylock.from_dict(data))
-    return found
+    digest = project.manifest.lock_digest()
+    return {
+        key: replace(
+            lock,
+            tool={**(lock.tool or {}), "provenv": {**tool_table(lock), "manifest-digest": digest}},
+        )
+        for key, lock in locks.items()
+    }
 
 
 def lock_changes(before: Pylock | None, after: Pylock) -> tuple[Change, ...]:

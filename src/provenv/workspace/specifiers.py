@@ -215,9 +215,25 @@ def _assign(table: Any, key: str, value: Any) -> None:
         array = table[key]
         for index in reversed(range(len(array))):
             if array[index] not in value:
-                del array[index]
-        for item in value:
+                _replace(array, index, value)
+        for position, item in enumerate(value):
             if item not in array.unwrap():
-                array.append(item)
-        return
+                array.insert(position, item)
+        if array.unwrap() == value:  # the lock's digest minds the order
+            return
     table[key] = value
+
+
+def _replace(array: Array, index: int, value: list[Any]) -> None:
+    """Give an item way to the one of the same name in ``value`` that is not there yet, or to none."""
+    there = array.unwrap()
+    name = _name(there[index])
+    for item in value:
+        if name is not None and item not in there and _name(item) == name:
+            array[index] = item
+            return
+    del array[index]
+
+
+def _name(item: object) -> str | None:
+    return canonicalize_name(Requirement(item).name) if isinstance(item, str) else None

@@ -20,6 +20,7 @@ from provenv.workspace.verification import all_objects, registered
 
 _KEEP = 5
 _UNMOUNTED = 14 * 86400.0
+_PLAN_KEYS = ("keys", "locks")
 _PLAN_AGE = 30 * 86400.0
 
 
@@ -182,12 +183,12 @@ def _missing(context: Context, folder: str, *, dry_run: bool) -> set[str]:
 def _thin_plans(context: Context) -> None:
     """Remove plans and keys that no command has used for a month: they are a cache."""
     limit = time.time() - _PLAN_AGE
-    for folder in (context.home.plans, f"{context.home.plans}/keys"):
+    for folder in (context.home.plans, *(f"{context.home.plans}/{n}" for n in _PLAN_KEYS)):
         try:
             names = os.listdir(folder)
         except FileNotFoundError:
             continue
         for name in names:
             path = f"{folder}/{name}"
-            if name != "keys" and os.lstat(path).st_mtime < limit:
+            if name not in _PLAN_KEYS and os.lstat(path).st_mtime < limit:
                 remove_tree(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from provenv.core.errors import (
@@ -70,6 +70,7 @@ def sync(
     link_mode: str | None = None,
     locked_only: bool = False,
     adopt: bool = False,
+    fresh: Mapping[str | None, LockFile] | None = None,
 ) -> SyncResult:
     """Make the environment what the lock says; where it is so already, make nothing.
 
@@ -81,6 +82,7 @@ def sync(
         link_mode: Overrides the manifest's and the environment's present one.
         locked_only: Refuse a stale lock instead of making it anew.
         adopt: Set a foreign environment folder aside instead of refusing it.
+        fresh: The project's locks where the caller has just made them; else they are read.
 
     Raises:
         CheckFailedError: ``locked_only``, and the lock is missing or stale.
@@ -94,7 +96,10 @@ def sync(
     folder = project.folder(spec)
     if not adopt:
         generations.refuse_foreign(folder)
-    lock, relocked = ensure_lock(project, context, spec, locked_only=locked_only)
+    if fresh is not None:
+        lock, relocked = fresh[project.lock_key(spec)], False
+    else:
+        lock, relocked = ensure_lock(project, context, spec, locked_only=locked_only)
     aside = None if generations.is_ours(folder) else generations.set_aside(folder)
     layout = EnvironmentLayout(folder)
     try:

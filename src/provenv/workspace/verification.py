@@ -57,7 +57,7 @@ def verify(
     started = time.monotonic()
     folders = _folders(context, project, environment)
     holders, unreadable = _holders(folders)
-    wanted = sorted(holders) if project is not None else all_objects(context)
+    wanted = sorted(holders if project is not None else {*all_objects(context), *holders})
     context.emit(PhaseStarted(phase="verify", total=len(wanted)))
     hits: list[Hit] = []
     files = size = 0

@@ -76,6 +76,14 @@ def test_a_checkout_with_another_layout_is_built(bench: Bench, tmp_path: Path) -
     assert not bench.builder().build_project(str(other), "alpha", editable=True).cached
 
 
+def test_a_checkout_with_other_things_lying_about_is_not(bench: Bench, tmp_path: Path) -> None:
+    root = make_source(tmp_path / "alpha", "alpha", "1.0")
+    bench.builder().build_project(str(root), "alpha", editable=True)
+    other = Path(shutil.copytree(root, tmp_path / "other"))
+    write_tree(other, {"notes.py": "", "data/x.csv": "", "scripts/run.py": "", ".venv/x.py": ""})
+    assert bench.builder().build_project(str(other), "alpha", editable=True).cached
+
+
 def test_an_editable_that_holds_code_belongs_to_its_place(bench: Bench, tmp_path: Path) -> None:
     code = """
 def build_editable(folder, config_settings=None, metadata_directory=None):

@@ -77,6 +77,7 @@ def test_another_checkout_of_the_same_content_needs_no_build(bench: Bench, tmp_p
     [
         ".git/config", ".venv/lib/x.py", "src/alpha/__pycache__/x.pyc", "alpha.egg-info/PKG-INFO",
         "build/lib/alpha.py", "dist/alpha-1.0.tar.gz", "node_modules/x/index.js", ".tox/x",
+        "pylock.toml", "pylock.prod.toml",
     ],
 )  # fmt: skip
 def test_what_does_not_belong_to_the_source(tmp_path: Path, noise: str) -> None:

@@ -29,6 +29,7 @@ SIMPLE = "https://pypi.org/simple/"
 def real(bench: Bench) -> Bench:
     """A bench whose builders ask PyPI."""
     bench.index_url = SIMPLE
+    bench.environ.update(os.environ)  # certificates and proxies
     return bench
 
 

@@ -31,7 +31,7 @@ from provenv.core.events import (
 from provenv.core.files import remove_tree
 from provenv.model.plan import Artifact
 from provenv.store.verify import verify_object
-from support import make_sdist, make_wheel
+from support import make_sdist, make_source, make_wheel
 from unit.building.helpers import BACKEND, PYPROJECT, Bench, pack, sdist_of, this_interpreter
 
 Demo = Callable[..., Artifact]
@@ -308,6 +308,26 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
     assert bench.left_over() == []
 
 
+def test_a_daemon_that_a_backend_leaves_is_not_waited_for(
+    bench: Bench, demo: Demo, tmp_path: Path
+) -> None:
+    artifact = demo("""
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    import subprocess
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    print("daemon", child.pid, end="")
+    return write(folder, {})
+""")
+    started = time.monotonic()
+    bench.builder().build(artifact, base=str(tmp_path))
+    assert time.monotonic() - started < 30
+    (said,) = (line for line in bench.output if line.startswith("daemon"))
+    deadline = time.monotonic() + 5
+    while alive(int(said.split()[1])) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not alive(int(said.split()[1]))
+
+
 def alive(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -327,6 +347,36 @@ def test_builds_can_be_forbidden(
     assert "alpha 1.2" in caught.value.message
     assert "only an sdist" in caught.value.message
     assert "no-build" in (caught.value.hint or "")
+
+
+def test_a_ban_reaches_build_requirements(bench: Bench, tmp_path: Path) -> None:
+    bench.index.add(make_sdist(tmp_path / "served", "helper", "2.0"))
+    root = make_source(tmp_path / "alpha", "alpha", "1.0", build_requires=["helper"])
+    with pytest.raises(UnsatisfiableError, match="helper"):
+        bench.builder(no_build=True).build_project(str(root), "alpha", editable=True)
+    assert bench.output == []
+
+
+def test_a_build_requirement_that_cannot_be_had_says_what_needs_it(
+    bench: Bench, tmp_path: Path
+) -> None:
+    path = make_sdist(tmp_path, "alpha", "1.2", build_requires=["absent>=3"])
+    with pytest.raises(UnsatisfiableError) as caught:
+        bench.builder().build(sdist_of(path), base=str(tmp_path))
+    assert caught.value.message.startswith(
+        "alpha 1.2 cannot be built, because its build requirements"
+    )
+    assert "absent>=3" in caught.value.message
+    assert caught.value.details["build-of"] == "alpha 1.2"
+
+
+def test_a_failing_build_requirement_says_what_needs_it(bench: Bench, tmp_path: Path) -> None:
+    bench.index.add(make_sdist(tmp_path / "served", "helper", "2.0", fail="no frobnicator"))
+    path = make_sdist(tmp_path, "alpha", "1.2", build_requires=["helper"])
+    with pytest.raises(BuildError) as caught:
+        bench.builder().build(sdist_of(path), base=str(tmp_path))
+    for part in ("alpha 1.2 cannot be built", "helper 2.0 cannot be built", "no frobnicator"):
+        assert part in caught.value.message
 
 
 def test_a_ban_on_one_package_leaves_the_others(bench: Bench, tmp_path: Path) -> None:
@@ -370,8 +420,9 @@ def test_a_wheel_for_another_interpreter_is_refused(
 
 def test_a_folder_that_is_no_project(bench: Bench, tmp_path: Path) -> None:
     artifact = sdist_of(pack(tmp_path, {"README": "nothing here"}))
-    with pytest.raises(InputError, match=r"neither pyproject\.toml nor setup\.py"):
+    with pytest.raises(InputError, match=r"neither pyproject\.toml nor setup\.py") as caught:
         bench.builder().build(artifact, base=str(tmp_path))
+    assert caught.value.message.startswith("demo 1.0: ")  # not the folder that it was unpacked in
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from provenv.environments import generations, looking, switch
+from provenv.environments import generations, looking, pair, switch
 from provenv.environments.drift import find_drift
 
 from .conftest import Workshop
@@ -99,27 +100,64 @@ def test_a_rewritten_hard_linked_file_is_seen(workshop: Workshop) -> None:
     assert looking.damaged(f"{plan}/checks", workshop.home.root) != []
 
 
-def test_both_processes_together_look_at_everything(workshop: Workshop) -> None:
+def test_two_processes_together_look_at_everything_and_make_everything(
+    workshop: Workshop, tmp_path: Path
+) -> None:
     """Whichever object is damaged, first or last: it is found by one of the two."""
-    objects = [workshop.object(f"pkg{n}") for n in range(8)]
-    _, plan = workshop.plan(*objects)
-    code = (
-        "import sys; from provenv.environments import looking; "
-        "print(*looking.begin(sys.argv[1], sys.argv[2])())"
+    objects = [workshop.object(f"pkg{n:02}") for n in range(40)]
+    steps, plan = workshop.plan(*objects)
+    assert len(steps) > 200
+    (tmp_path / "steps").write_text(repr(steps))
+    code = textwrap.dedent(
+        """
+        import ast, os, sys
+        from provenv.environments import pair
+        home, plan, steps, root = sys.argv[1:]
+        os.mkdir(root)
+        steps = ast.literal_eval(open(steps).read())
+        shared, bad = pair.make_and_look(steps, home, plan, root, project="", alone=False)
+        print(shared, "threading" in sys.modules, *bad)
+        """
     )
-    for stored in objects:
-        package = Path(stored.folder) / "site"
-        mode = package.stat().st_mode
-        before = package.stat().st_mtime_ns
-        os.utime(package, ns=(before, before + 1))
-        found = subprocess.run(
-            [sys.executable, "-c", code, f"{plan}/checks", workshop.home.root],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert found.stdout.strip().endswith(stored.sha256), (mode, found)
-        os.utime(package, ns=(before, before))
+
+    def run(root: Path) -> list[str]:
+        command = [sys.executable, "-c", code, workshop.home.root, plan, str(tmp_path / "steps")]
+        done = subprocess.run([*command, str(root)], capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    assert run(tmp_path / "whole") == ["True", "False"]
+    assert find_drift(steps, str(tmp_path / "whole"), workshop.home.root) == []
+    for stored in (objects[0], objects[19], objects[20], objects[39]):
+        site = Path(stored.folder) / "site"
+        before = site.stat().st_mtime_ns
+        os.utime(site, ns=(before, before + 1))
+        found = run(tmp_path / stored.name)[2:]
+        assert [path.rpartition("/")[2] for path in found] == [stored.sha256]
+        os.utime(site, ns=(before, before))
+
+
+def test_where_the_second_process_fails_all_is_done_by_one(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ".venv"
+    objects = [workshop.object(f"pkg{n:02}") for n in range(40)]
+    steps, plan = workshop.plan(*objects)
+    switch.prepare(str(folder))
+    calls = []
+
+    def make_and_look(*args: Any, alone: bool, **more: Any) -> Any:
+        calls.append(alone)
+        if not alone:
+            (folder / "generations" / f".new-{os.getpid()}" / "half").mkdir()
+            raise pair.ChildError("killed")
+        return real(*args, alone=alone, **more)
+
+    real = pair.make_and_look
+    monkeypatch.setattr(pair, "make_and_look", make_and_look)
+    number, _ = switch.make_generation(str(folder), steps, workshop.home.root, plan, "test")
+    assert calls == [False, True]
+    root = folder / "generations" / str(number)
+    assert find_drift(steps, str(root), workshop.home.root) == []
 
 
 @pytest.mark.parametrize(
@@ -127,8 +165,8 @@ def test_both_processes_together_look_at_everything(workshop: Workshop) -> None:
 )
 def test_checks_that_are_not_whole_are_an_error(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "checks").write_bytes(text)
-    with pytest.raises(ValueError, match="format"):
-        looking.begin(str(tmp_path / "checks"), str(tmp_path))
+    with pytest.raises(ValueError, match=r"format|whole"):
+        looking.first_part(str(tmp_path / "checks"), str(tmp_path))
 
 
 def test_what_a_killed_command_left_is_swept(workshop: Workshop, tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ import pytest
 from packaging.pylock import Pylock
 
 from provenv.core.errors import InputError
+from provenv.model.layout import lock_file_name
 from provenv.model.lock import (
     is_direct,
     is_edited,
-    lock_file_name,
     packages_digest,
     parse_lock,
     render_lock,

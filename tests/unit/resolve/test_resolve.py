@@ -449,7 +449,7 @@ def test_an_index_without_hashes_is_completed_and_that_is_said(
     (wheel,) = lock.packages[0].wheels or ()
     assert wheel.hashes["sha256"] == hashlib.sha256(data).hexdigest()
     (note,) = [event for event in project.events if isinstance(event, Noted)]
-    assert "one file" in note.message
+    assert "beta-1.0-py3-none-any.whl" in note.message
     assert wheel.size == len(data)
 
 
@@ -494,5 +494,14 @@ def test_requirements_of_a_build_environment(
         ["alpha", "gamma[fast]>=2"], interpreter=interpreter, settings=project.settings
     )
     assert set(selected(lock, interpreter.markers)) == {"alpha", "beta", "gamma", "delta"}
+    lender = parse_manifest(
+        HEAD
+        + '[tool.uv]\nconstraint-dependencies = ["beta<1"]\n'
+        + 'build-constraint-dependencies = ["beta<1.5"]\n'
+    )
+    constrained = resolve_requirements(
+        ["alpha"], interpreter=interpreter, settings=project.settings, manifest=lender
+    )
+    assert versions(constrained) == {"alpha": "1.0", "beta": "1.0"}
     with pytest.raises(InputError, match="not a valid requirement"):
         resolve_requirements(["alpha=="], interpreter=interpreter, settings=project.settings)

@@ -1,5 +1,6 @@
 """What becomes of a good wheel."""
 
+import errno
 import hashlib
 import json
 import os
@@ -162,7 +163,9 @@ def test_stored_members_and_stronger_hashes(put: Put, stored: bool, algorithm: s
 
 
 @pytest.mark.parametrize("stored", [True, False])
-@pytest.mark.parametrize("block", [b"x", b"some text\n", os.urandom(1 << 20)])
+@pytest.mark.parametrize(
+    "block", [b"x", b"some text\n", os.urandom(1 << 20)], ids=["one", "text", "noise"]
+)
 def test_a_large_member_passes_in_pieces(put: Put, block: bytes, stored: bool) -> None:
     content = block * ((40 << 20) // len(block)) + b"the end"
     obj = put(Wheel(files={"demo/model.bin": content}, stored=stored))
@@ -342,3 +345,29 @@ def test_versions_and_names_in_other_spellings(put: Put, tmp_path: Path) -> None
     made.path.rename(renamed)
     obj = put(Made(path=renamed, filename=renamed.name, sha256=made.sha256, size=made.size))
     assert (obj.name, obj.version) == ("my-demo", "1.0.post1")
+
+
+def test_a_full_disk_is_an_error_that_leaves_nothing(
+    put: Put, layout: HomeLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        if len(data) > 1000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(DiskError, match="ENOSPC") as caught:
+        put(Wheel(files={"demo/__init__.py": b"", "demo/big": bytes(2000)}))
+    assert "demo-1.0-py3-none-any.whl" in caught.value.message
+    assert "gc" in (caught.value.hint or "")
+    assert os.listdir(layout.tmp) == []
+    assert not os.path.exists(layout.wheels)
+
+
+def test_a_write_that_takes_a_part_goes_on(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, bytes(data[:7])))
+    obj = put(Wheel(files={"demo/__init__.py": b"x = 'longer than seven'\n"}))
+    assert Path(obj.folder, "site/demo/__init__.py").read_bytes() == b"x = 'longer than seven'\n"

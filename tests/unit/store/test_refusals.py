@@ -351,24 +351,55 @@ def test_a_bomb_that_lies_about_its_size_ends_early(
     refuse(put, layout, made, "demo/zeros", "10 bytes", kind=IntegrityError)
 
 
-def test_zip64_is_read(put: Put, tmp_path: Path) -> None:
-    wheel = Wheel(files={"demo/__init__.py": b"x = 64\n"})
+def zip64(wheel: Wheel, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """The wheel with 64-bit sizes, offsets and end records throughout."""
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1)
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as target:
         for name, content in wheel.members().items():
             with target.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:
                 member.write(content)
-    obj = put(save(tmp_path, wheel.filename, _with_zip64_end(stream.getvalue())))
+    return stream.getvalue()
+
+
+def test_zip64_is_read(put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel = Wheel(files={"demo/__init__.py": b"x = 64\n", "demo/more.py": b"y = 64\n"})
+    data = zip64(wheel, monkeypatch)
+    at = data.index(b"PK\1\2")
+    assert data[at + 20 : at + 28] == b"\xff" * 8
+    assert b"PK\6\6" in data
+    obj = put(save(tmp_path, wheel.filename, data))
     assert Path(obj.folder, "site/demo/__init__.py").read_bytes() == b"x = 64\n"
+    assert Path(obj.folder, "site/demo/more.py").read_bytes() == b"y = 64\n"
 
 
-def _with_zip64_end(data: bytes) -> bytes:
-    at = data.rindex(b"PK\5\6")
-    count, size, start = struct.unpack_from("<HII", data, at + 10)
-    end64 = struct.pack("<IQHHIIQQQQ", 0x06064B50, 44, 45, 45, 0, 0, count, count, size, start)
-    locator = struct.pack("<IIQI", 0x07064B50, 0, at, 1)
-    end = struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
-    return data[:at] + end64 + locator + end
+def _clear(data: bytes, at: int, length: int) -> bytes:
+    return data[:at] + bytes(length) + data[at + length :]
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda data: _clear(data, data.rindex(b"PK\6\7"), 4), "not where its end record says"),
+        (lambda data: _clear(data, data.rindex(b"PK\6\7") + 8, 8), "ZIP64 locator is broken"),
+        (lambda data: _clear(data, data.rindex(b"PK\5\6") + 8, 4), "two ZIP end records"),
+        (lambda data: _clear(data, data.rindex(b"PK\6\6"), 4), "ZIP64 end record"),
+        (lambda data: _clear(data, data.rindex(b"PK\6\6") + 24, 8), "ZIP64 end record"),
+        (lambda data: _clear(data, data.index(b"PK\1\2") + 46 + 16, 2), "ZIP64 sizes are missing"),
+    ],
+)
+def test_broken_zip64_records(
+    put: Put,
+    layout: HomeLayout,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    damage: Callable[[bytes], bytes],
+    reason: str,
+) -> None:
+    wheel = Wheel()
+    data = zip64(wheel, monkeypatch)
+    refuse(put, layout, save(tmp_path, wheel.filename, damage(data)), reason)
 
 
 def test_folders_in_the_archive_are_no_members(put: Put) -> None:

@@ -26,7 +26,14 @@ def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.cli.parser import make_parser, subparsers
 
     parser = make_parser()
-    subparsers(parser)  # fills them
+    for command in (parser, *subparsers(parser).values()):
+        for action in command._actions:  # noqa: SLF001  # argparse has no public way to ask
+            if action.dest == "command":
+                action.help = None  # hidden from the help, which lists them in groups
+            elif action.dest in ("directory", "folder"):
+                action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]  # shtab reads it
+            elif action.dest == "words":
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
     script = shtab.complete(parser, shell=args.shell)
     session.answer(
         "completion",

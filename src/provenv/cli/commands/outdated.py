@@ -43,7 +43,8 @@ def text(found: Sequence[Newest], screen: Screen, *, everything: bool = False) -
     rows = [
         (item.name, item.locked, _allowed(item, screen), _latest(item, screen)) for item in shown
     ]
-    screen.table(rows, head=("package", "locked", "allowed", "latest"))
+    if rows:
+        screen.table(rows, head=("package", "locked", "allowed", "latest"))
     if not any(item.outdated for item in found):
         known = sum(item.inconclusive is None for item in found)
         screen.line(f"{paint('good', 'up to date')}: {many(known, 'package')}")

@@ -52,6 +52,9 @@ def text(result: VerifyResult, screen: Screen) -> None:
         f"{many(result.files, 'file')} of {many(result.objects, 'package')} ({size(result.size)})"
     )
     took = paint("dim", f"in {seconds(result.seconds)}")
+    if result.ok and not result.objects:
+        screen.line("nothing to verify: no environment holds a package")
+        return
     if result.ok:
         screen.line(f"{paint('good', 'verified')}: {compared} {took}")
         return

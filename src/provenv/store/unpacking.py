@@ -1,0 +1,228 @@
+"""One wheel on its way into the store: checked as a whole first, then written member by member."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from provenv.core import digest
+from provenv.core.errors import IntegrityError
+from provenv.store import identity, native, record, scripts
+from provenv.store.archive import HINT, WHOLE, Archive, Member, refused
+from provenv.store.names import find_collision, unsafe
+from provenv.store.objects import FORMAT
+from provenv.store.spread import place
+from provenv.store.tree import TreeWriter
+
+INSTALLER = b"provenv\n"
+
+
+class Unpacking:
+    """One wheel on its way: what is known of it before, and what was made of it."""
+
+    def __init__(self, archive: Archive, filename: str, sha256: str, root: str) -> None:
+        """Check names, ``.dist-info`` and RECORD; ``root`` is the empty folder to write into.
+
+        Raises:
+            InputError, IntegrityError: The wheel is refused; nothing was written.
+        """
+        self.archive = archive
+        self.filename = filename
+        self.sha256 = sha256
+        self.wheel = identity.parse_filename(filename)
+        self.members = {member.name: member for member in archive.members}
+        self._check_names()
+        self.dist_info = identity.find_dist_info(self.members, self.wheel, filename)
+        self.record = bytes(self._read_info("RECORD"))
+        self.rows = record.parse_record(self._text("RECORD", self.record), filename, self.dist_info)
+        self._check_rows()
+        self.writer = TreeWriter(root)
+        self.generated: dict[str, str] = {}
+        self._folders: dict[str, set[str]] = {}
+
+    def run(self) -> dict[str, Any]:
+        """Write everything, each file held against RECORD; the content of ``object.json``.
+
+        Raises:
+            InputError, IntegrityError: The wheel is refused; what was written is not to be used.
+            OSError: What the file system says.
+        """
+        self._read_info("METADATA")
+        tags = identity.read_tags(self._text("WHEEL", self._read_info("WHEEL")), self.filename)
+        made = self._entry_points()
+        made[f"site/{self.dist_info}/INSTALLER"] = INSTALLER
+        places = self._places(made)
+        made[f"site/{self.dist_info}/SOURCES.txt"] = self._sources(places, made)
+        self._folders = self._all_folders(places.values())
+        for member in self.archive.members:
+            self._write_member(member, places.get(member.name))
+        for path, content in made.items():
+            self._write_made(path, content)
+        tree = self.writer.finish()
+        return {
+            "format": FORMAT,
+            "name": self.wheel.name,
+            "version": self.wheel.version,
+            "filename": self.filename,
+            "sha256": self.sha256,
+            "size": len(self.archive.data),
+            "unpacked": self.writer.unpacked,
+            "files": self.writer.count,
+            "dist-info": self.dist_info,
+            "tags": list(tags or self.wheel.tags),
+            "record": digest.of_bytes(self.record),
+            "generated": self.generated,
+            "scripts": sorted(tree.get("bin", {}).get("f", {})),
+            "tree": tree,
+        }
+
+    def _check_names(self) -> None:
+        for name in (*self.members, *(folder[:-1] for folder in self.archive.folders)):
+            if reason := unsafe(name):
+                raise refused(self.filename, name, reason)
+        if len(self.members) != len(self.archive.members):
+            seen: set[str] = set()
+            for member in self.archive.members:
+                if member.name in seen:
+                    raise refused(self.filename, member.name, "the wheel holds it twice")
+                seen.add(member.name)
+
+    def _check_rows(self) -> None:
+        unlisted = {f"{self.dist_info}/{name}" for name in record.UNLISTED}
+        for name in self.members:
+            if name not in self.rows and name not in unlisted:
+                raise refused(self.filename, name, "it is not listed in RECORD")
+        for name in self.rows:
+            if name not in self.members:
+                raise refused(self.filename, name, "RECORD lists it, and the wheel lacks it")
+
+    def _read_info(self, name: str) -> bytes | memoryview:
+        member = self.members.get(f"{self.dist_info}/{name}")
+        if member is None:
+            raise refused(self.filename, f"{self.dist_info}/{name}", "it is missing")
+        if member.size > 64 << 20:
+            raise refused(self.filename, member.name, f"it has {member.size} bytes")
+        return self.archive.read(member)
+
+    def _text(self, name: str, content: bytes | memoryview) -> str:
+        try:
+            return str(content, "utf-8")
+        except UnicodeDecodeError as error:
+            raise refused(
+                self.filename, f"{self.dist_info}/{name}", "it is not UTF-8 text"
+            ) from error
+
+    def _entry_points(self) -> dict[str, bytes]:
+        path = f"{self.dist_info}/entry_points.txt"
+        if path not in self.members:
+            return {}
+        made = {}
+        try:
+            text = self._text("entry_points.txt", self._read_info("entry_points.txt"))
+            for name, target in scripts.parse_entry_points(text).items():
+                if reason := scripts.bad_name(name):
+                    raise refused(self.filename, path, f"script {name!r}: {reason}")
+                made[f"bin/{name}"] = scripts.entry_point_script(target)
+        except ValueError as error:
+            raise refused(self.filename, path, str(error)) from error
+        return made
+
+    def _places(self, made: Iterable[str]) -> dict[str, str]:
+        """Member → path in the object, for those that are kept and not replaced by ours."""
+        places = {}
+        for name in self.members:
+            try:
+                path = place(name, self.dist_info, self.wheel.name)
+            except ValueError as error:
+                raise refused(self.filename, name, str(error)) from error
+            if path is None or path in made:
+                continue
+            if path.startswith("bin/"):
+                reason = scripts.bad_name(path[4:])
+                if reason:
+                    raise refused(self.filename, name, reason)
+            places[name] = path
+        sources = f"site/{self.dist_info}/SOURCES.txt"
+        places = {name: path for name, path in places.items() if path != sources}
+        if collision := find_collision((*places.values(), *made, sources)):
+            path, other, how = collision
+            raise refused(self.filename, path, f"it and {other!r} would be installed {how}")
+        return places
+
+    def _sources(self, places: dict[str, str], made: Iterable[str]) -> bytes:
+        own = f"site/{self.dist_info}/"
+        hidden = {own + name for name in record.UNLISTED}
+        paths = {*places.values(), *made, own + "SOURCES.txt"} - hidden
+        return "".join(f"{p[5:]}\n" for p in sorted(paths) if p.startswith("site/")).encode()
+
+    @staticmethod
+    def _all_folders(paths: Iterable[str]) -> dict[str, set[str]]:
+        """By scheme: every folder below it, relative to it."""
+        folders: dict[str, set[str]] = {}
+        for path in paths:
+            scheme, _, inner = path.partition("/")
+            known = folders.setdefault(scheme, set())
+            inner = inner.rpartition("/")[0]
+            while inner and inner not in known:
+                known.add(inner)
+                inner = inner.rpartition("/")[0]
+        return folders
+
+    def _write_member(self, member: Member, path: str | None) -> None:
+        row = self.rows.get(member.name)
+        if row is not None and row.size is not None and row.size != member.size:
+            raise self._not_as_recorded(member, f"{row.size} bytes", f"{member.size} bytes")
+        pieces: Iterable[bytes | memoryview]
+        if member.size > WHOLE:
+            pieces = self._checked(member, row)
+        else:
+            pieces = tuple(self._checked(member, row))
+        if path is None:
+            for _ in pieces:
+                pass
+        elif path.startswith("bin/"):
+            self._write_script(path, b"".join(pieces))
+        else:
+            self.writer.write(path, pieces, executable=member.executable)
+            self._look_for_neighbours(path)
+
+    def _checked(self, member: Member, row: record.Row | None) -> Iterator[bytes | memoryview]:
+        if row is None:  # RECORD and its signatures
+            yield from self.archive.pieces(member)
+            return
+        hasher = hashlib.new(row.algorithm)
+        for piece in self.archive.pieces(member):
+            hasher.update(piece)
+            yield piece
+        if hasher.digest() != row.digest:
+            raise self._not_as_recorded(member, row.digest.hex(), hasher.hexdigest())
+
+    def _look_for_neighbours(self, path: str) -> None:
+        name = path.rpartition("/")[2]
+        if not native.may_be_native(name, self.writer.head):
+            return
+        scheme, _, inner = path.rpartition("/")[0].partition("/")
+        folders = self._folders[scheme]
+        with open(os.path.join(self.writer.root, path), "rb") as stream:
+            if native.leaves(stream, inner, folders):
+                self.writer.mark_open(path)
+
+    def _not_as_recorded(self, member: Member, wanted: str, found: str) -> IntegrityError:
+        return IntegrityError(
+            f"{self.filename}: {member.name!r} is not what RECORD says: {wanted} wanted, {found} found",
+            hint=HINT,
+            details={"member": member.name, "wanted": wanted, "found": found},
+        )
+
+    def _write_script(self, path: str, content: bytes) -> None:
+        ours = scripts.rewritten(content)
+        if ours is None:
+            self.writer.write(path, (content,), executable=True)
+        else:
+            self._write_made(path, ours)
+
+    def _write_made(self, path: str, content: bytes) -> None:
+        self.writer.write(path, (content,), executable=path.startswith("bin/"))
+        self.generated[path] = digest.of_bytes(content)

@@ -1,0 +1,115 @@
+"""``--json``: one document, nothing else, with the keys that the reference page names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import Project
+
+PAGE = Path(__file__).parents[2] / "docs/reference/json.md"
+# Below these, the page says what is there in words.
+OPEN = ("error.details", "sync.", "tree[].children[]")
+
+
+def documented() -> dict[str, set[str]]:
+    """Schema → paths of keys, from the page's tables."""
+    found: dict[str, set[str]] = {}
+    schema = ""
+    for line in PAGE.read_text().splitlines():
+        if heading := re.match(r"## (provenv\S+)", line):
+            schema = heading[1]
+            found[schema] = set()
+        elif row := re.match(r"\| `([^`]+)` \|", line):
+            found[schema].add(row[1])
+    return found
+
+
+def paths(value: Any, at: str = "") -> set[str]:
+    """The path of every key in a document; lists as ``[]``."""
+    if isinstance(value, dict):
+        found = set()
+        for key, inner in value.items():
+            here = f"{at}.{key}" if at else key
+            below = paths(inner, here)
+            if not isinstance(inner, dict) or not inner:
+                found.add(here)
+            found |= below
+        return found
+    if isinstance(value, list):
+        return set().union(*(paths(item, f"{at}[]") for item in value))
+    return set()
+
+
+def check(document: dict[str, Any], schema: str) -> None:
+    assert document.pop("schema") == schema
+    known = documented()[schema]
+    seen = {p for p in paths(document) if not p.startswith(OPEN)}
+    parents = {p.rpartition(".")[0] for p in known}
+    assert seen <= known, f"not on the page: {sorted(seen - known)}"
+    flat = {p for p in known if "." not in p and "[" not in p}
+    assert flat <= set(document), f"not written: {sorted(flat - set(document))}"
+    for path in known:  # nested keys are there wherever their parent holds something
+        parent = path.rpartition(".")[0]
+        if parent and any(p.startswith(f"{parent}.") for p in seen):
+            assert path in seen or path in parents or path.startswith(OPEN), path
+
+
+@pytest.mark.usefixtures("shelf")
+def test_every_command(project: Project) -> None:
+    def told(*words: str, code: int = 0) -> dict[str, Any]:
+        result = project.fails(code, *words, "--json")
+        document: dict[str, Any] = result.json
+        return document
+
+    check(told("--version"), "provenv.version/1")
+    check(told("init"), "provenv.init/1")
+    check(told("add", "web"), "provenv.add/1")
+    check(told("add", "core<2", "--no-sync"), "provenv.add/1")
+    check(told("status", code=1), "provenv.status/1")
+    check(told("sync"), "provenv.sync/1")
+    check(told("status"), "provenv.status/1")
+    check(told("lock", "--upgrade"), "provenv.lock/1")
+    check(told("remove", "core"), "provenv.remove/1")
+    check(told("lock", "--upgrade", "--dry-run"), "provenv.lock/1")
+    check(told("tree"), "provenv.tree/1")
+    check(told("why", "core"), "provenv.why/1")
+    check(told("outdated"), "provenv.outdated/1")
+    check(told("history"), "provenv.history/1")
+    check(told("diff"), "provenv.diff/1")
+    check(told("rollback"), "provenv.rollback/1")
+    project.write(".venv/current/bin/extra", "")
+    check(told("verify", code=1), "provenv.verify/1")
+    check(told("sync"), "provenv.sync/1")
+    (victim,) = project.home.glob("provenv/store/wheels/*/*/site/web/__init__.py")
+    victim.chmod(0o644)
+    victim.write_text("evil = True\n")
+    check(told("verify", code=1), "provenv.verify/1")
+    check(told("store", "path"), "provenv.store-path/1")
+    check(told("store", "list"), "provenv.store-list/1")
+    check(told("store", "gc", "--keep", "0", "--dry-run"), "provenv.store-gc/1")
+    check(told("completion", "bash"), "provenv.completion/1")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "kind"),
+    [
+        (("snyc",), 2, "usage"),
+        (("sync", "--nope"), 2, "usage"),
+        (("sync",), 2, "input"),
+        (("run", "--json"), 2, "usage"),
+        (("-C", "nowhere", "status"), 2, "usage"),
+    ],
+    ids=str,
+)
+def test_errors_are_documents_too(
+    project: Project, words: tuple[str, ...], code: int, kind: str
+) -> None:
+    result = project.fails(code, "--json", *words)
+    document = result.json
+    assert document["error"]["kind"] == kind
+    assert result.stderr == ""
+    check(document, "provenv.error/1")

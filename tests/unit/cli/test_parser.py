@@ -1,0 +1,78 @@
+"""Parsing, without running anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from provenv.cli import parser, place
+from provenv.cli.commands import COMMANDS, GROUPS
+from provenv.cli.reference import commands_page
+from provenv.core.errors import UsageError
+
+PAGE = Path(__file__).parents[3] / "docs/reference/commands.md"
+
+
+def test_the_reference_page_is_what_the_parser_says() -> None:
+    assert PAGE.read_text() == commands_page(), "run scripts/docs"
+
+
+def test_every_command_is_in_one_group() -> None:
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("words", "own", "rest"),
+    [
+        ("run tool --json -q", "run", "tool --json -q"),
+        ("run -e test -- tool -- x", "run -e test", "tool -- x"),
+        ("-C there run --python 3.12 tool -e x", "-C there run --python 3.12", "tool -e x"),
+        ("run --environment=test tool", "run --environment=test", "tool"),
+        ("sync run", "sync run", ""),
+        ("run --locked", "run --locked", ""),
+    ],
+)
+def test_what_follows_the_command_of_run_is_its_own(words: str, own: str, rest: str) -> None:
+    assert parser.split(words.split()) == (own.split(), rest.split())
+
+
+def test_options_of_run_with_a_value_are_known_to_split() -> None:
+    run = parser.subparsers(parser.make_parser())["run"]
+    valued = {
+        name
+        for action in run._actions
+        if action.option_strings and action.nargs is None
+        for name in action.option_strings
+    }
+    assert valued == parser.VALUED
+
+
+def test_options_may_stand_anywhere() -> None:
+    args = parser.parse(["add", "a", "--group", "test", "b", "-q"])
+    assert (args.requirements, args.group, args.quiet) == (["a", "b"], "test", True)
+    args = parser.parse(["-e", "x", "--offline", "sync"])
+    assert (args.environment, args.offline) == ("x", True)
+    args = parser.parse(["-e", "x", "sync", "-e", "y"])
+    assert args.environment == "y"
+
+
+def test_no_option_is_abbreviated() -> None:
+    with pytest.raises(UsageError, match="no option --lock here"):
+        parser.parse(["sync", "--lock"])
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        (["sync"], "provenv sync"),
+        (["sync", "--index-url=https://me:s@x/simple"], "sync --index-url=https://****@x/simple"),
+        (["add", "a @ git+https://t:k@h/r@v1"], "add a @ git+https://****@h/r@v1"),
+        (
+            ["run", "x", "http://a@b", "http://c@d/?q=e@f"],
+            "run x http://****@b http://****@d/?q=e@f",
+        ),
+    ],
+)
+def test_a_cause_holds_no_credentials(words: list[str], cause: str) -> None:
+    assert place.command_line(words).removeprefix("provenv ") == cause.removeprefix("provenv ")
