@@ -16,7 +16,11 @@ def main(argv: list[str] | None = None) -> int:
     if arguments and arguments[0] in ("run", "sync", "lock"):
         from provenv.cli import hot
 
-        code = hot.attempt(arguments)
+        try:
+            code = hot.attempt(arguments)
+        except KeyboardInterrupt:
+            sys.stderr.write("interrupted; nothing is half-done\n")
+            code = 130
         if code is not None:
             if (
                 argv is None

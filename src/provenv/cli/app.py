@@ -8,13 +8,13 @@ import sys
 from collections.abc import Sequence
 
 from provenv import __version__
+from provenv.cli import signals
 from provenv.cli.options import Options, read_options
 from provenv.cli.parser import DESCRIPTION, START, parse, split
 from provenv.cli.session import Session, write_json
 from provenv.core.errors import ProvenvError, UsageError
 
-_INTERRUPTED = 130  # as a shell reports a command that SIGINT ended
-_BROKEN_PIPE = 141  # … or SIGPIPE
+_BROKEN_PIPE = 141  # as a shell reports a command that SIGPIPE ended
 _INTERNAL = 3
 
 
@@ -22,14 +22,16 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command line; returns the exit code. A command that ``run`` starts does not return."""
     session = Session(_early(arguments), os.environ, arguments)
     try:
+        signals.take_way_out()
         session = _understand(arguments)
         return _dispatch(session)
     except SystemExit as error:  # --help has been answered
         return _code(error)
     except ProvenvError as error:
         return _refused(session, error)
-    except KeyboardInterrupt:
-        return _interrupted(session)
+    except KeyboardInterrupt as error:
+        _interrupted(session)
+        return signals.exit_code(error)
     except BrokenPipeError:
         return _unread()
     except OSError as error:
@@ -127,14 +129,13 @@ def _error_document(kind: str, message: str, hint: str | None, details: object) 
     write_json("provenv.error/1", {"error": error})
 
 
-def _interrupted(session: Session) -> int:
+def _interrupted(session: Session) -> None:
     session.progress.close()
-    message = "interrupted; the environment is as it was"
+    message = "interrupted; nothing is half-done"
     if session.options.json:
         _error_document("interrupted", message, None, {})
     else:
         session.alarm.line(message)
-    return _INTERRUPTED
 
 
 def _unread() -> int:

@@ -61,7 +61,7 @@ def _attempt(call: _Call, cause: str) -> int | None:
             return _lock(call, root, home)
         held = call.command == "run"
         outcome = fast.in_sync(root, call.environment, home, held=held)
-        if outcome is None and "PROVENV_INDEX_URL" not in os.environ:
+        if outcome is None:
             outcome = fast.sync_known(root, call.environment, home, os.environ, cause)
     except OSError:
         return None  # the whole program says what is wrong

@@ -152,22 +152,57 @@ def locked(path: str, *, shared: bool = False, wait: bool = True) -> Iterator[No
     """
     import fcntl
 
-    ensure_folder(Path(path).parent)
+    operation = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+    descriptor = -1
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise disk_error(error, "lock", path) from error
-    try:
-        operation = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-        try:
-            fcntl.flock(descriptor, operation | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError as error:
-            raise UndecidedError(
-                f"another provenv process is at work ({path} is locked)",
-                hint="Wait for it to end and try again.",
-            ) from error
-        except OSError as error:
-            raise disk_error(error, "lock", path) from error
+        while True:
+            ensure_folder(Path(path).parent)
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                fcntl.flock(descriptor, operation)
+            except BlockingIOError as error:
+                raise UndecidedError(
+                    f"another provenv process is at work ({path} is locked)",
+                    hint="Wait for it to end and try again.",
+                ) from error
+            except FileNotFoundError:
+                continue  # the folder was removed just now
+            except OSError as error:
+                raise disk_error(error, "lock", path) from error
+            if _is_named(descriptor, path):
+                break
+            os.close(descriptor)  # the file was removed while this process waited for it
         yield
     finally:
-        os.close(descriptor)
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked_folder(path: str) -> Iterator[None]:
+    """Hold the advisory lock of a folder itself for a ``with`` block: nothing is written into it.
+
+    Where the file system has no such locks, nothing is held.
+    """
+    import fcntl
+
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        descriptor = -1
+    try:
+        if descriptor >= 0:
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _is_named(descriptor: int, path: str) -> bool:
+    """Whether an open file still has its name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except OSError:
+        return False

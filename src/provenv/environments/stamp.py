@@ -75,6 +75,14 @@ def write(folder: str, stamp: Stamp) -> None:
         return
 
 
+def forget(folder: str) -> None:
+    """Remove the stamp of the environment ``folder``: the next command takes the long way."""
+    try:
+        os.unlink(f"{folder}/.stamp")
+    except OSError:
+        return
+
+
 def read(folder: str) -> Stamp | None:
     """The stamp of the environment ``folder``; None where there is none that can be read."""
     try:

@@ -82,6 +82,25 @@ def prepare(folder: str) -> None:
             stream.write("*\n")
 
 
+def unprepare(folder: str) -> None:
+    """Remove the folder of an environment that came to nothing: one without any generation.
+
+    The caller holds the environment's lock; whoever waits for it finds its file gone, and begins
+    anew. What somebody else put there stays, and so does the folder.
+    """
+    try:
+        if os.path.lexists(f"{folder}/generations"):
+            os.rmdir(f"{folder}/generations")  # only where it is empty
+        for name in (".gitignore", ".log", ".stamp", ".lock"):
+            if os.path.lexists(f"{folder}/{name}"):
+                os.unlink(f"{folder}/{name}")
+        os.rmdir(folder)
+        if os.path.basename(os.path.dirname(folder)) == ".venvs":
+            os.rmdir(os.path.dirname(folder))
+    except OSError:
+        return
+
+
 def make_generation(
     folder: str, steps: Steps, home: str, plan: str, cause: str, *, project: str = ""
 ) -> tuple[int, bool]:
@@ -160,6 +179,21 @@ def switch(folder: str, number: int, cause: str, verb: str = "sync") -> None:
     Raises:
         OSError: What the file system says; ``current`` is as it was.
     """
+    straighten(folder, number)
+    line = f'{{"time": "{now()}", "verb": "{verb}", "generation": {number}, "cause": {quoted(cause)}}}\n'
+    descriptor = os.open(f"{folder}/.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(descriptor, line.encode())
+    finally:
+        os.close(descriptor)
+
+
+def straighten(folder: str, number: int) -> None:
+    """Point ``current`` to a generation, and the names beside it (``bin``, ``lib``…) to what is in it.
+
+    Raises:
+        OSError: What the file system says; ``current`` is as it was.
+    """
     names = [n for n in os.listdir(f"{folder}/generations/{number}") if not n.startswith(".")]
     for name in names:
         _point(f"{folder}/{name}", f"current/{name}")
@@ -167,12 +201,6 @@ def switch(folder: str, number: int, cause: str, verb: str = "sync") -> None:
     for name in os.listdir(folder):
         if name not in names and _leads_into_current(f"{folder}/{name}"):
             os.unlink(f"{folder}/{name}")
-    line = f'{{"time": "{now()}", "verb": "{verb}", "generation": {number}, "cause": {quoted(cause)}}}\n'
-    descriptor = os.open(f"{folder}/.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        os.write(descriptor, line.encode())
-    finally:
-        os.close(descriptor)
 
 
 def _point(path: str, target: str) -> None:

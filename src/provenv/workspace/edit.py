@@ -13,11 +13,18 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from provenv.core.errors import InputError, ProvenvError, UsageError
-from provenv.core.files import write_atomic
+from provenv.core.files import locked_folder, write_atomic
 from provenv.model.generation import Change
 from provenv.model.manifest import parse_manifest
-from provenv.workspace import locking, machine, specifiers
-from provenv.workspace.context import MANIFEST_FILE, Context, Project, read_locks, read_text
+from provenv.workspace import files, locking, machine, specifiers
+from provenv.workspace.context import (
+    MANIFEST_FILE,
+    Context,
+    Project,
+    open_project,
+    read_locks,
+    read_text,
+)
 from provenv.workspace.sync import SyncResult, sync
 
 _IGNORED = (".venv/", ".venvs/", "__pycache__/")
@@ -234,7 +241,26 @@ def _change(
     synced: bool,
     environment: str | None,
 ) -> EditResult:
-    """Edit, lock and sync; put every file back where one of them fails."""
+    """Edit, lock and sync, one process after the other; put every file back where one of them fails."""
+    with locked_folder(project.root):
+        now = open_project(
+            project.root
+        )  # another process may have changed it while this one waited
+        return _change_alone(
+            now, context, edit, names, place, synced=synced, environment=environment
+        )
+
+
+def _change_alone(
+    project: Project,
+    context: Context,
+    edit: Callable[[str, Pylock | None], str],
+    names: tuple[str, ...],
+    place: str,
+    *,
+    synced: bool,
+    environment: str | None,
+) -> EditResult:
     before = {path: _bytes(path) for path in _files(project)}
     try:
         first = _with_text(project, edit(project.manifest_text, None))
@@ -242,11 +268,12 @@ def _change(
         new = locking.resolve_manifest(first, context, old)
         final = _with_text(project, edit(project.manifest_text, new[None]))
         # The bounds are the locked versions: nothing moves, only the digest of the manifest does.
-        files = locking.render_locks(final, locking.answering(final, new))
-        write_atomic(project.manifest_path, final.manifest_text.encode())
-        locking.write_locks(files)
-        locking.remember_fresh(final, context, files)
-        result = sync(final, context, environment=environment, fresh=files) if synced else None
+        fresh = locking.render_locks(final, locking.answering(final, new))
+        texts = {file.path: file.text for file in fresh.values()}
+        files.sweep(project.root)
+        files.write(project, {**texts, project.manifest_path: final.manifest_text})
+        locking.remember_fresh(final, context, fresh)
+        result = sync(final, context, environment=environment, fresh=fresh) if synced else None
     except BaseException as error:
         _put_back(before)
         if isinstance(error, ProvenvError) and error.hint is None:

@@ -64,6 +64,11 @@ def watched(root: str, environment: str) -> list[str]:
     ]
 
 
+def installed(folder: str, site_packages: str) -> list[str]:
+    """The directories of an environment that change when something else installs into it."""
+    return [f"{folder}/{site_packages}", f"{folder}/bin"]
+
+
 def in_sync(root: str, name: str | None, home: str, *, held: bool) -> Outcome | None:
     """The environment as it is, where its stamp says that nothing has changed.
 
@@ -78,6 +83,8 @@ def in_sync(root: str, name: str | None, home: str, *, held: bool) -> Outcome | 
         return None
     if (known.held and not held) or not stamp.holds(folder, known):
         return None
+    if not known.signatures[0].endswith(f" {root}/{_MANIFEST}"):
+        return None  # the environment was copied here together with another project's stamp
     number = int(known.current.rpartition("/")[2])
     return Outcome(known.environment, folder, number, made=False)
 
@@ -179,12 +186,15 @@ def sync_known(
     with _Locks(f"{folder}/.lock", f"{home}/store/lock") as held:
         if not held or switch.current(folder) is not None:
             return None
+        register(f"{home}/roots", folder, plan)
         try:
             number, shared = switch.make_generation(folder, steps, home, plan, cause, project=root)
         except (switch.DamagedStoreError, FileNotFoundError, ValueError):
             return None  # the long way sets aside what is damaged, and fetches it again
+        except BaseException:
+            switch.unprepare(folder)
+            raise
         switch.switch(folder, number, cause)
-        register(f"{home}/roots", folder, plan)
         _write_stamp(root, folder, home, known, number, steps)
     return Outcome(known.environment, folder, number, made=True) if shared else None
 
@@ -206,7 +216,7 @@ def _write_stamp(
     site = next(p for kind, _, p in steps if kind == "D" and p.endswith("site-packages"))
     paths = [
         *watched(root, known.environment),
-        f"{folder}/generations/{number}/{site}",
+        *installed(folder, site),
         *(f"{root}/{plans.content_path(line)}" for line in known.contents),
     ]
     signatures = [*(stamp.signature(path) for path in paths), *known.inputs]
@@ -249,7 +259,8 @@ def root_path(roots: str, folder: str) -> str:
 def register(roots: str, folder: str, plan: str) -> None:
     """Tell the store that the environment in ``folder`` holds the objects of ``plan`` alive.
 
-    Beside the link lies a copy of what it holds, for the day on which its disk is not mounted.
+    Done before anything is switched, so that no kill leaves an environment that the store does not
+    know. Beside the link lies a copy of what it holds, for the day on which its disk is not mounted.
     """
     path = root_path(roots, folder)
     try:
@@ -260,7 +271,12 @@ def register(roots: str, folder: str, plan: str) -> None:
         os.makedirs(roots, exist_ok=True)
         os.symlink(folder, path)
     temporary = f"{path}.{os.getpid()}.tmp"
-    os.link(f"{plan}/contents.json", temporary)
+    try:
+        os.link(f"{plan}/contents.json", temporary)
+    except OSError:  # no more links to this file are allowed
+        from provenv.core.links import duplicate
+
+        duplicate(f"{plan}/contents.json", temporary)
     os.replace(temporary, f"{path}.held")
     if os.path.lexists(temporary):  # rename(2) does nothing between two links of one file
         os.unlink(temporary)

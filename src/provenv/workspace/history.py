@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from provenv.core import digest
 from provenv.core.errors import IntegrityError, UsageError
 from provenv.core.events import Warned
-from provenv.core.files import disk_error, locked, write_atomic
+from provenv.core.files import disk_error, locked
 from provenv.environments import generations, stamp, switch
 from provenv.environments.tree import Steps
 from provenv.model.generation import Change, Generation, changes
 from provenv.model.layout import EnvironmentLayout
-from provenv.workspace import fast
+from provenv.workspace import fast, files
 from provenv.workspace.context import Context, Project, read_text
 
 
@@ -161,6 +161,7 @@ def rollback(
     layout = EnvironmentLayout(folder)
     with locked(context.home.lock, shared=True), locked(layout.lock):
         switch.sweep(folder)
+        files.sweep(project.root)
         number = _known(folder, to if to is not None else _before(folder, previous))
         recipe = generations.read_recipe(folder, number)
         bad = generations.damaged_objects(folder, number, context.home.root)
@@ -197,6 +198,7 @@ def _restore(
 ) -> tuple[str, ...]:
     """Write the lock and the specifiers of a generation back into the project."""
     restored: list[str] = []
+    texts: dict[str, str] = {}
     lock_text = read_text(generations.own_file(folder, number, "pylock.toml"))
     manifest_text = read_text(generations.own_file(folder, number, "pyproject.toml"))
     merged = project.manifest_text
@@ -206,11 +208,12 @@ def _restore(
         merged = specifiers.restore(merged, manifest_text, project.manifest_path)
     lock_path = project.lock_path(project.lock_key(project.manifest.environment(environment)))
     if not os.path.exists(lock_path) or read_text(lock_path) != lock_text:
-        write_atomic(lock_path, lock_text.encode())
+        texts[lock_path] = lock_text
         restored.append(os.path.basename(lock_path))
     if merged != project.manifest_text:
-        write_atomic(project.manifest_path, merged.encode())
+        texts[project.manifest_path] = merged
         restored.append(os.path.basename(project.manifest_path))
+    files.write(project, texts)
     if len(project.manifest.conflicts) and restored:
         context.emit(
             Warned(
@@ -242,7 +245,7 @@ def _stamp(
     site = next((p for kind, _, p in recipe if kind == "D" and p.endswith("site-packages")), "")
     paths = [
         *fast.watched(project.root, generation.environment),
-        f"{folder}/generations/{number}/{site}",
+        *fast.installed(folder, site),
         generation.executable,
     ]
     signatures = [stamp.signature(path) for path in paths]

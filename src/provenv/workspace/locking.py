@@ -13,13 +13,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from provenv.core.errors import CheckFailedError, InputError, UsageError
-from provenv.core.files import write_atomic
 from provenv.interpreters import find
 from provenv.model.generation import Change
 from provenv.model.interpreter import Interpreter
 from provenv.model.lock import is_edited, render_lock, tool_table
 from provenv.resolve import resolve
-from provenv.workspace import fast, machine
+from provenv.workspace import fast, files, machine
 from provenv.workspace.context import Context, LockFile, Project, read_locks
 
 
@@ -100,6 +99,8 @@ def lock(
         NetworkError, BuildError, InputError, UsageError: As they say. No file has changed.
     """
     started = time.monotonic()
+    if not check:
+        files.sweep(project.root)
     locks = _readable_locks(project) if not check else read_locks(project)
     stale = why_stale(project, locks)
     if check and stale is not None:
@@ -109,16 +110,16 @@ def lock(
         return _unchanged(project, locks, started)
     _check_names(upgrade, locks)
     new = resolve_manifest(project, context, locks, upgrade=upgrade, python=python)
-    files = render_locks(project, new)
-    changed = any(key not in locks or locks[key].text != file.text for key, file in files.items())
+    made = render_locks(project, new)
+    changed = any(key not in locks or locks[key].text != file.text for key, file in made.items())
     if changed and not dry_run:
-        write_locks(files)
-        remember_fresh(project, context, files)
+        files.write(project, {file.path: file.text for file in made.values()})
+        remember_fresh(project, context, made)
     before = locks[None].lock if None in locks else None
     return LockResult(
         changed=changed,
         written=changed and not dry_run,
-        files=tuple(os.path.basename(file.path) for file in files.values()),
+        files=tuple(os.path.basename(file.path) for file in made.values()),
         packages=len(new[None].packages),
         changes=lock_changes(before, new[None]),
         seconds=time.monotonic() - started,
@@ -212,12 +213,6 @@ def render_locks(
         key: LockFile(path=project.lock_path(key), text=render_lock(value), lock=value)
         for key, value in locks.items()
     }
-
-
-def write_locks(files: Mapping[str | None, LockFile]) -> None:
-    """Write lock files, each atomically."""
-    for file in files.values():
-        write_atomic(file.path, file.text.encode())
 
 
 def answering(project: Project, locks: Mapping[str | None, Pylock]) -> dict[str | None, Pylock]:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from provenv.core.errors import CheckFailedError, InputError, IntegrityError, UsageError
+from provenv.core.errors import (
+    CheckFailedError,
+    InputError,
+    IntegrityError,
+    UndecidedError,
+    UsageError,
+)
 from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned
-from provenv.core.files import disk_error, locked
+from provenv.core.files import disk_error, locked, remove_tree
 from provenv.environments import generations, plans, stamp, switch
 from provenv.environments.drift import Drift, find_drift
 from provenv.interpreters import find, parse_request, probe
@@ -18,7 +25,7 @@ from provenv.model.interpreter import Interpreter
 from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import LINK_MODES, EnvironmentSpec
 from provenv.store.verify import quarantine
-from provenv.workspace import fast, locking, machine
+from provenv.workspace import fast, files, locking, machine
 from provenv.workspace.context import Context, LockFile, Project, read_locks, read_text
 from provenv.workspace.planning import Prepared, prepare
 
@@ -87,23 +94,31 @@ def sync(
         raise UsageError(f"{link_mode!r} is not one of {', '.join(LINK_MODES)}")
     spec = project.manifest.environment(environment)
     folder = project.folder(spec)
-    aside = _foreign(folder, adopt=adopt)
+    if not adopt:
+        generations.refuse_foreign(folder)
     if fresh is not None:
         lock, relocked = fresh[project.lock_key(spec)], False
     else:
         lock, relocked = ensure_lock(project, context, spec, locked_only=locked_only)
+    aside = None if generations.is_ours(folder) else generations.set_aside(folder)
     layout = EnvironmentLayout(folder)
     try:
-        switch.prepare(folder)
-        with locked(context.home.lock, shared=True), locked(layout.lock):
+        _sweep_store(context)
+        files.sweep(project.root)
+        with locked(context.home.lock, shared=True), locked(layout.lock), _whole(folder):
+            switch.prepare(folder)
             switch.sweep(folder)
             interpreter = choose_interpreter(project, context, spec, folder, python)
             mode = link_mode or spec.link_mode or _present_mode(folder) or LINK_MODES[0]
             request = SyncRequest(asked=environment, spec=spec, lock=lock, mode=mode, python=python)
             prepared, outcome = _make(project, context, folder, interpreter, request)
             finish(project, context, folder, prepared, request, outcome.number)
-    except OSError as error:
-        raise disk_error(error, "make the environment in", error.filename or folder) from error
+    except BaseException as error:
+        if aside is not None and not os.path.lexists(folder):
+            os.rename(aside, folder)
+        if isinstance(error, OSError):
+            raise disk_error(error, "make the environment in", error.filename or folder) from error
+        raise
     return SyncResult(
         environment=spec.name,
         folder=folder,
@@ -122,12 +137,27 @@ def sync(
     )
 
 
-def _foreign(folder: str, *, adopt: bool) -> str | None:
-    if generations.is_ours(folder):
-        return None
-    if not adopt:
-        generations.refuse_foreign(folder)
-    return generations.set_aside(folder)
+@contextlib.contextmanager
+def _whole(folder: str) -> Iterator[None]:
+    """Where nothing came of a new environment, nothing stays of it."""
+    try:
+        yield
+    except BaseException:
+        switch.unprepare(folder)
+        raise
+
+
+def _sweep_store(context: Context) -> None:
+    """Remove what killed processes left in the store, where no process is at work in it now."""
+    try:
+        names = os.listdir(context.home.tmp)
+    except FileNotFoundError:
+        return
+    if not names:
+        return
+    with contextlib.suppress(UndecidedError), locked(context.home.lock, wait=False):
+        for name in names:
+            remove_tree(f"{context.home.tmp}/{name}")
 
 
 def ensure_lock(
@@ -256,6 +286,7 @@ def _make(
 
 def _switch(project: Project, context: Context, folder: str, prepared: Prepared) -> _Outcome:
     home = context.home.root
+    fast.register(context.home.roots, folder, prepared.folder)
     previous = switch.current(folder)
     drift: list[Drift] = []
     before: dict[str, str] = {}
@@ -269,6 +300,7 @@ def _switch(project: Project, context: Context, folder: str, prepared: Prepared)
             context.emit(Warned(message=error.message, hint="A new generation is made."))
             drift = [Drift(path=".provenv", kind="changed")]
         if not drift and generations.tree_digest(folder, previous) == prepared.tree_digest:
+            switch.straighten(folder, previous)
             return _Outcome(number=previous, previous=previous, made=False, changes=(), drift=[])
     started = time.monotonic()
     context.emit(PhaseStarted(phase="link", total=len(prepared.packages)))
@@ -300,16 +332,18 @@ def finish(
     request: SyncRequest,
     number: int,
 ) -> None:
-    """Write down what the next command need not find out again: root, stamp, plan key."""
+    """Write down what the next command need not find out again: stamp and plan key."""
     name = request.spec.name
-    fast.register(context.home.roots, folder, prepared.folder)
-    site = f"{folder}/generations/{number}/{prepared.interpreter.site_packages}"
     own = [stamp.signature(path) for path in prepared.inputs]
     python = stamp.signature(prepared.interpreter.executable)
-    watched = [stamp.signature(path) for path in fast.watched(project.root, name)]
+    paths = [
+        *fast.watched(project.root, name),
+        *fast.installed(folder, prepared.interpreter.site_packages),
+    ]
+    watched = [stamp.signature(path) for path in paths]
     if not _as_read(project, request.lock):
         return  # changed meanwhile: the signatures above may be those of what was not looked at
-    signatures = [*watched, stamp.signature(site), python, *own]
+    signatures = [*watched, python, *own]
     current = f"generations/{number}"
     stamp.write(folder, stamp.Stamp(context.home.root, name, current, signatures))
     if request.usual(prepared, lambda: default_interpreter(project, context, request.spec.python)):
