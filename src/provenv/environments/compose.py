@@ -7,8 +7,8 @@ The rules of ``docs/concepts.md``, "Linking":
   one that leads to a native library whose search path leaves its wheel are real, and the same rule
   holds below them;
 * ``*.dist-info`` is real (tools do not see a symlinked one); the wheel's RECORD stays in the store:
-  a stand-alone tree gets one of its own (:func:`full_record`), and a linked one has none, which tells
-  other installers "do not uninstall or upgrade me" (an uninstaller would follow the symlinks);
+  a stand-alone tree gets one of its own (:func:`full_record`), and a linked one has none that can be
+  read, which tells other installers "do not uninstall or upgrade me" (they would follow the symlinks);
 * single files are hard links;
 * two objects that own one file must agree on its bytes, or the manifest says who wins.
 """
@@ -27,7 +27,7 @@ from provenv.environments.looking import Block
 from provenv.environments.tree import Steps
 from provenv.model.interpreter import Interpreter
 from provenv.model.layout import HomeLayout
-from provenv.store.links import prepared_links
+from provenv.store.links import blocked_record, prepared_links
 from provenv.store.objects import StoredObject
 from provenv.store.record import installed_files
 
@@ -149,15 +149,21 @@ class _Composer:
         )
 
     def relative(self, owner: StoredObject) -> str:
-        return os.path.relpath(owner.folder, self.layout.root).replace(os.sep, "/")
+        return self.inner(owner.folder)
+
+    def inner(self, path: str) -> str:
+        """``path`` relative to the home."""
+        return os.path.relpath(path, self.layout.root).replace(os.sep, "/")
 
     def links(self, objects: Mapping[str, StoredObject]) -> None:
         """Directory symlinks, as hard links to inodes that every generation shares."""
+        for owner in objects.values() if self.mode == "linked" else ():
+            record = f"{self.roots['site']}/{owner.dist_info}/RECORD"
+            self.steps.append(("L", self.inner(blocked_record(self.layout, owner.sha256)), record))
         for sha256, rows in self.linked.items():
             sources = prepared_links(self.layout, sha256, [source for source, _ in rows])
             for source, (_, target) in zip(sources, rows, strict=True):
-                inner = os.path.relpath(source, self.layout.root).replace(os.sep, "/")
-                self.steps.append(("L", inner, target))
+                self.steps.append(("L", self.inner(source), target))
         assert not (self.linked.keys() - objects.keys())
 
     def checks(self, objects: Iterable[StoredObject]) -> list[Block]:

@@ -37,6 +37,24 @@ def prepared_links(layout: HomeLayout, sha256: str, paths: Sequence[str]) -> lis
     return links
 
 
+def blocked_record(layout: HomeLayout, sha256: str) -> str:
+    """The path of a prepared symlink that stands for RECORD where directories are linked.
+
+    An installer that finds no RECORD ought to leave a distribution alone (PEP 627), and pip does. uv
+    0.13 says so for an uninstall, but an upgrade goes on, and writes through the linked directories
+    into the store. Whatever leads to a directory it cannot read, and stops; for pip and
+    ``importlib.metadata`` that is as if there were none. The directory exists, so that copying a
+    tree finds no broken link.
+
+    Raises:
+        DiskError: The file system refused.
+    """
+    link = f"{layout.object_links(sha256)}/RECORD"
+    if not os.path.islink(link):
+        _make(link, "../__pycache__")
+    return link
+
+
 def link_name(path: str) -> str:
     """The name of the prepared link for a path in an object: percent-encoded, or hashed if too long."""
     name = path.replace("%", "%25").replace("/", "%2F")

@@ -65,8 +65,8 @@ def watched(root: str, environment: str) -> list[str]:
 
 
 def installed(folder: str, site_packages: str) -> list[str]:
-    """The directories of an environment that change when something else installs into it."""
-    return [f"{folder}/{site_packages}", f"{folder}/bin"]
+    """What of an environment changes when something else installs into it, or takes it apart."""
+    return [f"{folder}/{site_packages}", f"{folder}/bin", f"{folder}/pyvenv.cfg"]
 
 
 def in_sync(root: str, name: str | None, home: str, *, held: bool) -> Outcome | None:
