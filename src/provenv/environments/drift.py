@@ -63,7 +63,7 @@ def _is_changed(kind: str, source: str, path: str, home: str) -> bool:
     try:
         if kind == "S":
             return os.readlink(path) != source
-        if kind != "L":
+        if kind not in ("L", "C", "Y"):
             return False
         status, origin = os.lstat(path), os.lstat(f"{home}/{source}")
     except OSError:

@@ -70,7 +70,8 @@ def why_stale(project: Project, locks: Mapping[str | None, LockFile]) -> str | N
 def _unanswered(project: Project, lock: Pylock) -> str | None:
     """The first direct requirement that a lock made by another tool does not answer."""
     versions = {package.name: package.version for package in lock.packages}
-    for text in project.manifest.dependencies:
+    groups = project.manifest.groups.values()
+    for text in (*project.manifest.dependencies, *(item for items in groups for item in items)):
         requirement = Requirement(text)
         name = canonicalize_name(requirement.name)
         if name not in versions:
