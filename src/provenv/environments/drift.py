@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from provenv.core import digest
 from provenv.environments.generations import OWN_FOLDER
 from provenv.environments.tree import Steps
 
@@ -62,7 +64,7 @@ def _is_changed(kind: str, source: str, path: str, home: str) -> bool:
     try:
         if kind == "S":
             return os.readlink(path) != source
-        if kind != "L":
+        if kind not in ("L", "C", "Y"):
             return False
         status, origin = os.lstat(path), os.lstat(f"{home}/{source}")
         if stat.S_ISLNK(origin.st_mode):  # the store may have moved, or lie on another file system
@@ -77,3 +79,36 @@ def _is_changed(kind: str, source: str, path: str, home: str) -> bool:
 def _is_dangling(path: str, home: str) -> bool:
     """Whether a link leads nowhere, and not because the store lost what it leads to."""
     return not os.path.exists(path) and not os.readlink(path).startswith(f"{home}/")
+
+
+def find_altered(recipe: Steps, root: str, home: str, hashes: Mapping[str, str]) -> list[Drift]:
+    """Compare the content of every file that a generation does not share with the store.
+
+    What shares its inode with a file of the store is as good as that one, which ``verify`` compares
+    with RECORD. Copies are compared with it byte for byte, small files of the plan with ``hashes``.
+    """
+    found = []
+    for kind, source, path in recipe:
+        try:
+            altered = _is_altered(kind, source, f"{root}/{path}", home, hashes)
+        except FileNotFoundError:
+            continue  # find_drift tells what is missing
+        except OSError:
+            altered = True
+        if altered:
+            found.append(Drift(path=path, kind="changed"))
+    return found
+
+
+def _is_altered(kind: str, source: str, path: str, home: str, hashes: Mapping[str, str]) -> bool:
+    if kind in ("P", "N"):
+        return source in hashes and digest.of_file(path) != hashes[source]
+    if kind not in ("L", "C", "Y"):
+        return False
+    origin = f"{home}/{source}"
+    status, wanted = os.lstat(path), os.lstat(origin)
+    if (status.st_ino, status.st_dev) == (wanted.st_ino, wanted.st_dev):
+        return False
+    if os.path.islink(origin):
+        return os.readlink(path) != os.readlink(origin)
+    return status.st_size != wanted.st_size or digest.of_file(path) != digest.of_file(origin)

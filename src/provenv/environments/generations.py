@@ -36,8 +36,12 @@ def contents(
     link_mode: str,
     tree_digest: str,
     packages: Sequence[tuple[str, str, str, bool]],
+    files: Mapping[str, str],
 ) -> bytes:
-    """The text of ``contents.json``: what is the same in every generation of one plan."""
+    """The text of ``contents.json``: what is the same in every generation of one plan.
+
+    ``files`` are the plan's own small files with their SHA-256.
+    """
     data = {
         "format": 1,
         "environment": environment,
@@ -48,6 +52,7 @@ def contents(
         "link-mode": link_mode,
         "tree": tree_digest,
         "packages": [list(row) for row in packages],
+        "files": dict(files),
     }
     return json.dumps(data, indent=1).encode() + b"\n"
 
@@ -93,6 +98,16 @@ def tree_digest(folder: str, number: int) -> str | None:
         return str(_read(folder, number).get("tree"))
     except IntegrityError:
         return None
+
+
+def own_hashes(folder: str, number: int) -> dict[str, str]:
+    """The SHA-256 of the small files that generation ``number`` has of its plan, by name.
+
+    Raises:
+        IntegrityError: Its record cannot be read.
+    """
+    files = _read(folder, number).get("files", {})
+    return {str(name): str(value) for name, value in files.items()}
 
 
 def read_recipe(folder: str, number: int) -> Steps:

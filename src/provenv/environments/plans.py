@@ -34,14 +34,20 @@ def plan_folder(plans: str, digest: str) -> str:
 
 
 def write_plan(plans: str, digest: str, files: dict[str, bytes]) -> str:
-    """Write a plan, unless it is there. Returns its folder.
+    """Write a plan, unless it is there as it must be. Returns its folder.
+
+    Generations hard-link its files: one that was edited through an environment is written anew.
 
     Raises:
         OSError: What the file system says.
     """
     folder = plan_folder(plans, digest)
     if os.path.isdir(folder):
-        return folder
+        if all(_holds(f"{folder}/{name}", data) for name, data in files.items()):
+            return folder
+        from provenv.core.files import remove_tree
+
+        remove_tree(folder)
     temporary = f"{plans}/.{digest}.{os.getpid()}.tmp"
     os.makedirs(temporary)
     try:
@@ -58,6 +64,14 @@ def write_plan(plans: str, digest: str, files: dict[str, bytes]) -> str:
             return folder  # another process wrote the same plan
         raise
     return folder
+
+
+def _holds(path: str, data: bytes) -> bool:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read() == data
+    except OSError:
+        return False
 
 
 def key_of(parts: list[bytes]) -> str:

@@ -22,7 +22,7 @@ class HomeLayout:
 
     __slots__ = (
         "builds", "cache", "interpreters", "links", "lock", "plans", "quarantine", "root", "roots",
-        "tmp", "wheels",
+        "suspects", "tmp", "wheels",
     )  # fmt: skip
 
     def __init__(self, root: str) -> None:
@@ -31,6 +31,7 @@ class HomeLayout:
         self.links = os.path.join(root, "store", "links")
         self.tmp = os.path.join(root, "store", "tmp")
         self.quarantine = os.path.join(root, "store", "quarantine")
+        self.suspects = os.path.join(root, "store", "suspects")
         self.lock = os.path.join(root, "store", "lock")
         self.plans = os.path.join(root, "plans")
         self.roots = os.path.join(root, "roots")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from packaging.pylock import Pylock
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
@@ -16,6 +16,9 @@ from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import EnvironmentSpec, Manifest
 from provenv.resolve.run import open_run
 from provenv.resolve.settings import ResolveSettings
+
+if TYPE_CHECKING:
+    from packaging.pylock import Pylock
 
 _ABOUT_THE_PROJECT = frozenset(
     {
@@ -33,11 +36,13 @@ def resolve(
     upgrade: bool | frozenset[str],
     settings: ResolveSettings,
     emit: Emit = silent,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Mapping[str | None, Pylock]:
     """Lock what ``manifest`` asks for, for every platform and Python that it allows.
 
     ``previous`` holds the locks that are there; their versions stay where they still fit, except
     those that ``upgrade`` names (True: all). ``project`` is the absolute folder of the project.
+    ``meanwhile`` is called while uv works: a good moment to get ready for what comes next.
 
     Returns:
         The lock under None; under an environment's name a lock of its own, where its groups are
@@ -58,7 +63,7 @@ def resolve(
             )
         )
     started = time.monotonic()
-    with open_run(manifest, project, settings, emit) as run:
+    with open_run(manifest, project, settings, emit, meanwhile) as run:
         conflicting = {name for conflict in manifest.conflicts for name in conflict}
         shared = tuple(name for name in manifest.groups if name not in conflicting)
         extras = tuple(manifest.optional_dependencies)

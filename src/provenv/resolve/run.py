@@ -7,24 +7,21 @@ import os
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from packaging.pylock import Pylock
 from packaging.utils import canonicalize_name
 
 from provenv.core.errors import ProvenvError
 from provenv.core.events import Emit
 from provenv.core.http import Transport
-from provenv.model.lock import packages_digest
 from provenv.model.manifest import Manifest
 from provenv.resolve.complete import complete_files
 from provenv.resolve.edges import add_dependencies
 from provenv.resolve.exports import Root, merge_exports
-from provenv.resolve.failure import check_settings, failure
 from provenv.resolve.files import give_files, take_files
 from provenv.resolve.indexes import Indexes, authorized, collect_indexes
 from provenv.resolve.preferences import render_preferences
@@ -32,12 +29,19 @@ from provenv.resolve.settings import ResolveSettings
 from provenv.resolve.synthetic import Asked, render_project
 from provenv.tools.uv import Uv, clean_environment, find_uv
 
+if TYPE_CHECKING:
+    from packaging.pylock import Pylock
+
 _DYNAMIC = frozenset({"dependencies", "optional-dependencies"})
 
 
 @contextlib.contextmanager
 def open_run(
-    manifest: Manifest, project: str, settings: ResolveSettings, emit: Emit
+    manifest: Manifest,
+    project: str,
+    settings: ResolveSettings,
+    emit: Emit,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Iterator[Run]:
     """A run in a temporary folder, which is gone afterwards."""
     os.makedirs(settings.tmp, exist_ok=True)
@@ -54,7 +58,8 @@ def open_run(
                 credentials={**indexes.credentials, **settings.credentials},
             ),
         )
-        yield Run(manifest, project, settings, emit, indexes, uv, os.path.join(folder, "p"))
+        inner = os.path.join(folder, "p")
+        yield Run(manifest, project, settings, emit, indexes, uv, inner, meanwhile)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -71,7 +76,9 @@ class Run:
         indexes: Indexes,
         uv: Uv,
         folder: str,
+        meanwhile: Callable[[], None] | None = None,
     ) -> None:
+        self.meanwhile = meanwhile
         self.manifest = manifest
         self.project = project
         self.settings = settings
@@ -126,20 +133,38 @@ class Run:
             )
             if preferences is not None:
                 self._write("uv.lock", preferences)
-        done = self.uv.lock(
-            self.folder,
-            python=self.settings.interpreter.executable,
-            options=self._options(asked),
-        )
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(
+                self.uv.lock,
+                self.folder,
+                python=self.settings.interpreter.executable,
+                options=self._options(asked),
+            )
+            self._meanwhile()
+        done = running.result()
+        from provenv.resolve.failure import check_settings
+
         if done.code != 0:
             raise self._failure(done.stderr, asked)
         check_settings(done.stderr, asked)
+
+    def _meanwhile(self) -> None:
+        """What is needed next, imported while uv works in another process."""
+        import packaging.pylock  # noqa: F401
+
+        import provenv.model.lock
+        import provenv.resolve.failure  # noqa: F401
+
+        if self.meanwhile is not None:
+            self.meanwhile()
 
     def _uv_lock(self) -> str:
         with open(os.path.join(self.folder, "uv.lock"), encoding="utf-8") as stream:
             return stream.read()
 
     def _failure(self, stderr: str, asked: Asked) -> ProvenvError:
+        from provenv.resolve.failure import check_settings, failure
+
         check_settings(stderr, asked)
         return failure(
             stderr,
@@ -208,6 +233,10 @@ class Run:
     def _pylock(
         self, asked: Asked, packages: list[dict[str, Any]], uv_lock: Mapping[str, Any]
     ) -> Pylock:
+        from packaging.pylock import Pylock
+
+        from provenv.model.lock import packages_digest
+
         data: dict[str, Any] = {
             "lock-version": "1.0",
             "environments": uv_lock.get("supported-markers"),

@@ -82,6 +82,8 @@ def clean_environment(
         for name, value in environ.items()
         if name in _PASSED_ON or not (name.startswith("UV_") or name in _WITHHELD)
     }
+    # The system's certificates, as provenv's own downloads trust them: a company's proxy is in there.
+    kept.setdefault("UV_SYSTEM_CERTS", "1")
     kept.setdefault("UV_HTTP_RETRIES", str(max(http.attempts - 1, 0)))
     kept.setdefault("UV_HTTP_TIMEOUT", str(max(int(http.timeout), 1)))
     for scheme, proxy in http.proxies.items():

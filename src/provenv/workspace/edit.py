@@ -6,8 +6,8 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from packaging.pylock import Pylock
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -25,7 +25,11 @@ from provenv.workspace.context import (
     read_locks,
     read_text,
 )
-from provenv.workspace.sync import SyncResult, sync
+
+if TYPE_CHECKING:
+    from packaging.pylock import Pylock
+
+    from provenv.workspace.sync import SyncResult
 
 _IGNORED = (".venv/", ".venvs/", "__pycache__/")
 
@@ -270,7 +274,7 @@ def _change_alone(
     try:
         first = _with_text(project, edit(project.manifest_text, None))
         old = read_locks(project)
-        new = locking.resolve_manifest(first, context, old)
+        new = locking.resolve_manifest(first, context, old, meanwhile=_get_ready)
         final = _with_text(project, edit(project.manifest_text, new[None]))
         # The bounds are the locked versions: nothing moves, only the digest of the manifest does.
         fresh = locking.render_locks(final, locking.answering(final, new))
@@ -278,7 +282,11 @@ def _change_alone(
         files.sweep(project.root)
         files.write(project, {**texts, project.manifest_path: final.manifest_text})
         locking.remember_fresh(final, context, fresh)
-        result = sync(final, context, environment=environment, fresh=fresh) if synced else None
+        result = None
+        if synced:
+            from provenv.workspace.sync import sync
+
+            result = sync(final, context, environment=environment, fresh=fresh)
     except BaseException as error:
         _put_back(before)
         if isinstance(error, ProvenvError) and error.hint is None:
@@ -291,6 +299,11 @@ def _change_alone(
         changes=locking.lock_changes(before_lock, new[None]),
         sync=result,
     )
+
+
+def _get_ready() -> None:
+    """Import what ``sync`` needs while the resolver works: it takes as long as resolving."""
+    import provenv.workspace.sync  # noqa: F401
 
 
 def _with_text(project: Project, text: str) -> Project:

@@ -17,8 +17,8 @@ from provenv.model.manifest import EnvironmentSpec
 from provenv.model.plan import make_plan
 from provenv.resolve import outdated as resolving
 from provenv.workspace import locking, machine
+from provenv.workspace.choosing import choose_interpreter
 from provenv.workspace.context import Context, LockFile, Project, read_lock, read_locks
-from provenv.workspace.sync import choose_interpreter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +94,8 @@ def _current(
     broken = None
     if not os.path.exists(generation.executable):
         broken = f"its interpreter is gone: {generation.executable}"
+    elif damaged := generations.damaged_objects(folder, number, context.home.root):
+        broken = f"{len(damaged)} of its packages are damaged in the store"
     return generation, broken, drift
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from packaging.pylock import Pylock
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -16,10 +17,11 @@ from provenv.core.errors import CheckFailedError, InputError, UsageError
 from provenv.interpreters import find
 from provenv.model.generation import Change
 from provenv.model.interpreter import Interpreter
-from provenv.model.lock import is_edited, render_lock, tool_table
-from provenv.resolve import resolve
 from provenv.workspace import fast, files, machine
 from provenv.workspace.context import Context, LockFile, Project, read_locks
+
+if TYPE_CHECKING:
+    from packaging.pylock import Pylock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,8 @@ def why_stale(project: Project, locks: Mapping[str | None, LockFile]) -> str | N
         name = os.path.basename(project.lock_path(key))
         if key not in locks:
             return f"{name} is missing"
+        from provenv.model.lock import is_edited, tool_table
+
         lock = locks[key].lock
         recorded = tool_table(lock).get("manifest-digest")
         if recorded is None:
@@ -66,7 +70,8 @@ def why_stale(project: Project, locks: Mapping[str | None, LockFile]) -> str | N
 def _unanswered(project: Project, lock: Pylock) -> str | None:
     """The first direct requirement that a lock made by another tool does not answer."""
     versions = {package.name: package.version for package in lock.packages}
-    for text in project.manifest.dependencies:
+    groups = project.manifest.groups.values()
+    for text in (*project.manifest.dependencies, *(item for items in groups for item in items)):
         requirement = Requirement(text)
         name = canonicalize_name(requirement.name)
         if name not in versions:
@@ -180,9 +185,16 @@ def resolve_manifest(
     *,
     upgrade: bool | frozenset[str] = False,
     python: str | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Mapping[str | None, Pylock]:
-    """Resolve, with the existing locks as preference. Writes nothing."""
-    interpreter = resolving_interpreter(project, context, python)
+    """Resolve, with the existing locks as preference. Writes nothing.
+
+    ``meanwhile`` is called while the resolver works.
+    """
+    with ThreadPoolExecutor(1) as pool:  # where an interpreter must be asked, that takes 40 ms
+        finding = pool.submit(resolving_interpreter, project, context, python)
+        from provenv.resolve import resolve
+    interpreter = finding.result()
     return resolve(
         project.manifest,
         project=project.root,
@@ -190,6 +202,7 @@ def resolve_manifest(
         upgrade=upgrade,
         settings=machine.resolve_settings(project, context, interpreter),
         emit=context.emit,
+        meanwhile=meanwhile,
     )
 
 
@@ -209,6 +222,8 @@ def render_locks(
     project: Project, locks: Mapping[str | None, Pylock]
 ) -> dict[str | None, LockFile]:
     """Locks as they will lie in the project."""
+    from provenv.model.lock import render_lock
+
     return {
         key: LockFile(path=project.lock_path(key), text=render_lock(value), lock=value)
         for key, value in locks.items()
@@ -217,6 +232,8 @@ def render_locks(
 
 def answering(project: Project, locks: Mapping[str | None, Pylock]) -> dict[str | None, Pylock]:
     """The same locks, said to answer the manifest of ``project``, which must be true already."""
+    from provenv.model.lock import tool_table
+
     digest = project.manifest.lock_digest()
     return {
         key: replace(

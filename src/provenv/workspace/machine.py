@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from provenv.core.http import Credentials, HttpSettings, origin
 from provenv.interpreters import Search, read_python_version
 from provenv.model.interpreter import Interpreter
-from provenv.resolve import ResolveSettings
 from provenv.tools.credentials import find_credentials
 from provenv.workspace.context import Context, Project
+
+if TYPE_CHECKING:
+    from provenv.resolve import ResolveSettings
 
 
 def search(context: Context, folder: str | None = None) -> Search:
@@ -63,6 +66,8 @@ def resolve_settings(
     project: Project | None, context: Context, interpreter: Interpreter
 ) -> ResolveSettings:
     """How the resolver is run for a project."""
+    from provenv.resolve import ResolveSettings
+
     return ResolveSettings(
         interpreter=interpreter,
         cache=f"{context.home.cache}/uv",

@@ -112,6 +112,7 @@ def prepare(
             link_mode=mode,
             tree_digest=tree_digest,
             packages=packages,
+            files={name: digest.of_bytes(data) for name, data in files.items()},
         ),
         "pylock.toml": lock.text.encode(),
         "pyproject.toml": project.manifest_text.encode(),

@@ -8,10 +8,12 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from provenv.core.errors import InputError
 from provenv.core.events import Warned
 from provenv.core.files import disk_error, locked, remove_tree
 from provenv.environments import generations, switch
 from provenv.model.layout import EnvironmentLayout
+from provenv.model.manifest import parse_manifest
 from provenv.store.collect import collect
 from provenv.store.objects import read_object
 from provenv.workspace import fast, processes
@@ -114,7 +116,9 @@ def gc(context: Context, *, keep: int | None = None, dry_run: bool = False) -> G
                 removed += [(folder, number) for number in outcome.removed]
                 in_use += [(folder, number) for number in outcome.in_use]
                 alive |= outcome.alive
-            collected = collect(context.home, alive, dry_run=dry_run, grace=0.0)
+            collected = collect(
+                context.home, alive, dry_run=dry_run, grace=0.0, empty_quarantine=True
+            )
             if not dry_run:
                 _thin_plans(context)
     except OSError as error:
@@ -144,7 +148,7 @@ def _thin(folder: str, keep: int | None, used: processes.InUse, *, dry_run: bool
         there = switch.numbers(folder)
         now = switch.current(folder)
         others = [number for number in there if number != now]
-        count = _KEEP if keep is None else keep
+        count = _kept(folder, now) if keep is None else keep
         wanted = {*others[max(0, len(others) - count) :], *([now] if now is not None else [])}
         busy = [n for n in there if n not in wanted and used.holds(folder, n)]
         alive: set[str] = set()
@@ -156,6 +160,16 @@ def _thin(folder: str, keep: int | None, used: processes.InUse, *, dry_run: bool
             for number in gone:
                 switch.discard(folder, number)
     return _Thinned(removed=tuple(gone), in_use=tuple(busy), alive=alive)
+
+
+def _kept(folder: str, current: int | None) -> int:
+    """How many former generations the project wants to keep (``[tool.provenv] keep``)."""
+    try:
+        path = generations.own_file(folder, current or 0, "pyproject.toml")
+        with open(path, encoding="utf-8") as stream:
+            return parse_manifest(stream.read(), path).keep
+    except (OSError, ValueError, InputError):
+        return _KEEP
 
 
 def _missing(context: Context, folder: str, *, dry_run: bool) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from provenv.core.errors import (
@@ -19,13 +19,11 @@ from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned
 from provenv.core.files import disk_error, locked, remove_tree
 from provenv.environments import generations, plans, stamp, switch
 from provenv.environments.drift import Drift, find_drift
-from provenv.interpreters import find, parse_request, probe
 from provenv.model.generation import Change, changes
 from provenv.model.interpreter import Interpreter
 from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import LINK_MODES, EnvironmentSpec
-from provenv.store.verify import quarantine
-from provenv.workspace import fast, files, locking, machine
+from provenv.workspace import choosing, fast, files, locking, suspects
 from provenv.workspace.context import Context, LockFile, Project, read_locks, read_text
 from provenv.workspace.planning import Prepared, prepare
 
@@ -107,7 +105,7 @@ def sync(
         with locked(context.home.lock, shared=True), locked(layout.lock), _whole(folder):
             switch.prepare(folder)
             switch.sweep(folder)
-            interpreter = choose_interpreter(project, context, spec, folder, python)
+            interpreter = choosing.choose_interpreter(project, context, spec, folder, python)
             mode = link_mode or spec.link_mode or _present_mode(folder) or LINK_MODES[0]
             request = SyncRequest(asked=environment, spec=spec, lock=lock, mode=mode, python=python)
             prepared, outcome = _make(project, context, folder, interpreter, request)
@@ -202,53 +200,6 @@ def _present_mode(folder: str) -> str | None:
         return None
 
 
-def choose_interpreter(
-    project: Project, context: Context, spec: EnvironmentSpec, folder: str, request: str | None
-) -> Interpreter:
-    """The interpreter for an environment: what is asked for, else the one it has, else the best."""
-    number = switch.current(folder)
-    if number is not None and not request:
-        kept = _kept(project, context, spec, folder, number)
-        if kept is not None:
-            return kept
-    return default_interpreter(project, context, (request,) if request else spec.python)
-
-
-def default_interpreter(project: Project, context: Context, requests: Sequence[str]) -> Interpreter:
-    """The interpreter that a new environment gets."""
-    return find(
-        requests,
-        project.manifest.requires_python,
-        machine.search(context, project.root),
-        cache=context.home.interpreters,
-        emit=context.emit,
-    )
-
-
-def _kept(
-    project: Project, context: Context, spec: EnvironmentSpec, folder: str, number: int
-) -> Interpreter | None:
-    """The interpreter of the present generation, where it still is what the manifest asks for."""
-    try:
-        executable = generations.read_generation(folder, number).executable
-    except IntegrityError:
-        return None
-    if not os.path.exists(executable):
-        context.emit(
-            Warned(
-                message=f"the interpreter of this environment is gone: {executable}",
-                hint="Another one that fits is used.",
-            )
-        )
-        return None
-    interpreter = probe(executable, source="environment", cache=context.home.interpreters)
-    if not interpreter.satisfies(project.manifest.requires_python):
-        return None
-    wanted = [parse_request(text) for text in spec.python]
-    fits = not wanted or any(request.matches(interpreter) for request in wanted)
-    return interpreter if fits else None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncRequest:
     """What was asked for, resolved as far as the manifest allows."""
@@ -279,21 +230,28 @@ def _make(
     project: Project, context: Context, folder: str, interpreter: Interpreter, request: SyncRequest
 ) -> tuple[Prepared, _Outcome]:
     """Prepare and switch; objects that turn out to be damaged are set aside and fetched again."""
+    force = suspects.set_aside(context, folder)
     for last in (False, True):
         prepared = prepare(project, context, request.spec, interpreter, request.lock, request.mode)
         try:
-            return prepared, _switch(project, context, folder, prepared)
+            outcome = _switch(project, context, folder, prepared, force=force)
         except switch.DamagedStoreError as error:
             if last:
                 raise IntegrityError(
                     f"objects in the store are changed while they are used: {error}",
                     hint="`provenv verify` names the files; look for what writes into the store.",
                 ) from error
-            repair(context, error)
+            for path in error.folders:
+                suspects.quarantined(context, path.rpartition("/")[2])
+        else:
+            suspects.mended(folder)
+            return prepared, outcome
     raise AssertionError("unreachable")
 
 
-def _switch(project: Project, context: Context, folder: str, prepared: Prepared) -> _Outcome:
+def _switch(
+    project: Project, context: Context, folder: str, prepared: Prepared, *, force: bool
+) -> _Outcome:
     home = context.home.root
     fast.register(context.home.roots, folder, prepared.folder)
     previous = switch.current(folder)
@@ -308,7 +266,8 @@ def _switch(project: Project, context: Context, folder: str, prepared: Prepared)
         except IntegrityError as error:
             context.emit(Warned(message=error.message, hint="A new generation is made."))
             drift = [Drift(path=".provenv", kind="changed")]
-        if not drift and generations.tree_digest(folder, previous) == prepared.tree_digest:
+        same = generations.tree_digest(folder, previous) == prepared.tree_digest
+        if same and not drift and not force:
             switch.straighten(folder, previous)
             return _Outcome(number=previous, previous=previous, made=False, changes=(), drift=[])
     started = time.monotonic()
@@ -355,7 +314,9 @@ def finish(
     signatures = [*watched, python, *own]
     current = f"generations/{number}"
     stamp.write(folder, stamp.Stamp(context.home.root, name, current, signatures))
-    if request.usual(prepared, lambda: default_interpreter(project, context, request.spec.python)):
+    if request.usual(
+        prepared, lambda: choosing.default_interpreter(project, context, request.spec.python)
+    ):
         key = fast.plan_key(project.root, request.asked, context.environ)
         if key is not None and _as_read(project, request.lock):
             known = _known(project, folder, name, prepared, python, own)
@@ -383,13 +344,3 @@ def _as_read(project: Project, lock: LockFile) -> bool:
         )
     except InputError:
         return False
-
-
-def repair(context: Context, error: switch.DamagedStoreError) -> None:
-    """Set damaged objects aside, so that they are fetched again."""
-    for folder in error.folders:
-        sha256 = folder.rpartition("/")[2]
-        where = quarantine(context.home, sha256)
-        context.emit(
-            Warned(message=f"an object in the store was changed; it was set aside in {where}")
-        )

@@ -11,9 +11,10 @@ from typing import Any
 from provenv.core.errors import IntegrityError
 from provenv.core.events import ItemFinished, ItemStarted, PhaseFinished, PhaseStarted
 from provenv.environments import generations, switch
-from provenv.environments.drift import Drift, find_drift
+from provenv.environments.drift import Drift, find_altered, find_drift
 from provenv.store.objects import read_object
 from provenv.store.verify import Damage, verify_object
+from provenv.workspace import suspects
 from provenv.workspace.context import Context, Project
 
 
@@ -77,6 +78,8 @@ def verify(
         size += stored.unpacked
         context.emit(ItemFinished(phase="verify", name=stored.name))
     drift = list(_drift(context, folders))
+    hit = {generation.rpartition(":")[0] for item in hits for generation in item.generations}
+    suspects.note(context, {item.damage.sha256 for item in hits}, {*hit, *(f for f, _ in drift)})
     seconds = time.monotonic() - started
     context.emit(PhaseFinished(phase="verify", count=len(wanted), seconds=seconds))
     return VerifyResult(
@@ -151,6 +154,11 @@ def _drift(context: Context, folders: Iterable[str]) -> Iterable[tuple[str, Drif
             recipe = generations.read_recipe(folder, number)
         except IntegrityError:
             continue
-        root = f"{folder}/generations/{number}"
-        for item in find_drift(recipe, root, context.home.root):
-            yield folder, item
+        root, home = f"{folder}/generations/{number}", context.home.root
+        found = find_drift(recipe, root, home)
+        yield from ((folder, item) for item in found)
+        seen = {item.path for item in found}
+        hashes = generations.own_hashes(folder, number)
+        for item in find_altered(recipe, root, home, hashes):
+            if item.path not in seen:
+                yield folder, item

@@ -93,10 +93,20 @@ def test_keys_tell_parts_apart() -> None:
 
 def test_a_plan_is_written_once_and_appears_whole(tmp_path: Path) -> None:
     folder = plans.write_plan(str(tmp_path), "abc", {"recipe": b"1"})
-    assert Path(folder, "recipe").read_bytes() == b"1"
-    assert plans.write_plan(str(tmp_path), "abc", {"recipe": b"2"}) == folder
-    assert Path(folder, "recipe").read_bytes() == b"1"
+    before = os.stat(f"{folder}/recipe").st_ino
+    assert plans.write_plan(str(tmp_path), "abc", {"recipe": b"1"}) == folder
+    assert os.stat(f"{folder}/recipe").st_ino == before
     assert os.listdir(tmp_path) == ["abc"]
+
+
+def test_a_plan_that_was_edited_through_an_environment_is_written_anew(tmp_path: Path) -> None:
+    folder = plans.write_plan(str(tmp_path), "abc", {"activate": b"1"})
+    os.link(f"{folder}/activate", tmp_path / "mine")
+    (tmp_path / "mine").chmod(0o644)
+    (tmp_path / "mine").write_bytes(b"edited")
+    assert plans.write_plan(str(tmp_path), "abc", {"activate": b"1"}) == folder
+    assert Path(folder, "activate").read_bytes() == b"1"
+    assert (tmp_path / "mine").read_bytes() == b"edited"
 
 
 def test_a_recipe_is_read_back_as_it_was_written() -> None:
