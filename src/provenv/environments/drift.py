@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -66,11 +67,18 @@ def _is_changed(kind: str, source: str, path: str, home: str) -> bool:
         if kind not in ("L", "C", "Y"):
             return False
         status, origin = os.lstat(path), os.lstat(f"{home}/{source}")
+        if stat.S_ISLNK(origin.st_mode):  # the store may have moved, or lie on another file system
+            return os.readlink(path) != os.readlink(f"{home}/{source}") or _is_dangling(path, home)
     except OSError:
         return False  # missing ones are told elsewhere; a missing store file is the store's damage
     if (status.st_ino, status.st_dev) == (origin.st_ino, origin.st_dev):
         return False
     return status.st_size != origin.st_size or status.st_mtime_ns != origin.st_mtime_ns
+
+
+def _is_dangling(path: str, home: str) -> bool:
+    """Whether a link leads nowhere, and not because the store lost what it leads to."""
+    return not os.path.exists(path) and not os.readlink(path).startswith(f"{home}/")
 
 
 def find_altered(recipe: Steps, root: str, home: str, hashes: Mapping[str, str]) -> list[Drift]:

@@ -81,8 +81,9 @@ class Project:
 
     @property
     def title(self) -> str:
-        """The project's name, or its folder's."""
-        return self.manifest.name or os.path.basename(self.root)
+        """The project's name, or its folder's as far as it can be shown in one line."""
+        name = os.fsencode(os.path.basename(self.root)).decode(errors="replace")
+        return self.manifest.name or "".join(c if c.isprintable() else "?" for c in name)
 
     def folder(self, environment: EnvironmentSpec) -> str:
         """Where an environment of this project lies."""

@@ -213,7 +213,12 @@ def remove(
 
 def _parsed(text: str, root: str) -> Requirement:
     try:
-        return Requirement(text)
+        found = Requirement(text)
+        if any(
+            not specifier.version for specifier in found.specifier
+        ):  # `name ===` is one to packaging
+            raise InvalidRequirement(f"no version: {text}")
+        return found
     except InvalidRequirement as error:
         path = os.path.join(root, text)
         hint = "Write it as `name`, `name>=1.2`, `name[extra]`, or `name @ https://…` (PEP 508)."

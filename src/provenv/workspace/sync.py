@@ -92,8 +92,7 @@ def sync(
         raise UsageError(f"{link_mode!r} is not one of {', '.join(LINK_MODES)}")
     spec = project.manifest.environment(environment)
     folder = project.folder(spec)
-    if not adopt:
-        generations.refuse_foreign(folder)
+    _check_place(folder, adopt=adopt)
     if fresh is not None:
         lock, relocked = fresh[project.lock_key(spec)], False
     else:
@@ -133,6 +132,16 @@ def sync(
         aside=aside,
         seconds=time.monotonic() - started,
     )
+
+
+def _check_place(folder: str, *, adopt: bool) -> None:
+    if os.pathsep in folder:
+        raise UsageError(
+            f"no environment can be in {folder}: PATH cannot name a folder with {os.pathsep!r} in it",
+            hint="Rename the folder.",
+        )
+    if not adopt:
+        generations.refuse_foreign(folder)
 
 
 @contextlib.contextmanager
