@@ -62,6 +62,8 @@ def _attempt(call: _Call, cause: str) -> int | None:
         held = call.command == "run"
         outcome = fast.in_sync(root, call.environment, home, held=held)
         if outcome is None:
+            outcome = fast.still_in_sync(root, call.environment, home, os.environ)
+        if outcome is None:
             outcome = fast.sync_known(root, call.environment, home, os.environ, cause)
     except OSError:
         return None  # the whole program says what is wrong

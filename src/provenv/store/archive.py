@@ -21,9 +21,9 @@ MAX_MEMBERS = 1_000_000
 MAX_UNPACKED = 20 << 30
 MAX_RATIO = 2000
 _RATIO_FREE = 100 << 20  # below this size no ratio is suspicious
-WHOLE = 32 << 20  # members up to this size are inflated in one piece
-_PIECE = 4 << 20
-_FEED = 1 << 18
+WHOLE = 1 << 20  # members up to this size are inflated in one piece
+_PIECE = 1 << 18  # of greater ones: what is inflated, hashed and written while it is in the cache
+_FEED = 1 << 16
 
 _END = struct.Struct("<IHHHHIIH")
 _END64_LOCATOR = struct.Struct("<IIQI")
@@ -97,7 +97,7 @@ class Archive:
         return content
 
     def pieces(self, member: Member) -> Iterator[memoryview | bytes]:
-        """The content of ``member`` in pieces of a few megabytes, checked like :meth:`read`.
+        """The content of ``member`` in pieces that a processor's cache holds, checked like :meth:`read`.
 
         Raises:
             IntegrityError: As :meth:`read`; pieces that came before are not to be trusted.

@@ -13,9 +13,11 @@ from typing import BinaryIO
 ELF = b"\x7fELF"
 
 
-def may_be_native(name: str, head: bytes) -> bool:
-    """Whether a file is a native library or program, by its name or by its first four bytes."""
-    return head == ELF or name.endswith((".so", ".dylib")) or ".so." in name
+def may_be_native(path: str, content: bytes | memoryview) -> bool:
+    """Whether a file is a native library or program, by its name or by how its content begins."""
+    if content[:4] == ELF or path.endswith((".so", ".dylib")):
+        return True
+    return ".so." in path and ".so." in path.rpartition("/")[2]
 
 
 def leaves(stream: BinaryIO, folder: str, folders: Collection[str]) -> bool:

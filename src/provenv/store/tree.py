@@ -22,11 +22,17 @@ class TreeWriter:
         self._open: set[str] = set()
         self._compiled: set[str] = set()
         self.count = 0
-        self.head = b""  # the first bytes of the file that was written last
         self.unpacked = 0
 
-    def write(self, path: str, pieces: Iterable[bytes | memoryview], *, executable: bool) -> None:
-        """Write one file (``site/a/b.py``) and note its size and time.
+    def write(
+        self,
+        path: str,
+        content: bytes | memoryview,
+        more: Iterable[bytes | memoryview] = (),
+        *,
+        executable: bool,
+    ) -> None:
+        """Write one file (``site/a/b.py``), and note its size and time.
 
         Raises:
             OSError: What the file system says.
@@ -38,12 +44,9 @@ class TreeWriter:
         mode = CLOSED_MODE if executable else FILE_MODE
         descriptor = os.open(f"{self.root}/{path}", _FLAGS, mode)
         try:
-            self.head = b""
-            for piece in pieces:
-                self.head = self.head or bytes(piece[:4])
-                done = os.write(descriptor, piece)
-                while done < len(piece):
-                    done += os.write(descriptor, piece[done:])
+            _write(descriptor, content)
+            for piece in more:
+                _write(descriptor, piece)
             status = os.fstat(descriptor)
             if status.st_mode & 0o7777 != mode:
                 os.fchmod(descriptor, mode)
@@ -52,7 +55,7 @@ class TreeWriter:
         files[name] = [status.st_size, status.st_mtime_ns]
         self.count += 1
         self.unpacked += status.st_size
-        if name.endswith(".py") and path.startswith("site/"):
+        if name.endswith(".py") and folder not in self._compiled and path.startswith("site/"):
             self._compiled.add(folder)
 
     def mark_open(self, path: str) -> None:
@@ -95,3 +98,9 @@ class TreeWriter:
         self._folders[folder] = node
         files = self._files[folder] = {}
         return files
+
+
+def _write(descriptor: int, piece: bytes | memoryview) -> None:
+    done = os.write(descriptor, piece)
+    while done < len(piece):
+        done += os.write(descriptor, piece[done:])

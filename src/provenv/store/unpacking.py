@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
-from typing import Any
+from io import BytesIO
+from typing import Any, BinaryIO
 
 from provenv.core import digest
 from provenv.core.errors import IntegrityError
@@ -17,6 +17,7 @@ from provenv.store.spread import place
 from provenv.store.tree import TreeWriter
 
 INSTALLER = b"provenv\n"
+_HASHERS = {name: getattr(hashlib, name) for name in record.ALGORITHMS}
 
 
 class Unpacking:
@@ -171,43 +172,55 @@ class Unpacking:
         return folders
 
     def _write_member(self, member: Member, path: str | None) -> None:
+        """Check one member against RECORD, and write it where it is kept."""
         row = self.rows.get(member.name)
         if row is not None and row.size is not None and row.size != member.size:
             raise self._not_as_recorded(member, f"{row.size} bytes", f"{member.size} bytes")
-        pieces: Iterable[bytes | memoryview]
         if member.size > WHOLE:
-            pieces = self._checked(member, row)
-        else:
-            pieces = tuple(self._checked(member, row))
+            self._write_great(member, row, path)
+            return
+        content = self.archive.read(member)
+        if row is not None:  # but RECORD and its signatures
+            self._hold(member, row, _HASHERS[row.algorithm](content))
+        if path is None:
+            return
+        if path.startswith("bin/"):
+            self._write_script(path, bytes(content))
+            return
+        self.writer.write(path, content, executable=member.executable)
+        if native.may_be_native(path, content):
+            self._look_for_neighbours(path, BytesIO(content))
+
+    def _write_great(self, member: Member, row: record.Row | None, path: str | None) -> None:
+        """The same, piece by piece."""
+        pieces = self.archive.pieces(member) if row is None else self._checked(member, row)
         if path is None:
             for _ in pieces:
                 pass
         elif path.startswith("bin/"):
             self._write_script(path, b"".join(pieces))
         else:
-            self.writer.write(path, pieces, executable=member.executable)
-            self._look_for_neighbours(path)
+            head = next(pieces)
+            self.writer.write(path, head, pieces, executable=member.executable)
+            if native.may_be_native(path, head):
+                with open(f"{self.writer.root}/{path}", "rb") as stream:
+                    self._look_for_neighbours(path, stream)
 
-    def _checked(self, member: Member, row: record.Row | None) -> Iterator[bytes | memoryview]:
-        if row is None:  # RECORD and its signatures
-            yield from self.archive.pieces(member)
-            return
-        hasher = hashlib.new(row.algorithm)
+    def _checked(self, member: Member, row: record.Row) -> Iterator[bytes | memoryview]:
+        hasher = _HASHERS[row.algorithm]()
         for piece in self.archive.pieces(member):
             hasher.update(piece)
             yield piece
+        self._hold(member, row, hasher)
+
+    def _hold(self, member: Member, row: record.Row, hasher: hashlib._Hash) -> None:
         if hasher.digest() != row.digest:
             raise self._not_as_recorded(member, row.digest.hex(), hasher.hexdigest())
 
-    def _look_for_neighbours(self, path: str) -> None:
-        name = path.rpartition("/")[2]
-        if not native.may_be_native(name, self.writer.head):
-            return
+    def _look_for_neighbours(self, path: str, stream: BinaryIO) -> None:
         scheme, _, inner = path.rpartition("/")[0].partition("/")
-        folders = self._folders[scheme]
-        with open(os.path.join(self.writer.root, path), "rb") as stream:
-            if native.leaves(stream, inner, folders):
-                self.writer.mark_open(path)
+        if native.leaves(stream, inner, self._folders[scheme]):
+            self.writer.mark_open(path)
 
     def _not_as_recorded(self, member: Member, wanted: str, found: str) -> IntegrityError:
         return IntegrityError(
@@ -219,10 +232,10 @@ class Unpacking:
     def _write_script(self, path: str, content: bytes) -> None:
         ours = scripts.rewritten(content)
         if ours is None:
-            self.writer.write(path, (content,), executable=True)
+            self.writer.write(path, content, executable=True)
         else:
             self._write_made(path, ours)
 
     def _write_made(self, path: str, content: bytes) -> None:
-        self.writer.write(path, (content,), executable=path.startswith("bin/"))
+        self.writer.write(path, content, executable=path.startswith("bin/"))
         self.generated[path] = digest.of_bytes(content)

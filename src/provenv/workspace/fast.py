@@ -89,6 +89,46 @@ def in_sync(root: str, name: str | None, home: str, *, held: bool) -> Outcome | 
     return Outcome(known.environment, folder, number, made=False)
 
 
+def still_in_sync(
+    root: str, name: str | None, home: str, environ: Mapping[str, str]
+) -> Outcome | None:
+    """The same where the project's files were only written anew, with the content that they had.
+
+    A checkout, a restored cache and ``touch`` change times and inodes. Where the files lead to the
+    very plan that the current generation was made from, a new stamp is all that is needed.
+    """
+    from provenv.environments import plans
+
+    folder = candidate_folder(root, name)
+    old = stamp.read(folder)
+    key = plan_key(root, name, environ) if old is not None and not old.held else None
+    known = plans.recall(f"{home}/plans", key, root) if key is not None else None
+    if old is None or known is None or old.home != home or f"{root}/{known.folder}" != folder:
+        return None
+    plan = plans.plan_folder(f"{home}/plans", known.digest)
+    try:
+        if os.readlink(f"{folder}/current") != old.current:
+            return None
+        if not os.path.samefile(
+            f"{plan}/contents.json", f"{folder}/{old.current}/.provenv/contents.json"
+        ):
+            return None
+    except OSError:
+        return None
+    own = {*watched(root, known.environment)}
+    own |= {f"{root}/{plans.content_path(line)}" for line in known.contents}
+    if not all(
+        stamp.is_unchanged(line) for line in old.signatures if line.split(" ", 3)[-1] not in own
+    ):
+        return None
+    signatures = [stamp.signature(line.split(" ", 3)[-1]) for line in old.signatures]
+    if key != plan_key(root, name, environ):
+        return None  # changed meanwhile: the signatures may be those of what was not looked at
+    stamp.write(folder, stamp.Stamp(home, known.environment, old.current, signatures))
+    number = int(old.current.rpartition("/")[2])
+    return Outcome(known.environment, folder, number, made=False)
+
+
 def plan_key(root: str, name: str | None, environ: Mapping[str, str]) -> str | None:
     """The key of the plan for this project's files as they are; None where a lock is missing."""
     from provenv.environments import plans

@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from provenv.core.errors import InputError
+from provenv.core.errors import InputError, IntegrityError
 from provenv.core.events import Warned
 from provenv.core.files import disk_error, locked, remove_tree
 from provenv.environments import generations, switch
@@ -153,13 +153,31 @@ def _thin(folder: str, keep: int | None, used: processes.InUse, *, dry_run: bool
         busy = [n for n in there if n not in wanted and used.holds(folder, n)]
         alive: set[str] = set()
         for number in sorted({*wanted, *busy}):
-            alive |= {p.sha256 for p in generations.read_generation(folder, number).packages}
+            alive |= _held(folder, number)
         gone = [number for number in there if number not in wanted and number not in busy]
         if not dry_run:
             switch.sweep(folder)
             for number in gone:
                 switch.discard(folder, number)
     return _Thinned(removed=tuple(gone), in_use=tuple(busy), alive=alive)
+
+
+def _held(folder: str, number: int) -> set[str]:
+    """The objects of a generation; none where somebody is removing it at this moment.
+
+    Raises:
+        IntegrityError: It stays where it is and cannot be read.
+    """
+    for wait in (0.1, 0.3, 1.0, None):
+        try:
+            return {p.sha256 for p in generations.read_generation(folder, number).packages}
+        except IntegrityError:
+            if wait is None:
+                raise
+            time.sleep(wait)
+            if number not in switch.numbers(folder):
+                return set()
+    raise AssertionError("unreachable")
 
 
 def _kept(folder: str, current: int | None) -> int:

@@ -36,6 +36,7 @@ def test_only_what_reaches_servers_comes_in_from_outside(tmp_path: Path) -> None
         "HTTPS_PROXY": "http://theirs",
         "HTTP_PROXY": "http://plain",
         "UV_NATIVE_TLS": "1",
+        "UV_SYSTEM_CERTS": "1",
         "UV_HTTP_RETRIES": "2",
         "UV_HTTP_TIMEOUT": "7",
         "UV_CACHE_DIR": "/cache",
