@@ -104,7 +104,7 @@ def test_other_installers_take_our_lock(
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     if tool == "pip":
         subprocess.run([str(python), "-m", "pip", "install", "-qU", "pip"], check=True)
-        command = [str(python), "-m", "pip", "install", "-r", "pylock.toml"]
+        command = [str(python), "-m", "pip", "install"]  # with `-r`, the default groups come, too
         command += [word for group in groups for word in ("--group", f"pylock.toml:{group}")]
     else:
         command = [find_uv(), "pip", "install", "--preview", "--python", str(python)]
