@@ -83,16 +83,9 @@ def test_a_file_where_another_has_a_folder(
     assert "two" in said
 
 
-def test_a_distribution_that_installs_into_another_ones_metadata(
-    shop: Project, index: Index, tmp_path: Path
-) -> None:
-    files = {"evil.py": "", "alpha-1.dist-info/METADATA": "Name: alpha\nVersion: 9\n"}
-    index.add(make_wheel(tmp_path / "w", "evil", "1", files=files))
-    assert "evil" in attempt(shop, "evil")
-
-
 @pytest.mark.parametrize(
-    "name", ["a\nb.py", "a\tb.txt", "ünï.txt", "日本/x.py", "x" * 240 + ".py", "trailing ", "-", "%2F", "a\x7f"]
+    "name",
+    ["a\nb.py", "a\tb.txt", "ünï.txt", "日本/x.py", "x" * 240 + ".py", "trailing ", "-", "%2F", "a\x7f"],
 )  # fmt: skip
 def test_odd_names_in_a_wheel(shop: Project, index: Index, tmp_path: Path, name: str) -> None:
     files = {"odd/__init__.py": "", f"odd/{name}": "x = 1\n", name: "x = 1\n"}
@@ -130,7 +123,8 @@ def test_gc_keeps_what_a_process_uses(
 ) -> None:
     index.add(
         make_wheel(
-            tmp_path / "w", "late", "1", files={"late/__init__.py": "", "late/inner.py": "print('in time')\n",
+            tmp_path / "w", "late", "1",
+            files={"late/__init__.py": "", "late/inner.py": "print('in time')\n",
             "late/main.py": "import sys\ndef main():\n    print('up', flush=True); sys.stdin.readline()\n"
                             "    import late.inner\n"},
             entry_points={"console_scripts": {"late": "late.main:main"}},
