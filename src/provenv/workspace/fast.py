@@ -69,6 +69,14 @@ def installed(folder: str, site_packages: str) -> list[str]:
     return [f"{folder}/{site_packages}", f"{folder}/bin", f"{folder}/pyvenv.cfg"]
 
 
+def stored(home: str, steps: Steps) -> list[str]:
+    """One object that a recipe links: where it is gone, so is the store."""
+    for kind, source, _ in steps:
+        if kind in ("L", "C", "Y") and source.startswith("store/wheels/"):
+            return [f"{home}/{'/'.join(source.split('/')[:4])}"]
+    return []
+
+
 def in_sync(root: str, name: str | None, home: str, *, held: bool) -> Outcome | None:
     """The environment as it is, where its stamp says that nothing has changed.
 
@@ -257,6 +265,7 @@ def _write_stamp(
     paths = [
         *watched(root, known.environment),
         *installed(folder, site),
+        *stored(home, steps),
         *(f"{root}/{plans.content_path(line)}" for line in known.contents),
     ]
     signatures = [*(stamp.signature(path) for path in paths), *known.inputs]

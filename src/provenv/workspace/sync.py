@@ -307,6 +307,7 @@ def finish(
     paths = [
         *fast.watched(project.root, name),
         *fast.installed(folder, prepared.interpreter.site_packages),
+        *fast.stored(context.home.root, prepared.steps),
     ]
     watched = [stamp.signature(path) for path in paths]
     if not _as_read(project, request.lock):
