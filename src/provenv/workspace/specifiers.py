@@ -17,10 +17,18 @@ from provenv.model import toml
 
 def _document(text: str, file: str) -> tomlkit.TOMLDocument:
     try:
-        return tomlkit.parse(text)
+        return tomlkit.parse(text.replace("\r\n", "\n"))
     except TOMLKitError as error:
         toml.parse(text, file)  # says the same with a line, where it is broken for all parsers
         raise InputError(f"not valid TOML: {error}", file=file) from error
+
+
+def _rendered(document: tomlkit.TOMLDocument, former: str) -> str:
+    """The document as text, with the line ends that ``former`` has."""
+    text = tomlkit.dumps(document)
+    if former.count("\r\n") * 2 > former.count("\n"):
+        return text.replace("\n", "\r\n")
+    return text
 
 
 def place(group: str | None, optional: str | None) -> tuple[str, ...]:
@@ -83,7 +91,7 @@ def set_requirements(
         raise InputError("must be an array", file=file, key=".".join(place(group, optional)))
     for item in requirements:
         _put(array, item)
-    return tomlkit.dumps(document)
+    return _rendered(document, text)
 
 
 def _put(array: Array, item: str) -> None:
@@ -126,7 +134,7 @@ def drop_requirements(
             raise _not_there(document, name, group, optional)
         for index in reversed(hits):
             del array[index]
-    return tomlkit.dumps(document)
+    return _rendered(document, text)
 
 
 def _not_there(
@@ -180,7 +188,7 @@ def restore(current: str, former: str, file: str) -> str:
         ("dependency-groups",),
     ):
         _restore(document, new, old, path)
-    return tomlkit.dumps(document)
+    return _rendered(document, current)
 
 
 def _restore(

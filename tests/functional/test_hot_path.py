@@ -1,0 +1,103 @@
+"""The calls that must cost milliseconds import nothing heavy, and ask the kernel little."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support import Index, Project, make_wheel
+from support.project import command
+
+HEAVY = {
+    "argparse", "ast", "asyncio", "base64", "bisect", "concurrent", "contextlib", "copy", "csv",
+    "ctypes", "dataclasses", "datetime", "decimal", "email", "enum", "fnmatch", "functools", "glob",
+    "hashlib", "heapq", "http", "importlib.metadata", "importlib.resources", "inspect", "ipaddress",
+    "isal", "json", "keyring", "locale", "logging", "multiprocessing", "packaging", "pathlib",
+    "pkgutil", "platform", "platformdirs", "pydoc", "queue", "random", "re", "rich", "sched",
+    "selectors", "shutil", "signal", "socket", "sqlite3", "ssl", "string", "struct", "subprocess",
+    "tempfile", "textwrap", "threading", "tomlkit", "tomllib", "traceback", "typing", "unittest",
+    "urllib", "urllib3", "uuid", "xml", "zipfile", "zlib",
+}  # fmt: skip
+OWN = {
+    "provenv", "provenv.cli", "provenv.cli.hot", "provenv.cli.place", "provenv.environments",
+    "provenv.environments.stamp", "provenv.workspace", "provenv.workspace.fast",
+}  # fmt: skip
+
+
+@pytest.fixture
+def shop(project: Project, index: Index, tmp_path: Path) -> Project:
+    index.add(make_wheel(tmp_path / "w", "alpha", "1"))
+    project.depends("alpha")
+    project.ok("sync")
+    return project
+
+
+def modules_of(project: Project, *arguments: str) -> set[str]:
+    """What is imported when ``provenv ARGUMENTS`` ends, or becomes another program.
+
+    Without ``site``: what .pth files of the tests' own environment import is not provenv's.
+    """
+    code = (
+        "import sys, os\n"
+        f"sys.path[:0] = {[entry for entry in sys.path if entry]!r}\n"
+        "before = set(sys.modules)\n"
+        "def tell(*_):\n"
+        "    os.write(1, ('\\n'.join(sorted(set(sys.modules) - before)) + '\\n').encode())\n"
+        "    os._exit_(0)\n"
+        "os._exit_, os._exit, os.execvpe = os._exit, tell, tell\n"
+        "from provenv.cli import main\n"
+        f"sys.argv = ['provenv', *{list(arguments)!r}]\n"
+        "main()\n"
+    )  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code],
+        cwd=project.folder, env=project.env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def heavy(modules: set[str]) -> set[str]:
+    tops = {name.partition(".")[0] for name in modules} | modules
+    return tops & HEAVY
+
+
+@pytest.mark.parametrize(
+    "arguments", [("sync",), ("sync", "-q"), ("sync", "--locked"), ("run", "true"), ("run", "--", "true")],
+    ids=" ".join,
+)  # fmt: skip
+def test_nothing_heavy_is_imported(shop: Project, arguments: tuple[str, ...]) -> None:
+    modules = modules_of(shop, *arguments)
+    assert heavy(modules) == set()
+    own = {name for name in modules if name.startswith("provenv")}
+    assert own <= OWN | {"provenv.workspace.run"}
+    assert len(modules - own) <= 8, modules - own
+
+
+def test_a_known_plan_is_linked_without_anything_heavy(shop: Project) -> None:
+    (shop.folder / ".venv").rename(shop.home / "old")
+    modules = modules_of(shop, "sync")
+    assert (shop.folder / ".venv/bin/python").exists()
+    assert heavy(modules) == set()
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_a_sync_with_nothing_to_do_asks_the_kernel_little(shop: Project) -> None:
+    def calls(*program: str) -> int:
+        done = subprocess.run(
+            ["strace", "-f", "-qq", "-o", str(shop.home / "trace"), *program],
+            cwd=shop.folder, env=shop.env, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if "ptrace" in done.stderr.lower():
+            pytest.skip(f"strace may not trace here: {done.stderr.strip()}")
+        assert done.returncode == 0, done.stderr
+        return len(re.findall(r"^\d+ +\w+\(", (shop.home / "trace").read_text(), re.MULTILINE))
+
+    start = command()[0]
+    bare = calls(start, "-P", "-c", "import runpy")
+    assert calls(*command(), "sync") - bare < 300
