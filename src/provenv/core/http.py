@@ -29,6 +29,11 @@ _MAX_REDIRECTS = 5
 _MAX_DELAY = 8.0
 
 
+def load() -> None:
+    """Load ahead what the first request would otherwise wait for."""
+    import urllib3  # noqa: F401
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """A user name and a password (or token) for one origin."""

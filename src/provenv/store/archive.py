@@ -175,21 +175,23 @@ class Archive:
             self._refuse("its ZIP64 end record is broken")
         return here, count, size, start
 
-    def _members(self, count: int, at: int, end: int) -> Iterator[Member]:
-        data, unpack, fixed = self.data, _CENTRAL.unpack_from, _CENTRAL.size
+    def _members(self, count: int, start: int, end: int) -> Iterator[Member]:
         if count > MAX_MEMBERS:
             self._refuse(f"{count} members, more than the {MAX_MEMBERS} that are allowed")
+        directory, at = bytes(self.data[start:end]), 0
+        unpack, fixed = _CENTRAL.unpack_from, _CENTRAL.size
         for _ in range(count):
             (magic, _, _, flags, method, _, _, crc, packed, size, name_length, extra_length,
-             comment_length, disk, _, attributes, offset) = unpack(data, at)  # fmt: skip
+             comment_length, disk, _, attributes, offset) = unpack(directory, at)  # fmt: skip
             if magic != 0x02014B50:
                 self._refuse("the ZIP directory is broken")
             at += fixed
-            raw = bytes(data[at : at + name_length])
+            raw = directory[at : at + name_length]
             at += name_length
-            name = raw.decode() if flags & _UTF8 else _plain(raw)
+            # without the UTF-8 flag it is code page 437 (APPNOTE, appendix D)
+            name = raw.decode() if flags & _UTF8 or raw.isascii() else raw.decode("cp437")
             if 0xFFFFFFFF in (packed, size, offset):
-                extra = bytes(data[at : at + extra_length])
+                extra = directory[at : at + extra_length]
                 size, packed, offset = self._wide(name, extra, size, packed, offset)
             at += extra_length + comment_length
             if flags & _ENCRYPTED:
@@ -197,13 +199,12 @@ class Archive:
             if method not in (_STORED, _DEFLATED) or disk:
                 self._refuse_member(name, f"compression method {method} is not used in wheels")
             mode = attributes >> 16  # whatever system made it: that is how pip reads it
-            folder = self._is_folder(name, mode, size)
-            start = self._local(name, raw, method, flags, offset, packed)
-            if not folder:
-                yield Member(name, method, crc, packed, size, start, bool(mode & 0o111))
-            else:
+            begin = self._local(name, raw, method, flags, offset, packed)
+            if self._is_folder(name, mode, size):
                 self.folders.append(name)
-        if at != end:
+            else:
+                yield Member(name, method, crc, packed, size, begin, bool(mode & 0o111))
+        if at != len(directory):
             self._refuse("the ZIP directory does not end where it must")
 
     def _is_folder(self, name: str, mode: int, size: int) -> bool:
@@ -294,8 +295,3 @@ def refused(filename: str, member: str, reason: str) -> InputError:
         hint=HINT,
         details={"member": member, "reason": reason},
     )
-
-
-def _plain(raw: bytes) -> str:
-    """A name without the UTF-8 flag: code page 437 (APPNOTE, appendix D)."""
-    return raw.decode("ascii") if raw.isascii() else raw.decode("cp437")

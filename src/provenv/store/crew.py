@@ -12,13 +12,44 @@ from typing import Any
 import isal
 
 import provenv
-from provenv.core.errors import UndecidedError
-from provenv.core.files import disk_error
+from provenv.core.errors import DiskError, UndecidedError
+from provenv.core.files import disk_error, ensure_folder, remove_tree, temporary_name
 from provenv.model.layout import HomeLayout
 from provenv.store.worker import decode_error
 
 # Isolated and without `site`: start-up is what a worker costs. It gets the two places it needs.
 _START = "import sys; sys.path[:0] = sys.argv[1:]; from provenv.store.worker import main; main()"
+
+
+class Crew:
+    """Worker processes, and the folder that they and their wheels share until :meth:`end`."""
+
+    def __init__(self, layout: HomeLayout, count: int) -> None:
+        """Start ``count`` processes.
+
+        Raises:
+            DiskError: They cannot be started; nothing stays behind.
+        """
+        self.workspace = temporary_name(os.path.join(layout.tmp, "fetch"))
+        self.workers: list[Worker] = []
+        ensure_folder(self.workspace)
+        try:
+            for number in range(count):
+                self.workers.append(Worker(layout, self.workspace, number))
+        except BaseException:
+            self.end()
+            raise
+
+    def stop(self) -> None:
+        """End the processes at once."""
+        while self.workers:
+            self.workers.pop().end()
+
+    def end(self) -> None:
+        """End the processes, and remove what lies in their folder."""
+        self.stop()
+        with suppress(DiskError):
+            remove_tree(self.workspace)
 
 
 class Worker:
@@ -64,10 +95,9 @@ class Worker:
         if "error" in data:
             raise decode_error(data["error"])
 
-    def end(self, *, kill: bool) -> None:
-        """Let the process end when it is idle, or now."""
-        if kill:
-            self._process.kill()
+    def end(self) -> None:
+        """End the process now: one that is idle has nothing to lose, and would take its time."""
+        self._process.kill()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with suppress(OSError):

@@ -10,23 +10,22 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from provenv.core.errors import DiskError
 from provenv.core.events import Emit, PhaseFinished, PhaseStarted, silent
-from provenv.core.files import ensure_folder, locked, remove_tree, temporary_name
-from provenv.core.http import HttpSettings, Transport
+from provenv.core.files import locked
+from provenv.core.http import HttpSettings, Transport, load
 from provenv.model.layout import HomeLayout
 from provenv.model.plan import Artifact
-from provenv.store.crew import Worker
+from provenv.store.crew import Crew, Worker
 from provenv.store.download import PHASE, Courier, LookUp, StoppedError, download
 from provenv.store.ingest import unpack
 from provenv.store.objects import has_object
 
-__all__ = ["download", "fetch"]
+__all__ = ["ahead", "download", "fetch"]
 
 _CONNECTIONS = 8
 _MAX_WORKERS = 4
@@ -43,6 +42,7 @@ def fetch(
     emit: Emit = silent,
     look_up: LookUp | None = None,
     workers: int | None = None,
+    crew: Crew | None = None,
 ) -> Mapping[str, str]:
     """Make sure that the store holds every wheel of ``artifacts``.
 
@@ -54,6 +54,7 @@ def fetch(
         emit: Hears of the phase ``fetch`` and of each download; called from several threads.
         look_up: Asked for credentials of an origin that answered 401.
         workers: How many processes unpack; 0 = this one; None = as many as make sense.
+        crew: From :func:`ahead`: these unpack instead, and are ended.
 
     Returns:
         ``sha256`` of each artifact → ``sha256`` that names its object.
@@ -76,10 +77,33 @@ def fetch(
             emit(PhaseStarted(phase=PHASE, total=len(missing), size=total))
             begin = time.monotonic()
             courier = Courier(base, Transport(http, emit=emit, look_up=look_up), emit)
-            _Fetching(layout, missing, courier, _crew_size(missing, workers)).run()
+            if crew is None or not crew.workers:
+                crew = Crew(layout, _crew_size(missing, workers))
+            _Fetching(layout, missing, courier, crew).run()
             took = time.monotonic() - begin
             emit(PhaseFinished(phase=PHASE, count=len(missing), seconds=took))
     return {sha256: sha256 for sha256 in wanted}
+
+
+@contextmanager
+def ahead(layout: HomeLayout, sizes: Iterable[int]) -> Iterator[Crew | None]:
+    """Start what a great :func:`fetch` needs while its caller finds out what is to be fetched.
+
+    It is done where the store is empty and wheels of ``sizes`` (bytes; what will be fetched at
+    least) are many; else None is given. What was started is ended with the ``with`` block.
+
+    Raises:
+        DiskError: As :func:`fetch`.
+    """
+    if os.path.isdir(layout.wheels) or sum(sizes) <= _ALONE:
+        yield None
+        return
+    crew = Crew(layout, _most_workers())
+    threading.Thread(target=load, daemon=True).start()
+    try:
+        yield crew
+    finally:
+        crew.end()
 
 
 def _weight(artifact: Artifact) -> int:
@@ -91,8 +115,12 @@ def _crew_size(missing: Sequence[Artifact], asked: int | None) -> int:
         return min(asked, len(missing))
     if len(missing) == 1 or sum(map(_weight, missing)) <= _ALONE:
         return 0
-    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2,
-               _MAX_WORKERS, len(missing))  # fmt: skip
+    return min(_most_workers(), len(missing))
+
+
+def _most_workers() -> int:
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
+    return min(processors, _MAX_WORKERS)
 
 
 class _Arrived(NamedTuple):
@@ -104,41 +132,33 @@ class _Fetching:
     """One run: a pile of artifacts, threads that bring them, and whoever unpacks them."""
 
     def __init__(
-        self, layout: HomeLayout, missing: Sequence[Artifact], courier: Courier, crew: int
+        self, layout: HomeLayout, missing: Sequence[Artifact], courier: Courier, crew: Crew
     ) -> None:
         self._layout = layout
         self._pile = deque(missing)
         self._count = len(missing)
         self._courier = courier
         self._crew = crew
-        self._workspace = temporary_name(os.path.join(layout.tmp, "fetch"))
-        self._workers: list[Worker] = []
+        self._workspace = crew.workspace
         self._threads: list[threading.Thread] = []
         self._arrived: SimpleQueue[_Arrived | BaseException | None] = SimpleQueue()
         self._done: SimpleQueue[BaseException | None] = SimpleQueue()
 
     def run(self) -> None:
         """Bring and unpack everything; whatever happens, no temporary file stays behind."""
-        ensure_folder(self._workspace)
-        failed = True
         try:
-            for number in range(self._crew):
-                self._workers.append(Worker(self._layout, self._workspace, number))
             for _ in range(min(_CONNECTIONS, self._count)):
                 self._start(self._bring)
-            if self._workers:
+            if self._crew.workers:
                 self._supervise()
             else:
                 self._unpack_here()
-            failed = False
         finally:
             self._courier.stop()
-            for worker in self._workers:
-                worker.end(kill=failed)
+            self._crew.stop()
             for thread in self._threads:
                 thread.join(0.2)
-            with suppress(DiskError):
-                remove_tree(self._workspace)
+            self._crew.end()
 
     def _start(self, target: object, *arguments: object) -> None:
         # daemons: a download that hangs must not keep a process alive that wants to end
@@ -178,14 +198,14 @@ class _Fetching:
             os.unlink(item.path)
 
     def _supervise(self) -> None:
-        for worker in self._workers:
+        for worker in self._crew.workers:
             self._start(self._feed, worker)
         try:
             for _ in range(self._count):
                 if (error := self._done.get()) is not None:
                     raise error
         finally:
-            for _ in self._workers:
+            for _ in self._crew.workers:
                 self._arrived.put(None)
 
     def _feed(self, worker: Worker) -> None:

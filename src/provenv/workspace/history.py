@@ -172,7 +172,7 @@ def rollback(
                 details={"objects": bad},
             )
         after = generations.read_generation(folder, number)
-        before = generations.read_all(folder)
+        before = _readable(folder, previous)
         try:
             restored = (
                 () if environment_only else _restore(project, context, folder, spec.name, number)
@@ -181,16 +181,23 @@ def rollback(
         except OSError as error:
             raise disk_error(error, "switch", folder) from error
         _stamp(project, context, folder, number, recipe, after, held=environment_only)
-    old = next((_versions(item) for item in before if item.number == previous), {})
     return RollbackResult(
         environment=spec.name,
         folder=folder,
         generation=number,
         previous=previous,
-        changes=changes(old, _versions(after)),
+        changes=changes(before, _versions(after)),
         restored=restored,
         seconds=time.monotonic() - started,
     )
+
+
+def _readable(folder: str, number: int) -> dict[str, str]:
+    """What a generation holds; nothing where it cannot be read, which is why one goes back."""
+    try:
+        return _versions(generations.read_generation(folder, number))
+    except IntegrityError:
+        return {}
 
 
 def _restore(

@@ -18,6 +18,7 @@ from provenv.environments.tree import Steps
 from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import EnvironmentSpec
 from provenv.model.plan import Artifact, make_plan
+from provenv.store.crew import Crew
 from provenv.store.fetch import fetch
 from provenv.store.objects import StoredObject, require_object
 from provenv.workspace import machine
@@ -72,14 +73,17 @@ def prepare(
     interpreter: Interpreter,
     lock: LockFile,
     mode: str,
+    crew: Crew | None = None,
 ) -> Prepared:
     """Fetch and build what the lock wants for ``spec``, and compose it.
+
+    ``crew`` is what :func:`store.fetch.ahead` gave.
 
     Raises:
         ProvenvError: As the parts say; no environment has changed.
     """
     plan = make_plan(lock.lock, lock.digest, spec, interpreter, lock.path)
-    members = _members(project, context, spec, interpreter, plan.artifacts, mode)
+    members = _members(project, context, spec, interpreter, plan.artifacts, mode, crew)
     extra, files = _extra_files(members, interpreter, mode, project.root)
     steps, blocks = compose(
         context.home,
@@ -147,6 +151,7 @@ def _members(
     interpreter: Interpreter,
     artifacts: Sequence[Artifact],
     mode: str,
+    crew: Crew | None,
 ) -> list[_Member]:
     wheels = [artifact for artifact in artifacts if artifact.kind == "wheel"]
     http = machine.http_settings(project, context)
@@ -157,6 +162,7 @@ def _members(
         http=http,
         emit=context.emit,
         look_up=machine.look_up(context),
+        crew=crew,
     )
     found = [
         _Member(

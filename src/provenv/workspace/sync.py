@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from packaging.pylock import Pylock
+
 from provenv.core.errors import (
     CheckFailedError,
     InputError,
@@ -23,6 +25,8 @@ from provenv.model.generation import Change, changes
 from provenv.model.interpreter import Interpreter
 from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import LINK_MODES, EnvironmentSpec
+from provenv.store.crew import Crew
+from provenv.store.fetch import ahead
 from provenv.workspace import choosing, fast, files, locking, suspects
 from provenv.workspace.context import Context, LockFile, Project, read_locks, read_text
 from provenv.workspace.planning import Prepared, prepare
@@ -102,13 +106,19 @@ def sync(
     try:
         _sweep_store(context)
         files.sweep(project.root)
-        with locked(context.home.lock, shared=True), locked(layout.lock), _whole(folder):
+        with (
+            locked(context.home.lock, shared=True),
+            locked(layout.lock),
+            _whole(folder),
+            ahead(context.home, _least(lock.lock)) as crew,
+        ):
             switch.prepare(folder)
             switch.sweep(folder)
             interpreter = choosing.choose_interpreter(project, context, spec, folder, python)
             mode = link_mode or spec.link_mode or _present_mode(folder) or LINK_MODES[0]
-            request = SyncRequest(asked=environment, spec=spec, lock=lock, mode=mode, python=python)
-            prepared, outcome = _make(project, context, folder, interpreter, request)
+            asked = fast.Asked(environment, python, link_mode)
+            request = SyncRequest(asked=asked, spec=spec, lock=lock, mode=mode)
+            prepared, outcome = _make(project, context, folder, interpreter, request, crew)
             finish(project, context, folder, prepared, request, outcome.number)
     except BaseException as error:
         if aside is not None and not os.path.lexists(folder):
@@ -142,6 +152,12 @@ def _check_place(folder: str, *, adopt: bool) -> None:
         )
     if not adopt:
         generations.refuse_foreign(folder)
+
+
+def _least(lock: Pylock) -> Iterator[int]:
+    """Bytes that each package takes at least, whichever of its wheels is chosen."""
+    for package in lock.packages:
+        yield min((wheel.size or 0 for wheel in package.wheels or ()), default=0)
 
 
 @contextlib.contextmanager
@@ -204,16 +220,17 @@ def _present_mode(folder: str) -> str | None:
 class SyncRequest:
     """What was asked for, resolved as far as the manifest allows."""
 
-    asked: str | None
+    asked: fast.Asked
     spec: EnvironmentSpec
     lock: LockFile
     mode: str
-    python: str | None
 
     def usual(self, prepared: Prepared, default: Callable[[], Interpreter]) -> bool:
         """Whether another checkout of the same files would come to the same plan."""
-        if self.python is not None or self.mode != (self.spec.link_mode or LINK_MODES[0]):
+        if self.mode != (self.asked.link_mode or self.spec.link_mode or LINK_MODES[0]):
             return False
+        if self.asked.python is not None:
+            return True
         return default().executable == prepared.interpreter.executable
 
 
@@ -227,12 +244,19 @@ class _Outcome:
 
 
 def _make(
-    project: Project, context: Context, folder: str, interpreter: Interpreter, request: SyncRequest
+    project: Project,
+    context: Context,
+    folder: str,
+    interpreter: Interpreter,
+    request: SyncRequest,
+    crew: Crew | None,
 ) -> tuple[Prepared, _Outcome]:
     """Prepare and switch; objects that turn out to be damaged are set aside and fetched again."""
     force = suspects.set_aside(context, folder)
     for last in (False, True):
-        prepared = prepare(project, context, request.spec, interpreter, request.lock, request.mode)
+        prepared = prepare(
+            project, context, request.spec, interpreter, request.lock, request.mode, crew
+        )
         try:
             outcome = _switch(project, context, folder, prepared, force=force)
         except switch.DamagedStoreError as error:
@@ -314,7 +338,8 @@ def finish(
         return  # changed meanwhile: the signatures above may be those of what was not looked at
     signatures = [*watched, python, *own]
     current = f"generations/{number}"
-    stamp.write(folder, stamp.Stamp(context.home.root, name, current, signatures))
+    overrides = request.asked.overrides
+    stamp.write(folder, stamp.Stamp(context.home.root, name, current, signatures, asked=overrides))
     if request.usual(
         prepared, lambda: choosing.default_interpreter(project, context, request.spec.python)
     ):
