@@ -14,6 +14,7 @@ import pytest
 
 from provenv.tools.uv import find_uv
 from support import Index, Project, build_library, make_wheel, needs_gcc
+from support.many import few
 from support.wheels import module_name
 
 PIP = next((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))
@@ -55,7 +56,7 @@ def publish(index: Index, folder: Path) -> list[str]:
     return ["alpha-lib", "beta", "space-one", "space-two", "old-one", "old-two"]
 
 
-@pytest.fixture(params=MODES)
+@pytest.fixture(params=few(MODES, 1))
 def env(request: pytest.FixtureRequest, project: Project, index: Index, tmp_path: Path) -> Project:
     project.depends(*publish(index, tmp_path / "wheels"))
     project.ok("sync", "--link-mode", request.param)
@@ -209,7 +210,7 @@ def test_activation_in_bash(env: Project, start: str) -> None:
 
 
 @needs_gcc
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", few(MODES, 1))
 @pytest.mark.parametrize("name", ["topext", "package.inner"])
 def test_extension_modules(
     project: Project, index: Index, tmp_path: Path, mode: str, name: str

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support import Index, Project, Result, make_wheel
-from support.many import snapshot
+from support.many import few, snapshot
 from support.wheels import entry
 
 
@@ -44,13 +44,13 @@ def refused(project: Project, code: int, *arguments: str, said: tuple[str, ...] 
 COMMANDS = (("sync",), ("lock",), ("run", "true"), ("add", "beta"), ("status",), ("rollback",))
 
 
-@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("arguments", few(COMMANDS, 1), ids=" ".join)
 def test_broken_toml_names_file_and_line(shop: Project, arguments: tuple[str, ...]) -> None:
     shop.pyproject('[project]\nname = "shop"\nversion = \n')
     refused(shop, 2, *arguments, said=("pyproject.toml:3",))
 
 
-@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("arguments", few(COMMANDS, 1), ids=" ".join)
 def test_an_unknown_key_is_answered_with_the_nearest(
     shop: Project, arguments: tuple[str, ...]
 ) -> None:
@@ -172,7 +172,7 @@ EVIL: dict[str, tuple[tuple[str | zipfile.ZipInfo, str], ...]] = {
 }
 
 
-@pytest.mark.parametrize("kind", EVIL)
+@pytest.mark.parametrize("kind", few(EVIL, 2))
 def test_wheels_that_reach_out(shop: Project, index: Index, tmp_path: Path, kind: str) -> None:
     def with_rows(rows: list[list[str]]) -> list[list[str]]:
         return (
@@ -213,7 +213,7 @@ def test_a_file_that_is_not_what_record_says(shop: Project, index: Index, tmp_pa
     refused(shop, 3, "sync", said=("liar/__init__.py", "RECORD"))
 
 
-@pytest.mark.parametrize("kind", ["venv", "file", "symlink", "dangling", "stranger"])
+@pytest.mark.parametrize("kind", few(["venv", "symlink", "file", "dangling", "stranger"], 2))
 def test_what_others_made_is_refused_or_set_aside(shop: Project, tmp_path: Path, kind: str) -> None:
     venv, elsewhere = shop.folder / ".venv", tmp_path / "elsewhere"
     venv.rename(tmp_path / "gone")
@@ -285,7 +285,7 @@ def test_faults_that_pass_are_retried(shop: Project, index: Index) -> None:
     shop.ok("sync")
 
 
-@pytest.mark.parametrize("status", [401, 404, 500])
+@pytest.mark.parametrize("status", few([401, 404, 500], 1))
 def test_an_index_that_fails(shop: Project, index: Index, status: int) -> None:
     index.fault("*/simple/beta/*", status=status)
     result = shop.run("add", "beta")

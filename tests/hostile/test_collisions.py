@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from support import Index, Project, make_wheel
-from support.many import publish_many, snapshot, versions_seen
+from support.many import few, publish_many, snapshot, versions_seen
 
 OWN = [
     "pyvenv.cfg", "bin/python", "bin/python3", "bin/activate", "lib64", ".provenv/contents.json",
@@ -47,7 +47,7 @@ def attempt(shop: Project, *names: str) -> str:
     return " ".join(result.stderr.split())
 
 
-@pytest.mark.parametrize("path", OWN)
+@pytest.mark.parametrize("path", few(OWN, 3))
 def test_data_that_claims_the_environments_own_files(
     shop: Project, index: Index, tmp_path: Path, path: str
 ) -> None:
@@ -55,7 +55,7 @@ def test_data_that_claims_the_environments_own_files(
     assert "evil" in attempt(shop, "evil")
 
 
-@pytest.mark.parametrize("name", ["python", "python3", "activate", "activate.fish"])
+@pytest.mark.parametrize("name", few(["activate", "python", "python3", "activate.fish"], 1))
 def test_scripts_that_claim_the_environments_own(
     shop: Project, index: Index, tmp_path: Path, name: str
 ) -> None:
@@ -85,7 +85,7 @@ def test_a_file_where_another_has_a_folder(
 
 @pytest.mark.parametrize(
     "name",
-    ["a\nb.py", "a\tb.txt", "ünï.txt", "日本/x.py", "x" * 240 + ".py", "trailing ", "-", "%2F", "a\x7f"],
+    few(["a\nb.py", "a\tb.txt", "ünï.txt", "日本/x.py", "x" * 240 + ".py", "trailing ", "-", "%2F", "a\x7f"], 2),
 )  # fmt: skip
 def test_odd_names_in_a_wheel(shop: Project, index: Index, tmp_path: Path, name: str) -> None:
     files = {"odd/__init__.py": "", f"odd/{name}": "x = 1\n", name: "x = 1\n"}
@@ -98,7 +98,7 @@ def test_odd_names_in_a_wheel(shop: Project, index: Index, tmp_path: Path, name:
 
 
 @pytest.mark.parametrize(
-    "what", ["provenv", "provenv/store", "provenv/store/wheels", "provenv/plans"]
+    "what", few(["provenv/store", "provenv", "provenv/store/wheels", "provenv/plans"], 1)
 )
 def test_a_home_that_vanished_is_made_again(shop: Project, what: str) -> None:
     subprocess.run(["rm", "-rf", str(shop.home / what)], check=True)
@@ -117,7 +117,7 @@ def test_an_interpreter_that_vanished_is_replaced(shop: Project, tmp_path: Path)
     assert shop.ok("run", "python", "-c", "import alpha; print(1)").stdout == "1\n"
 
 
-@pytest.mark.parametrize("start", ["path", "relative", "run", "script"])
+@pytest.mark.parametrize("start", few(["path", "script", "relative", "run"], 2))
 def test_gc_keeps_what_a_process_uses(
     shop: Project, index: Index, tmp_path: Path, start: str
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from provenv.tools.uv import find_uv
 from support import Index, Project, make_wheel
-from support.many import snapshot
+from support.many import few, snapshot
 
 PIP = next((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))
 EXTEND = "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"
@@ -103,20 +103,20 @@ def store(project: Project) -> dict[str, str]:
 
 ATTACKS = {
     "pip-install": (pip, ["install", "space-two", "old-two", "sharer-two"], 0),
+    "uv-upgrade": (uv, ["install", "--upgrade", "plain", "single", "space-one"], None),
+    "uv-uninstall": (uv, ["uninstall", "plain", "single", "space-one", "sharer"], None),
+    "pip-uninstall-namespace": (pip, ["uninstall", "-y", "space-one", "sharer"], 1),
+    "uv-install": (uv, ["install", "space-two", "old-two", "sharer-two"], 0),
     "pip-upgrade": (pip, ["install", "--upgrade", "plain", "single", "space-one"], 1),
     "pip-uninstall": (pip, ["uninstall", "-y", "plain"], 1),
     "pip-uninstall-module": (pip, ["uninstall", "-y", "single"], 1),
-    "pip-uninstall-namespace": (pip, ["uninstall", "-y", "space-one", "sharer"], 1),
     "pip-force": (pip, ["install", "--force-reinstall", "plain==1"], 1),
-    "uv-install": (uv, ["install", "space-two", "old-two", "sharer-two"], 0),
-    "uv-upgrade": (uv, ["install", "--upgrade", "plain", "single", "space-one"], None),
-    "uv-uninstall": (uv, ["uninstall", "plain", "single", "space-one", "sharer"], None),
     "uv-reinstall": (uv, ["install", "--reinstall", "plain==1"], None),
     "uv-copy": (uv, ["install", "--link-mode", "copy", "space-two", "sharer-two"], 0),
 }
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", few(ATTACKS, 5))
 def test_the_store_stays_as_it_is(living: Project, attack: str) -> None:
     tool, arguments, code = ATTACKS[attack]
     before = store(living)
@@ -143,7 +143,7 @@ def test_the_store_stays_as_it_is(living: Project, attack: str) -> None:
     assert listed == "old-one plain sharer single space-one"
 
 
-@pytest.mark.parametrize("tool", [pip, uv])
+@pytest.mark.parametrize("tool", few([uv, pip], 1))
 def test_run_makes_it_whole_again(living: Project, tool: object) -> None:
     assert callable(tool)
     assert tool(living, "install", "space-two").returncode == 0
@@ -173,7 +173,7 @@ def test_a_script_that_was_removed_comes_back(living: Project) -> None:
     assert (living.folder / ".venv/bin/plain").exists()
 
 
-@pytest.mark.parametrize("name", ["bin", "lib", "pyvenv.cfg"])
+@pytest.mark.parametrize("name", few(["bin", "lib", "pyvenv.cfg"], 1))
 def test_a_link_that_was_removed_comes_back(living: Project, name: str) -> None:
     (living.folder / ".venv" / name).unlink()
     living.ok("sync")

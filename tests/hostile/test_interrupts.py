@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support import Index, Project, make_wheel
-from support.many import snapshot
+from support.many import few, snapshot
 from support.project import command
 
 
@@ -38,7 +38,7 @@ def children(group: int) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("how", few([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], 1))
 @pytest.mark.parametrize("where", ["resolve", "fetch"])
 def test_what_waits_for_a_silent_server_ends_at_once(
     shop: Project, index: Index, where: str, how: signal.Signals

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from support.index import Index
 from support.project import Project
 from support.wheels import make_wheel
+
+if TYPE_CHECKING:
+    from _pytest.mark.structures import ParameterSet
 
 
 def publish_many(index: Index, folder: Path, version: str, count: int = 40) -> list[str]:
@@ -82,3 +89,11 @@ def snapshot(folder: Path, *, ignore: tuple[str, ...] = ()) -> dict[str, str]:
         else:
             found[name] = "special"
     return found
+
+
+def few(cases: Iterable[Any], fast: int) -> list[ParameterSet]:
+    """The cases of a test, all but the first ``fast`` of them marked slow."""
+    return [
+        pytest.param(case, marks=() if number < fast else pytest.mark.slow)
+        for number, case in enumerate(cases)
+    ]
