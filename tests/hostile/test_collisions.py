@@ -85,7 +85,7 @@ def test_a_file_where_another_has_a_folder(
 
 @pytest.mark.parametrize(
     "name",
-    few(["a\nb.py", "a\tb.txt", "ünï.txt", "日本/x.py", "x" * 240 + ".py", "trailing ", "-", "%2F", "a\x7f"], 2),
+    few(["a\nb.py", "ünï.txt", "日本/x.py", "x" * 240 + ".py", "trailing ", "-", "%2F", "a\x7f"], 2),
 )  # fmt: skip
 def test_odd_names_in_a_wheel(shop: Project, index: Index, tmp_path: Path, name: str) -> None:
     files = {"odd/__init__.py": "", f"odd/{name}": "x = 1\n", name: "x = 1\n"}
