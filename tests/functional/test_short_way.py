@@ -102,3 +102,20 @@ def test_another_interpreter_of_the_same_path_is_noticed(synced: Project) -> Non
     rewrite(synced.folder / "pylock.toml")
     assert "nothing to do" in synced.ok("sync").stderr  # the long way, which writes a true stamp
     assert str(python) not in stamp.read_text()
+
+
+def test_what_is_asked_for_on_the_command_line_is_part_of_the_question(
+    synced: Project, index: Index, tmp_path: Path
+) -> None:
+    python = synced.python("import sys; print(sys.version.split()[0])")
+    options = ("--python", python, "--link-mode", "copy")
+    assert "generation 2" in synced.ok("sync", *options).stderr
+    assert "nothing to do: generation 2" in synced.ok("sync", *options).stderr
+    assert "nothing to do: generation 2" in synced.ok("sync").stderr  # what is there is kept
+    assert "generation 3" in synced.ok("sync", "--link-mode", "linked").stderr
+    other = Project(tmp_path / "other", home=synced.home, index_url=index.url)
+    for name in ("pyproject.toml", "pylock.toml"):
+        shutil.copy(synced.folder / name, other.folder / name)
+    other.ok("sync", *options)
+    assert other.ok("status", "--json").json["generation"]["link_mode"] == "copy"
+    assert other.fails(1, "sync", "--python", "2.6").stderr.count("2.6") > 0

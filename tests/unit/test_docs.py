@@ -18,7 +18,7 @@ import pytest
 import provenv
 from provenv.cli.parser import VARIABLES, parse
 from provenv.core import errors
-from provenv.model import manifest
+from provenv.model import manifest, settings
 from provenv.workspace.context import open_project, read_locks
 from provenv.workspace.locking import why_stale
 from support import Project
@@ -123,9 +123,9 @@ def test_the_configuration_is_what_the_code_knows() -> None:
     text = section(page("docs/concepts.md"), "## Configuration")
     tables = re.split(r"^`\[", text, flags=re.MULTILINE)[1:]
     assert [[quoted(cell)[0] for (cell,) in columns(t, 0)] for t in tables] == [
-        sorted(manifest._TOOL_KEYS),
-        sorted(manifest._ENVIRONMENT_KEYS),
-        sorted(manifest._INDEX_KEYS),
+        sorted(settings.TOOL_KEYS),
+        sorted(settings.ENVIRONMENT_KEYS),
+        sorted(settings.INDEX_KEYS),
     ]
 
 
@@ -145,10 +145,10 @@ new-api = []
     read = manifest.parse_manifest(project + example)
     assert read.environment("staging").link_mode == "copy"
     table = tomllib.loads(example)["tool"]["provenv"]
-    assert set(table) == manifest._TOOL_KEYS
+    assert set(table) == settings.TOOL_KEYS
     used = {key for environment in table["environments"].values() for key in environment}
-    assert used == manifest._ENVIRONMENT_KEYS
-    assert {key for index in table["index"] for key in index} == manifest._INDEX_KEYS
+    assert used == settings.ENVIRONMENT_KEYS
+    assert {key for index in table["index"] for key in index} == settings.INDEX_KEYS
 
 
 def variables_read() -> set[str]:

@@ -1,9 +1,9 @@
 """The calls that must cost milliseconds: ``run``, ``sync`` and ``lock`` in their usual forms.
 
-Understands ``run [-e NAME] [--] CMD…``, ``sync [-e NAME] [-q] [--locked] [--offline]`` and
-``lock [-q] [--check] [--offline]``; anything
-else, and any doubt, is left to the whole program by answering None. Imports nothing heavier than
-``os`` (a test holds it to that).
+Understands ``run [-e NAME] [--] CMD…``, ``lock [-q] [--check] [--offline]`` and ``sync`` with ``-e``,
+``--python``, ``--link-mode``, ``-q``, ``--locked`` and ``--offline``; anything else, and any doubt, is
+left to the whole program by answering None. Imports nothing heavier than ``os`` (a test holds it to
+that).
 """
 
 from __future__ import annotations
@@ -23,12 +23,25 @@ _PLAIN = {
 }
 
 
+_VALUES = {
+    "sync": ("-e", "--environment", "--python", "--link-mode"),
+    "lock": (),
+    "run": ("-e", "--environment"),
+}
+_ATTRIBUTES = {
+    "-e": "environment",
+    "--environment": "environment",
+    "--python": "python",
+    "--link-mode": "link_mode",
+}
+
+
 class _Call:
-    __slots__ = ("command", "environment", "quiet", "rest")
+    __slots__ = ("asked", "command", "quiet", "rest")
 
     def __init__(self, command: str) -> None:
         self.command = command
-        self.environment: str | None = None
+        self.asked = fast.Asked()
         self.quiet = False
         self.rest: list[str] = []
 
@@ -60,11 +73,11 @@ def _attempt(call: _Call, cause: str) -> int | None:
         if call.command == "lock":
             return _lock(call, root, home)
         held = call.command == "run"
-        outcome = fast.in_sync(root, call.environment, home, held=held)
+        outcome = fast.in_sync(root, call.asked, home, held=held)
         if outcome is None:
-            outcome = fast.still_in_sync(root, call.environment, home, os.environ)
+            outcome = fast.still_in_sync(root, call.asked, home, os.environ)
         if outcome is None:
-            outcome = fast.sync_known(root, call.environment, home, os.environ, cause)
+            outcome = fast.sync_known(root, call.asked, home, os.environ, cause)
     except OSError:
         return None  # the whole program says what is wrong
     if outcome is None:
@@ -126,11 +139,15 @@ def _parse(arguments: list[str]) -> _Call | None:
     call = _Call(arguments[0])
     words = iter(arguments[1:])
     for word in words:
-        if word in ("-e", "--environment") and call.command != "lock":
-            name = next(words, None)
-            if name is None or call.environment is not None or not _is_name(name):
+        if word in _VALUES[call.command]:
+            value, attribute = next(words, None), _ATTRIBUTES[word]
+            if (
+                not value
+                or getattr(call.asked, attribute) is not None
+                or not _is_plain(value, attribute)
+            ):
                 return None
-            call.environment = name
+            setattr(call.asked, attribute, value)
         elif call.command == "run" and word == "--":
             call.rest = list(words)
         elif word in _PLAIN[call.command]:
@@ -144,5 +161,8 @@ def _parse(arguments: list[str]) -> _Call | None:
     return call
 
 
-def _is_name(text: str) -> bool:
-    return text not in ("", ".", "..") and "/" not in text and not text.startswith("-")
+def _is_plain(text: str, attribute: str) -> bool:
+    """Whether a value can be taken as it stands; relative paths and odd names take the long way."""
+    if attribute == "python" and os.path.isabs(text):
+        return True
+    return text not in (".", "..") and "/" not in text and not text.startswith(("-", "~"))

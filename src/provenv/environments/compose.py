@@ -258,6 +258,44 @@ def compose(
     return composer.steps, composer.checks(objects)
 
 
+def refuse_overlaps(steps: Steps, objects: Iterable[StoredObject]) -> None:
+    """Hold a whole recipe against itself: no place is made twice, and no file is a directory, too.
+
+    Raises:
+        UnsatisfiableError: Two distributions claim one place, or one claims the environment's own.
+    """
+    labels = {owner.sha256: f"{owner.name} {owner.version}" for owner in objects}
+    leaves: dict[str, str] = {}
+    for kind, source, path in steps:
+        if kind != "D" and leaves.setdefault(path, source) is not source:
+            raise _overlap(path, leaves[path], source, labels)
+    folders: set[str] = set()
+    for kind, _, path in steps:
+        if kind == "D":
+            if path in leaves or path in folders:
+                inside = [source for leaf, source in leaves.items() if leaf.startswith(f"{path}/")]
+                raise _overlap(path, leaves.get(path, inside[-1]), inside[0], labels)
+            folders.add(path)
+
+
+def _overlap(path: str, one: str, other: str, labels: Mapping[str, str]) -> UnsatisfiableError:
+    names = []
+    for source in (one, other):
+        parts = source.split("/")
+        label = labels.get(parts[3]) if parts[0] == "store" and len(parts) > 3 else None
+        if label is not None and label not in names:
+            names.append(label)
+    if len(names) == 2:
+        message = f"{' and '.join(names)} both install {path}, and it cannot be both"
+    else:
+        message = f"{''.join(names) or 'something'} installs {path}, which is made already"
+    return UnsatisfiableError(
+        message,
+        hint="Choose other versions, or remove the package; its authors should hear of it.",
+        details={"path": path, "packages": names},
+    )
+
+
 def full_record(owner: StoredObject, interpreter: Interpreter, extra: Sequence[ExtraFile]) -> str:
     """The RECORD of a distribution in a stand-alone tree (PEP 376, PEP 427): paths from purelib."""
     import csv

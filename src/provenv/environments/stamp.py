@@ -5,6 +5,7 @@
     environment <name>
     current generations/<number>
     held no                              yes: a rollback chose this generation against the lock
+    asked <what was asked for besides the project's files, or ->
     <mtime_ns> <size> <inode> <path>     or  - - - <path>  for a file that must not be there
 
 It is a cache: where it is missing, unreadable or no longer true, the long way round decides.
@@ -21,7 +22,7 @@ _HEADER = "provenv-stamp 1"
 class Stamp:
     """What a stamp says."""
 
-    __slots__ = ("current", "environment", "held", "home", "signatures")
+    __slots__ = ("asked", "current", "environment", "held", "home", "signatures")
 
     def __init__(
         self,
@@ -31,12 +32,14 @@ class Stamp:
         signatures: list[str],
         *,
         held: bool = False,
+        asked: str = "-",
     ) -> None:
         self.home = home
         self.environment = environment
         self.current = current
         self.signatures = signatures
         self.held = held
+        self.asked = asked
 
 
 def signature(path: str) -> str:
@@ -62,6 +65,7 @@ def write(folder: str, stamp: Stamp) -> None:
         f"environment {stamp.environment}",
         f"current {stamp.current}",
         f"held {'yes' if stamp.held else 'no'}",
+        f"asked {stamp.asked}",
         *stamp.signatures,
     ]
     if any("\n" in line for line in lines):
@@ -90,14 +94,15 @@ def read(folder: str) -> Stamp | None:
             lines = stream.read().split("\n")
     except OSError:
         return None
-    if len(lines) < 7 or lines[0] != _HEADER or lines[-1] != "":
+    if len(lines) < 8 or lines[0] != _HEADER or lines[-1] != "":
         return None
     return Stamp(
         lines[1].removeprefix("home "),
         lines[2].removeprefix("environment "),
         lines[3].removeprefix("current "),
-        lines[5:-1],
+        lines[6:-1],
         held=lines[4] == "held yes",
+        asked=lines[5].removeprefix("asked "),
     )
 
 

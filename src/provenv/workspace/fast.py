@@ -25,6 +25,29 @@ _MANIFEST = "pyproject.toml"
 _WATCHED_VARIABLES = ("PYENV_VERSION",)
 
 
+class Asked:
+    """What a command line asks for besides the project's files: environment, interpreter, link mode."""
+
+    __slots__ = ("environment", "link_mode", "python")
+
+    def __init__(
+        self,
+        environment: str | None = None,
+        python: str | None = None,
+        link_mode: str | None = None,
+    ) -> None:
+        self.environment = environment
+        self.python = python
+        self.link_mode = link_mode
+
+    @property
+    def overrides(self) -> str:
+        """The interpreter and the link mode in one line; ``-`` where neither is asked for."""
+        if self.python is None and self.link_mode is None:
+            return "-"
+        return f"python={self.python or ''} link-mode={self.link_mode or ''}"
+
+
 class Outcome:
     """What the short way found or made; ``made`` is False where there was nothing to do."""
 
@@ -69,17 +92,28 @@ def installed(folder: str, site_packages: str) -> list[str]:
     return [f"{folder}/{site_packages}", f"{folder}/bin", f"{folder}/pyvenv.cfg"]
 
 
-def in_sync(root: str, name: str | None, home: str, *, held: bool) -> Outcome | None:
+def stored(home: str, steps: Steps) -> list[str]:
+    """One object that a recipe links: where it is gone, so is the store."""
+    for kind, source, _ in steps:
+        if kind in ("L", "C", "Y") and source.startswith("store/wheels/"):
+            return [f"{home}/{'/'.join(source.split('/')[:4])}"]
+    return []
+
+
+def in_sync(root: str, asked: Asked, home: str, *, held: bool) -> Outcome | None:
     """The environment as it is, where its stamp says that nothing has changed.
 
     ``held``: an environment that a rollback chose against the lock counts, too.
     """
+    name = asked.environment
     folder = candidate_folder(root, name)
     known = stamp.read(folder)
     if known is None and name is not None:
         folder = candidate_folder(root, None)
         known = stamp.read(folder)
     if known is None or known.home != home or (name is not None and known.environment != name):
+        return None
+    if asked.overrides not in ("-", known.asked):
         return None
     if (known.held and not held) or not stamp.holds(folder, known):
         return None
@@ -89,9 +123,7 @@ def in_sync(root: str, name: str | None, home: str, *, held: bool) -> Outcome | 
     return Outcome(known.environment, folder, number, made=False)
 
 
-def still_in_sync(
-    root: str, name: str | None, home: str, environ: Mapping[str, str]
-) -> Outcome | None:
+def still_in_sync(root: str, asked: Asked, home: str, environ: Mapping[str, str]) -> Outcome | None:
     """The same where the project's files were only written anew, with the content that they had.
 
     A checkout, a restored cache and ``touch`` change times and inodes. Where the files lead to the
@@ -99,9 +131,9 @@ def still_in_sync(
     """
     from provenv.environments import plans
 
-    folder = candidate_folder(root, name)
+    folder = candidate_folder(root, asked.environment)
     old = stamp.read(folder)
-    key = plan_key(root, name, environ) if old is not None and not old.held else None
+    key = plan_key(root, asked, environ) if old is not None and not old.held else None
     known = plans.recall(f"{home}/plans", key, root) if key is not None else None
     if old is None or known is None or old.home != home or f"{root}/{known.folder}" != folder:
         return None
@@ -122,14 +154,15 @@ def still_in_sync(
     ):
         return None
     signatures = [stamp.signature(line.split(" ", 3)[-1]) for line in old.signatures]
-    if key != plan_key(root, name, environ):
+    if key != plan_key(root, asked, environ):
         return None  # changed meanwhile: the signatures may be those of what was not looked at
-    stamp.write(folder, stamp.Stamp(home, known.environment, old.current, signatures))
+    made = stamp.Stamp(home, known.environment, old.current, signatures, asked=old.asked)
+    stamp.write(folder, made)
     number = int(old.current.rpartition("/")[2])
     return Outcome(known.environment, folder, number, made=False)
 
 
-def plan_key(root: str, name: str | None, environ: Mapping[str, str]) -> str | None:
+def plan_key(root: str, asked: Asked, environ: Mapping[str, str]) -> str | None:
     """The key of the plan for this project's files as they are; None where a lock is missing."""
     from provenv.environments import plans
 
@@ -137,7 +170,8 @@ def plan_key(root: str, name: str | None, environ: Mapping[str, str]) -> str | N
     if not locks:
         return None
     parts = [
-        os.fsencode(name or ""),
+        os.fsencode(asked.environment or ""),
+        os.fsencode(asked.overrides),
         _read(f"{root}/{_MANIFEST}"),
         _read(f"{root}/.python-version"),
     ]
@@ -197,7 +231,7 @@ def _read(path: str) -> bytes:
 
 
 def sync_known(
-    root: str, name: str | None, home: str, environ: Mapping[str, str], cause: str
+    root: str, asked: Asked, home: str, environ: Mapping[str, str], cause: str
 ) -> Outcome | None:
     """Make a first generation from a known plan; None where the long way must be taken.
 
@@ -208,7 +242,7 @@ def sync_known(
     """
     from provenv.environments import plans, switch, tree
 
-    key = plan_key(root, name, environ)
+    key = plan_key(root, asked, environ)
     known = plans.recall(f"{home}/plans", key, root) if key is not None else None
     if known is None:
         return None
@@ -235,7 +269,7 @@ def sync_known(
             switch.unprepare(folder)
             raise
         switch.switch(folder, number, cause)
-        _write_stamp(root, folder, home, known, number, steps)
+        _write_stamp(root, folder, home, known, asked, number, steps)
     return Outcome(known.environment, folder, number, made=True) if shared else None
 
 
@@ -249,7 +283,13 @@ def _text(path: str) -> str:
 
 
 def _write_stamp(
-    root: str, folder: str, home: str, known: Known, number: int, steps: Steps
+    root: str,
+    folder: str,
+    home: str,
+    known: Known,
+    asked: Asked,
+    number: int,
+    steps: Steps,
 ) -> None:
     from provenv.environments import plans
 
@@ -257,10 +297,13 @@ def _write_stamp(
     paths = [
         *watched(root, known.environment),
         *installed(folder, site),
+        *stored(home, steps),
         *(f"{root}/{plans.content_path(line)}" for line in known.contents),
     ]
     signatures = [*(stamp.signature(path) for path in paths), *known.inputs]
-    stamp.write(folder, stamp.Stamp(home, known.environment, f"generations/{number}", signatures))
+    current = f"generations/{number}"
+    made = stamp.Stamp(home, known.environment, current, signatures, asked=asked.overrides)
+    stamp.write(folder, made)
 
 
 class _Locks:

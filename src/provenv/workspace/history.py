@@ -253,6 +253,7 @@ def _stamp(
     paths = [
         *fast.watched(project.root, generation.environment),
         *fast.installed(folder, site),
+        *fast.stored(context.home.root, recipe),
         generation.executable,
     ]
     signatures = [stamp.signature(path) for path in paths]

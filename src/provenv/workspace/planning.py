@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from provenv import __version__
 from provenv.core import digest
 from provenv.environments import generations, looking, plans, tree
-from provenv.environments.compose import ExtraFile, compose, full_record
+from provenv.environments.compose import ExtraFile, compose, full_record, refuse_overlaps
 from provenv.environments.skeleton import skeleton
 from provenv.environments.tree import Steps
 from provenv.model.interpreter import Interpreter
@@ -106,6 +106,7 @@ def prepare(
         (m.stored.name, m.stored.version, m.stored.sha256, m.editable) for m in members
     )
     _own_files(steps)
+    refuse_overlaps(steps, [member.stored for member in members])
     files |= {
         "contents.json": generations.contents(
             environment=spec.name,

@@ -46,6 +46,12 @@ def _environments(here: str, environ: str, command: str) -> Iterator[str]:
     for line in environ.split("\0"):
         if line.startswith("VIRTUAL_ENV="):
             yield line.partition("=")[2]
+        elif line.startswith(
+            "PATH="
+        ):  # `python`, found on PATH, without activation: as in a container
+            for entry in line.partition("=")[2].split(os.pathsep):
+                if entry.endswith("/bin"):
+                    yield entry.removesuffix("/bin")
     first = command.partition("\0")[0]
     if "/" in first:
         path = os.path.normpath(os.path.join(_link(f"{here}/cwd"), first))

@@ -116,7 +116,8 @@ def sync(
             switch.sweep(folder)
             interpreter = choosing.choose_interpreter(project, context, spec, folder, python)
             mode = link_mode or spec.link_mode or _present_mode(folder) or LINK_MODES[0]
-            request = SyncRequest(asked=environment, spec=spec, lock=lock, mode=mode, python=python)
+            asked = fast.Asked(environment, python, link_mode)
+            request = SyncRequest(asked=asked, spec=spec, lock=lock, mode=mode)
             prepared, outcome = _make(project, context, folder, interpreter, request, crew)
             finish(project, context, folder, prepared, request, outcome.number)
     except BaseException as error:
@@ -219,16 +220,17 @@ def _present_mode(folder: str) -> str | None:
 class SyncRequest:
     """What was asked for, resolved as far as the manifest allows."""
 
-    asked: str | None
+    asked: fast.Asked
     spec: EnvironmentSpec
     lock: LockFile
     mode: str
-    python: str | None
 
     def usual(self, prepared: Prepared, default: Callable[[], Interpreter]) -> bool:
         """Whether another checkout of the same files would come to the same plan."""
-        if self.python is not None or self.mode != (self.spec.link_mode or LINK_MODES[0]):
+        if self.mode != (self.asked.link_mode or self.spec.link_mode or LINK_MODES[0]):
             return False
+        if self.asked.python is not None:
+            return True
         return default().executable == prepared.interpreter.executable
 
 
@@ -329,13 +331,15 @@ def finish(
     paths = [
         *fast.watched(project.root, name),
         *fast.installed(folder, prepared.interpreter.site_packages),
+        *fast.stored(context.home.root, prepared.steps),
     ]
     watched = [stamp.signature(path) for path in paths]
     if not _as_read(project, request.lock):
         return  # changed meanwhile: the signatures above may be those of what was not looked at
     signatures = [*watched, python, *own]
     current = f"generations/{number}"
-    stamp.write(folder, stamp.Stamp(context.home.root, name, current, signatures))
+    overrides = request.asked.overrides
+    stamp.write(folder, stamp.Stamp(context.home.root, name, current, signatures, asked=overrides))
     if request.usual(
         prepared, lambda: choosing.default_interpreter(project, context, request.spec.python)
     ):

@@ -1,0 +1,246 @@
+"""``[tool.provenv]``: indexes, environments and the rest of what a project says to provenv."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from provenv.model import toml
+
+LINK_MODES = ("linked", "hardlink", "clone", "copy")
+BUILT_IN_ENVIRONMENTS = ("dev", "test", "staging", "prod")
+_EDITABLE_BY_DEFAULT = frozenset({"dev", "test"})
+TOOL_KEYS = frozenset(
+    {
+        "conflicts", "default-environment", "default-groups", "environments", "file-owners", "index",
+        "keep", "link-mode", "no-build",
+    }
+)  # fmt: skip
+ENVIRONMENT_KEYS = frozenset({"editable", "extras", "groups", "inherits", "link-mode", "python"})
+INDEX_KEYS = frozenset({"default", "explicit", "name", "packages", "url"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexSpec:
+    """One package index (``[[tool.provenv.index]]``).
+
+    Attributes:
+        name: Its name, as used in environment variables and messages.
+        url: The simple API's address (PEP 503, PEP 691), without credentials.
+        default: It replaces PyPI.
+        explicit: Only ``packages`` come from it.
+        packages: Normalized names that must come from it and from nowhere else.
+    """
+
+    name: str
+    url: str
+    default: bool = False
+    explicit: bool = False
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentSpec:
+    """One named environment (``[tool.provenv.environments]``), inheritance resolved.
+
+    ``editable`` is about the project itself: a PEP 660 install, or a wheel. ``python`` holds the
+    requests in order of preference; empty means what ``requires-python`` allows. ``link_mode`` is
+    None where nothing is declared: what the environment has is kept, and a new one is ``linked``.
+    """
+
+    name: str
+    groups: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    python: tuple[str, ...] = ()
+    editable: bool = True
+    link_mode: str | None = None
+
+
+def read_default_groups(
+    tool: toml.Table, groups: Mapping[str, tuple[str, ...]], uv: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """The groups of the default environment: as declared here, in ``[tool.uv]``, or ``dev``."""
+    if "default-groups" in tool:
+        named = tuple(canonicalize_name(name) for name in tool.strings("default-groups"))
+        _check_names(tool, "default-groups", named, groups, "dependency group")
+        return named
+    inherited = uv.get("default-groups")
+    if inherited == "all":
+        return tuple(groups)
+    if isinstance(inherited, list):
+        return tuple(
+            canonicalize_name(name) for name in inherited if canonicalize_name(name) in groups
+        )
+    return ("dev",) if "dev" in groups else ()
+
+
+def _check_names(
+    table: toml.Table, key: str, names: tuple[str, ...], known: Mapping[str, object], what: str
+) -> None:
+    for name in names:
+        if name not in known:
+            listed = ", ".join(sorted(known)) or "none"
+            raise table.error(key, f"there is no {what} {name!r}", hint=f"Declared: {listed}.")
+
+
+def read_environments(
+    tool: toml.Table,
+    groups: Mapping[str, tuple[str, ...]],
+    extras: Mapping[str, tuple[str, ...]],
+    default_groups: tuple[str, ...],
+) -> dict[str, EnvironmentSpec]:
+    """Every environment, the built-in ones first, with inheritance resolved."""
+    declared = tool.table("environments")
+    names = [*BUILT_IN_ENVIRONMENTS, *(n for n in declared.data if n not in BUILT_IN_ENVIRONMENTS)]
+    found: dict[str, EnvironmentSpec] = {}
+
+    def resolve(name: str, chain: tuple[str, ...]) -> EnvironmentSpec:
+        if name in found:
+            return found[name]
+        table = declared.table(name)
+        table.only(ENVIRONMENT_KEYS)
+        parent_name = table.get("inherits", str)
+        parent = _built_in(name, groups, default_groups, tool.get("link-mode", str))
+        if parent_name is not None:
+            if parent_name in chain or parent_name == name:
+                loop = " → ".join([*chain, name, parent_name])
+                raise table.error("inherits", f"environments inherit from each other: {loop}")
+            if parent_name not in names:
+                raise table.error("inherits", f"there is no environment {parent_name!r}")
+            parent = resolve(parent_name, (*chain, name))
+        found[name] = _environment(table, name, parent, groups, extras)
+        return found[name]
+
+    for name in names:
+        if (
+            name in ("", ".", "..")
+            or not name.replace("-", "").replace("_", "").replace(".", "").isalnum()
+        ):
+            raise declared.error(name, "a name holds letters, digits, '-', '_' and '.' only")
+        resolve(name, ())
+    return {name: found[name] for name in names}
+
+
+def _built_in(
+    name: str,
+    groups: Mapping[str, tuple[str, ...]],
+    default_groups: tuple[str, ...],
+    mode: str | None,
+) -> EnvironmentSpec:
+    own: tuple[str, ...] = ()
+    if name == "dev":
+        own = default_groups
+    elif name == "test" and "test" in groups:
+        own = ("test",)
+    return EnvironmentSpec(
+        name=name, groups=own, editable=name in _EDITABLE_BY_DEFAULT, link_mode=mode
+    )
+
+
+def _environment(
+    table: toml.Table,
+    name: str,
+    parent: EnvironmentSpec,
+    groups: Mapping[str, tuple[str, ...]],
+    extras: Mapping[str, tuple[str, ...]],
+) -> EnvironmentSpec:
+    own_groups = parent.groups
+    if "groups" in table:
+        own_groups = tuple(canonicalize_name(item) for item in table.strings("groups"))
+        _check_names(table, "groups", own_groups, groups, "dependency group")
+    own_extras = parent.extras
+    if "extras" in table:
+        own_extras = tuple(canonicalize_name(item) for item in table.strings("extras"))
+        _check_names(table, "extras", own_extras, extras, "extra")
+    python = parent.python
+    if isinstance(table.data.get("python"), list):
+        python = table.strings("python")
+    elif (single := table.get("python", str)) is not None:
+        python = (single,)
+    mode = _link_mode(table) or parent.link_mode
+    editable = table.get("editable", bool)
+    return EnvironmentSpec(
+        name=name,
+        groups=own_groups,
+        extras=own_extras,
+        python=python,
+        editable=parent.editable if editable is None else editable,
+        link_mode=mode,
+    )
+
+
+def _link_mode(table: toml.Table) -> str | None:
+    mode = table.get("link-mode", str)
+    if mode is not None and mode not in LINK_MODES:
+        raise table.error("link-mode", f"{mode!r} is not one of {', '.join(LINK_MODES)}")
+    return mode
+
+
+def read_indexes(tool: toml.Table) -> tuple[IndexSpec, ...]:
+    """``[[tool.provenv.index]]``; at most one is the default, and none holds credentials."""
+    found: list[IndexSpec] = []
+    for table in tool.tables("index"):
+        table.only(INDEX_KEYS)
+        name, url = table.get("name", str), table.get("url", str)
+        if not name or not url:
+            raise table.error("name" if not name else "url", "is missing")
+        if "@" in url.split("://", 1)[-1].split("/", 1)[0]:
+            raise table.error(
+                "url", "must not hold credentials",
+                hint="Give them in the environment, in netrc or in a keyring.",
+            )  # fmt: skip
+        if any(name == other.name for other in found):
+            raise table.error("name", f"two indexes are called {name!r}")
+        found.append(
+            IndexSpec(
+                name=name,
+                url=url,
+                default=table.get("default", bool) or False,
+                explicit=table.get("explicit", bool) or False,
+                packages=tuple(canonicalize_name(item) for item in table.strings("packages")),
+            )
+        )
+    if sum(index.default for index in found) > 1:
+        raise tool.error("index", "more than one index says `default = true`")
+    return tuple(found)
+
+
+def read_no_build(tool: toml.Table) -> bool | tuple[str, ...]:
+    """True, or the normalized names of which no sdist may be built."""
+    if isinstance(tool.data.get("no-build"), list):
+        return tuple(canonicalize_name(item) for item in tool.strings("no-build"))
+    if "no-build" in tool and not isinstance(tool.data["no-build"], bool):
+        raise tool.error("no-build", "must be true, false or an array of names")
+    return tool.get("no-build", bool) or False
+
+
+def read_conflicts(
+    tool: toml.Table, groups: Mapping[str, tuple[str, ...]]
+) -> tuple[tuple[str, ...], ...]:
+    """Sets of groups that need not agree on versions."""
+    found: list[tuple[str, ...]] = []
+    for index, item in enumerate(tool.get("conflicts", list) or []):
+        if not isinstance(item, list) or not all(isinstance(name, str) for name in item):
+            raise tool.error("conflicts", f"item {index} must be an array of group names")
+        names = tuple(canonicalize_name(name) for name in item)
+        _check_names(tool, "conflicts", names, groups, "dependency group")
+        found.append(names)
+    return tuple(found)
+
+
+def read_keep(tool: toml.Table) -> int:
+    """How many former generations ``gc`` leaves; 5 unless declared."""
+    keep = tool.get("keep", int)
+    if keep is not None and keep < 0:
+        raise tool.error("keep", "must not be negative")
+    _link_mode(tool)
+    return 5 if keep is None else keep
+
+
+def read_file_owners(tool: toml.Table) -> dict[str, str]:
+    """Glob over environment paths → normalized distribution that wins there."""
+    table = tool.table("file-owners")
+    return {glob: canonicalize_name(table.get(glob, str) or "") for glob in table.data}
