@@ -99,14 +99,17 @@ class _Reader:
         return loads, dynamic
 
     def _dynamic(self, offset: int, length: int) -> list[tuple[int, int]]:
-        layout = "qQ" if self._wide else "iI"
-        step = struct.calcsize("<" + layout)
+        entry = struct.Struct(self._order + ("qQ" if self._wide else "iI"))
+        whole = min(length // entry.size, _MAX_ENTRIES) * entry.size
+        self._seek(offset)
+        data = self._stream.read(whole)
         found: list[tuple[int, int]] = []
-        for index in range(min(length // step, _MAX_ENTRIES)):
-            tag, value = self._read(offset + index * step, layout)
+        for tag, value in entry.iter_unpack(data[: len(data) // entry.size * entry.size]):
             if tag == _DT_NULL:
-                break
+                return found
             found.append((tag, value))
+        if len(data) < whole:
+            raise NotElfError("a dynamic section that is cut off")
         return found
 
     @staticmethod

@@ -6,10 +6,8 @@ import contextlib
 import errno
 import itertools
 import os
-import shutil
 import stat
 from collections.abc import Iterator
-from pathlib import Path
 
 from provenv.core.errors import DiskError, UndecidedError
 
@@ -101,6 +99,8 @@ def remove_tree(path: str | os.PathLike[str]) -> None:
     Raises:
         DiskError: Something in it could not be removed.
     """
+    import shutil  # it loads every codec that there is
+
     root = os.fspath(path)
     try:
         if os.path.islink(root) or not os.path.isdir(root):
@@ -156,7 +156,7 @@ def locked(path: str, *, shared: bool = False, wait: bool = True) -> Iterator[No
     descriptor = -1
     try:
         while True:
-            ensure_folder(Path(path).parent)
+            ensure_folder(os.path.dirname(path) or os.curdir)
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
                 fcntl.flock(descriptor, operation)

@@ -1,18 +1,21 @@
 """Fetch: what a plan wants and the store lacks is downloaded, verified and ingested, in parallel.
 
-Threads of this process download, the biggest wheels first; worker processes unpack what has
-arrived. Credentials stay in this process.
+Threads of this process download: most begin with the biggest wheels, which take longest, and a few
+with the smallest, so that there is something to unpack at once. Worker processes unpack what has
+arrived, the biggest first, so that they end together. Credentials stay in this process.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from queue import SimpleQueue
+from itertools import count
+from queue import PriorityQueue, SimpleQueue
 from typing import NamedTuple
 
 from provenv.core.events import Emit, PhaseFinished, PhaseStarted, silent
@@ -28,6 +31,7 @@ from provenv.store.objects import has_object
 __all__ = ["ahead", "download", "fetch"]
 
 _CONNECTIONS = 8
+_SMALL_FIRST = 2  # of them
 _MAX_WORKERS = 4
 _ALONE = 3 << 20  # bytes of wheels up to which starting workers costs more than it saves
 _UNKNOWN = 1 << 20  # what a wheel is taken for where the lock gives no size
@@ -128,6 +132,22 @@ class _Arrived(NamedTuple):
     path: str
 
 
+class _Arrivals:
+    """What is to be unpacked, the biggest first; an error, or the word to stop, before all."""
+
+    def __init__(self) -> None:
+        self._queue: PriorityQueue[tuple[float, int, _Arrived | BaseException | None]]
+        self._queue = PriorityQueue()
+        self._number = count()  # keeps the queue from comparing what it holds
+
+    def put(self, item: _Arrived | BaseException | None) -> None:
+        rank = -_weight(item.artifact) if isinstance(item, _Arrived) else -math.inf
+        self._queue.put((rank, next(self._number), item))
+
+    def get(self) -> _Arrived | BaseException | None:
+        return self._queue.get()[2]
+
+
 class _Fetching:
     """One run: a pile of artifacts, threads that bring them, and whoever unpacks them."""
 
@@ -141,14 +161,15 @@ class _Fetching:
         self._crew = crew
         self._workspace = crew.workspace
         self._threads: list[threading.Thread] = []
-        self._arrived: SimpleQueue[_Arrived | BaseException | None] = SimpleQueue()
+        self._arrived = _Arrivals()
         self._done: SimpleQueue[BaseException | None] = SimpleQueue()
 
     def run(self) -> None:
         """Bring and unpack everything; whatever happens, no temporary file stays behind."""
         try:
-            for _ in range(min(_CONNECTIONS, self._count)):
-                self._start(self._bring)
+            for number in range(min(_CONNECTIONS, self._count)):
+                smallest = number >= _CONNECTIONS - _SMALL_FIRST
+                self._start(self._bring, self._pile.pop if smallest else self._pile.popleft)
             if self._crew.workers:
                 self._supervise()
             else:
@@ -166,11 +187,11 @@ class _Fetching:
         thread.start()
         self._threads.append(thread)
 
-    def _bring(self) -> None:
+    def _bring(self, take: Callable[[], Artifact]) -> None:
         try:
             while True:
                 try:
-                    artifact = self._pile.popleft()
+                    artifact = take()
                 except IndexError:
                     return
                 path = os.path.join(self._workspace, f"{artifact.sha256}.whl")

@@ -133,20 +133,19 @@ class Unpacking:
     def _places(self, made: Iterable[str]) -> dict[str, str]:
         """Member → path in the object, for those that are kept and not replaced by ours."""
         places = {}
+        sources = f"site/{self.dist_info}/SOURCES.txt"
         for name in self.members:
             try:
                 path = place(name, self.dist_info, self.wheel.name)
             except ValueError as error:
                 raise refused(self.filename, name, str(error)) from error
-            if path is None or path in made:
+            if path is None or path in made or path == sources:
                 continue
             if path.startswith("bin/"):
                 reason = scripts.bad_name(path[4:])
                 if reason:
                     raise refused(self.filename, name, reason)
             places[name] = path
-        sources = f"site/{self.dist_info}/SOURCES.txt"
-        places = {name: path for name, path in places.items() if path != sources}
         if collision := find_collision((*places.values(), *made, sources)):
             path, other, how = collision
             raise refused(self.filename, path, f"it and {other!r} would be installed {how}")
@@ -162,10 +161,9 @@ class Unpacking:
     def _all_folders(paths: Iterable[str]) -> dict[str, set[str]]:
         """By scheme: every folder below it, relative to it."""
         folders: dict[str, set[str]] = {}
-        for path in paths:
-            scheme, _, inner = path.partition("/")
+        for folder in {path.rpartition("/")[0] for path in paths}:
+            scheme, _, inner = folder.partition("/")
             known = folders.setdefault(scheme, set())
-            inner = inner.rpartition("/")[0]
             while inner and inner not in known:
                 known.add(inner)
                 inner = inner.rpartition("/")[0]
