@@ -33,7 +33,7 @@ from provenv.core.http import HttpSettings
 from provenv.model.layout import HomeLayout
 from provenv.model.plan import Artifact
 from provenv.store import crew
-from provenv.store.fetch import download, fetch
+from provenv.store.fetch import _Arrivals, _Arrived, ahead, download, fetch
 from provenv.store.objects import read_object, require_object
 from provenv.store.worker import decode_error, encode_error
 from unit.store import server as faults
@@ -297,6 +297,55 @@ def test_a_worker_that_is_killed_is_an_error_and_leaves_nothing(
     monkeypatch.undo()
     fetch(layout, artifacts, base="", http=HTTP, workers=2)
     assert_clean(layout, artifacts)
+
+
+def test_a_crew_that_was_started_ahead_unpacks_and_is_ended(
+    server: Server, layout: HomeLayout, tmp_path: Path
+) -> None:
+    artifacts = publish(server, tmp_path, *some_wheels(6))
+    with ahead(layout, [4 << 20]) as early:
+        assert early is not None
+        processes = [worker._process for worker in early.workers]
+        fetch(layout, artifacts, base="", http=HTTP, crew=early)
+        assert processes
+        assert all(process.poll() is not None for process in processes)
+        more = publish(server, tmp_path, Wheel(name="more"))
+        fetch(layout, more, base="", http=HTTP, crew=early)  # as after damage: it is gone by now
+    assert_clean(layout, [*artifacts, *more])
+
+
+def test_a_crew_for_which_nothing_was_left_to_do_leaves_nothing(layout: HomeLayout) -> None:
+    with ahead(layout, [4 << 20]) as early:
+        assert early is not None
+        processes = [worker._process for worker in early.workers]
+    assert processes
+    assert all(process.poll() is not None for process in processes)
+    assert_clean(layout)
+
+
+def test_no_crew_starts_ahead_for_little_or_where_the_store_may_have_it_all(
+    layout: HomeLayout,
+) -> None:
+    with ahead(layout, [1000, 2000]) as early:
+        assert early is None
+    os.makedirs(layout.wheels)
+    with ahead(layout, [4 << 20]) as early:
+        assert early is None
+
+
+def test_what_arrived_is_unpacked_biggest_first_and_an_error_goes_before_all(
+    tmp_path: Path,
+) -> None:
+    items = [
+        _Arrived(artifact(wheel.save(tmp_path), wheel), wheel.name) for wheel in some_wheels(4)
+    ]
+    arrivals = _Arrivals()
+    for item in [items[1], items[3], items[0], items[2]]:
+        arrivals.put(item)
+    error = InputError("no", file="a.whl")
+    arrivals.put(error)
+    assert arrivals.get() is error
+    assert [arrivals.get() for _ in items] == sorted(items, key=lambda i: -(i.artifact.size or 0))
 
 
 PROGRAM = """
