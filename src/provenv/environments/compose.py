@@ -201,7 +201,7 @@ def _rows(
 
 
 def _is_code(name: str) -> bool:
-    return name.endswith((".py", ".so", ".pyd", ".pyi")) or ".so." in name
+    return name.endswith((".py", ".so", ".pyd")) or ".so." in name
 
 
 def _is_namespace(owner: StoredObject, table: Mapping[str, Any], inside: str, depth: int) -> bool:
