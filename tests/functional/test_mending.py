@@ -46,6 +46,19 @@ def test_a_changed_byte_in_the_store(synced: Project, module: str) -> None:
     assert "nothing to do" in synced.ok("sync").stderr
 
 
+def test_what_cannot_be_fetched_again_stays_in_use(synced: Project, index: Index) -> None:
+    site = next((synced.folder / ".venv" / "lib").glob("python*/site-packages"))
+    rewrite((site / "single.py").resolve(), "y = 7\n")
+    synced.fails(1, "verify")
+    index.fault("*.whl", status=404)
+    synced.fails(3, "sync")
+    assert synced.python("import alpha, single; print(alpha.x)") == "1"
+    index.heal()
+    synced.ok("sync")
+    synced.ok("verify")
+    assert synced.python("import single; print(single.y)") == "2"
+
+
 def test_a_file_missing_in_the_store_is_seen_without_verify(synced: Project) -> None:
     site = next((synced.folder / ".venv" / "lib").glob("python*/site-packages"))
     package = (site / "alpha" / "deep").resolve()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from provenv.core.errors import IntegrityError
 from provenv.core.events import Warned
@@ -36,11 +36,11 @@ def _touch(path: str) -> None:
             pass
 
 
-def set_aside(context: Context, folder: str) -> bool:
+def set_aside(context: Context, folder: str) -> tuple[bool, dict[str, str]]:
     """Set aside what is known to be damaged, and what a look at the current generation finds.
 
     Returns:
-        Whether the environment needs a new generation.
+        Whether the environment needs a new generation, and what was set aside: sha256 → where.
     """
     objects: set[str] = set()
     with contextlib.suppress(FileNotFoundError):
@@ -50,13 +50,12 @@ def set_aside(context: Context, folder: str) -> bool:
         with contextlib.suppress(IntegrityError):  # an unreadable generation is replaced anyway
             found = generations.damaged_objects(folder, number, context.home.root)
             objects |= {path.rpartition("/")[2] for path in found}
-    for sha256 in sorted(objects):
-        quarantined(context, sha256)
-    return bool(objects) or os.path.lexists(f"{folder}/{_MARK}")
+    moved = {sha256: quarantined(context, sha256) for sha256 in sorted(objects)}
+    return bool(objects) or os.path.lexists(f"{folder}/{_MARK}"), moved
 
 
-def quarantined(context: Context, sha256: str) -> None:
-    """Set one damaged object aside, so that it is fetched again."""
+def quarantined(context: Context, sha256: str) -> str:
+    """Set one damaged object aside, so that it is fetched again; returns where, if it was there."""
     where = quarantine(context.home, sha256)
     if where:
         context.emit(
@@ -64,6 +63,17 @@ def quarantined(context: Context, sha256: str) -> None:
         )
     with contextlib.suppress(FileNotFoundError):
         os.unlink(f"{context.home.suspects}/{sha256}")
+    return where
+
+
+def bring_back(context: Context, moved: Mapping[str, str]) -> None:
+    """Put back what could not be replaced: with one damaged file it is of more use than missing."""
+    for sha256, where in moved.items():
+        target = context.home.object(sha256)
+        if where and not os.path.lexists(target):
+            with contextlib.suppress(OSError):
+                os.rename(where, target)
+                _touch(f"{context.home.suspects}/{sha256}")
 
 
 def mended(folder: str) -> None:

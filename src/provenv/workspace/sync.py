@@ -252,11 +252,15 @@ def _make(
     crew: Crew | None,
 ) -> tuple[Prepared, _Outcome]:
     """Prepare and switch; objects that turn out to be damaged are set aside and fetched again."""
-    force = suspects.set_aside(context, folder)
+    force, moved = suspects.set_aside(context, folder)
     for last in (False, True):
-        prepared = prepare(
-            project, context, request.spec, interpreter, request.lock, request.mode, crew
-        )
+        try:
+            prepared = prepare(
+                project, context, request.spec, interpreter, request.lock, request.mode, crew
+            )
+        except BaseException:
+            suspects.bring_back(context, moved)
+            raise
         try:
             outcome = _switch(project, context, folder, prepared, force=force)
         except switch.DamagedStoreError as error:
@@ -266,7 +270,8 @@ def _make(
                     hint="`provenv verify` names the files; look for what writes into the store.",
                 ) from error
             for path in error.folders:
-                suspects.quarantined(context, path.rpartition("/")[2])
+                sha256 = path.rpartition("/")[2]
+                moved[sha256] = suspects.quarantined(context, sha256)
         else:
             suspects.mended(folder)
             return prepared, outcome
