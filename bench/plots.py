@@ -45,6 +45,13 @@ def overview(summaries: list[summary.Summary]) -> str:
     return _svg(figure)
 
 
+def _label(title: str) -> str:
+    """A row's name for both panels: how many environments were made differs between them."""
+    plain = title.replace("`", "")
+    number, _, rest = plain.partition(" ")
+    return f"Many {rest}" if number.isdigit() else plain
+
+
 def _panel(axis: Axes, one: summary.Summary, *, labels: bool) -> None:
     for place, line in enumerate(one.lines):
         for tool in reversed(one.tools):
@@ -64,7 +71,7 @@ def _panel(axis: Axes, one: summary.Summary, *, labels: bool) -> None:
     axis.set_xscale("log")
     axis.set_ylim(len(one.lines) - 0.4, -0.6)
     axis.set_yticks(
-        range(len(one.lines)), [line.title.replace("`", "") for line in one.lines] if labels else []
+        range(len(one.lines)), [_label(line.title) for line in one.lines] if labels else []
     )
     axis.set_title(one.file_system, color=INK, fontsize=11)
     axis.tick_params(colors=INK, labelsize=9.5, length=0)
