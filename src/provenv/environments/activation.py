@@ -101,33 +101,10 @@ if test -z "$VIRTUAL_ENV_DISABLE_PROMPT"; and functions -q fish_prompt
     function fish_prompt
         set -l old_status $status
         printf '(%s) ' $VIRTUAL_ENV_PROMPT
-        echo "exit $old_status" | .
+        echo "exit $old_status" | source
         _provenv_old_prompt
     end
 end
-"""
-
-_CSH = """\
-# Use with: source .venv/bin/activate.csh
-alias deactivate 'test $?_OLD_VIRTUAL_PATH != 0 && setenv PATH "$_OLD_VIRTUAL_PATH" && unset _OLD_VIRTUAL_PATH; rehash; test $?_OLD_VIRTUAL_PROMPT != 0 && set prompt="$_OLD_VIRTUAL_PROMPT" && unset _OLD_VIRTUAL_PROMPT; unsetenv VIRTUAL_ENV; unsetenv VIRTUAL_ENV_PROMPT; test "\\!:*" != "nondestructive" && unalias deactivate'
-set _provenv_called = ($_)
-if ("$_provenv_called" != "") then
-    set _provenv_script = "$_provenv_called[2]"
-else
-    set _provenv_script = "$0"
-endif
-deactivate nondestructive
-set _provenv_bin = "`dirname "\\""$_provenv_script"\\""`"
-setenv VIRTUAL_ENV "`cd "\\""$_provenv_bin/.."\\"" && pwd -P | sed -e 's:/generations/[0-9]*"'$'"::'`"
-set _OLD_VIRTUAL_PATH="$PATH"
-setenv PATH "${VIRTUAL_ENV}/bin:$PATH"
-setenv VIRTUAL_ENV_PROMPT @PROMPT@
-if ( ! "$?VIRTUAL_ENV_DISABLE_PROMPT" && "$?prompt" ) then
-    set _OLD_VIRTUAL_PROMPT="$prompt"
-    set prompt = @PROMPT@" $prompt:q"
-endif
-unset _provenv_called _provenv_script _provenv_bin
-rehash
 """
 
 
@@ -137,5 +114,4 @@ def scripts(prompt: str) -> dict[str, str]:
     return {
         "activate": _POSIX.replace("@PROMPT@", quoted),
         "activate.fish": _FISH.replace("@PROMPT@", quoted),
-        "activate.csh": _CSH.replace("@PROMPT@", quoted),
     }

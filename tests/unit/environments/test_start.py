@@ -105,6 +105,33 @@ def test_activation_and_deactivation_in_real_shells(
     ]  # fmt: skip
 
 
+def test_activation_and_deactivation_in_fish(workshop: Workshop, tmp_path: Path) -> None:
+    program = shutil.which("fish")
+    if program is None:
+        pytest.skip("fish is not installed")
+    folder = tmp_path / "it's here" / ".venv"
+    made(workshop, folder, workshop.object("alpha"))
+    script = """
+        set -l old (string join : $PATH)
+        source "$argv[1]/bin/activate.fish"
+        echo $VIRTUAL_ENV; command -s python
+        python -c 'import sys; print(sys.prefix)'
+        deactivate
+        test (string join : $PATH) = "$old"; and echo "path restored"
+        set -q VIRTUAL_ENV; or echo unset
+        functions -q deactivate; or echo "no deactivate"
+    """
+    done = subprocess.run(
+        [program, "--no-config", "-c", script, str(folder)],
+        capture_output=True, text=True, check=False,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        str(folder), f"{folder}/bin/python", str(folder), "path restored", "unset", "no deactivate",
+    ]  # fmt: skip
+
+
 def test_an_activated_shell_follows_a_switch_and_survives_a_move(
     workshop: Workshop, tmp_path: Path
 ) -> None:
