@@ -18,12 +18,10 @@ Paths are relative to the generation.
 
 from __future__ import annotations
 
-import errno
 import os
 
 HEADER = "provenv-recipe 1"
 _MAKING = ("S", "L", "P", "N", "E", "C", "Y")
-_NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP)
 
 # In the files of E steps: the project's folder as a path, and as the path of a file:// address. What is
 # installed in place differs between two checkouts of one project in nothing else.
@@ -85,11 +83,8 @@ def make(steps: Steps, home: str, plan: str, root: str, *, project: str = "") ->
         if kind in bases:
             try:
                 link(bases[kind] + source, root + path, follow_symlinks=False)
-            except OSError as error:
-                if error.errno not in _NO_LINK:
-                    raise
-                _duplicate(bases[kind] + source, root + path)
-                shared = False
+            except OSError:
+                shared = _link_or_copy(bases[kind] + source, root + path) and shared
         elif kind == "D":
             mkdir(root + path)
         elif kind == "S":
@@ -121,10 +116,11 @@ def quoted(path: bytes) -> bytes:
     return b"".join(bytes((c,)) if c in plain else b"%%%02X" % c for c in path)
 
 
-def _duplicate(source: str, target: str) -> None:
+def _link_or_copy(source: str, target: str) -> bool:
+    """Try once more, and make a new file where the file system allows no link."""
     from provenv.core import links
 
-    links.duplicate(source, target)
+    return links.hard_link(source, target)
 
 
 def _copy(kind: str, source: str, target: str) -> None:

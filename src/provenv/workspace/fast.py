@@ -51,7 +51,7 @@ class Asked:
 class Outcome:
     """What the short way found or made; ``made`` is False where there was nothing to do."""
 
-    __slots__ = ("environment", "folder", "generation", "made", "packages")
+    __slots__ = ("environment", "folder", "generation", "made")
 
     def __init__(self, environment: str, folder: str, generation: int, *, made: bool) -> None:
         self.environment = environment
