@@ -19,14 +19,16 @@ PIN_LINE = (
 )
 
 
-def pyvenv_cfg(interpreter: Interpreter, prompt: str, version: str) -> str:
+def pyvenv_cfg(
+    interpreter: Interpreter, prompt: str, version: str, *, system_site_packages: bool = False
+) -> str:
     """The text of ``pyvenv.cfg`` (PEP 405)."""
     rows = {
         "home": interpreter.home,
         "implementation": interpreter.implementation,
         "version": interpreter.version,
         "version_info": interpreter.version,
-        "include-system-site-packages": "false",
+        "include-system-site-packages": "true" if system_site_packages else "false",
         "executable": interpreter.executable,
         "prompt": prompt,
         "provenv": version,
@@ -34,7 +36,9 @@ def pyvenv_cfg(interpreter: Interpreter, prompt: str, version: str) -> str:
     return "".join(f"{key} = {value}\n" for key, value in rows.items())
 
 
-def skeleton(interpreter: Interpreter, prompt: str, version: str) -> tuple[Steps, dict[str, str]]:
+def skeleton(
+    interpreter: Interpreter, prompt: str, version: str, *, system_site_packages: bool = False
+) -> tuple[Steps, dict[str, str]]:
     """The steps of an empty environment, and the files (name → text) that they refer to.
 
     The steps come after those of the distributions, whose directories they use.
@@ -49,7 +53,8 @@ def skeleton(interpreter: Interpreter, prompt: str, version: str) -> tuple[Steps
     steps.append(("D", "", f"{interpreter.site_packages}/__pycache__"))
     if interpreter.site_packages.startswith("lib/"):
         steps.append(("S", "lib", "lib64"))
-    files = {"pyvenv.cfg": pyvenv_cfg(interpreter, prompt, version), PIN_NAME: PIN_LINE}
+    config = pyvenv_cfg(interpreter, prompt, version, system_site_packages=system_site_packages)
+    files = {"pyvenv.cfg": config, PIN_NAME: PIN_LINE}
     steps.append(("N", "pyvenv.cfg", "pyvenv.cfg"))
     steps.append(("P", PIN_NAME, f"{interpreter.site_packages}/{PIN_NAME}"))
     for name, text in activation.scripts(prompt).items():

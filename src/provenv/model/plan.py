@@ -148,7 +148,7 @@ def _applies(package: Package, environment: EnvironmentSpec, interpreter: Interp
     variables: dict[str, str | frozenset[str]] = {
         **interpreter.markers,
         "extras": frozenset(environment.extras),
-        "dependency_groups": frozenset(environment.groups),
+        "dependency_groups": frozenset(environment.lock_groups),
     }
     return package.marker.evaluate(variables, context="lock_file")
 

@@ -1,0 +1,109 @@
+"""What `[tool.provenv.environments]` says of an environment as a virtual one: seeds, prompt, system."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support import Index, Project, make_wheel
+
+PIP = {"pip/__init__.py": "", "pip/__main__.py": "import sys; print('pip of', sys.prefix)\n"}
+
+
+@pytest.fixture
+def seeds(index: Index, tmp_path: Path) -> Index:
+    """An index with something that passes for pip, setuptools and wheel, and one package."""
+    for version in ("1.0", "2.0"):
+        index.add(make_wheel(tmp_path / "w", "pip", version, files=PIP))
+    index.add(make_wheel(tmp_path / "w", "setuptools", "9.0"))
+    index.add(make_wheel(tmp_path / "w", "wheel", "3.0", requires=["setuptools"]))
+    index.add(make_wheel(tmp_path / "w", "core", "1.0"))
+    return index
+
+
+def declare(project: Project, *requirements: str, **environments: str) -> None:
+    rows = [f"{name} = {{ {value} }}" for name, value in environments.items()]
+    table = "\n".join(["", "[tool.provenv.environments]", *rows, ""])
+    project.depends(*requirements, more=table)
+
+
+def names(project: Project, environment: str = ".venv") -> list[str]:
+    code = "import importlib.metadata as m; print(*sorted(d.name + d.version for d in m.distributions()))"
+    return project.python(code, environment=environment).split()
+
+
+@pytest.mark.usefixtures("seeds")
+def test_seeds_are_locked_and_only_where_they_are_declared(project: Project) -> None:
+    declare(project, "core", dev='seed = ["pip"]', test='seed = ["wheel"]')
+    project.ok("sync")
+    project.ok("sync", "-e", "test")
+    project.ok("sync", "-e", "prod")
+    assert names(project) == ["core1.0", "pip2.0"]
+    assert names(project, ".venvs/test") == ["core1.0", "setuptools9.0", "wheel3.0"]
+    assert names(project, ".venvs/prod") == ["core1.0"]
+    said = project.ok("run", "python", "-m", "pip").stdout
+    assert said.startswith("pip of ")
+    roots = project.ok("tree", "--json").json["roots"]
+    assert ("seed", "pip") in {(root["kind"], root["name"]) for root in roots}
+    assert "seed wheel" in project.ok("why", "-e", "test", "setuptools").stdout
+    assert project.ok("status").code == 0
+
+
+@pytest.mark.usefixtures("seeds")
+def test_the_lock_decides_on_the_version_of_a_seed(project: Project) -> None:
+    declare(project, "core", "pip<2", dev='seed = ["pip"]')
+    project.ok("sync")
+    assert names(project) == ["core1.0", "pip1.0"]
+    declare(project, "core", dev='seed = ["pip"]')
+    project.ok("sync")
+    assert names(project) == ["core1.0", "pip1.0"]
+    project.ok("lock", "--upgrade-package", "pip")
+    project.ok("sync")
+    assert names(project) == ["core1.0", "pip2.0"]
+
+
+@pytest.mark.usefixtures("seeds")
+def test_an_environment_in_conflict_has_its_seeds_in_its_own_lock(project: Project) -> None:
+    project.depends(
+        groups={"old": ["pip<2"], "new": ["pip>=2"]},
+        more="""
+        [tool.provenv]
+        conflicts = [["old", "new"]]
+        [tool.provenv.environments]
+        former = { groups = ["old"], seed = ["pip", "setuptools"] }
+        """,
+    )
+    project.ok("sync", "-e", "former")
+    assert names(project, ".venvs/former") == ["pip1.0", "setuptools9.0"]
+
+
+@pytest.mark.usefixtures("seeds")
+def test_a_changed_key_makes_a_new_generation(project: Project) -> None:
+    declare(project, "core", dev='seed = ["pip"]')
+    assert project.ok("sync", "--json").json["generation"] == 1
+    for number, value in enumerate(
+        ['prompt = "p"', 'prompt = "q"', 'prompt = "q", system-site-packages = true'], 2
+    ):
+        declare(project, "core", dev=value)
+        assert project.ok("sync", "--json").json["generation"] == number
+    declare(project, "core", dev='seed = ["pip"]')
+    project.ok("sync")
+    assert names(project) == ["core1.0", "pip2.0"]
+
+
+@pytest.mark.usefixtures("seeds")
+def test_the_prompt_is_what_shells_show(project: Project) -> None:
+    declare(project, "core", dev='''prompt = "it's $HOME"''')
+    project.ok("sync")
+    config = project.read(".venv/pyvenv.cfg")
+    assert "prompt = it's $HOME\n" in config
+    done = subprocess.run(
+        ["bash", "-c", 'PS1="> "; source .venv/bin/activate; echo "$PS1"; echo "$VIRTUAL_ENV_PROMPT"'],
+        cwd=project.folder, env=project.env, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["(it's $HOME) > ", "it's $HOME"]
+    declare(project, "core")
+    project.ok("sync")
+    assert "prompt = shop\n" in project.read(".venv/pyvenv.cfg")
