@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from provenv.environments import activation
+from provenv.environments.python2 import is_python2, prefix
 from provenv.environments.tree import Steps
 from provenv.model.interpreter import Interpreter
 
@@ -43,21 +44,31 @@ def skeleton(
 
     The steps come after those of the distributions, whose directories they use.
     """
-    steps: Steps = []
-    names = ["python", "python3", f"python{interpreter.minor}"]
-    if interpreter.implementation == "pypy":
-        names += ["pypy", "pypy3"]
-    steps.append(("S", interpreter.executable, "bin/python"))
-    steps += [("S", "python", f"bin/{name}") for name in names[1:]]
-    # Made now, so that a first import does not change the folder, which tells of foreign installs.
-    steps.append(("D", "", f"{interpreter.site_packages}/__pycache__"))
-    if interpreter.site_packages.startswith("lib/"):
-        steps.append(("S", "lib", "lib64"))
     config = pyvenv_cfg(interpreter, prompt, version, system_site_packages=system_site_packages)
     files = {"pyvenv.cfg": config, PIN_NAME: PIN_LINE}
+    steps: Steps = []
+    if is_python2(interpreter.version):
+        steps, more = prefix(interpreter)
+        files |= more
+    else:
+        steps.append(("S", interpreter.executable, "bin/python"))
+        # Made now, so that a first import does not change the folder, which tells of foreign installs.
+        steps.append(("D", "", f"{interpreter.site_packages}/__pycache__"))
+    steps += [("S", "python", f"bin/{name}") for name in _names(interpreter)]
+    if interpreter.site_packages.startswith("lib/"):
+        steps.append(("S", "lib", "lib64"))
     steps.append(("N", "pyvenv.cfg", "pyvenv.cfg"))
     steps.append(("P", PIN_NAME, f"{interpreter.site_packages}/{PIN_NAME}"))
     for name, text in activation.scripts(prompt).items():
         files[name] = text
         steps.append(("P", name, f"bin/{name}"))
     return steps, files
+
+
+def _names(interpreter: Interpreter) -> list[str]:
+    """What the interpreter is called in ``bin`` besides ``python``."""
+    major = interpreter.version.partition(".")[0]
+    names = [f"python{major}", f"python{interpreter.minor}"]
+    if interpreter.implementation == "pypy":
+        names += ["pypy", f"pypy{major}"]
+    return names

@@ -170,12 +170,21 @@ def _artifact(
     if package.sdist is not None:
         return common.file_of("sdist", package.sdist.filename, package.sdist)
     have = sorted({tag for w in package.wheels or () for tag in _tags(w.filename)})
+    some = _some(have, interpreter)
     raise UnsatisfiableError(
         f"{package.name} {version} has no wheel for Python {interpreter.version} on this platform "
-        f"({interpreter.tag}), and no sdist to build one from; its wheels are for: {', '.join(have)}",
+        f"({interpreter.tag}), and no sdist to build one from; its wheels are for: {some}",
         hint="Choose another interpreter with --python, or another version of the package.",
         details={"package": package.name, "tags": have},
     )
+
+
+def _some(tags: list[str], interpreter: Interpreter, most: int = 8) -> str:
+    """A few of the tags, those for the same Python first."""
+    own = interpreter.tag.partition("-")[0]
+    first = sorted(tags, key=lambda tag: (not tag.startswith(f"{own}-"), tag))[:most]
+    more = len(tags) - len(first)
+    return ", ".join(first) + (f" and {more} more" if more else "")
 
 
 def best_wheel(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from provenv.core.errors import CheckFailedError, InputError, UsageError
+from provenv.core.errors import CheckFailedError, InputError, UnsatisfiableError, UsageError
 from provenv.interpreters import find
 from provenv.model.generation import Change
 from provenv.model.interpreter import Interpreter
@@ -22,6 +22,9 @@ from provenv.workspace.context import Context, LockFile, Project, read_locks
 
 if TYPE_CHECKING:
     from packaging.pylock import Pylock
+
+# For older ones frozen requirements are installed (docs/decisions/0016-old-and-other-pythons.md).
+_OLDEST_RESOLVED = (3, 8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +198,7 @@ def resolve_manifest(
         finding = pool.submit(resolving_interpreter, project, context, python)
         from provenv.resolve import resolve
     interpreter = finding.result()
+    _refuse_old(interpreter)
     return resolve(
         project.manifest,
         project=project.root,
@@ -203,6 +207,24 @@ def resolve_manifest(
         settings=machine.resolve_settings(project, context, interpreter),
         emit=context.emit,
         meanwhile=meanwhile,
+    )
+
+
+def _refuse_old(interpreter: Interpreter) -> None:
+    """Refuse to resolve for a Python that only frozen requirements are installed for."""
+    minor = tuple(map(int, interpreter.minor.split(".")))
+    if minor >= _OLDEST_RESOLVED:
+        return
+    reason = (
+        "uv, which resolves, does not run with it"
+        if minor < (3, 6)
+        else "it has reached its end of life, and what would be chosen today was never tried with it"
+    )
+    raise UnsatisfiableError(
+        f"nothing is resolved for Python {interpreter.version} ({interpreter.executable}): {reason}",
+        hint="Freeze what works there with its hashes (pip-compile --generate-hashes does it), and read "
+        "it in with `provenv import requirements.txt`. `provenv sync` installs what is frozen.",
+        details={"python": interpreter.version, "oldest": "{}.{}".format(*_OLDEST_RESOLVED)},
     )
 
 

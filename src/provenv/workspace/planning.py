@@ -99,7 +99,7 @@ def prepare(
         __version__,
         system_site_packages=spec.system_site_packages,
     )
-    steps += bare
+    steps += [step for step in bare if step[0] != "D" or step not in steps]
     files |= {name: text.encode() for name, text in bare_files.items()}
     tree_digest = digest.of_json(
         [
