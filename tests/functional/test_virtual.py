@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,3 +110,67 @@ def test_the_prompt_is_what_shells_show(project: Project) -> None:
     declare(project, "core")
     project.ok("sync")
     assert "prompt = shop\n" in project.read(".venv/pyvenv.cfg")
+
+
+def enter(python: str, path: Path, code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """What ``python``, which is not the environment's, does after ``activate_this.py``."""
+    entering = f"p = {str(path)!r}; exec(open(p).read(), {{'__file__': p}}); {code}"
+    return subprocess.run(
+        [python, "-c", entering], env={"PATH": os.environ["PATH"], **variables}, cwd="/",
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("seeds")
+def test_another_process_enters_with_activate_this(project: Project) -> None:
+    declare(project, "core")
+    project.ok("sync", "--python", sys.executable)
+    path = project.folder / ".venv/bin/activate_this.py"
+    code = "import core, os, sys; print(core.__file__, sys.prefix, os.environ['VIRTUAL_ENV'], sep='\\n'); "
+    code += "print(os.environ['PATH'].split(os.pathsep)[0], 'PYTHONHOME' in os.environ)"
+    base = os.path.realpath(sys.executable)
+    done = enter(base, path, code)
+    venv = str(project.folder / ".venv")
+    assert done.returncode == 0, done.stderr
+    module, prefix, active, first = done.stdout.splitlines()
+    assert module.startswith(f"{venv}/generations/1/")
+    assert (prefix, active, first) == (venv, venv, f"{venv}/bin False")
+    text = path.read_text().replace('!= "', '!= "9')
+    other = project.write("other/activate_this.py", text)
+    assert "this environment is for Python" in enter(base, other, "").stderr
+
+
+def test_what_is_beside_it_is_seen_only_where_it_is_declared(project: Project) -> None:
+    outside = (
+        "import site, sys; print(sys.base_prefix, site.ENABLE_USER_SITE, *sys.path, sep='\\n')"
+    )
+    for system in ("false", "true"):
+        declare(project, dev=f"system-site-packages = {system}")
+        project.ok("sync", "--python", sys.executable)
+        base, user, *paths = project.python(outside).splitlines()
+        packages = [p for p in paths if p.endswith("-packages") and p.startswith(base)]
+        assert bool(packages) is (system == "true")
+        assert (user == "True") is (system == "true")
+        verified = project.ok("verify", "--json").json
+        assert verified["open"] == ([str(project.folder / ".venv")] if system == "true" else [])
+        assert ("not verified" in project.ok("verify").stdout) is (system == "true")
+
+
+@pytest.mark.usefixtures("seeds")
+def test_editors_find_what_they_look_for(project: Project) -> None:
+    """As python-environment-tools (VS Code) and PyCharm document it: files, not a started Python."""
+    declare(project, "core", dev='prompt = "shop dev"')
+    project.ok("sync")
+    venv = project.folder / ".venv"
+    assert venv.is_dir()
+    assert not venv.is_symlink()
+    for folder in (venv, venv / "generations/1"):
+        lines = (folder / "pyvenv.cfg").read_text().splitlines()
+        rows = dict(line.split(" = ", 1) for line in lines)
+        assert re.fullmatch(r"\d+\.\d+\.\d+.*", rows["version_info"])
+        assert rows["prompt"] == "shop dev"
+        minor = ".".join(rows["version_info"].split(".")[:2])
+        assert (Path(rows["home"]) / f"python{minor}").exists()
+        assert os.access(folder / "bin/python", os.X_OK)
+        assert (folder / "bin/activate").is_file()
+        assert (folder / f"lib/python{minor}/site-packages/core").is_dir()

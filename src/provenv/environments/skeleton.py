@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from provenv.environments import activation
+from provenv.environments import activation, embedded
 from provenv.environments.python2 import is_python2, prefix
 from provenv.environments.tree import Steps
 from provenv.model.interpreter import Interpreter
@@ -59,7 +59,8 @@ def skeleton(
         steps.append(("S", "lib", "lib64"))
     steps.append(("N", "pyvenv.cfg", "pyvenv.cfg"))
     steps.append(("P", PIN_NAME, f"{interpreter.site_packages}/{PIN_NAME}"))
-    for name, text in activation.scripts(prompt).items():
+    scripts = {**activation.scripts(prompt), embedded.NAME: embedded.activate_this(interpreter)}
+    for name, text in scripts.items():
         files[name] = text
         steps.append(("P", name, f"bin/{name}"))
     return steps, files
