@@ -18,6 +18,7 @@ from provenv.core.errors import UnsatisfiableError
 from provenv.environments.tree import Steps
 from provenv.model.interpreter import Interpreter
 
+_SHARED = "lib/libpython2.7.so.1.0"
 WHY_NO_FOLDERS = "Python 2.7 writes byte code beside its sources"
 SITE_NAME = "site.py"
 SITE = '''\
@@ -102,7 +103,10 @@ def prefix(interpreter: Interpreter) -> tuple[Steps, dict[str, str]]:
         reason = f"its standard library is not in {base}/{library}"
     else:
         steps: Steps = [("X", interpreter.executable, "bin/python")]
-        steps += [("S", f"{base}/{path}", path) for path in (*landmarks, f"{library}/config")]
+        linked = [*landmarks, f"{library}/config"]
+        if os.path.exists(f"{base}/{_SHARED}"):  # which a copy looks for beside itself ($ORIGIN)
+            linked.append(_SHARED)
+        steps += [("S", f"{base}/{path}", path) for path in linked]
         steps += [("D", "", "include"), ("S", f"{base}/include/python2.7", "include/python2.7")]
         steps.append(("P", SITE_NAME, f"{library}/site.py"))
         return steps, {SITE_NAME: SITE}

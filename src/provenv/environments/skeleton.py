@@ -70,6 +70,8 @@ def _names(interpreter: Interpreter) -> list[str]:
     """What the interpreter is called in ``bin`` besides ``python``."""
     major = interpreter.version.partition(".")[0]
     names = [f"python{major}", f"python{interpreter.minor}"]
+    if interpreter.free_threaded:
+        names.append(f"python{interpreter.minor}t")
     if interpreter.implementation == "pypy":
         names += ["pypy", f"pypy{major}"]
     return names

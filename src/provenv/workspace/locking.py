@@ -23,7 +23,7 @@ from provenv.workspace.context import Context, LockFile, Project, read_locks
 if TYPE_CHECKING:
     from packaging.pylock import Pylock
 
-# For older ones frozen requirements are installed (docs/decisions/0016-old-and-other-pythons.md).
+# For older ones frozen requirements are installed (docs/decisions/0016-other-pythons.md).
 _OLDEST_RESOLVED = (3, 8)
 
 
@@ -198,7 +198,8 @@ def resolve_manifest(
         finding = pool.submit(resolving_interpreter, project, context, python)
         from provenv.resolve import resolve
     interpreter = finding.result()
-    _refuse_old(interpreter)
+    if _is_old(interpreter):
+        return _unresolved(project, interpreter)
     return resolve(
         project.manifest,
         project=project.root,
@@ -210,14 +211,35 @@ def resolve_manifest(
     )
 
 
-def _refuse_old(interpreter: Interpreter) -> None:
-    """Refuse to resolve for a Python that only frozen requirements are installed for."""
-    minor = tuple(map(int, interpreter.minor.split(".")))
-    if minor >= _OLDEST_RESOLVED:
-        return
+def _is_old(interpreter: Interpreter) -> bool:
+    return tuple(map(int, interpreter.minor.split("."))) < _OLDEST_RESOLVED
+
+
+def _unresolved(project: Project, interpreter: Interpreter) -> Mapping[str | None, Pylock]:
+    """For a Python that only frozen requirements are installed for: the lock of a project without any.
+
+    Raises:
+        UnsatisfiableError: It has some.
+    """
+    manifest = project.manifest
+    asked = (
+        manifest.dependencies,
+        *manifest.optional_dependencies.values(),
+        *manifest.groups.values(),
+    )
+    if not any(asked) and not any("dependencies" in field for field in manifest.dynamic):
+        from provenv.model.lock import empty_lock
+
+        lock = empty_lock(
+            requires_python=manifest.requires_python,
+            extras=manifest.optional_dependencies,
+            groups=manifest.groups,
+        )
+        keys = [project.lock_key(spec) for spec in manifest.environments.values()]
+        return answering(project, dict.fromkeys([None, *keys], lock))
     reason = (
         "uv, which resolves, does not run with it"
-        if minor < (3, 6)
+        if interpreter.version.startswith("2.")
         else "it has reached its end of life, and what would be chosen today was never tried with it"
     )
     raise UnsatisfiableError(

@@ -1,15 +1,17 @@
-"""Environments for Pythons that nothing is released for any more, and for PyPy."""
+"""Environments for Pythons that nothing is released for any more, for PyPy, and for one still to come."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
 import pytest
 
+import provenv.interpreters
 from support import Index, Project, make_sdist, make_wheel, sha256_of
 from support.many import few, snapshot
 from support.pythons import answer, frozen_lock, pyenv_python, pypy
@@ -163,11 +165,27 @@ def test_it_moves_with_its_project(old: Project, tmp_path: Path) -> None:
 
 def test_nothing_is_resolved_for_it(old: Project) -> None:
     (old.folder / "pylock.toml").unlink()
-    for command in (["lock"], ["sync"], ["add", "tool"]):
+    old.pyproject(old.read("pyproject.toml") + 'dependencies = ["tool"]\n')
+    for command in (["lock"], ["sync"], ["add", "deep"]):
         done = old.fails(1, *command)
         assert "nothing is resolved for Python" in done.stderr
         assert "provenv import" in done.stderr
     assert not (old.folder / "pylock.toml").exists()
+
+
+@pytest.mark.parametrize("version", OLD)
+def test_a_project_that_asks_for_nothing_needs_no_resolver(project: Project, version: str) -> None:
+    python = pyenv_python(version)
+    project.pyproject(
+        f'[project]\nname = "empty"\nversion = "0"\nrequires-python = "=={version}.*"\n'
+    )
+    project.env["PYENV_ROOT"] = str(Path(python).parents[3])
+    assert project.ok("sync", "--json").json["packages"] == 0
+    assert project.python("import sys; sys.stdout.write('%d.%d' % sys.version_info[:2])") == version
+    before = project.read("pylock.toml")
+    project.ok("lock", "--check")
+    project.ok("lock", "--upgrade")
+    assert project.read("pylock.toml") == before
 
 
 def test_what_would_have_to_be_built_is_refused(project: Project, tmp_path: Path) -> None:
@@ -253,3 +271,40 @@ def test_pypy(project: Project, index: Index, tmp_path: Path) -> None:
     )
     assert project.ok("status", "--json").json["agrees"]
     project.ok("verify")
+
+
+def claiming(folder: Path, minor: str) -> Path:
+    """An interpreter that says it is Python ``minor``, as the one that runs the tests would say it."""
+    probe = Path(provenv.interpreters.__file__).parent / "_probe_script.py"
+    said = answer(sys.executable, "-E", "-s", "-S", "-B", str(probe))
+    report = json.loads(said.partition(">")[2].rpartition("</")[0])
+    python = folder / f"bin/python{minor}"
+    own = "{}.{}".format(*report["release"])
+    text = json.dumps(report).replace(report["version"], f"{minor}.1").replace(own, minor)
+    report = {**json.loads(text), "release": [int(part) for part in minor.split(".")]}
+    report["executable"] = str(python)
+    python.parent.mkdir(parents=True)
+    lines = f"<provenv-interpreter>{json.dumps(report)}</provenv-interpreter>"
+    python.write_text(f"#!/bin/sh\ncat <<'END'\n{lines}\nEND\n")
+    python.chmod(0o755)
+    return python
+
+
+@pytest.mark.parametrize("minor", ["3.14", "3.15"])
+def test_a_newer_python_needs_no_newer_provenv(
+    project: Project, tmp_path: Path, minor: str
+) -> None:
+    python = claiming(tmp_path / "new", minor)
+    short = minor.replace(".", "")
+    tags = [f"cp{short}-cp{short}-{PLATFORM}", f"cp311-abi3-{PLATFORM}", f"cp311-cp311-{PLATFORM}"]
+    files = {"native.py": ""}
+    made = [make_wheel(tmp_path / "w", "native", "1.0", tag=tag, files=files) for tag in tags]
+    project.depends("native")
+    project.write("pylock.toml", frozen_lock(*made, requires_python=">=3.11"))
+    project.ok("sync", "--locked", "--python", str(python))
+    tree = project.folder / ".venv/generations/1"
+    assert (tree / f"bin/python{minor}").resolve() == python.resolve()
+    wheel = tree / f"lib/python{minor}/site-packages/native-1.0.dist-info/WHEEL"
+    assert f"Tag: {tags[0]}" in wheel.read_text()
+    assert f"version = {minor}.1\n" in (tree / "pyvenv.cfg").read_text()
+    assert project.ok("status", "--json").json["agrees"]
