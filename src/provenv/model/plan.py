@@ -91,7 +91,8 @@ def make_plan(
 
     Raises:
         InputError: Two entries of one name apply, or an entry has no sha256.
-        UnsatisfiableError: The interpreter is not supported, or no wheel fits and there is no sdist.
+        UnsatisfiableError: The interpreter is not supported, no wheel fits and there is no sdist, or
+            what the environment is seeded with is not in the lock.
     """
     _check_supported(lock, interpreter, file)
     python = interpreter.version
@@ -108,6 +109,12 @@ def make_plan(
                 hint="Lock again with `provenv lock`.",
             )
         chosen[package.name] = package
+    if missing := [name for name in environment.seed if name not in chosen]:
+        raise UnsatisfiableError(
+            f"{file} has no {' and no '.join(missing)} for environment {environment.name!r} on Python "
+            f"{python}, which is seeded with it",
+            hint="Lock again with `provenv lock`; into a lock of another tool it has to be put there.",
+        )
     rank = {tag: position for position, tag in enumerate(interpreter.tags)}
     artifacts = tuple(
         _artifact(package, interpreter, rank, file) for _, package in sorted(chosen.items())
