@@ -40,7 +40,7 @@ class Uploads(BaseHTTPRequestHandler):
         form: dict[str, bytes] = {}
         for part in message.iter_parts():
             name = part.get_param("name", header="Content-Disposition")
-            form[str(name)] = bytes(part.get_payload(decode=True) or b"")  # type: ignore[arg-type]
+            form[str(name)] = bytes(part.get_payload(decode=True) or b"")
         self.taken.append(form)
         self.send_response(200)
         self.end_headers()
