@@ -13,7 +13,7 @@ from support import Project
 PAGE = Path(__file__).parents[2] / "docs/reference/json.md"
 # Below these, the page says what is there in words.
 OPEN = (
-    "error.details", "sync.", "tree[].children[]", "results[].result", "results[].error",
+    "error.details", "sync.", "syncs[].", "tree[].children[]", "results[].result", "results[].error",
 )  # fmt: skip
 
 
@@ -94,6 +94,11 @@ def test_every_command(project: Project) -> None:
     victim.chmod(0o644)
     victim.write_text("evil = True\n")
     check(told("verify", code=1), "provenv.verify/1")
+    check(told("env", "create", "docs", "--with", "tool"), "provenv.env-create/1")
+    check(told("env", "create", "ml", "--global"), "provenv.env-create/1")
+    check(told("env", "path", "docs"), "provenv.env-path/1")
+    check(told("env", "remove", "docs", "--yes", "--undeclare"), "provenv.env-remove/1")
+    check(told("env", "remove", "ml", "--yes"), "provenv.env-remove/1")
     check(told("store", "path"), "provenv.store-path/1")
     check(told("store", "list"), "provenv.store-list/1")
     check(told("store", "gc", "--keep", "0", "--dry-run"), "provenv.store-gc/1")
