@@ -147,7 +147,7 @@ def test_what_cannot_be_published(project: Project, index: Index, tmp_path: Path
     odd = tmp_path / "notes.txt"
     odd.write_text("")
     assert "neither a wheel nor an sdist" in project.fails(2, "publish", str(odd), "--yes").stderr
-    assert "nobody was asked" in project.fails(2, "publish").stderr
+    assert "Nobody is here to ask" in project.fails(2, "publish").stderr
 
 
 def test_an_index_without_a_place_for_uploads(project: Project, index: Index) -> None:

@@ -124,7 +124,8 @@ def sync(
                 context.emit(
                     Noted(message=f"files are linked, not folders: {python2.WHY_NO_FOLDERS}")
                 )
-            asked = fast.Asked(environment, python, link_mode)
+            # by its whole name: `test` may be several, and the short way must not take one for all
+            asked = fast.Asked(spec.name if environment is not None else None, python, link_mode)
             request = SyncRequest(asked=asked, spec=spec, lock=lock, mode=mode)
             prepared, outcome = _make(project, context, folder, interpreter, request, crew)
             finish(project, context, folder, prepared, request, outcome.number)

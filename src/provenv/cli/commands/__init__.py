@@ -6,6 +6,9 @@ A command's module holds, in this order:
 - ``ENVIRONMENT = True`` where ``-e/--environment`` means something to it;
 - ``add_arguments(parser)``; ``run(args, session) -> exit code``;
 - the twins: a text renderer, and ``data(…)``, the JSON document without its ``schema``.
+
+The actions of ``env`` are modules of the same form called ``env_ACTION``; ``env`` itself lists and
+dispatches them.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ COMMANDS = {
     "tree": "what needs what",
     "why": "why a package is there",
     "outdated": "what is newer than the lock",
+    "env": "environments: create, remove, where they are",
     "history": "the environment's generations",
     "diff": "what differs between two generations",
     "rollback": "go back to an earlier generation, at once and offline",
@@ -35,6 +39,7 @@ COMMANDS = {
 GROUPS = {
     "Project": ("new", "init", "add", "remove", "lock", "sync", "run"),
     "Questions": ("status", "tree", "why", "outdated"),
+    "Environments": ("env",),
     "Generations": ("history", "diff", "rollback", "verify"),
     "Handing over": ("build", "publish", "ci"),
     "Machine": ("store", "completion"),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
+from provenv.cli import asking
 from provenv.cli.draw import Screen, short_path
 from provenv.cli.session import Session
-from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
     from provenv.workspace.publishing import PublishResult
@@ -33,8 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.publishing import destination, publish
 
-    if not args.yes and not args.dry_run:
-        _ask(session, destination(session.project, args.index))
+    url = destination(session.project, args.index)
+    question = f"Publish to {url}? A version cannot be uploaded twice."
+    asking.confirm(session, question, yes=args.yes or args.dry_run)
     result = publish(
         session.project,
         session.context,
@@ -44,21 +44,6 @@ def run(args: argparse.Namespace, session: Session) -> int:
     )
     session.report("publish", lambda: data(result), lambda screen: text(result, screen))
     return 0
-
-
-def _ask(session: Session, url: str) -> None:
-    """What is published cannot be taken back: a person is asked, anybody else must have said --yes."""
-    hint = "--yes publishes without asking, --dry-run only checks."
-    if session.options.json or not sys.stdin.isatty():
-        raise UsageError("nobody was asked whether to publish", hint=hint)
-    print(
-        f"Publish to {url}? A version cannot be uploaded twice. [y/N] ",
-        end="",
-        file=sys.stderr,
-        flush=True,
-    )
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise UsageError("nothing was published", hint=hint)
 
 
 def text(result: PublishResult, screen: Screen) -> None:
