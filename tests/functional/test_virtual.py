@@ -174,3 +174,31 @@ def test_editors_find_what_they_look_for(project: Project) -> None:
         assert os.access(folder / "bin/python", os.X_OK)
         assert (folder / "bin/activate").is_file()
         assert (folder / f"lib/python{minor}/site-packages/core").is_dir()
+
+
+@pytest.mark.usefixtures("seeds")
+@pytest.mark.parametrize("place", ["project", "outside"])
+def test_env_create_takes_all_of_it(project: Project, place: str) -> None:
+    project.depends()
+    options = ["--seed", "pip", "--seed", "wheel", "--prompt", 'it is "mine"']
+    options.append("--system-site-packages")
+    where = ["--global"] if place == "outside" else []
+    made = project.ok("env", "create", "lab", *options, *where, "--json").json
+    assert made["syncs"][0]["packages"] == 3
+    folder = Path(made["syncs"][0]["folder"])
+    config = (folder / "pyvenv.cfg").read_text()
+    assert 'prompt = it is "mine"\n' in config
+    assert "include-system-site-packages = true\n" in config
+    assert {"pip2.0", "setuptools9.0", "wheel3.0"} <= {*names(project, str(folder))}
+    project.ok("env", "create", "lab", *options, *where)
+    done = project.fails(2, "env", "create", "lab", "--prompt", "other", *where)
+    assert "with another prompt" in done.stderr
+    done = project.fails(2, "env", "create", "bad", "--prompt", "two\nlines", *where)
+    assert "environment 'bad' cannot be so: prompt: must be one line" in done.stderr
+    assert "pip, setuptools, wheel" in project.fails(2, "env", "create", "x", "--seed", "pi").stderr
+
+
+@pytest.mark.usefixtures("seeds")
+def test_a_seed_is_no_requirement_that_add_wrote(project: Project) -> None:
+    declare(project, dev='seed = ["pip"]')
+    assert project.ok("add", "pip", "--json").json["requirements"] == ["pip>=2.0"]
