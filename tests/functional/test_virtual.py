@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -202,3 +203,34 @@ def test_env_create_takes_all_of_it(project: Project, place: str) -> None:
 def test_a_seed_is_no_requirement_that_add_wrote(project: Project) -> None:
     declare(project, dev='seed = ["pip"]')
     assert project.ok("add", "pip", "--json").json["requirements"] == ["pip>=2.0"]
+
+
+def test_the_next_environment_with_the_same_seeds_asks_nobody_for_a_day(
+    project: Project, seeds: Index
+) -> None:
+    home = project.home / "provenv"
+
+    def created(name: str, *options: str) -> list[str]:
+        before = len(seeds.requests)
+        project.ok("env", "create", name, "--global", *options)
+        project.ok("verify", "-e", name)
+        assert project.ok("status", "-e", name, "--json").json["agrees"]
+        return [request.path for request in seeds.requests[before:]]
+
+    def recipe(name: str) -> str:
+        return (home / f"environments/{name}/.venv/current/.provenv/recipe").read_text()
+
+    assert created("one", "--seed", "pip")
+    assert created("two", "--seed", "pip") == []
+    assert recipe("one") == recipe("two")
+    locks = [(home / f"environments/{name}/pylock.toml").read_text() for name in ("one", "two")]
+    assert locks[0] == locks[1]
+    assert "wheel" in str(created("three", "--seed", "pip", "--seed", "wheel"))
+    assert created("four", "--prompt", "p") == created("five") == []
+    assert "prompt = five" in (home / "environments/five/.venv/pyvenv.cfg").read_text()
+    assert "pip" not in recipe("five")
+    for key in (home / "plans/keys").iterdir():
+        os.utime(key, (1, 1))
+    project.env["XDG_CACHE_HOME"] = str(project.home / "empty")
+    shutil.rmtree(home / "cache")
+    assert "pip" in str(created("six", "--seed", "pip"))

@@ -141,8 +141,8 @@ def create_outside(context: Context, name: str, wanted: Wanted) -> CreateResult:
         except BaseException:
             removing.clear(context, root)
             raise
-    if not wanted.virtual:
-        template.remember(context, project, wanted.python, wanted.link_mode)
+    if wanted.virtual.keys() <= {"seed"}:
+        template.remember(context, project, wanted.python, wanted.link_mode, wanted.seed)
     said = tuple(project.manifest.dependencies)
     return _result(project, name, syncs, own=True, requirements=said, made=True)
 
