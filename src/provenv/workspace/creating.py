@@ -190,10 +190,9 @@ def _fill(
 ) -> tuple[Project, Mapping[str | None, LockFile] | None]:
     """Add the packages that were asked for to a new project's dependencies, and lock."""
     if not wanted.requirements:
-        quiet = (
-            context if wanted.seed else replace(context, emit=silent)
-        )  # nothing to resolve or say
-        locking.lock(project, quiet)
+        if not wanted.seed:
+            context = replace(context, emit=silent)  # nothing to resolve, nothing to say
+        locking.lock(project, context)
         return project, None
     parsed = _parsed(project, wanted)
 

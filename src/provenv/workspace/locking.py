@@ -242,10 +242,18 @@ def _unresolved(project: Project, interpreter: Interpreter) -> Mapping[str | Non
         if interpreter.version.startswith("2.")
         else "it has reached its end of life, and what would be chosen today was never tried with it"
     )
+    hint = (
+        "Freeze what works there with its hashes (pip-compile --generate-hashes does it), and read it in "
+        "with `provenv import requirements.txt`. `provenv sync` installs what is frozen."
+    )
+    newer = Requirement(f"python{manifest.requires_python or ''}").specifier
+    if any(newer.contains(f"3.{minor}") for minor in range(_OLDEST_RESOLVED[1], 30)):
+        hint += (
+            " Or resolve with a newer one, which this project allows: `provenv lock --python 3`."
+        )
     raise UnsatisfiableError(
         f"nothing is resolved for Python {interpreter.version} ({interpreter.executable}): {reason}",
-        hint="Freeze what works there with its hashes (pip-compile --generate-hashes does it), and read "
-        "it in with `provenv import requirements.txt`. `provenv sync` installs what is frozen.",
+        hint=hint,
         details={"python": interpreter.version, "oldest": "{}.{}".format(*_OLDEST_RESOLVED)},
     )
 
