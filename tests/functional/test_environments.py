@@ -446,3 +446,35 @@ def test_path_of_one_that_is_not_made_is_no_path(project: Project) -> None:
     failed = project.fails(1, "env", "path", "prod")
     assert failed.stdout == ""
     assert "`provenv sync -e prod` makes it" in failed.stderr
+
+
+def test_diff_of_two_environments(project: Project, shelf: Index) -> None:
+    project.depends(
+        "web",
+        groups={"test": ["tool"]},
+        more='[tool.provenv.environments]\nstaging = { inherits = "prod" }\n',
+    )
+    project.ok("lock")
+    assert project.ok("diff", "-e", "staging", "-e", "prod").stdout == (
+        "staging → prod: nothing differs\n"
+    )
+    assert project.ok("diff", "-e", "prod", "-e", "test").stdout == "prod → test\n  + tool 3.1\n"
+    project.ok("sync", "-e", "prod", "--link-mode", "copy")
+    told = project.ok("diff", "-e", "staging", "-e", "prod").stdout
+    assert told == "staging → prod\n  ~ link mode linked → copy\n"
+    assert project.ok("diff", "-e", "staging", "-e", "prod", "--json").json["differs"] is True
+    assert "give one -e" in project.fails(2, "diff", "-e", "staging", "-e", "prod", "1").stderr
+    three = ("-e", "dev", "-e", "staging", "-e", "prod")
+    assert "about one environment, not 3" in project.fails(2, "diff", *three).stderr
+    assert "unknown environment 'x'" in project.fails(2, "diff", "-e", "x", "-e", "prod").stderr
+
+
+def test_diff_of_two_environments_says_how_the_project_is_installed(
+    project: Project, shelf: Index
+) -> None:
+    project.depends(
+        more='[build-system]\nrequires = []\nbuild-backend = "x"\nbackend-path = ["."]\n'
+    )
+    project.ok("lock")
+    told = project.ok("diff", "-e", "dev", "-e", "prod").stdout
+    assert told == "dev → prod\n  ~ project in place → as a wheel\n"
