@@ -101,6 +101,11 @@ def project_name(root: str) -> str:
 
 
 def _requires_python(root: str, context: Context) -> str:
+    return f">={best_minor(root, context)}"
+
+
+def best_minor(root: str, context: Context) -> str:
+    """The minor version of the interpreter that a new project in ``root`` gets (``3.13``)."""
     from provenv.interpreters import find
 
     interpreter = find(
@@ -110,7 +115,7 @@ def _requires_python(root: str, context: Context) -> str:
         cache=context.home.interpreters,
         emit=context.emit,
     )
-    return f">={interpreter.minor}"
+    return interpreter.minor
 
 
 def _fresh(name: str, requires_python: str) -> str:

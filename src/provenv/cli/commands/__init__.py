@@ -14,6 +14,7 @@ dispatches them.
 from __future__ import annotations
 
 COMMANDS = {
+    "new": "lay out a new project: service, library or cli",
     "init": "make a project here, or complete one",
     "add": "add packages to the project, lock and sync",
     "remove": "remove packages from the project, lock and sync",
@@ -30,12 +31,16 @@ COMMANDS = {
     "rollback": "go back to an earlier generation, at once and offline",
     "verify": "compare every file with its hash",
     "store": "what all projects share: where, what, how large",
+    "build": "build the project's sdist and wheel",
+    "publish": "upload them to an index",
+    "ci": "write a pipeline for a CI system",
     "completion": "completion for a shell",
 }
 GROUPS = {
-    "Project": ("init", "add", "remove", "lock", "sync", "run"),
+    "Project": ("new", "init", "add", "remove", "lock", "sync", "run"),
     "Questions": ("status", "tree", "why", "outdated"),
     "Environments": ("env",),
     "Generations": ("history", "diff", "rollback", "verify"),
+    "Handing over": ("build", "publish", "ci"),
     "Machine": ("store", "completion"),
 }
