@@ -478,3 +478,25 @@ def test_diff_of_two_environments_says_how_the_project_is_installed(
     project.ok("lock")
     told = project.ok("diff", "-e", "dev", "-e", "prod").stdout
     assert told == "dev → prod\n  ~ project in place → as a wheel\n"
+
+
+def test_two_that_create_the_same_environment_at_once(nowhere: Project) -> None:
+    nowhere.ok("env", "create", "template")
+    for name in ("ml", "template"):
+        running = [nowhere.popen("env", "create", name) for _ in range(4)]
+        ends = [(process.communicate()[1], process.returncode) for process in running]
+        assert [code for _, code in ends] == [0] * 4, ends
+    nowhere.ok("run", "-e", "ml", "true")
+    nowhere.ok("verify", "-e", "ml")
+
+
+def test_create_that_fails_leaves_no_lock_of_its_own(project: Project, shelf: Index) -> None:
+    project.depends(
+        groups={"test": ["core==1.0"], "dev": ["core==2.0"]},
+        more='[tool.provenv]\nconflicts = [["test", "dev"]]\n',
+    )
+    before = everything(project.folder)
+    project.fails(1, "env", "create", "old", "--group", "test", "--python", "2.6")
+    assert everything(project.folder) == before
+    project.ok("env", "create", "old", "--group", "test")
+    assert (project.folder / "pylock.old.toml").exists()

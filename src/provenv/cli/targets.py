@@ -82,7 +82,7 @@ def find(session: Session, name: str | None) -> Target:
             raise unknown_environment(base_name(name), [*project.manifest.environments, *names])
         raise _nowhere(base_name(name), names)
     if project is not None:
-        outside.remember(project.root, home.root, name)
+        outside.remember(project.root, home.root, base_name(name))
     own = open_project(found)
     own.manifest.environment(name)
     return Target(project=own, environment=name if "@" in name else None, outside=True)

@@ -12,7 +12,7 @@ from packaging.utils import InvalidName, canonicalize_name
 
 from provenv.core.errors import ForeignError, InputError, UsageError
 from provenv.core.events import silent
-from provenv.core.files import locked_folder, write_atomic
+from provenv.core.files import ensure_folder, locked_folder, write_atomic
 from provenv.environments import switch
 from provenv.interpreters import find
 from provenv.model.layout import (
@@ -90,7 +90,7 @@ def create_environment(
         there = _is_declared(now, name, wanted)
         if there:
             _refuse_other(now, name, wanted, own=own)
-        with edit.whole(now), _whole(context, now, name):
+        with edit.whole(now, name), _whole(context, now, name):
             final, fresh = (now, None) if there else _declare(now, context, name, wanted)
             syncs = _sync(final, context, name, fresh)
     names = tuple(canonicalize_name(r.name) for r in _parsed(now, wanted))
@@ -110,27 +110,43 @@ def create_environment_outside(
     """
     check_name(name)
     root = outside.folder(context.home, name)
-    if outside.find(context.home, name) is not None:
+    if os.path.lexists(root) and not os.path.isdir(root):
+        raise _foreign(root)
+    ensure_folder(root)
+    with locked_folder(root):  # where two make it at once, the second finds it made
+        made = None
+        if outside.find(context.home, name) is None:
+            if os.listdir(root):
+                raise _foreign(root)
+            made = _make_outside(context, root, name, wanted)
+    if made is None:
         return create_environment(open_project(root), context, name, wanted)
-    _refuse_project_options(wanted)
-    if os.path.lexists(root) and (not os.path.isdir(root) or os.listdir(root)):
-        raise ForeignError(
-            f"{root} is no environment of provenv; it is left as it is", details={"path": root}
-        )
-    python = _lowest(context, root, wanted)
-    os.makedirs(root, exist_ok=True)
-    with locked_folder(root):
-        try:
-            text = outside.manifest_text(name, wanted.python, python, wanted.link_mode)
-            write_atomic(os.path.join(root, MANIFEST_FILE), text.encode())
-            project, fresh = _fill(open_project(root), context, wanted)
-            syncs = _sync(project, context, name, fresh)
-        except BaseException:
-            removing.clear(context, root)
-            raise
+    project, syncs = made
     template.remember(context, project, wanted.python, wanted.link_mode)
     said = tuple(project.manifest.dependencies)
     return _result(project, name, syncs, own=True, requirements=said, made=True)
+
+
+def _foreign(root: str) -> ForeignError:
+    return ForeignError(
+        f"{root} is no environment of provenv; it is left as it is", details={"path": root}
+    )
+
+
+def _make_outside(
+    context: Context, root: str, name: str, wanted: WantedEnvironment
+) -> tuple[Project, tuple[SyncResult, ...]]:
+    """Fill an empty folder: manifest, lock, environments; where that fails, it is gone."""
+    try:
+        _refuse_project_options(wanted)
+        python = _lowest(context, root, wanted)
+        text = outside.manifest_text(name, wanted.python, python, wanted.link_mode)
+        write_atomic(os.path.join(root, MANIFEST_FILE), text.encode())
+        project, fresh = _fill(open_project(root), context, wanted)
+        return project, _sync(project, context, name, fresh)
+    except BaseException:
+        removing.clear(context, root)
+        raise
 
 
 def check_name(name: str) -> None:

@@ -111,7 +111,8 @@ def remove_environment(
             left += take_away(context, folder)
         whole = own and name in (None, project.manifest.default_environment)
         if whole:
-            gone, kept = _clear_project(context, project.root)
+            with locked_folder(project.root):
+                gone, kept = _clear_project(context, project.root)
             changed += gone
             left += kept
         elif text is not None:
