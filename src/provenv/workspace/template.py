@@ -126,7 +126,7 @@ def make(
                 stream.write(files[file])
         outcome = fast.make_first(root, own, plan, steps, fast.Asked(), home, cause)
     finally:
-        if outcome is None:
+        if outcome is None and not os.path.lexists(f"{root}/.venv"):
             _undo(root)
         os.close(descriptor)
     return outcome
