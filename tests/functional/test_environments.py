@@ -399,6 +399,13 @@ def test_remove_can_undeclare(project: Project, shelf: Index) -> None:
 
 def test_remove_finds_what_is_no_longer_declared(matrix: Project) -> None:
     matrix.ok("sync", "-e", "test")
+    text = matrix.read("pyproject.toml")
+    matrix.depends("web")
+    matrix.ok("sync", "-e", "test")
+    matrix.write("pyproject.toml", text)
+    matrix.ok("env", "remove", "--yes", "test")
+    assert not (matrix.folder / ".venvs").exists()
+    matrix.ok("sync", "-e", "test")
     matrix.depends("web")
     assert "unknown environment" not in matrix.ok("env", "remove", "--yes", f"test@{MINOR}").stderr
     assert not (matrix.folder / f".venvs/test@{MINOR}").exists()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from provenv.cli.draw import Screen
 from provenv.core.errors import DiskError, ProvenvError, UsageError
-from provenv.model.layout import base_name
+from provenv.model.layout import base_name, is_environment_name
 from provenv.model.manifest import unknown_environment
 from provenv.workspace import outside
 from provenv.workspace.context import Project, find_root, open_project
@@ -89,12 +89,14 @@ def find(session: Session, name: str | None) -> Target:
 
 
 def _nowhere(name: str, names: Sequence[str]) -> UsageError:
-    error = unknown_environment(name, names)
-    if error.hint is not None:
-        error.message = f"{error.message}, and no project here"
-        listed = f"Environments outside projects: {', '.join(names)}. " if names else ""
-        error.hint = f"{listed}`provenv env create {name}` makes one."
-    return error
+    if not is_environment_name(name):
+        return unknown_environment(name, names)
+    listed = f"Environments outside projects: {', '.join(names)}. " if names else ""
+    return UsageError(
+        f"unknown environment {name!r}, and no project here",
+        hint=f"{listed}`provenv env create {name}` makes one.",
+        details={"known": list(names)},
+    )
 
 
 def one(session: Session) -> Target:
@@ -155,7 +157,7 @@ def for_each(
             code, result = failure.exit_code, failed_data(target, failure)
             _draw_failure(session, target, failure)
         else:
-            code, result = answer.code, done_data(target, answer, json=session.options.json)
+            code, result = answer.code, done_data(target, answer)
             _draw(session, answer, tell)
         results.append(result)
         highest = max(highest, code)
@@ -187,9 +189,9 @@ def _draw_failure(session: Session, target: Target, error: ProvenvError) -> None
         alarm.prose(alarm.paint("hint", "hint:"), error.hint)
 
 
-def done_data(target: Target, answer: Answer, *, json: bool) -> dict[str, Any]:
+def done_data(target: Target, answer: Answer) -> dict[str, Any]:
     """One entry of ``results``: what was done."""
-    return _entry(target, answer.code, answer.data() if json else None, None)
+    return _entry(target, answer.code, answer.data(), None)
 
 
 def failed_data(target: Target, error: ProvenvError) -> dict[str, Any]:

@@ -124,6 +124,8 @@ def make(
         for file in _FILES:
             with open(f"{root}/{file}", "xb") as stream:
                 stream.write(files[file])
+                stream.flush()
+                os.fsync(stream.fileno())
         outcome = fast.make_first(root, own, plan, steps, fast.Asked(), home, cause)
     finally:
         if outcome is None and not os.path.lexists(f"{root}/.venv"):
