@@ -173,7 +173,10 @@ def test_create_declares_locks_and_makes(project: Project, shelf: Index) -> None
     assert "# the end" in text
     assert {"core", "tool", "web"} == set(held(project, "docs"))
     before = everything(project.folder)
+    (project.home / "provenv/interpreters.json").rename(project.home / "aside")
     assert "docs: nothing to do" in project.ok("env", "create", "docs").stderr
+    assert not (project.home / "provenv/interpreters.json").exists()  # the long way would ask
+    (project.home / "aside").rename(project.home / "provenv/interpreters.json")
     project.ok("env", "create", "docs", "--group", "lint", "--with", "core")
     assert everything(project.folder) == before
     project.ok("lock", "--check")

@@ -158,7 +158,7 @@ def for_each(
             _draw_failure(session, target, failure)
         else:
             code, result = answer.code, done_data(target, answer)
-            _draw(session, answer, tell)
+            _draw(session, answer, tell, first=not results)
         results.append(result)
         highest = max(highest, code)
     session.progress.close()
@@ -172,10 +172,12 @@ def _disk(error: OSError) -> DiskError:
     return DiskError(f"{where}{error.strerror or error}", details={"path": error.filename})
 
 
-def _draw(session: Session, answer: Answer, tell: Tell) -> None:
+def _draw(session: Session, answer: Answer, tell: Tell, *, first: bool) -> None:
     session.progress.close()
     if session.options.json or (tell == "verdict" and session.options.quiet):
         return
+    if tell != "report" and not first:
+        session.out.line()
     answer.text(session.talk if tell == "report" else session.out)
 
 
