@@ -91,6 +91,11 @@ def test_every_command(project: Project) -> None:
     check(told("store", "path"), "provenv.store-path/1")
     check(told("store", "list"), "provenv.store-list/1")
     check(told("store", "gc", "--keep", "0", "--dry-run"), "provenv.store-gc/1")
+    check(told("activate", "--shell", "zsh"), "provenv.activate/1")
+    check(told("hook", "fish"), "provenv.hook/1")
+    check(told("allow"), "provenv.allow/1")
+    check(told("allow", "--list"), "provenv.allow-list/1")
+    check(told("disallow"), "provenv.disallow/1")
     check(told("completion", "bash"), "provenv.completion/1")
 
 

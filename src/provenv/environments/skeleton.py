@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from provenv.environments import activation
 from provenv.environments.tree import Steps
 from provenv.model.interpreter import Interpreter
+from provenv.shells import texts
 
 # Runs first in every process that is started through `.venv/bin/python`. It rewrites the entries of
 # sys.path from the changing path (.venv/lib/…) to the generation's own, so that a process that was
@@ -52,7 +52,7 @@ def skeleton(interpreter: Interpreter, prompt: str, version: str) -> tuple[Steps
     files = {"pyvenv.cfg": pyvenv_cfg(interpreter, prompt, version), PIN_NAME: PIN_LINE}
     steps.append(("N", "pyvenv.cfg", "pyvenv.cfg"))
     steps.append(("P", PIN_NAME, f"{interpreter.site_packages}/{PIN_NAME}"))
-    for name, text in activation.scripts(prompt).items():
+    for name, text in texts.activation(prompt).items():
         files[name] = text
         steps.append(("P", name, f"bin/{name}"))
     return steps, files

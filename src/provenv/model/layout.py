@@ -17,12 +17,13 @@ class HomeLayout:
 
     ``store/wheels/ab/abcd…/`` objects · ``store/links/ab/abcd…/`` prepared symlinks into an object ·
     ``plans/`` · ``roots/`` one link an environment · ``builds/`` what was built from which source ·
-    ``interpreters.json`` · ``cache/`` what may be deleted at any time.
+    ``allowed/`` where the shell's hook may activate · ``interpreters.json`` · ``cache/`` what may be
+    deleted at any time.
     """
 
     __slots__ = (
-        "builds", "cache", "interpreters", "links", "lock", "plans", "quarantine", "root", "roots",
-        "suspects", "tmp", "wheels",
+        "allowed", "builds", "cache", "interpreters", "links", "lock", "plans", "quarantine", "root",
+        "roots", "suspects", "tmp", "wheels",
     )  # fmt: skip
 
     def __init__(self, root: str) -> None:
@@ -36,6 +37,7 @@ class HomeLayout:
         self.plans = os.path.join(root, "plans")
         self.roots = os.path.join(root, "roots")
         self.builds = os.path.join(root, "builds")
+        self.allowed = os.path.join(root, "allowed")
         self.cache = os.path.join(root, "cache")
         self.interpreters = os.path.join(root, "interpreters.json")
 

@@ -26,11 +26,17 @@ COMMANDS = {
     "rollback": "go back to an earlier generation, at once and offline",
     "verify": "compare every file with its hash",
     "store": "what all projects share: where, what, how large",
+    "shell": "a shell in the environment, synced first",
+    "activate": "what a shell must evaluate to enter the environment",
+    "hook": "code for an rc file: enter and leave environments with the folder",
+    "allow": "let the hook activate a project's environment",
+    "disallow": "take that back",
     "completion": "completion for a shell",
 }
 GROUPS = {
     "Project": ("init", "add", "remove", "lock", "sync", "run"),
     "Questions": ("status", "tree", "why", "outdated"),
     "Generations": ("history", "diff", "rollback", "verify"),
-    "Machine": ("store", "completion"),
+    "Shell": ("shell", "activate", "hook", "allow", "disallow", "completion"),
+    "Machine": ("store",),
 }

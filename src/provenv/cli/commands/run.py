@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from provenv.cli import syncing
+from provenv.cli import entering
 from provenv.cli.session import Session
 from provenv.core.errors import UsageError
 
@@ -20,9 +20,7 @@ ENVIRONMENT = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--no-sync", action="store_true", help="use the environment as it is")
-    parser.add_argument("--locked", action="store_true", help="refuse a stale lock")
-    parser.add_argument("--python", metavar="REQUEST", help="interpreter, as for sync")
+    entering.add_arguments(parser)
     parser.add_argument("words", nargs="...", metavar="CMD", help="the command and its arguments")
 
 
@@ -31,38 +29,6 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
     if not session.words:
         raise UsageError("run needs a command", hint="For example: `provenv run python`.")
-    if args.no_sync and (args.locked or args.python):
-        raise UsageError("--no-sync leaves the environment as it is: no --locked, no --python")
-    folder, number = _as_it_is(session) if args.no_sync else _synced(args, session)
+    folder, number = entering.enter(args, session)
     session.progress.close()
     start(folder, number, session.words, session.environ)
-
-
-def _as_it_is(session: Session) -> tuple[str, int]:
-    from provenv.environments import generations, switch
-
-    spec = session.project.manifest.environment(session.options.environment)
-    folder = session.project.folder(spec)
-    generations.refuse_foreign(folder)
-    number = switch.current(folder)
-    if number is None:
-        raise UsageError(
-            f"there is no environment in {folder} yet", hint="Without --no-sync it is made."
-        )
-    return folder, number
-
-
-def _synced(args: argparse.Namespace, session: Session) -> tuple[str, int]:
-    from provenv.workspace.sync import sync
-
-    result = sync(
-        session.project,
-        session.context,
-        environment=session.options.environment,
-        python=args.python,
-        locked_only=args.locked,
-    )
-    if result.made:  # said on standard error: standard output is the command's
-        session.progress.close()
-        syncing.text(result, session.talk, verbose=session.options.verbose)
-    return result.folder, result.generation

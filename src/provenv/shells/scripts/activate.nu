@@ -1,0 +1,31 @@
+# Use with: overlay use .venv/bin/activate.nu        (and `deactivate`, or `overlay hide activate`)
+
+export-env {
+    let script = ($env.CURRENT_FILE | path expand --no-symlink)
+    let above = ($script | path dirname | path dirname)
+    let environment = if (($above | path dirname | path basename) == "generations") {
+        $above | path dirname | path dirname
+    } else if (($above | path basename) == "current") {
+        $above | path dirname
+    } else {
+        $above
+    }
+    let shown = @PROMPT_NU@
+    let left = [$environment, ($env.VIRTUAL_ENV? | default $environment)] | each {|it| $it | path join "bin" }
+    let before = ($env.PATH | where {|entry| $entry not-in $left })
+    load-env {
+        VIRTUAL_ENV: $environment
+        VIRTUAL_ENV_PROMPT: $shown
+        PATH: ($before | prepend ($environment | path join "bin"))
+    }
+    hide-env --ignore-errors PYTHONHOME
+    if (($env.VIRTUAL_ENV_DISABLE_PROMPT? | default "") == "") {
+        let old = ($env.PROMPT_COMMAND? | default "")
+        $env.PROMPT_COMMAND = {||
+            let text = if (($old | describe) == "closure") { do $old } else { $old }
+            $"\(($shown)\) ($text)"
+        }
+    }
+}
+
+export alias deactivate = overlay hide activate
