@@ -27,7 +27,7 @@ _OWN_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
     "os.execvp(sys.argv[1], sys.argv[1:])"
 )
-_PATIENCE = 60  # seconds until a shell is taken for stuck; nothing is timed
+_PATIENCE = 30  # seconds until a shell is taken for stuck; nothing is timed
 _ESCAPES = re.compile(r"\x1b(\[[0-9;?>=]*[A-Za-z]|\][^\x07\x1b]*(\x07|\x1b\\)|[=>()][B0]?)|\r")
 _WRITE = {
     "fish": "printf '%s' {what} > {out}; touch {done}",
@@ -62,7 +62,7 @@ class Terminal:
         self._master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 1000, 0, 0))
         self._child = subprocess.Popen(
-            [sys.executable, "-c", _OWN_TERMINAL, *words],
+            [sys.executable, "-I", "-c", _OWN_TERMINAL, *words],
             cwd=cwd,
             env={**env, "TERM": "dumb", "PWD": str(cwd)},
             stdin=slave,
@@ -105,6 +105,8 @@ class Terminal:
 
     def type(self, line: str) -> None:
         """Type a line; the shell comes to it when it is done with those before."""
+        if self.shell == "nu":  # its editor forgets what is typed while a command runs
+            self._settle()
         os.write(self._master, os.fsencode(line) + b"\r")
 
     def ask(self, what: str) -> str:
@@ -129,6 +131,12 @@ class Terminal:
     def wait(self) -> int:
         """The exit code of the shell, which was told to end."""
         return self._child.wait(_PATIENCE)
+
+    def _settle(self) -> None:
+        before = ""
+        while not before.endswith(self._text[-200:]) or not before:
+            before = self._text
+            time.sleep(0.3)
 
     def _await(self, condition: object, what: str) -> None:
         assert callable(condition)
@@ -159,7 +167,7 @@ _RC = {
     "sh": (".shrc", f"PS1='{PROMPT}'\n"),
 }
 _ALIKE = {"dash": "sh", "ksh": "sh", "mksh": "sh"}
-PATH_WORD = {"fish": "(string join : $PATH)", "nu": '($env.PATH | str join ":")'}
+PATH_WORD = {"fish": "(string join : $PATH | string collect)", "nu": '($env.PATH | str join ":")'}
 PROMPT_WORD = {
     "fish": "(fish_prompt | string collect)",
     "tcsh": '"$prompt:q"',

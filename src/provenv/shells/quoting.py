@@ -42,6 +42,8 @@ def in_prompt(text: str, shell: str) -> str:
         return "".join(f"\\\\{c}" if c in "$`" else "\\\\\\\\" if c == "\\" else c for c in text)
     if shell == "sh":
         return "".join(f"\\{c}" if c in "$`\\" else c for c in text)
+    if shell == "ksh":  # its kinds differ in what a backslash or a quote does there
+        return "".join("_" if c in "\\$`!'\"" else c for c in text)
     if shell == "zsh":
         return text.replace("%", "%%")
     if shell == "zsh-subst":

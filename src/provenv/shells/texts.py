@@ -55,6 +55,7 @@ def activation(prompt: str) -> dict[str, str]:
         "SHOWN_ZSH": quote(in_prompt(name, "zsh"), "zsh"),
         "SHOWN_ZSH_SUBST": quote(in_prompt(name, "zsh-subst"), "zsh"),
         "SHOWN_SH": quote(in_prompt(name, "sh"), "sh"),
+        "SHOWN_KSH": quote(in_prompt(name, "ksh"), "sh"),
     }
     others = {
         "activate.fish": {"PROMPT": quote(name, "fish")},

@@ -31,7 +31,7 @@ deactivate nondestructive
 
 # The names of what was before are those of venv and virtualenv: their scripts, sourced next, undo this one.
 # (`cd` would move the shell itself: fish runs a command substitution in no process of its own.)
-set -gx VIRTUAL_ENV (builtin realpath -s -- (status filename) | string collect)
+set -gx VIRTUAL_ENV (builtin realpath -s -- (status filename | string collect) | string collect)
 set -gx VIRTUAL_ENV (string replace -r '(/generations/[0-9]+|/current)?/bin/[^/]*$' '' -- $VIRTUAL_ENV | string collect)
 set -gx VIRTUAL_ENV_PROMPT @PROMPT@
 set -g _OLD_VIRTUAL_PATH $PATH

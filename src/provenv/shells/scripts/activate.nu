@@ -20,9 +20,10 @@ export-env {
     }
     hide-env --ignore-errors PYTHONHOME
     if (($env.VIRTUAL_ENV_DISABLE_PROMPT? | default "") == "") {
-        let old = ($env.PROMPT_COMMAND? | default "")
+        let old = if "_OLD_VIRTUAL_PROMPT" in $env { $env._OLD_VIRTUAL_PROMPT } else { $env.PROMPT_COMMAND? }
+        $env._OLD_VIRTUAL_PROMPT = $old
         $env.PROMPT_COMMAND = {||
-            let text = if (($old | describe) == "closure") { do $old } else { $old }
+            let text = if (($old | describe) == "closure") { do $old } else { $old | default "" }
             $"\(($shown)\) ($text)"
         }
     }

@@ -1,5 +1,5 @@
 # provenv's hook for bash and zsh: looks at each prompt, and starts no process while nothing changes.
-# shellcheck shell=bash disable=SC1090,SC1091,SC2128,SC2178
+# shellcheck shell=bash disable=SC2016,SC1090,SC1091,SC2128,SC2178
 _provenv_allowed=@ALLOWED@
 
 # The environment of the nearest folder at or above the present one that is a project with an environment of
