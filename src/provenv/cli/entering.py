@@ -30,8 +30,8 @@ def enter(args: argparse.Namespace, session: Session) -> tuple[str, int]:
 def _as_it_is(session: Session) -> tuple[str, int]:
     from provenv.environments import generations, switch
 
-    spec = session.project.manifest.environment(session.options.environment)
-    folder = session.project.folder(spec)
+    target = session.target
+    folder = target.project.folder(target.project.manifest.environment(target.environment))
     generations.refuse_foreign(folder)
     number = switch.current(folder)
     if number is None:
@@ -44,10 +44,11 @@ def _as_it_is(session: Session) -> tuple[str, int]:
 def _synced(args: argparse.Namespace, session: Session) -> tuple[str, int]:
     from provenv.workspace.sync import sync
 
+    target = session.target
     result = sync(
-        session.project,
+        target.project,
         session.context,
-        environment=session.options.environment,
+        environment=target.environment,
         python=args.python,
         locked_only=args.locked,
     )

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
     shell, _ = subshell.asked_or_found(args.shell, session.environ, os.getppid())
     folder, _ = entering.enter(args, session)
     code = subshell.code(shell, folder)
-    name = session.project.manifest.environment(session.options.environment).name
+    name = session.target.name
     session.answer("activate", lambda: data(name, folder, shell, code), lambda _: write_code(code))
     return 0
 

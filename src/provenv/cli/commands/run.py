@@ -14,6 +14,7 @@ input are its own. Everything from the first word that is no option belongs to t
 EXAMPLES = (
     ("provenv run python app.py", "or `provenv run app.py`"),
     ("provenv run -e test pytest -x", "in another environment"),
+    ("provenv run -e test@3.12 pytest", "in one of several Pythons"),
     ("provenv run -- mypy --strict src", "-- ends provenv's options"),
 )
 ENVIRONMENT = True

@@ -30,8 +30,9 @@ def run(args: argparse.Namespace, session: Session) -> int:
     if session.options.json:
         raise UsageError("a shell is no document: no --json", hint="`provenv activate` has one.")
     shell, program = subshell.asked_or_found(args.shell, session.environ, os.getppid())
-    spec = session.project.manifest.environment(session.options.environment)
-    subshell.refuse_nested(session.project.folder(spec), session.environ)
+    target = session.target
+    spec = target.project.manifest.environment(target.environment)
+    subshell.refuse_nested(target.project.folder(spec), session.environ)
     folder, _ = entering.enter(args, session)
     session.progress.close()
     before = session.environ.get("VIRTUAL_ENV")
