@@ -128,6 +128,55 @@ def test_a_folder_that_is_not_allowed(desk: Desk) -> None:
         assert desk.active(terminal) == ""
 
 
+def test_what_is_to_be_allowed_is_named_where_it_is_not_plain(desk: Desk) -> None:
+    shop = desk.project(desk.top / "the shop", allowed=False)
+    inner = desk.project(shop.folder / "not made", made=False, allowed=False)
+    with desk.sit(inner.folder) as terminal:
+        assert desk.active(terminal) == ""
+        name = str(shop.folder)
+        quoted = f"'{name}'" if desk.shell == "fish" else name.replace(" ", "\\ ")
+        assert terminal.shows(f"run `provenv allow {quoted}`")
+        terminal.type(f"provenv allow {quoted}")
+        assert desk.active(terminal) == f"{shop.folder}/.venv"
+
+
+@pytest.mark.parametrize(
+    "before", ["PROMPT_COMMAND=(true true)", "PROMPT_COMMAND='true;'", "set -u"]
+)
+def test_what_else_an_rc_file_of_bash_may_hold(
+    tmp_path: Path, project: Project, before: str
+) -> None:
+    desk = Desk("bash", tmp_path, project)
+    shop = desk.project(desk.top / "shop")
+    write_rc("bash", project.home, f"{before}\n{HOOKS['bash']}\n{HOOKS['bash']}")
+    with desk.sit() as terminal:
+        for _ in range(2):
+            go(terminal, shop.folder)
+            assert desk.active(terminal) == f"{shop.folder}/.venv"
+            go(terminal, "/")
+            assert desk.active(terminal) == ""
+        assert terminal.ask('"${PROMPT_COMMAND[*]}"').count("_provenv_hook") == 1
+        assert "bash:" not in terminal.screen
+
+
+def test_options_of_zsh_that_change_how_code_is_read(tmp_path: Path, project: Project) -> None:
+    desk = Desk("zsh", tmp_path, project)
+    shop = desk.project(desk.top / "it's a [shop]")
+    options = (
+        "setopt sh_word_split ksh_arrays warn_create_global no_unset glob_subst auto_cd auto_pushd"
+    )
+    write_rc("zsh", project.home, f"{options}\n{HOOKS['zsh']}")
+    with desk.sit() as terminal:
+        path = desk.path(terminal)
+        for _ in range(2):
+            go(terminal, shop.folder)
+            assert desk.active(terminal) == f"{shop.folder}/.venv"
+            go(terminal, "/")
+            assert desk.path(terminal) == path
+        assert "_provenv" not in terminal.screen
+        assert "created globally" not in terminal.screen
+
+
 def test_the_inner_project_wins(desk: Desk) -> None:
     outer = desk.project(desk.top / "outer")
     inner = desk.project(outer.folder / "libs" / "inner")

@@ -111,11 +111,13 @@ def test_a_shell_in_another_environment_leaves_the_first(shop: Project) -> None:
         assert terminal.ask('"$VIRTUAL_ENV"') == f"{shop.folder}/.venv"
 
 
-def test_a_shell_under_a_hook(shop: Project) -> None:
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_under_a_hook(shop: Project, shell: str) -> None:
     shop.ok("sync", "-q")
     shop.ok("allow")
-    write_rc("bash", shop.home, 'eval "$(provenv hook bash)"')
-    with sit(shop, "bash", "bash", "-i") as terminal:
+    hook = "provenv hook fish | source" if shell == "fish" else f'eval "$(provenv hook {shell})"'
+    write_rc(shell, shop.home, hook)
+    with sit(shop, shell, need(shell), "-i") as terminal:
         assert terminal.ask('"$PROVENV_HOOKED"') == f"{shop.folder}/.venv"
         terminal.type("provenv shell -e test")
         for place in (".", "/"):  # in it the environment is what was asked for, wherever one goes

@@ -4,8 +4,12 @@ function global:deactivate ([switch] $NonDestructive) {
     # The entry is taken out of PATH as it is now: what was put there meanwhile stays.
     if ($env:VIRTUAL_ENV) {
         $separator = [System.IO.Path]::PathSeparator
-        $entries = [System.Collections.Generic.List[string]] ($env:PATH -split [regex]::Escape($separator))
-        [void] $entries.Remove((Join-Path $env:VIRTUAL_ENV (Get-Variable _PROVENV_BIN -Scope Global -ValueOnly -ErrorAction Ignore)))
+        $entries = [System.Collections.Generic.List[string]] $env:PATH.Split($separator)
+        foreach ($bin in 'bin', 'Scripts') {
+            if ($entries.Remove((Join-Path $env:VIRTUAL_ENV $bin))) {
+                break
+            }
+        }
         $env:PATH = $entries -join $separator
     }
     if (Test-Path Variable:global:_OLD_VIRTUAL_PYTHONHOME) {
@@ -16,8 +20,8 @@ function global:deactivate ([switch] $NonDestructive) {
         Copy-Item Function:_OLD_VIRTUAL_PROMPT Function:prompt
         Remove-Item Function:_OLD_VIRTUAL_PROMPT
     }
-    Remove-Item Env:VIRTUAL_ENV, Env:VIRTUAL_ENV_PROMPT -ErrorAction Ignore
-    Remove-Variable _PROVENV_BIN -Scope Global -ErrorAction Ignore
+    $env:VIRTUAL_ENV = $null
+    $env:VIRTUAL_ENV_PROMPT = $null
     if (-not $NonDestructive) {
         Remove-Item Function:deactivate
     }
@@ -31,18 +35,19 @@ if ((Split-Path -Leaf $provenvAbove) -eq 'generations') {
 } elseif ((Split-Path -Leaf $provenvEnvironment) -eq 'current') {
     $provenvEnvironment = $provenvAbove
 }
-$global:_PROVENV_BIN = Split-Path -Leaf $PSScriptRoot
 $env:VIRTUAL_ENV = $provenvEnvironment
 $env:VIRTUAL_ENV_PROMPT = @PROMPT_PS@
-$env:PATH = (Join-Path $provenvEnvironment $global:_PROVENV_BIN) + [System.IO.Path]::PathSeparator + $env:PATH
-Remove-Variable provenvEnvironment, provenvAbove
+$env:PATH = (Join-Path $provenvEnvironment (Split-Path -Leaf $PSScriptRoot)) + [System.IO.Path]::PathSeparator + $env:PATH
+Remove-Variable provenvEnvironment
+Remove-Variable provenvAbove
 
 if (Test-Path Env:PYTHONHOME) {
     $global:_OLD_VIRTUAL_PYTHONHOME = $env:PYTHONHOME
-    Remove-Item Env:PYTHONHOME
+    $env:PYTHONHOME = $null
 }
 if (-not $env:VIRTUAL_ENV_DISABLE_PROMPT) {
-    Copy-Item Function:prompt Function:global:_OLD_VIRTUAL_PROMPT
+    function global:_OLD_VIRTUAL_PROMPT { '' }
+    Copy-Item Function:prompt Function:_OLD_VIRTUAL_PROMPT
     function global:prompt {
         Write-Host -NoNewline "($env:VIRTUAL_ENV_PROMPT) "
         _OLD_VIRTUAL_PROMPT

@@ -31,7 +31,11 @@ function _provenv_trusted -d "Whether the folder was allowed, by this name or it
     if not test -f "$_provenv_allowed$folder/.allowed"
         set -l real (builtin realpath -- "$folder/" | string collect)
         if not test -f "$_provenv_allowed$real/.allowed"
-            _provenv_say "$folder" "$folder is not allowed; run `provenv allow`"
+            set -l named
+            if test "$folder" != "$PWD" # where `allow` by itself could mean another project
+                set named " "(string escape -- $folder)
+            end
+            _provenv_say "$folder" "$folder is not allowed; run `provenv allow$named`"
             return 1
         end
     end

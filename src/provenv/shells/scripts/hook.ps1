@@ -26,7 +26,8 @@ function global:_provenv_say ([string] $About, [string] $Text) {
 
 function global:_provenv_trusted ([string] $Folder) {
     if (-not [System.IO.File]::Exists("$global:_PROVENV_ALLOWED$Folder/.allowed")) {
-        _provenv_say $Folder "$Folder is not allowed; run ``provenv allow``"
+        $named = if ($Folder -cne (Get-Location).ProviderPath) { " '" + ($Folder -replace "'", "''") + "'" } else { '' }
+        _provenv_say $Folder "$Folder is not allowed; run ``provenv allow$named``"
         return $false
     }
     foreach ($path in "$Folder/", "$Folder/.venv") {
@@ -80,7 +81,8 @@ function global:_provenv_hook {
 }
 
 if (-not (Test-Path Function:_PROVENV_OLD_PROMPT)) {
-    Copy-Item Function:prompt Function:global:_PROVENV_OLD_PROMPT
+    function global:_PROVENV_OLD_PROMPT { '' }
+    Copy-Item Function:prompt Function:_PROVENV_OLD_PROMPT
     function global:prompt {
         $code = $global:LASTEXITCODE
         _provenv_hook

@@ -42,7 +42,11 @@ _provenv_trusted () {
             fi
         fi
         if [[ ! -f $_provenv_allowed$_provenv_real/.allowed ]]; then
-            _provenv_say "$1" "$1 is not allowed; run \`provenv allow\`"
+            if [[ $1 != "$PWD" ]]; then # where `allow` by itself could mean another project
+                printf -v _provenv_named ' %q' "$1"
+            fi
+            _provenv_say "$1" "$1 is not allowed; run \`provenv allow${_provenv_named-}\`"
+            unset _provenv_named
             return 1
         fi
     fi
