@@ -165,12 +165,13 @@ def test_beside_the_standard_librarys_venv(bench: Bench, tmp_path: Path) -> None
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", theirs], check=True)
     enter = {ours: texts.activate(bench.shell, str(ours))}
     enter[theirs] = f"source {theirs}/bin/{scripts[bench.shell]}"
-    for first, second in ((ours, theirs), (theirs, ours)):
+    for order in ((ours, theirs), (theirs, ours, theirs, ours)):
         with bench.sit() as terminal:
             path, prompt = bench.path(terminal), bench.prompt(terminal)
-            terminal.type(enter[first])
-            terminal.type(enter[second])
-            assert bench.path(terminal) == f"{second}/bin:{path}"
+            for one in order:
+                terminal.type(enter[one])
+            assert bench.path(terminal) == f"{order[-1]}/bin:{path}"
+            assert bench.prompt(terminal).count("(") == 1
             terminal.type("deactivate")
             assert bench.active(terminal) == ""
             assert bench.path(terminal) == path

@@ -7,10 +7,10 @@ else
     unset ZDOTDIR
 fi
 if [[ -r ${ZDOTDIR:-$HOME}/.zshenv ]]; then
-    . ${ZDOTDIR:-$HOME}/.zshenv
+    . "${ZDOTDIR:-$HOME}/.zshenv"
 fi
 _provenv_enter () {
-    precmd_functions=(${precmd_functions:#_provenv_enter})
+    precmd_functions=("${precmd_functions[@]:#_provenv_enter}")
     unfunction _provenv_enter
     . "$_PROVENV_ACTIVATE"
     unset _PROVENV_ACTIVATE
