@@ -2,20 +2,23 @@
 set -g _provenv_allowed @ALLOWED@
 
 function _provenv_find -d "The environment of the nearest project at or above this folder"
-    set -l folder $PWD
-    set -g _provenv_found
-    if test "$folder" = /
-        set folder ""
+    if test "$PWD" != "$_provenv_place" # what lies above is found out once
+        set -g _provenv_place $PWD
+        set -g _provenv_above
+        set -l folder (string replace -r '/\z' '' -- $PWD | string collect)
+        while test -n "$folder"
+            set -a _provenv_above $folder
+            set folder (string replace -r '/[^/]*\z' '' -- $folder | string collect)
+        end
+        set -a _provenv_above ""
     end
-    while true
+    set -g _provenv_found
+    for folder in $_provenv_above
         if test -L "$folder/.venv/current" -a -f "$folder/pyproject.toml" -a -f "$folder/.venv/bin/activate.fish"
             set -g _provenv_found "$folder/.venv"
+            set -g _provenv_folder $folder
             return
         end
-        if test -z "$folder"
-            return
-        end
-        set folder (string replace -r '/[^/]*\z' '' -- $folder | string collect)
     end
 end
 
@@ -74,7 +77,7 @@ function _provenv_hook --on-event fish_prompt -d "Enter and leave the environmen
             set want
         end
     end
-    if test -n "$want"; and not _provenv_trusted (string replace -r '/\.venv\z' '' -- $want | string collect)
+    if test -n "$want"; and not _provenv_trusted "$_provenv_folder"
         set want
     end
     if test -n "$PROVENV_HOOKED" -a -z "$_provenv_own"
