@@ -136,6 +136,15 @@ def test_only_code_on_standard_output(shop: Project) -> None:
     assert named["code"].startswith("source ")
 
 
+@pytest.mark.usefixtures("shelf")
+def test_what_a_rollback_chose_stays(shop: Project) -> None:
+    shop.ok("sync", "-q")
+    shop.ok("add", "core", "-q")
+    shop.ok("rollback", "--environment-only", "-q")
+    assert shop.ok("activate", "--shell", "bash").stderr == ""
+    assert os.readlink(shop.folder / ".venv/current") == "generations/1"
+
+
 def test_bytes_of_a_path_that_are_no_text(project: Project, tmp_path: Path) -> None:
     odd = Project(Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd \xff")), home=project.home)
     odd.env = {**project.env, "LC_ALL": "C"}
