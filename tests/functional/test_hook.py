@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,12 @@ def test_what_is_to_be_allowed_is_named_where_it_is_not_plain(desk: Desk) -> Non
         assert terminal.shows(f"run `provenv allow {quoted}`")
         terminal.type(f"provenv allow {quoted}")
         assert desk.active(terminal) == f"{shop.folder}/.venv"
+
+
+def test_the_name_of_a_folder_does_not_reach_the_terminal_as_it_is(desk: Desk) -> None:
+    shop = desk.project(desk.top / "red\x1b[31m", allowed=False)
+    with desk.sit(shop.folder) as terminal:
+        assert terminal.shows("red?[31m is not allowed")
 
 
 @pytest.mark.parametrize(
@@ -304,6 +311,8 @@ def test_a_prompt_starts_no_process(desk: Desk, shop: Project) -> None:
     strace = shutil.which("strace")
     if strace is None:
         pytest.skip("strace is not installed")
+    if subprocess.run([strace, "-qq", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("strace may not trace here")
     log = desk.top / "calls"
     calls = "clone,clone3,fork,vfork,execve,openat"
     (shop.folder / "a/b/c").mkdir(parents=True)
