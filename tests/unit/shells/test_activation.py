@@ -110,6 +110,18 @@ def test_sourced_as_a_user_does(bench: Bench, tmp_path: Path) -> None:
                 assert terminal.ask(where) == str(project)
 
 
+@pytest.mark.parametrize("name", [".venvs/current", "generations/1"])
+def test_in_folders_that_are_named_as_our_own(bench: Bench, tmp_path: Path, name: str) -> None:
+    folder = environment(tmp_path / name)
+    with bench.sit() as terminal:
+        terminal.type(texts.activate(bench.shell, str(folder)))
+        assert bench.active(terminal) == str(folder)
+        bench.enter(terminal, f"{folder}/current/bin")
+        assert bench.active(terminal) == str(folder)
+        bench.enter(terminal, f"{folder}/generations/1/bin")
+        assert bench.active(terminal) == str(folder)
+
+
 def test_what_a_prompt_shows_is_not_run(bench: Bench, tmp_path: Path) -> None:
     text = 'a$(touch ran) `touch ran` $HOME \\ %n %% !1 it\'s "q" ^a \\u ü'
     folder = environment(tmp_path / ".venv", text)

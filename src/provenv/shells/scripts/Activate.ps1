@@ -30,9 +30,9 @@ deactivate -NonDestructive
 
 $provenvEnvironment = Split-Path -Parent $PSScriptRoot
 $provenvAbove = Split-Path -Parent $provenvEnvironment
-if ((Split-Path -Leaf $provenvAbove) -eq 'generations') {
+if ((Split-Path -Leaf $provenvAbove) -eq 'generations' -and (Test-Path -LiteralPath "$provenvAbove/../current")) {
     $provenvEnvironment = Split-Path -Parent $provenvAbove
-} elseif ((Split-Path -Leaf $provenvEnvironment) -eq 'current') {
+} elseif ((Split-Path -Leaf $provenvEnvironment) -eq 'current' -and (Test-Path -LiteralPath "$provenvAbove/generations")) {
     $provenvEnvironment = $provenvAbove
 }
 $env:VIRTUAL_ENV = $provenvEnvironment

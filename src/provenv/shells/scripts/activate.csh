@@ -12,7 +12,7 @@ set _provenv_env = "$_provenv_env:h"
 set _provenv_above = "$_provenv_env:h"
 if ( "$_provenv_above:t" == "generations" && -e "$_provenv_above:h/current" ) then
     set _provenv_env = "$_provenv_above:h"
-else if ( "$_provenv_env:t" == "current" ) then
+else if ( "$_provenv_env:t" == "current" && -e "$_provenv_above/generations" ) then
     set _provenv_env = "$_provenv_above:q"
 endif
 unset _provenv_script _provenv_above

@@ -32,7 +32,11 @@ deactivate nondestructive
 # The names of what was before are those of venv and virtualenv: their scripts, sourced next, undo this one.
 # (`cd` would move the shell itself: fish runs a command substitution in no process of its own.)
 set -gx VIRTUAL_ENV (builtin realpath -s -- (status filename | string collect) | string collect)
-set -gx VIRTUAL_ENV (string replace -r '(/generations/[0-9]+|/current)?/bin/[^/]*$' '' -- $VIRTUAL_ENV | string collect)
+set -gx VIRTUAL_ENV (string replace -r '/bin/[^/]*\z' '' -- $VIRTUAL_ENV | string collect)
+set -l _provenv_above (string replace -r '(/generations/[0-9]+|/current)\z' '' -- $VIRTUAL_ENV | string collect)
+if test -L "$_provenv_above/current"
+    set -gx VIRTUAL_ENV $_provenv_above
+end
 set -gx VIRTUAL_ENV_PROMPT @PROMPT@
 set -g _OLD_VIRTUAL_PATH $PATH
 set -gx PATH $VIRTUAL_ENV/bin $PATH

@@ -3,9 +3,12 @@
 export-env {
     let script = ($env.CURRENT_FILE | path expand --no-symlink)
     let above = ($script | path dirname | path dirname)
-    let environment = if (($above | path dirname | path basename) == "generations") {
-        $above | path dirname | path dirname
-    } else if (($above | path basename) == "current") {
+    let further = ($above | path dirname | path dirname)
+    let in_generations = (($above | path dirname | path basename) == "generations")
+    let in_current = (($above | path basename) == "current")
+    let environment = if ($in_generations and ($further | path join "current" | path exists)) {
+        $further
+    } else if ($in_current and ($above | path dirname | path join "generations" | path exists)) {
         $above | path dirname
     } else {
         $above

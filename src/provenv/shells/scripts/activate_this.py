@@ -11,9 +11,9 @@ import sys
 _bin = os.path.dirname(os.path.abspath(__file__))
 _environment = os.path.dirname(_bin)
 _above = os.path.dirname(_environment)
-if os.path.basename(_above) == "generations":
+if os.path.basename(_above) == "generations" and os.path.islink(os.path.join(_above, "../current")):
     _environment = os.path.dirname(_above)
-elif os.path.basename(_environment) == "current":
+elif os.path.basename(_environment) == "current" and os.path.islink(_environment):
     _environment = _above
 
 os.environ["PATH"] = os.pathsep.join([_bin] + os.environ.get("PATH", "").split(os.pathsep))
