@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from provenv.environments import activation, embedded
 from provenv.environments.python2 import is_python2, prefix
 from provenv.environments.tree import Steps
 from provenv.model.interpreter import Interpreter
+from provenv.shells import texts
 
 # Runs first in every process that is started through `.venv/bin/python`. It rewrites the entries of
 # sys.path from the changing path (.venv/lib/…) to the generation's own, so that a process that was
@@ -59,8 +59,7 @@ def skeleton(
         steps.append(("S", "lib", "lib64"))
     steps.append(("N", "pyvenv.cfg", "pyvenv.cfg"))
     steps.append(("P", PIN_NAME, f"{interpreter.site_packages}/{PIN_NAME}"))
-    scripts = {**activation.scripts(prompt), embedded.NAME: embedded.activate_this(interpreter)}
-    for name, text in scripts.items():
+    for name, text in texts.activation(prompt).items():
         files[name] = text
         steps.append(("P", name, f"bin/{name}"))
     return steps, files
