@@ -14,6 +14,7 @@ import sys
 import time
 
 from provenv.cli.place import command_line, home_folder
+from provenv.environments import stamp
 from provenv.workspace import fast
 
 _PLAIN = {
@@ -82,6 +83,7 @@ def _attempt(call: _Call, cause: str) -> int | None:
         return None  # the whole program says what is wrong
     if outcome is None:
         return None
+    stamp.used(outcome.folder)
     if call.command == "run":
         return _become(outcome, call.rest)
     if not call.quiet:

@@ -100,6 +100,18 @@ def tree_digest(folder: str, number: int) -> str | None:
         return None
 
 
+def lost_interpreter(folder: str, number: int) -> str | None:
+    """The interpreter of generation ``number``, where it is gone; None where it is there.
+
+    None, too, where the generation's record cannot be read: then nobody knows.
+    """
+    try:
+        executable = read_generation(folder, number).executable
+    except IntegrityError:
+        return None
+    return None if os.path.exists(executable) else executable
+
+
 def own_hashes(folder: str, number: int) -> dict[str, str]:
     """The SHA-256 of the small files that generation ``number`` has of its plan, by name.
 
@@ -187,7 +199,7 @@ def is_ours(folder: str) -> bool:
         return True
     except NotADirectoryError:
         return False
-    return "generations" in names or not names - {".gitignore", ".lock"}
+    return "generations" in names or not names - {".gitignore", ".lock", ".used"}
 
 
 def refuse_foreign(folder: str) -> None:

@@ -91,7 +91,7 @@ def unprepare(folder: str) -> None:
     try:
         if os.path.lexists(f"{folder}/generations"):
             os.rmdir(f"{folder}/generations")  # only where it is empty
-        for name in (".gitignore", ".log", ".stamp", ".lock"):
+        for name in (".gitignore", ".log", ".stamp", ".used", ".lock"):
             if os.path.lexists(f"{folder}/{name}"):
                 os.unlink(f"{folder}/{name}")
         os.rmdir(folder)

@@ -363,3 +363,18 @@ def register(roots: str, folder: str, plan: str) -> None:
     os.replace(temporary, f"{path}.held")
     if os.path.lexists(temporary):  # rename(2) does nothing between two links of one file
         os.unlink(temporary)
+    _settle(folder)
+
+
+def _settle(folder: str) -> None:
+    """Write into the environment where it is registered, and which folder it was: its inode.
+
+    An environment that was moved is told from a copy by that (:mod:`registry`).
+    """
+    text = f"{os.stat(folder).st_ino}\n{folder}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    descriptor = os.open(f"{folder}/.used", flags, 0o644)
+    try:
+        os.write(descriptor, os.fsencode(text))
+    finally:
+        os.close(descriptor)

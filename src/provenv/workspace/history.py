@@ -14,7 +14,7 @@ from provenv.environments import generations, stamp, switch
 from provenv.environments.tree import Steps
 from provenv.model.generation import Change, Generation, changes
 from provenv.model.layout import EnvironmentLayout
-from provenv.workspace import fast, files
+from provenv.workspace import fast, files, registry
 from provenv.workspace.context import Context, Project, read_text
 
 
@@ -172,6 +172,10 @@ def rollback(
                 details={"objects": bad},
             )
         after = generations.read_generation(folder, number)
+        lost = generations.lost_interpreter(folder, number)
+        if lost is not None:
+            hint = "`provenv sync` makes a new generation with another."
+            context.emit(Warned(message=registry.gone(lost), hint=hint))
         before = _readable(folder, previous)
         try:
             restored = (
@@ -180,7 +184,12 @@ def rollback(
             switch.switch(folder, number, context.cause, verb="rollback")
         except OSError as error:
             raise disk_error(error, "switch", folder) from error
-        _stamp(project, context, folder, number, recipe, after, held=environment_only)
+        registry.settle(context, folder, number)
+        stamp.used(folder)
+        if lost is None:
+            _stamp(project, context, folder, number, recipe, after, held=environment_only)
+        else:
+            stamp.forget(folder)
     return RollbackResult(
         environment=spec.name,
         folder=folder,

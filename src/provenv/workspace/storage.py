@@ -16,12 +16,11 @@ from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import parse_manifest
 from provenv.store.collect import collect
 from provenv.store.objects import read_object
-from provenv.workspace import fast, processes
+from provenv.workspace import fast, processes, registry
 from provenv.workspace.context import Context
 from provenv.workspace.verification import all_objects, registered
 
 _KEEP = 5
-_UNMOUNTED = 14 * 86400.0
 _PLAN_KEYS = ("keys", "locks")
 _PLAN_AGE = 30 * 86400.0
 
@@ -112,6 +111,8 @@ def gc(context: Context, *, keep: int | None = None, dry_run: bool = False) -> G
                     missing.append(folder)
                     alive |= _missing(context, folder, dry_run=dry_run)
                     continue
+                if not dry_run:
+                    registry.found_again(context, folder)
                 outcome = _thin(folder, keep, used, dry_run=dry_run)
                 removed += [(folder, number) for number in outcome.removed]
                 in_use += [(folder, number) for number in outcome.in_use]
@@ -193,22 +194,21 @@ def _kept(folder: str, current: int | None) -> int:
 def _missing(context: Context, folder: str, *, dry_run: bool) -> set[str]:
     """What a registered environment held that is not there.
 
-    Where only the environment is gone, somebody removed it, and so is its claim. Where the folder
-    above it is gone as well, its disk may not be mounted: the claim stands for two weeks.
+    Where only the environment is gone, somebody removed it, and so is its claim. Where its project is
+    gone as well, that may have been moved, or its disk is not mounted: the claim stands for two weeks
+    from the first time that it was missed.
     """
-    path = fast.root_path(context.home.roots, folder)
-    held = f"{path}.held"
-    if not os.path.isdir(os.path.dirname(folder)):
+    if registry.absence(folder) != "removed":
         try:
-            if time.time() - os.lstat(held).st_mtime < _UNMOUNTED:
+            missed = registry.missed_since(context, folder, note=not dry_run)
+            if time.time() - missed < registry.GRACE:
+                held = f"{fast.root_path(context.home.roots, folder)}.held"
                 with open(held, "rb") as stream:
                     return {row[2] for row in json.load(stream)["packages"]}
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             context.emit(Warned(message=f"nobody knows what {folder} held: {error}"))
     if not dry_run:
-        for item in (held, path):
-            if os.path.lexists(item):
-                os.unlink(item)
+        registry.forget(context, folder)
     return set()
 
 

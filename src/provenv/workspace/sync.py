@@ -27,7 +27,7 @@ from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import LINK_MODES, EnvironmentSpec
 from provenv.store.crew import Crew
 from provenv.store.fetch import ahead
-from provenv.workspace import choosing, fast, files, locking, suspects
+from provenv.workspace import choosing, fast, files, locking, registry, suspects
 from provenv.workspace.context import Context, LockFile, Project, read_locks, read_text
 from provenv.workspace.planning import Prepared, prepare
 
@@ -114,7 +114,7 @@ def sync(
         ):
             switch.prepare(folder)
             switch.sweep(folder)
-            interpreter = choosing.choose_interpreter(project, context, spec, folder, python)
+            interpreter = _chosen(project, context, spec, folder, python)
             mode = link_mode or spec.link_mode or _present_mode(folder) or LINK_MODES[0]
             asked = fast.Asked(environment, python, link_mode)
             request = SyncRequest(asked=asked, spec=spec, lock=lock, mode=mode)
@@ -142,6 +142,19 @@ def sync(
         aside=aside,
         seconds=time.monotonic() - started,
     )
+
+
+def _chosen(
+    project: Project, context: Context, spec: EnvironmentSpec, folder: str, python: str | None
+) -> Interpreter:
+    """The interpreter; where the one that the environment had is gone, that is said."""
+    number = switch.current(folder)
+    lost = generations.lost_interpreter(folder, number) if number is not None else None
+    interpreter = choosing.choose_interpreter(project, context, spec, folder, python)
+    if lost is not None:
+        taken = f"Python {interpreter.version} at {interpreter.executable} takes its place"
+        context.emit(Warned(message=f"{registry.gone(lost)}; {taken}"))
+    return interpreter
 
 
 def _check_place(folder: str, *, adopt: bool) -> None:
@@ -282,7 +295,7 @@ def _switch(
     project: Project, context: Context, folder: str, prepared: Prepared, *, force: bool
 ) -> _Outcome:
     home = context.home.root
-    fast.register(context.home.roots, folder, prepared.folder)
+    registry.register(context, folder, prepared.folder)
     previous = switch.current(folder)
     drift: list[Drift] = []
     before: dict[str, str] = {}

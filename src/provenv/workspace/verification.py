@@ -35,6 +35,7 @@ class VerifyResult:
         hits: Damaged files in the store.
         drift: By environment folder, what differs in its current generation.
         unreadable: Generations that cannot be read, with the reason.
+        lost: By environment folder, the interpreter of its current generation that is gone.
     """
 
     ok: bool
@@ -44,6 +45,7 @@ class VerifyResult:
     hits: tuple[Hit, ...]
     drift: tuple[tuple[str, Drift], ...]
     unreadable: tuple[str, ...]
+    lost: tuple[tuple[str, str], ...]
     seconds: float
 
 
@@ -78,18 +80,20 @@ def verify(
         size += stored.unpacked
         context.emit(ItemFinished(phase="verify", name=stored.name))
     drift = list(_drift(context, folders))
+    lost = tuple(_lost(folders))
     hit = {generation.rpartition(":")[0] for item in hits for generation in item.generations}
     suspects.note(context, {item.damage.sha256 for item in hits}, {*hit, *(f for f, _ in drift)})
     seconds = time.monotonic() - started
     context.emit(PhaseFinished(phase="verify", count=len(wanted), seconds=seconds))
     return VerifyResult(
-        ok=not hits and not drift and not unreadable,
+        ok=not hits and not drift and not unreadable and not lost,
         objects=len(wanted),
         files=files,
         size=size,
         hits=tuple(hits),
         drift=tuple(drift),
         unreadable=tuple(unreadable),
+        lost=lost,
         seconds=seconds,
     )
 
@@ -143,6 +147,14 @@ def _holders(folders: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:
             for package in generation.packages:
                 holders.setdefault(package.sha256, []).append(f"{folder}:{number}")
     return holders, unreadable
+
+
+def _lost(folders: Iterable[str]) -> Iterable[tuple[str, str]]:
+    for folder in folders:
+        number = switch.current(folder)
+        executable = generations.lost_interpreter(folder, number) if number is not None else None
+        if executable is not None:
+            yield folder, executable
 
 
 def _drift(context: Context, folders: Iterable[str]) -> Iterable[tuple[str, Drift]]:

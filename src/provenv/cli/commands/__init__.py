@@ -25,6 +25,7 @@ COMMANDS = {
     "diff": "what differs between two generations",
     "rollback": "go back to an earlier generation, at once and offline",
     "verify": "compare every file with its hash",
+    "env": "the environments of this machine: list, prune, edit a package",
     "store": "what all projects share: where, what, how large",
     "completion": "completion for a shell",
 }
@@ -32,5 +33,5 @@ GROUPS = {
     "Project": ("init", "add", "remove", "lock", "sync", "run"),
     "Questions": ("status", "tree", "why", "outdated"),
     "Generations": ("history", "diff", "rollback", "verify"),
-    "Machine": ("store", "completion"),
+    "Machine": ("env", "store", "completion"),
 }

@@ -30,8 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.history import diff
+    from provenv.workspace.registry import attend
 
     environment = session.options.environment
+    attend(session.project, session.context, environment)
     result = diff(session.project, args.before, args.after, environment=environment)
     session.answer("diff", lambda: data(result), lambda screen: text(result, screen))
     return 0

@@ -30,8 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, session: Session) -> int:  # noqa: ARG001  # every command's shape
     from provenv.workspace.history import history
+    from provenv.workspace.registry import attend
 
     project, options = session.project, session.options
+    attend(project, session.context, options.environment)
     entries = history(project, environment=options.environment)
     name = project.manifest.environment(options.environment).name
     session.answer(

@@ -6,7 +6,7 @@ import argparse
 
 from provenv.cli import syncing
 from provenv.cli.session import Session
-from provenv.core.errors import UsageError
+from provenv.core.errors import CommandError, UsageError
 
 DESCRIPTION = """\
 Sync the environment if needed, then become the command: its signals, exit code, terminal and
@@ -39,7 +39,8 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
 
 def _as_it_is(session: Session) -> tuple[str, int]:
-    from provenv.environments import generations, switch
+    from provenv.environments import generations, stamp, switch
+    from provenv.workspace import registry
 
     spec = session.project.manifest.environment(session.options.environment)
     folder = session.project.folder(spec)
@@ -49,6 +50,13 @@ def _as_it_is(session: Session) -> tuple[str, int]:
         raise UsageError(
             f"there is no environment in {folder} yet", hint="Without --no-sync it is made."
         )
+    lost = generations.lost_interpreter(folder, number)
+    if lost is not None:  # `python` would be another one on PATH, outside of the environment
+        raise CommandError(
+            registry.gone(lost), hint="Without --no-sync it is repaired with another.", code=126
+        )
+    registry.settle(session.context, folder, number)
+    stamp.used(folder)
     return folder, number
 
 

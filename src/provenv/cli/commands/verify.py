@@ -46,6 +46,8 @@ def text(result: VerifyResult, screen: Screen) -> None:
         _draw_hit(hit, screen)
     for folder, item in result.drift:
         screen.line(f"{paint('bad', item.kind)} {short_path(folder)}: {item.path}")
+    for folder, executable in result.lost:
+        screen.line(f"{paint('bad', 'interpreter gone')} {short_path(folder)}: {executable}")
     for reason in result.unreadable:
         screen.line(f"{paint('bad', 'unreadable')} {reason}")
     compared = (
@@ -58,7 +60,7 @@ def text(result: VerifyResult, screen: Screen) -> None:
     if result.ok:
         screen.line(f"{paint('good', 'verified')}: {compared} {took}")
         return
-    count = len(result.hits) + len(result.drift) + len(result.unreadable)
+    count = len(result.hits) + len(result.drift) + len(result.unreadable) + len(result.lost)
     screen.line(f"{paint('bad', 'not as it was made')}: {count} of {compared} {took}")
     screen.line(f"{paint('hint', 'hint:')} `provenv sync` replaces what is damaged.")
 
@@ -97,6 +99,7 @@ def data(result: VerifyResult) -> dict[str, Any]:
             for folder, item in result.drift
         ],
         "unreadable": list(result.unreadable),
+        "lost": [{"folder": folder, "executable": path} for folder, path in result.lost],
         "seconds": round(result.seconds, 4),
     }
 
