@@ -76,7 +76,7 @@ def list_environments(
     folders = registered(context)
     names: dict[str, str] = {}
     if project is not None:
-        names = {project.folder(s): s.name for s in project.manifest.environments.values()}
+        names = {project.folder(s): s.name for s in project.manifest.all_instances()}
         own = [f for f in folders if registry.project_folder(f) == project.root]
         folders = list(dict.fromkeys([*names, *own]))
     projects = _Projects()
@@ -173,7 +173,7 @@ def _look(context: Context, projects: _Projects, folder: str) -> Listed:
 
 
 def _spec(project: Project, folder: str) -> EnvironmentSpec | None:
-    specs = project.manifest.environments.values()
+    specs = project.manifest.all_instances()
     return next((spec for spec in specs if project.folder(spec) == folder), None)
 
 

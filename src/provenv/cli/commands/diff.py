@@ -32,9 +32,9 @@ def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.history import diff
     from provenv.workspace.registry import attend
 
-    environment = session.options.environment
-    attend(session.project, session.context, environment)
-    result = diff(session.project, args.before, args.after, environment=environment)
+    target = session.target
+    attend(target.project, session.context, target.environment)
+    result = diff(target.project, args.before, args.after, environment=target.environment)
     session.answer("diff", lambda: data(result), lambda screen: text(result, screen))
     return 0
 

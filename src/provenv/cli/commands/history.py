@@ -32,10 +32,10 @@ def run(args: argparse.Namespace, session: Session) -> int:  # noqa: ARG001  # e
     from provenv.workspace.history import history
     from provenv.workspace.registry import attend
 
-    project, options = session.project, session.options
-    attend(project, session.context, options.environment)
-    entries = history(project, environment=options.environment)
-    name = project.manifest.environment(options.environment).name
+    target, options = session.target, session.options
+    attend(target.project, session.context, target.environment)
+    entries = history(target.project, environment=target.environment)
+    name = target.name
     session.answer(
         "history",
         lambda: data(name, entries),
