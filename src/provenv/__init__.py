@@ -49,8 +49,15 @@ if TYPE_CHECKING:
     from provenv.workspace.inspection import project_graph as project_graph
     from provenv.workspace.inspection import status as status
     from provenv.workspace.inspection import why as why
+    from provenv.workspace.inventory import Inventory as Inventory
+    from provenv.workspace.inventory import Listed as Listed
+    from provenv.workspace.inventory import list_environments as list_environments
     from provenv.workspace.locking import LockResult as LockResult
     from provenv.workspace.locking import lock as lock
+    from provenv.workspace.pruning import Leftover as Leftover
+    from provenv.workspace.pruning import PruneResult as PruneResult
+    from provenv.workspace.pruning import find_leftovers as find_leftovers
+    from provenv.workspace.pruning import prune as prune
     from provenv.workspace.run import environment_for as environment_for
     from provenv.workspace.run import start as start
     from provenv.workspace.storage import GcResult as GcResult
@@ -81,7 +88,9 @@ _ROOMS = {
     "provenv.workspace.inspection": (
         "StatusResult", "WhyResult", "outdated", "project_graph", "status", "why",
     ),
+    "provenv.workspace.inventory": ("Inventory", "Listed", "list_environments"),
     "provenv.workspace.locking": ("LockResult", "lock"),
+    "provenv.workspace.pruning": ("Leftover", "PruneResult", "find_leftovers", "prune"),
     "provenv.workspace.run": ("environment_for", "start"),
     "provenv.workspace.storage": ("GcResult", "StoredItem", "gc", "list_store"),
     "provenv.workspace.sync": ("SyncResult", "sync"),

@@ -94,6 +94,8 @@ def test_every_command(project: Project) -> None:
     victim.chmod(0o644)
     victim.write_text("evil = True\n")
     check(told("verify", code=1), "provenv.verify/1")
+    check(told("env", "list", "--sizes"), "provenv.env-list/1")
+    check(told("env", "prune", "--older-than", "0d", "--dry-run"), "provenv.env-prune/1")
     check(told("store", "path"), "provenv.store-path/1")
     check(told("store", "list"), "provenv.store-list/1")
     check(told("store", "gc", "--keep", "0", "--dry-run"), "provenv.store-gc/1")

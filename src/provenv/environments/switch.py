@@ -203,6 +203,18 @@ def straighten(folder: str, number: int) -> None:
             os.unlink(f"{folder}/{name}")
 
 
+def unlink_names(folder: str) -> None:
+    """Take away ``current`` and the names that lead into it.
+
+    Raises:
+        OSError: What the file system says.
+    """
+    for name in sorted(os.listdir(folder)):
+        path = f"{folder}/{name}"
+        if (name == "current" and os.path.islink(path)) or _leads_into_current(path):
+            os.unlink(path)
+
+
 def _point(path: str, target: str) -> None:
     try:
         if os.readlink(path) == target:

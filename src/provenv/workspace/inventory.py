@@ -144,12 +144,13 @@ def _look(context: Context, projects: _Projects, folder: str) -> Listed:
     project = projects.at(root)
     title = project.title if isinstance(project, Project) else os.path.basename(root)
     spec = _spec(project, folder) if isinstance(project, Project) else None
-    bare = Listed(name=spec and spec.name, project=title, root=root, folder=folder, state="")
+    name = spec.name if spec is not None else None
+    bare = Listed(name=name, project=title, root=root, folder=folder, state="")
+    if not generations.is_ours(folder):
+        return replace(bare, state="foreign", detail="something else is in its place now")
     away = registry.absence(folder)
     if away is not None:
         return _absent(context, bare, away)
-    if not generations.is_ours(folder):
-        return replace(bare, state="foreign", detail="something else is in its place now")
     registry.found_again(context, folder)
     bare = replace(bare, used=last_used(folder))
     number = switch.current(folder)

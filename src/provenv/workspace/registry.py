@@ -37,7 +37,7 @@ def absence(folder: str) -> Absence | None:
     ``removed``: its project is there. ``gone``: so is the project, which was moved or removed.
     ``unreachable``: nor is anything beside the project there, as where a disk is not mounted.
     """
-    if os.path.isdir(folder):
+    if os.path.isdir(f"{folder}/generations"):
         return None
     root = project_folder(folder)
     if os.path.isdir(root):
@@ -67,7 +67,9 @@ def register(context: Context, folder: str, plan: str) -> None:
 def _settled(folder: str) -> str | None:
     """Where this very folder was registered before; None where that is unknown, or it is a copy."""
     try:
-        with open(f"{folder}/.used", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with open(
+            f"{folder}/.used", encoding="utf-8", errors="surrogateescape", newline=""
+        ) as file:
             inode, _, path = file.read().partition("\n")
         return path if inode == str(os.stat(folder).st_ino) else None
     except OSError:

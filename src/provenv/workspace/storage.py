@@ -107,7 +107,7 @@ def gc(context: Context, *, keep: int | None = None, dry_run: bool = False) -> G
     try:
         with locked(context.home.lock, shared=dry_run):
             for folder in registered(context):
-                if not os.path.isdir(folder):
+                if registry.absence(folder) is not None:
                     missing.append(folder)
                     alive |= _missing(context, folder, dry_run=dry_run)
                     continue
