@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from provenv.workspace.context import Context as Context
     from provenv.workspace.context import Project as Project
     from provenv.workspace.context import open_project as open_project
+    from provenv.workspace.copies import CopyResult as CopyResult
+    from provenv.workspace.copies import PrivateCopy as PrivateCopy
+    from provenv.workspace.copies import discard_edits as discard_edits
+    from provenv.workspace.copies import edit_package as edit_package
     from provenv.workspace.edit import EditResult as EditResult
     from provenv.workspace.edit import InitResult as InitResult
     from provenv.workspace.edit import add as add
@@ -54,6 +58,8 @@ if TYPE_CHECKING:
     from provenv.workspace.inventory import list_environments as list_environments
     from provenv.workspace.locking import LockResult as LockResult
     from provenv.workspace.locking import lock as lock
+    from provenv.workspace.patches import PatchResult as PatchResult
+    from provenv.workspace.patches import patch as patch
     from provenv.workspace.pruning import Leftover as Leftover
     from provenv.workspace.pruning import PruneResult as PruneResult
     from provenv.workspace.pruning import find_leftovers as find_leftovers
@@ -81,6 +87,7 @@ _ROOMS = {
     "provenv.core.events": ("Emit", "Event", "silent"),
     "provenv.model.generation": ("Change", "Generation"),
     "provenv.workspace.context": ("Context", "Project", "open_project"),
+    "provenv.workspace.copies": ("CopyResult", "PrivateCopy", "discard_edits", "edit_package"),
     "provenv.workspace.edit": ("EditResult", "InitResult", "add", "init", "remove"),
     "provenv.workspace.history": (
         "DiffResult", "HistoryEntry", "RollbackResult", "diff", "history", "rollback",
@@ -90,6 +97,7 @@ _ROOMS = {
     ),
     "provenv.workspace.inventory": ("Inventory", "Listed", "list_environments"),
     "provenv.workspace.locking": ("LockResult", "lock"),
+    "provenv.workspace.patches": ("PatchResult", "patch"),
     "provenv.workspace.pruning": ("Leftover", "PruneResult", "find_leftovers", "prune"),
     "provenv.workspace.run": ("environment_for", "start"),
     "provenv.workspace.storage": ("GcResult", "StoredItem", "gc", "list_store"),

@@ -16,6 +16,8 @@ from provenv.environments import pair
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from provenv.environments.tree import Steps
 
 _TEMPORARY = ".new-"
@@ -102,9 +104,18 @@ def unprepare(folder: str) -> None:
 
 
 def make_generation(
-    folder: str, steps: Steps, home: str, plan: str, cause: str, *, project: str = ""
+    folder: str,
+    steps: Steps,
+    home: str,
+    plan: str,
+    cause: str,
+    *,
+    project: str = "",
+    amend: Callable[[str], None] | None = None,
 ) -> tuple[int, bool]:
     """Build, look, rename. The caller holds the environment's lock.
+
+    ``amend`` is called with the tree's folder when the recipe has been followed.
 
     Returns:
         The new generation's number, and whether all its hard links share inodes with the store.
@@ -131,6 +142,8 @@ def make_generation(
             )
         if bad:
             raise DamagedStoreError(bad)
+        if amend is not None:
+            amend(temporary)
         _write_record(f"{temporary}/.provenv/generation.json", number, cause)
         os.rename(temporary, f"{folder}/generations/{number}")
     except BaseException:

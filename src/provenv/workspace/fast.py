@@ -95,7 +95,7 @@ def installed(folder: str, site_packages: str) -> list[str]:
 def stored(home: str, steps: Steps) -> list[str]:
     """One object that a recipe links: where it is gone, so is the store."""
     for kind, source, _ in steps:
-        if kind in ("L", "C", "Y") and source.startswith("store/wheels/"):
+        if kind in ("L", "C", "Y", "W") and source.startswith("store/wheels/"):
             return [f"{home}/{'/'.join(source.split('/')[:4])}"]
     return []
 

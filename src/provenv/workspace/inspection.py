@@ -19,6 +19,7 @@ from provenv.resolve import outdated as resolving
 from provenv.workspace import locking, machine, registry
 from provenv.workspace.choosing import choose_interpreter
 from provenv.workspace.context import Context, LockFile, Project, read_lock, read_locks
+from provenv.workspace.copies import PrivateCopy, private_copies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class StatusResult:
         broken: Why the current generation cannot be used; None where it can.
         pending: What ``sync`` would change; empty where the lock is stale or missing.
         drift: What others did to the current generation.
+        edited: Its private copies, and what was changed in them.
         agrees: All of it agrees.
     """
 
@@ -43,6 +45,7 @@ class StatusResult:
     broken: str | None
     pending: tuple[Change, ...]
     drift: tuple[Drift, ...]
+    edited: tuple[PrivateCopy, ...]
     agrees: bool
 
 
@@ -62,6 +65,9 @@ def status(project: Project, context: Context, *, environment: str | None = None
     if number is not None:
         registry.settle(context, folder, number)
     generation, broken, drift = _current(context, folder, number)
+    edited: tuple[PrivateCopy, ...] = ()
+    if generation is not None and generation.edited:
+        edited = private_copies(context, folder, generation.number)
     pending: tuple[Change, ...] = ()
     lock = locks.get(project.lock_key(spec))
     if lock is not None and stale is None:
@@ -80,6 +86,7 @@ def status(project: Project, context: Context, *, environment: str | None = None
         broken=broken,
         pending=pending,
         drift=drift,
+        edited=edited,
         agrees=not (stale or broken or pending or drift) and generation is not None,
     )
 

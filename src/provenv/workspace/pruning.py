@@ -10,7 +10,7 @@ from provenv.core.errors import UndecidedError
 from provenv.core.files import disk_error, locked
 from provenv.environments import removal, switch
 from provenv.model.layout import EnvironmentLayout
-from provenv.workspace import inventory, processes, registry
+from provenv.workspace import copies, inventory, processes, registry
 from provenv.workspace.context import Context
 from provenv.workspace.inventory import Listed
 
@@ -76,7 +76,7 @@ def find_leftovers(context: Context, *, unused_days: float | None = None) -> Pru
         reason = _reason(item, unused_days)
         if reason is None:
             continue
-        spared = _spared(item.folder, used)
+        spared = _spared(context, item.folder, used)
         if spared is not None:
             kept.append(Leftover(listed=item, reason=f"{spared} ({reason})"))
         else:
@@ -106,11 +106,11 @@ def _reason(item: Listed, unused_days: float | None) -> str | None:
     return f"unused for {int(days)} days" if days >= unused_days else None
 
 
-def _spared(folder: str, used: processes.InUse) -> str | None:
+def _spared(context: Context, folder: str, used: processes.InUse) -> str | None:
     """Why an environment must stay although it may go; None where nothing speaks for it."""
-    in_use = _used(folder, used)
-    if in_use is not None:
-        return in_use
+    spared = _used(context, folder, used)
+    if spared is not None:
+        return spared
     try:
         with locked(EnvironmentLayout(folder).lock, wait=False):
             return None
@@ -118,9 +118,15 @@ def _spared(folder: str, used: processes.InUse) -> str | None:
         return _BUSY
 
 
-def _used(folder: str, used: processes.InUse) -> str | None:
-    busy = any(used.holds(folder, number) for number in switch.numbers(folder))
-    return "a process is using it" if busy else None
+def _used(context: Context, folder: str, used: processes.InUse) -> str | None:
+    numbers = switch.numbers(folder)
+    if any(used.holds(folder, number) for number in numbers):
+        return "a process is using it"
+    for number in numbers:
+        edited = copies.unreleased(context, folder, number)
+        if edited:
+            return f"generation {number} has edits of {', '.join(edited)}"
+    return None
 
 
 def prune(context: Context, found: PruneResult) -> PruneResult:
@@ -137,7 +143,7 @@ def prune(context: Context, found: PruneResult) -> PruneResult:
     for item in found.removed:
         folder = item.listed.folder
         lock = EnvironmentLayout(folder).lock
-        spared = _used(folder, processes.generations_in_use())
+        spared = _used(context, folder, processes.generations_in_use())
         if spared is None:
             try:
                 with locked(context.home.lock, shared=True), locked(lock, wait=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,7 @@ from provenv.store.objects import read_object
 from provenv.store.verify import Damage, verify_object
 from provenv.workspace import suspects
 from provenv.workspace.context import Context, Project
+from provenv.workspace.copies import PrivateCopy, private_copies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,7 @@ class VerifyResult:
         hits: Damaged files in the store.
         drift: By environment folder, what differs in its current generation.
         unreadable: Generations that cannot be read, with the reason.
+        edited: By environment folder, the private copies of its current generation; no damage.
         lost: By environment folder, the interpreter of its current generation that is gone.
     """
 
@@ -45,6 +48,7 @@ class VerifyResult:
     hits: tuple[Hit, ...]
     drift: tuple[tuple[str, Drift], ...]
     unreadable: tuple[str, ...]
+    edited: tuple[tuple[str, PrivateCopy], ...]
     lost: tuple[tuple[str, str], ...]
     seconds: float
 
@@ -93,6 +97,7 @@ def verify(
         hits=tuple(hits),
         drift=tuple(drift),
         unreadable=tuple(unreadable),
+        edited=tuple(_edited(context, folders)),
         lost=lost,
         seconds=seconds,
     )
@@ -147,6 +152,14 @@ def _holders(folders: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:
             for package in generation.packages:
                 holders.setdefault(package.sha256, []).append(f"{folder}:{number}")
     return holders, unreadable
+
+
+def _edited(context: Context, folders: Iterable[str]) -> Iterable[tuple[str, PrivateCopy]]:
+    for folder in folders:
+        number = switch.current(folder)
+        if number is not None:
+            with contextlib.suppress(IntegrityError):  # said already
+                yield from ((folder, copy) for copy in private_copies(context, folder, number))
 
 
 def _lost(folders: Iterable[str]) -> Iterable[tuple[str, str]]:

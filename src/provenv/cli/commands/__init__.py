@@ -25,7 +25,7 @@ COMMANDS = {
     "diff": "what differs between two generations",
     "rollback": "go back to an earlier generation, at once and offline",
     "verify": "compare every file with its hash",
-    "env": "the environments of this machine: list, prune",
+    "env": "the environments of this machine: list, prune, edit a package",
     "store": "what all projects share: where, what, how large",
     "completion": "completion for a shell",
 }

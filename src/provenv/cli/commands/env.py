@@ -1,4 +1,4 @@
-"""``provenv env list|prune``: each verb is a module of its own, ``env_list`` and so on."""
+"""``provenv env list|prune|edit``: each verb is a module of its own, ``env_list`` and so on."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from typing import Any, cast
 from provenv.cli.session import Session
 
 DESCRIPTION = """\
-Environments as a whole: which there are on this machine, and which of them nobody needs any more."""
+Environments as a whole: which there are on this machine, which of them nobody needs any more, and a
+private copy of one package to edit."""
 EXAMPLES = (
     ("provenv env list", "every environment on this machine"),
     ("provenv env list --project", "those of this project, also those not made yet"),
     ("provenv env prune --dry-run", "what is left over"),
+    ("provenv env edit httpx", "a copy of httpx that may be edited"),
 )
 ENVIRONMENT = True
 HELPS = {
     "list": "every environment on this machine, or of this project",
     "prune": "remove what is left of environments that nobody needs any more",
+    "edit": "give an environment a private copy of one package, to edit it",
 }
 
 

@@ -11,6 +11,7 @@ from provenv.cli.draw import Screen
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
+    from provenv.model.generation import Generation
     from provenv.workspace.history import HistoryEntry
 
 DESCRIPTION = """\
@@ -68,10 +69,16 @@ def _row(entry: HistoryEntry, screen: Screen) -> tuple[str, ...]:
         screen.when(generation.created),
         generation.python,
         str(len(generation.packages)),
-        summary(entry.changes, screen) or "none",
+        " ".join((summary(entry.changes, screen) or "none", *_edited(generation, screen))),
         screen.paint("dim", generation.lock_digest[:8]),
         generation.cause,
     )
+
+
+def _edited(generation: Generation, screen: Screen) -> Sequence[str]:
+    """The mark of a generation with private copies."""
+    names = ", ".join(generation.edited)
+    return (screen.paint("warn", f"(edited: {names})"),) if names else ()
 
 
 def data(name: str, entries: Sequence[HistoryEntry]) -> dict[str, Any]:
@@ -89,6 +96,7 @@ def data(name: str, entries: Sequence[HistoryEntry]) -> dict[str, Any]:
                 "lock_digest": entry.generation.lock_digest,
                 "manifest_digest": entry.generation.manifest_digest,
                 "packages": len(entry.generation.packages),
+                "edited": list(entry.generation.edited),
                 "changes": changes_data(entry.changes),
             }
             for entry in entries

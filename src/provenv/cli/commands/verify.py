@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from provenv.cli.changes import copy_data, edited_line
 from provenv.cli.draw import Screen, many, seconds, short_path, size
 from provenv.cli.session import Session
 from provenv.core.errors import UsageError
@@ -60,6 +61,8 @@ def text(result: VerifyResult, screen: Screen) -> None:
         _draw_hit(hit, screen)
     for folder, item in result.drift:
         screen.line(f"{paint('bad', item.kind)} {short_path(folder)}: {item.path}")
+    for folder, copy in result.edited:
+        screen.line(f"{paint('warn', 'edited')} {short_path(folder)}: {edited_line(copy)}")
     for folder, executable in result.lost:
         screen.line(f"{paint('bad', 'interpreter gone')} {short_path(folder)}: {executable}")
     for reason in result.unreadable:
@@ -113,6 +116,7 @@ def data(result: VerifyResult) -> dict[str, Any]:
             for folder, item in result.drift
         ],
         "unreadable": list(result.unreadable),
+        "edited": [{"folder": folder, **copy_data(copy)} for folder, copy in result.edited],
         "lost": [{"folder": folder, "executable": path} for folder, path in result.lost],
         "seconds": round(result.seconds, 4),
     }
