@@ -1,22 +1,26 @@
-"""Asking a person before something is removed."""
+"""Asking the person at the terminal before something is taken away."""
 
 from __future__ import annotations
 
 import sys
 
 from provenv.cli.session import Session
-from provenv.core.errors import UsageError
+from provenv.core.errors import CheckFailedError, UsageError
 
 
-def agreed(session: Session, question: str) -> bool:
-    """Whether a person says yes; anything else is no.
+def confirm(session: Session, question: str, *, yes: bool) -> None:
+    """Go on only where ``--yes`` was given, or a person says so.
 
     Raises:
-        UsageError: Nobody is there to be asked.
+        UsageError: There is nobody to ask, and no ``--yes``.
+        CheckFailedError: The answer is no.
     """
+    if yes:
+        return
+    if session.options.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(f"{question} Nobody is here to ask.", hint="--yes says so.")
     session.progress.close()
-    if session.options.json or not sys.stdin.isatty():
-        raise UsageError(f"{question} Nobody is there to be asked", hint="--yes says yes.")
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise CheckFailedError("nothing was changed")

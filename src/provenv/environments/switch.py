@@ -93,7 +93,7 @@ def unprepare(folder: str) -> None:
     try:
         if os.path.lexists(f"{folder}/generations"):
             os.rmdir(f"{folder}/generations")  # only where it is empty
-        for name in (".gitignore", ".log", ".stamp", ".used", ".lock"):
+        for name in (".gitignore", ".log", ".stamp", ".used", ".suspect", ".lock"):
             if os.path.lexists(f"{folder}/{name}"):
                 os.unlink(f"{folder}/{name}")
         os.rmdir(folder)
@@ -214,18 +214,6 @@ def straighten(folder: str, number: int) -> None:
     for name in os.listdir(folder):
         if name not in names and _leads_into_current(f"{folder}/{name}"):
             os.unlink(f"{folder}/{name}")
-
-
-def unlink_names(folder: str) -> None:
-    """Take away ``current`` and the names that lead into it.
-
-    Raises:
-        OSError: What the file system says.
-    """
-    for name in sorted(os.listdir(folder)):
-        path = f"{folder}/{name}"
-        if (name == "current" and os.path.islink(path)) or _leads_into_current(path):
-            os.unlink(path)
 
 
 def _point(path: str, target: str) -> None:

@@ -273,7 +273,7 @@ def sync_known(
     Raises:
         OSError: What the file system says; nothing was switched.
     """
-    from provenv.environments import plans, switch, tree
+    from provenv.environments import plans, tree
 
     key = plan_key(root, asked, environ)
     known = plans.recall(f"{home}/plans", key, root) if key is not None else None
@@ -289,6 +289,20 @@ def sync_known(
         return None
     if steps is None:
         return None
+    return make_first(root, known, plan, steps, asked, home, cause)
+
+
+def make_first(
+    root: str, known: Known, plan: str, steps: Steps, asked: Asked, home: str, cause: str
+) -> Outcome | None:
+    """Make the first generation of an environment from a plan; None where the long way must be taken.
+
+    Raises:
+        OSError: What the file system says; nothing was switched.
+    """
+    from provenv.environments import switch
+
+    folder = f"{root}/{known.folder}"
     switch.prepare(folder)
     with _Locks(f"{folder}/.lock", f"{home}/store/lock") as held:
         if not held or switch.current(folder) is not None:

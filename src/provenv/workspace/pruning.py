@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 
 from provenv.core.errors import UndecidedError
 from provenv.core.files import disk_error, locked
-from provenv.environments import removal, switch
+from provenv.environments import switch
 from provenv.model.layout import EnvironmentLayout
 from provenv.workspace import copies, inventory, processes, registry
 from provenv.workspace.context import Context
 from provenv.workspace.inventory import Listed
+from provenv.workspace.removing import take_away
 
 _UNUSABLE = frozenset({"undeclared", "unfinished"})
 _BUSY = "another command works on it"
@@ -41,13 +42,13 @@ class PruneResult:
         links: Environments that are not there; the store has forgotten them.
         removed: Environments that were taken away.
         kept: What was spared, with the reason.
-        left: ``(environment folder, path in it)`` that provenv did not make, and left where it is.
+        left: Paths that provenv did not make, and left where they are.
     """
 
     links: tuple[Leftover, ...]
     removed: tuple[Leftover, ...]
     kept: tuple[Leftover, ...]
-    left: tuple[tuple[str, str], ...]
+    left: tuple[str, ...]
     dry_run: bool
 
     @property
@@ -137,23 +138,22 @@ def prune(context: Context, found: PruneResult) -> PruneResult:
     """
     removed: list[Leftover] = []
     kept = list(found.kept)
-    left: list[tuple[str, str]] = []
+    left: list[str] = []
     for item in found.links:
         _forget(context, item.listed.folder)
     for item in found.removed:
         folder = item.listed.folder
-        lock = EnvironmentLayout(folder).lock
         spared = _used(context, folder, processes.generations_in_use())
         if spared is None:
             try:
-                with locked(context.home.lock, shared=True), locked(lock, wait=False):
-                    left += [(folder, path) for path in removal.remove(folder)]
+                left += take_away(context, folder, wait=False)
             except UndecidedError:
                 spared = _BUSY
+            except OSError as error:
+                raise disk_error(error, "remove", error.filename or folder) from error
         if spared is not None:
             kept.append(replace(item, reason=f"{spared} ({item.reason})"))
             continue
-        _forget(context, folder)
         removed.append(item)
     return PruneResult(
         links=found.links,

@@ -1,24 +1,27 @@
-"""``provenv env list|prune|edit``: each verb is a module of its own, ``env_list`` and so on."""
+"""``provenv env ACTION``: each action is a module of its own."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
-from typing import Any, cast
 
 from provenv.cli.session import Session
 
 DESCRIPTION = """\
-Environments as a whole: which there are on this machine, which of them nobody needs any more, and a
-private copy of one package to edit."""
+Environments by name: in a project, or outside of all, where `-e NAME` finds them from anywhere. And
+which there are on this machine, and a private copy of one package to edit."""
 EXAMPLES = (
+    ("provenv env create ml --python 3.12 --with jupyterlab", "declare and make one"),
+    ("provenv env path ml", "where it is"),
+    ("provenv env remove ml", "take it away"),
     ("provenv env list", "every environment on this machine"),
-    ("provenv env list --project", "those of this project, also those not made yet"),
-    ("provenv env prune --dry-run", "what is left over"),
+    ("provenv env prune --dry-run", "what is left of those that nobody needs"),
     ("provenv env edit httpx", "a copy of httpx that may be edited"),
 )
-ENVIRONMENT = True
-HELPS = {
+ACTIONS = {
+    "create": "declare an environment, and make it",
+    "path": "where an environment is",
+    "remove": "take an environment away",
     "list": "every environment on this machine, or of this project",
     "prune": "remove what is left of environments that nobody needs any more",
     "edit": "give an environment a private copy of one package, to edit it",
@@ -26,13 +29,12 @@ HELPS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    actions: Any = parser.add_subparsers(
-        dest="action", metavar="ACTION", required=True, title="actions"
-    )
-    for name, text in HELPS.items():
-        actions.add_parser(name, help=text, module=f"env_{name}")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
+    for action, text in ACTIONS.items():
+        actions.add_parser(action, help=text, module=f"env_{action}")
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    verb = importlib.import_module(f"provenv.cli.commands.env_{args.action}")
-    return cast("int", verb.run(args, session))
+    module = importlib.import_module(f"provenv.cli.commands.env_{args.action}")
+    code: int = module.run(args, session)
+    return code

@@ -41,7 +41,7 @@ def _days(text: str) -> int:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.cli.asking import agreed
+    from provenv.cli.asking import confirm
     from provenv.workspace.pruning import find_leftovers, prune
 
     if session.options.environment is not None:
@@ -50,11 +50,10 @@ def run(args: argparse.Namespace, session: Session) -> int:
     if args.dry_run:
         session.answer("env-prune", lambda: data(found), lambda screen: text(found, screen))
         return 0
-    if found.count and not args.yes:
-        _draw(found.links, found.removed, session.alarm)
-        if not agreed(session, f"Remove {_gone(found)}?"):
-            session.talk.line("nothing was removed")
-            return 1
+    if found.count:
+        if not args.yes and not session.options.json:
+            _draw(found.links, found.removed, session.alarm)
+        confirm(session, f"Remove {_gone(found)}?", yes=args.yes)
     done = prune(session.context, found)
     session.report("env-prune", lambda: data(done), lambda screen: text(done, screen))
     return 0
@@ -65,8 +64,8 @@ def text(result: PruneResult, screen: Screen) -> None:
     _draw(result.links, result.removed, screen)
     for item in result.kept:
         screen.line(paint("dim", f"  kept: {short_path(item.listed.folder)}: {item.reason}"))
-    for folder, path in result.left:
-        screen.line(f"  {paint('warn', 'left')} {short_path(folder)}/{path}: not made by provenv")
+    for path in result.left:
+        screen.line(f"  {paint('warn', 'left')} {short_path(path)}: provenv did not make it")
     if not result.count:
         screen.line("nothing to prune")
         return
@@ -97,7 +96,7 @@ def data(result: PruneResult) -> dict[str, Any]:
         "links": [_item(item) for item in result.links],
         "removed": [_item(item) for item in result.removed],
         "kept": [_item(item) for item in result.kept],
-        "left": [{"folder": folder, "path": path} for folder, path in result.left],
+        "left": list(result.left),
     }
 
 
