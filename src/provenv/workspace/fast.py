@@ -72,6 +72,13 @@ def find_root(start: str) -> str | None:
         folder = above
 
 
+def unsettled(home: str) -> bool:
+    """Whether objects were stored before the machine was started anew: they are verified first."""
+    from provenv.core import boot
+
+    return bool(boot.earlier(f"{home}/store/unsettled"))
+
+
 def candidate_folder(root: str, name: str | None) -> str:
     """Where the environment ``name`` lies, as far as that can be told without the manifest."""
     return f"{root}/.venv" if name is None else f"{root}/.venvs/{name}"
@@ -410,10 +417,10 @@ def register(roots: str, folder: str, plan: str) -> None:
     os.replace(temporary, f"{path}.held")
     if os.path.lexists(temporary):  # rename(2) does nothing between two links of one file
         os.unlink(temporary)
-    _settle(folder)
+    _place(folder)
 
 
-def _settle(folder: str) -> None:
+def _place(folder: str) -> None:
     """Write into the environment where it is registered, and which folder it was: its inode.
 
     An environment that was moved is told from a copy by that (:mod:`registry`).

@@ -184,7 +184,7 @@ def rollback(
             switch.switch(folder, number, context.cause, verb="rollback")
         except OSError as error:
             raise disk_error(error, "switch", folder) from error
-        registry.settle(context, folder, number)
+        registry.take_note(context, folder, number)
         stamp.used(folder)
         if lost is None:
             _stamp(project, context, folder, number, recipe, after, held=environment_only)

@@ -63,7 +63,7 @@ def status(project: Project, context: Context, *, environment: str | None = None
     stale = locking.why_stale(project, locks)
     number = switch.current(folder)
     if number is not None:
-        registry.settle(context, folder, number)
+        registry.take_note(context, folder, number)
     generation, broken, drift = _current(context, folder, number)
     edited: tuple[PrivateCopy, ...] = ()
     if generation is not None and generation.edited:

@@ -57,14 +57,14 @@ def register(context: Context, folder: str, plan: str) -> None:
     Raises:
         OSError: What the file system says.
     """
-    before = _settled(folder)
+    before = _placed(folder)
     fast.register(context.home.roots, folder, plan)
     found_again(context, folder)
     if before is not None and before != folder and absence(before) is not None:
         forget(context, before)
 
 
-def _settled(folder: str) -> str | None:
+def _placed(folder: str) -> str | None:
     """Where this very folder was registered before; None where that is unknown, or it is a copy."""
     try:
         with open(
@@ -126,7 +126,7 @@ def attend(project: Project, context: Context, environment: str | None = None) -
     number = switch.current(folder)
     if number is None:
         return
-    settle(context, folder, number)
+    take_note(context, folder, number)
     lost = generations.lost_interpreter(folder, number)
     if lost is not None:
         context.emit(Warned(message=gone(lost), hint="`provenv sync` repairs it with another."))
@@ -137,7 +137,7 @@ def gone(executable: str) -> str:
     return f"the interpreter of this environment is gone: {executable}"
 
 
-def settle(context: Context, folder: str, number: int) -> None:
+def take_note(context: Context, folder: str, number: int) -> None:
     """Register an environment that the store does not know where it lies, as after a move."""
     if os.path.lexists(fast.root_path(context.home.roots, folder)):
         return
