@@ -55,11 +55,24 @@ def text(found: Inventory, screen: Screen) -> None:
     pairs = zip(found.environments, rows, strict=True)
     for (project, root), group in itertools.groupby(pairs, lambda p: (p[0].project, p[0].root)):
         screen.line(f"{screen.paint('strong', project)}  {screen.paint('dim', root)}")
-        screen.table([_padded(row, widths) for _, row in group], indent="  ")
+        for item, row in group:
+            _draw(item, _padded(row, widths), screen)
     line = many(len(found.environments), "environment")
     if found.own is not None:
         line += f"; {size(found.own)} of their own, {size(found.shared or 0)} shared"
     screen.line(screen.paint("dim", line))
+
+
+def _draw(item: Listed, row: list[str], screen: Screen) -> None:
+    """One environment; what is to be said of it stands on a line of its own where it does not fit."""
+    detail = item.detail or ""
+    line = "  " + "  ".join(row)
+    if screen.width is None or visible(line) + len(detail) + 2 <= screen.width:
+        screen.line(f"{line}: {detail}" if detail else line)
+        return
+    screen.line(line)
+    if detail:
+        screen.line(screen.paint("dim", f"    {screen.fit(detail, 4)}"))
 
 
 def _padded(row: Sequence[str], widths: Sequence[int]) -> list[str]:
@@ -71,11 +84,10 @@ def _padded(row: Sequence[str], widths: Sequence[int]) -> list[str]:
 def _row(item: Listed, screen: Screen, *, measured: bool) -> list[str]:
     paint = screen.paint
     state = paint(_STYLES.get(item.state, "bad"), item.state.replace("-", " "))
-    detail = f": {item.detail}" if item.detail else ""
     sizes = [_size(item.own), _size(item.shared)] if measured else []
     count = "-" if item.packages is None else f"{item.packages:,}"
     used = screen.when(item.used) if item.used else "-"
-    return [item.name or "?", item.python or "-", count, *sizes, used, state + detail]
+    return [item.name or "?", item.python or "-", count, *sizes, used, state]
 
 
 def _size(count: int | None) -> str:
