@@ -316,6 +316,13 @@ def test_what_is_refused(shop: Project, tmp_path: Path) -> None:
     victim.chmod(0o644)
     victim.write_text("evil = 1\n")
     assert "damaged" in shop.fails(3, "env", "edit", "alpha").stderr
+    inner = next((shop.home / "provenv/store/wheels").glob("*/*/site/alpha/deep/inner.py"))
+    status = inner.stat()
+    inner.chmod(0o644)
+    inner.write_text("x = 7\n")
+    os.utime(inner, ns=(status.st_atime_ns, status.st_mtime_ns))
+    told = shop.fails(3, "env", "edit", "alpha").stderr
+    assert "alpha 1 is damaged in the store: site/alpha/deep/inner.py" in told
     assert numbers(shop) == [1]
 
 

@@ -28,7 +28,8 @@ from provenv.environments.tree import Steps
 from provenv.model.generation import Generation, Installed
 from provenv.model.layout import DEFAULT_ENVIRONMENT_FOLDER, EnvironmentLayout
 from provenv.store.objects import require_object
-from provenv.workspace import registry
+from provenv.store.verify import verify_object
+from provenv.workspace import registry, suspects
 from provenv.workspace.context import Context, Project
 from provenv.workspace.planning import tree_digest_of, with_own_files
 
@@ -202,6 +203,9 @@ def _switch(
                 hint=f"Generation {number} still has them.",
             )
         )
+    for package in record.packages:
+        if package.name in wanted - {*record.edited}:
+            _refuse_damaged(context, package)
     before = _restampable(folder)
     steps, plan = _plan(project, context, folder, record, wanted)
     sha256s = {p.sha256 for p in record.packages if p.name in wanted}
@@ -230,6 +234,18 @@ def _switch(
     _tell_stuck(context, stuck, number)
     release(folder, number, sorted(wanted & {*record.edited}))
     return after
+
+
+def _refuse_damaged(context: Context, package: Installed) -> None:
+    """A copy of a damaged file would pass for an edit ever after: every file is compared first."""
+    damage = verify_object(require_object(context.home, package.sha256))
+    if damage:
+        suspects.note(context, [package.sha256], [])
+        raise IntegrityError(
+            f"{package.name} {package.version} is damaged in the store: {damage[0].path}",
+            hint="`provenv sync` replaces it; nothing was switched.",
+            details={"sha256": package.sha256, "paths": [item.path for item in damage]},
+        )
 
 
 def _plan(
