@@ -55,7 +55,10 @@ def sweep(folder: str) -> None:
     """Remove what interrupted commands left; the caller holds the environment's lock."""
     left = [f"{folder}/{name}" for name in os.listdir(folder) if name.endswith(".tmp")]
     generations = f"{folder}/generations"
-    left += [f"{generations}/{n}" for n in os.listdir(generations) if n.startswith(_TEMPORARY)]
+    try:
+        left += [f"{generations}/{n}" for n in os.listdir(generations) if n.startswith(_TEMPORARY)]
+    except FileNotFoundError:  # a person moved the environment away just now
+        pass
     for path in left:
         _remove(path)
 
