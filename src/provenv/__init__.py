@@ -32,10 +32,7 @@ if TYPE_CHECKING:
     from provenv.workspace.context import Context as Context
     from provenv.workspace.context import Project as Project
     from provenv.workspace.context import open_project as open_project
-    from provenv.workspace.copies import CopyResult as CopyResult
     from provenv.workspace.copies import PrivateCopy as PrivateCopy
-    from provenv.workspace.copies import discard_edits as discard_edits
-    from provenv.workspace.copies import edit_package as edit_package
     from provenv.workspace.edit import EditResult as EditResult
     from provenv.workspace.edit import InitResult as InitResult
     from provenv.workspace.edit import add as add
@@ -60,6 +57,9 @@ if TYPE_CHECKING:
     from provenv.workspace.locking import lock as lock
     from provenv.workspace.new import NewResult as NewResult
     from provenv.workspace.new import new as new
+    from provenv.workspace.opening import CopyResult as CopyResult
+    from provenv.workspace.opening import discard_edits as discard_edits
+    from provenv.workspace.opening import edit_package as edit_package
     from provenv.workspace.patches import PatchResult as PatchResult
     from provenv.workspace.patches import patch as patch
     from provenv.workspace.pipelines import write_pipeline as write_pipeline
@@ -97,7 +97,7 @@ _ROOMS = {
     "provenv.core.events": ("Emit", "Event", "silent"),
     "provenv.model.generation": ("Change", "Generation"),
     "provenv.workspace.context": ("Context", "Project", "open_project"),
-    "provenv.workspace.copies": ("CopyResult", "PrivateCopy", "discard_edits", "edit_package"),
+    "provenv.workspace.copies": ("PrivateCopy",),
     "provenv.workspace.edit": ("EditResult", "InitResult", "add", "init", "remove"),
     "provenv.workspace.history": (
         "DiffResult", "HistoryEntry", "RollbackResult", "diff", "history", "rollback",
@@ -107,6 +107,7 @@ _ROOMS = {
     ),
     "provenv.workspace.inventory": ("Inventory", "Listed", "list_environments"),
     "provenv.workspace.locking": ("LockResult", "lock"),
+    "provenv.workspace.opening": ("CopyResult", "discard_edits", "edit_package"),
     "provenv.workspace.patches": ("PatchResult", "patch"),
     "provenv.workspace.pruning": ("Leftover", "PruneResult", "find_leftovers", "prune"),
     "provenv.workspace.new": ("NewResult", "new"),

@@ -51,8 +51,8 @@ def lose(root: Path, version: str = f"{MINOR}.91") -> str:
 def test_every_command_says_so_in_one_line(project: Project, pyenv: Path) -> None:
     gone = lose(pyenv)
     for code, *words in (
-        (1, "status"), (0, "tree"), (0, "why", "alpha"), (0, "history"), (1, "verify"), (0, "env", "path", "dev"),
-        (0, "env", "list"), (126, "run", "--no-sync", "python", "-c", ""),
+        (1, "status"), (0, "tree"), (0, "why", "alpha"), (0, "history"), (1, "verify"),
+        (0, "env", "path", "dev"), (0, "env", "list"), (126, "run", "--no-sync", "python", "-c", ""),
     ):  # fmt: skip
         result = project.fails(int(str(code)), *map(str, words))
         said = [line for line in (result.stdout + result.stderr).splitlines() if "is gone" in line]

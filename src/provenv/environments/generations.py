@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provenv.core.errors import ForeignError, IntegrityError
+from provenv.core.errors import ForeignError, IntegrityError, UsageError
 from provenv.environments import looking, switch, tree
 from provenv.environments.tree import Steps
 from provenv.model.generation import Generation, generation_from_dict
@@ -191,6 +191,33 @@ def _own_text(folder: str, number: int, name: str) -> str:
             return stream.read()
     except OSError as error:
         raise _broken(folder, number, str(error)) from error
+
+
+def current_number(folder: str) -> int:
+    """The number of the current generation.
+
+    Raises:
+        UsageError: There is none.
+    """
+    number = switch.current(folder)
+    if number is None:
+        raise UsageError(
+            f"there is no environment in {folder} yet", hint="`provenv sync` makes it."
+        )
+    return number
+
+
+def known_number(folder: str, number: int) -> int:
+    """``number``, which must be that of a generation.
+
+    Raises:
+        UsageError: It is not; the hint lists those there are.
+    """
+    there = switch.numbers(folder)
+    if number not in there:
+        listed = ", ".join(map(str, there)) or "none"
+        raise UsageError(f"there is no generation {number}", hint=f"There are: {listed}.")
+    return number
 
 
 def read_all(folder: str) -> list[Generation]:

@@ -55,10 +55,8 @@ def sweep(folder: str) -> None:
     """Remove what interrupted commands left; the caller holds the environment's lock."""
     left = [f"{folder}/{name}" for name in os.listdir(folder) if name.endswith(".tmp")]
     generations = f"{folder}/generations"
-    try:
+    if os.path.isdir(generations):  # else a person moved the environment away just now
         left += [f"{generations}/{n}" for n in os.listdir(generations) if n.startswith(_TEMPORARY)]
-    except FileNotFoundError:  # a person moved the environment away just now
-        pass
     for path in left:
         _remove(path)
 

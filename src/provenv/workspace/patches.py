@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
-from provenv.core.errors import CheckFailedError, UsageError
+from provenv.core.errors import CheckFailedError
 from provenv.environments import generations, switch
 from provenv.environments.edits import Edit
 from provenv.workspace import registry
@@ -57,7 +57,9 @@ def patch(
     folder = project.folder(spec)
     generations.refuse_foreign(folder)
     registry.attend(project, context, environment)
-    number = _number(folder, generation)
+    number = generations.current_number(folder)
+    if generation is not None:
+        number = generations.known_number(folder, generation)
     name = canonicalize_name(package)
     copy = next((c for c in private_copies(context, folder, number) if c.name == name), None)
     if copy is None:
@@ -74,19 +76,6 @@ def patch(
         edits=copy.edits,
         opaque=tuple(opaque),
     )
-
-
-def _number(folder: str, wanted: int | None) -> int:
-    there = switch.numbers(folder)
-    number = switch.current(folder) if wanted is None else wanted
-    if number is None:
-        raise UsageError(
-            f"there is no environment in {folder} yet", hint="`provenv sync` makes it."
-        )
-    if number not in there:
-        listed = ", ".join(map(str, there)) or "none"
-        raise UsageError(f"there is no generation {number}", hint=f"There are: {listed}.")
-    return number
 
 
 def _not_copied(context: Context, folder: str, name: str, number: int) -> CheckFailedError:

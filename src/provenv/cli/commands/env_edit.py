@@ -15,7 +15,7 @@ from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
     from provenv.environments.edits import Edit
-    from provenv.workspace.copies import CopyResult
+    from provenv.workspace.opening import CopyResult
     from provenv.workspace.patches import PatchResult
 
 DESCRIPTION = """\
@@ -41,14 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace import copies
+    from provenv.workspace import opening
 
     target = session.target
     if args.diff:
         return _diff(args, session)
     if args.generation is not None:
         raise UsageError("--generation is for --diff")
-    act = copies.discard_edits if args.discard else copies.edit_package
+    act = opening.discard_edits if args.discard else opening.edit_package
     result = act(target.project, session.context, args.package, environment=target.environment)
     limit = None if session.options.verbose else LIMIT
     session.report("env-edit", lambda: data(result), lambda screen: text(result, screen, limit))
