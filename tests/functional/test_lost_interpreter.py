@@ -144,3 +144,23 @@ def test_a_rollback_to_such_a_generation_is_said_and_repaired(
     assert LOST + gone in told.stderr
     assert "takes its place" in project.ok("run", "python", "-c", "import alpha").stderr
     assert project.ok("status", "--json").json["agrees"]
+
+
+@pytest.mark.parametrize(
+    ("shell", "script"), [("bash", "activate"), ("zsh", "activate"), ("fish", "activate.fish")]
+)
+def test_activation_says_so_too(project: Project, pyenv: Path, shell: str, script: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+
+    def said() -> str:
+        done = subprocess.run(
+            [shell, "-c", f"source .venv/bin/{script}; echo $VIRTUAL_ENV"],
+            cwd=project.folder, env=project.env, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout == f"{project.folder}/.venv\n"
+        return done.stderr
+
+    assert said() == ""
+    gone = lose(pyenv)
+    assert said() == f"provenv: {LOST}{gone}; 'provenv sync' repairs it\n"

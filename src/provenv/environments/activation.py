@@ -45,6 +45,9 @@ case "$VIRTUAL_ENV" in
 esac
 export VIRTUAL_ENV
 unset _provenv_script _provenv_bin
+if [ ! -e "$VIRTUAL_ENV/bin/python" ]; then
+    echo "provenv: the interpreter of this environment is gone: $(readlink "$VIRTUAL_ENV/bin/python"); 'provenv sync' repairs it" >&2
+fi
 
 _OLD_VIRTUAL_PATH="$PATH"
 PATH="$VIRTUAL_ENV/bin:$PATH"
@@ -89,6 +92,9 @@ deactivate nondestructive
 
 set -gx VIRTUAL_ENV (cd (dirname (dirname (status --current-filename))); and pwd -P)
 set -gx VIRTUAL_ENV (string replace -r '/generations/[0-9]+$' '' -- $VIRTUAL_ENV)
+if not test -e $VIRTUAL_ENV/bin/python
+    echo "provenv: the interpreter of this environment is gone: "(readlink $VIRTUAL_ENV/bin/python)"; 'provenv sync' repairs it" >&2
+end
 set -g _OLD_VIRTUAL_PATH $PATH
 set -gx PATH $VIRTUAL_ENV/bin $PATH
 set -gx VIRTUAL_ENV_PROMPT @PROMPT@
