@@ -204,6 +204,21 @@ def test_discarding_and_going_back(shop: Project) -> None:
     shop.ok("verify", "--all")
 
 
+def test_edits_of_a_package_that_is_gone_are_let_go(shop: Project) -> None:
+    shop.ok("env", "edit", "beta")
+    (site(shop) / "beta/__init__.py").write_text("mine = 1\n")
+    assert "not in the lock any more" in shop.ok("remove", "beta").stderr
+    assert "+mine = 1" in shop.ok("env", "edit", "--diff", "beta", "--generation", "2").stdout
+    told = shop.fails(1, "env", "remove", "dev", "--yes").stderr
+    assert "generation 2" in told
+    assert "has edits of beta" in told
+    assert not shop.ok("env", "edit", "--discard", "beta", "--json").json["made"]
+    shop.ok("store", "gc", "--keep", "0")
+    assert numbers(shop) == [3]
+    shop.ok("env", "remove", "dev", "--yes")
+    assert not (shop.folder / ".venv").exists()
+
+
 def test_generations_whose_edits_live_on_are_not_kept(shop: Project) -> None:
     shop.ok("env", "edit", "alpha")
     (site(shop) / "alpha/__init__.py").write_text("VERSION = 'mine'\n")

@@ -94,7 +94,11 @@ def test_the_minor_version_goes_before_what_path_has(project: Project, pyenv: Pa
     install(pyenv, f"{MINOR}.92")
     told = project.ok("sync", "--json").json
     assert told["python"].startswith(f"{MINOR}.")
+    project.ok("env", "edit", "alpha")
+    for module in project.folder.glob(".venv/lib/*/site-packages/alpha/__init__.py"):
+        module.write_text("VERSION = 'mine'\n")
     project.ok("sync", "--python", others[0])
+    assert project.python("import alpha; print(alpha.VERSION)") == "mine"
     assert not project.ok("status", "--json").json["generation"]["python"].startswith(f"{MINOR}.")
 
 

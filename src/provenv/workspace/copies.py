@@ -6,7 +6,6 @@ where it has another, the edits stay behind in the generation that had them, and
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from provenv.environments import generations, switch
 from provenv.environments.edits import Edit, carry, find_edits, release, released
 from provenv.environments.private import copies_in
 from provenv.environments.tree import Steps
-from provenv.model.layout import DEFAULT_ENVIRONMENT_FOLDER
+from provenv.workspace import registry
 from provenv.workspace.context import Context
 
 
@@ -127,9 +126,10 @@ def after_sync(
     if before.number is None:
         return ()
     name = generations.read_generation(before.folder, before.number).environment
-    option = "" if os.path.basename(before.folder) == DEFAULT_ENVIRONMENT_FOLDER else f" -e {name}"
+    option = registry.option_for(context, before.folder, name)
     kept = set(kept)
-    release(before.folder, before.number, sorted(kept))
+    torn = {copy.name for copy in before.copies if set(copy.edits) & set(stuck)}
+    release(before.folder, before.number, sorted(kept - torn))
     dropped = [copy for copy in before.copies if copy.name not in kept]
     for copy in dropped:
         now = versions.get(copy.name)

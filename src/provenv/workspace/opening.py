@@ -99,17 +99,18 @@ def _change(
         switch.sweep(folder)
         number = generations.current_number(folder)
         record = generations.read_generation(folder, number)
+        if not copied and name not in record.edited:
+            return _let_go(context, folder, record, name, started)
         installed = _installed(record, name, spec.name)
+        made = name not in record.edited or not copied
+        after = number
         if copied:
             _refuse_own(folder, number, installed)
-        made = (name in record.edited) != copied
         if made:
             wanted = {*record.edited, name} if copied else {*record.edited} - {name}
             after = _switch(project, context, folder, record, wanted)
-        else:
-            after = number
         if not copied:
-            _let_go(context, folder, name, here=made)
+            _release_all(context, folder, name)
     edits = _edits_of(context, folder, after if copied else number, installed.sha256)
     return CopyResult(
         environment=spec.name,
@@ -212,7 +213,8 @@ def _switch(
         raise disk_error(error, "make the environment in", error.filename or folder) from error
     _restamp(folder, after, before)
     tell_stuck(context, stuck, number)
-    release(folder, number, sorted(wanted & {*record.edited}))
+    torn = {p.name for p in record.packages if p.sha256 in {edit.sha256 for edit in stuck}}
+    release(folder, number, sorted(wanted & {*record.edited} - torn))
     return after
 
 
@@ -316,22 +318,44 @@ def _restamp(folder: str, number: int, before: stamp.Stamp | None) -> None:
     stamp.write(folder, known)
 
 
-def _let_go(context: Context, folder: str, name: str, *, here: bool) -> None:
-    """Let former generations go that are kept for edits of ``name``.
+def _let_go(
+    context: Context, folder: str, record: Generation, name: str, started: float
+) -> CopyResult:
+    """Let former generations go that are kept for edits of ``name``; the current one has no copy.
 
     Raises:
-        CheckFailedError: There is none, nor was there a copy in the current one (``here``).
+        CheckFailedError: There is none.
     """
-    found = [n for n in switch.numbers(folder) if name in unreleased(context, folder, n)]
-    if not found and not here:
+    found = _release_all(context, folder, name)
+    if not found:
         raise CheckFailedError(
             f"there is no private copy of {name} in this environment",
             hint="`provenv status` lists those there are.",
         )
     for number in found:
+        context.emit(Noted(message=f"generation {number} is not kept for its edits any more"))
+    former = generations.read_generation(folder, found[-1])
+    return CopyResult(
+        environment=record.environment,
+        folder=folder,
+        package=name,
+        version=next(package.version for package in former.packages if package.name == name),
+        previous=record.number,
+        generation=record.number,
+        made=False,
+        copied=False,
+        places=(),
+        edits=(),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _release_all(context: Context, folder: str, name: str) -> list[int]:
+    """Note of every generation that it need not be kept for edits of ``name``: those where that is news."""
+    found = [n for n in switch.numbers(folder) if name in unreleased(context, folder, n)]
+    for number in found:
         release(folder, number, [name])
-        if not here:
-            context.emit(Noted(message=f"generation {number} is not kept for its edits any more"))
+    return found
 
 
 def _edits_of(context: Context, folder: str, number: int, sha256: str) -> tuple[Edit, ...]:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from provenv.core.errors import UndecidedError
+from provenv.core.errors import DiskError, UndecidedError
 from provenv.core.files import disk_error, locked
 from provenv.environments import switch
 from provenv.model.layout import EnvironmentLayout
@@ -91,7 +91,7 @@ def _waits(context: Context, item: Listed) -> str | None:
     """Why the link to an environment that is not there must wait; None where it may go."""
     if item.state != "unreachable":
         return None
-    rest = registry.missed_since(context, item.folder, note=True) + registry.GRACE - time.time()
+    rest = registry.missed_since(context, item.folder, note=False) + registry.GRACE - time.time()
     if rest <= 0:
         return None
     return f"{item.detail}; forgotten in {int(rest // 86400) + 1} days, or by `store gc` then"
@@ -115,6 +115,8 @@ def _spared(context: Context, folder: str, used: processes.InUse) -> str | None:
     try:
         with locked(EnvironmentLayout(folder).lock, wait=False):
             return None
+    except DiskError as error:
+        return error.message
     except UndecidedError:
         return _BUSY
 
@@ -136,17 +138,27 @@ def prune(context: Context, found: PruneResult) -> PruneResult:
     Raises:
         DiskError: The file system refused; what was removed before stays removed.
     """
+    links: list[Leftover] = []
     removed: list[Leftover] = []
     kept = list(found.kept)
     left: list[str] = []
+    for item in kept:
+        if item.listed.state == "unreachable":
+            registry.missed_since(context, item.listed.folder, note=True)
     for item in found.links:
-        _forget(context, item.listed.folder)
+        if item.listed.state != "foreign" and registry.absence(item.listed.folder) is None:
+            kept.append(replace(item, reason="it is there again"))
+        else:
+            _forget(context, item.listed.folder)
+            links.append(item)
     for item in found.removed:
         folder = item.listed.folder
         spared = _used(context, folder, processes.generations_in_use())
         if spared is None:
             try:
                 left += take_away(context, folder, wait=False)
+            except DiskError:
+                raise
             except UndecidedError:
                 spared = _BUSY
             except OSError as error:
@@ -156,7 +168,7 @@ def prune(context: Context, found: PruneResult) -> PruneResult:
             continue
         removed.append(item)
     return PruneResult(
-        links=found.links,
+        links=tuple(links),
         removed=tuple(removed),
         kept=tuple(kept),
         left=tuple(left),

@@ -14,8 +14,8 @@ from typing import Literal
 
 from provenv.core.events import Warned
 from provenv.environments import generations, switch
-from provenv.model.layout import NAMED_ENVIRONMENTS_FOLDER
-from provenv.workspace import fast
+from provenv.model.layout import DEFAULT_ENVIRONMENT_FOLDER, NAMED_ENVIRONMENTS_FOLDER
+from provenv.workspace import fast, outside
 from provenv.workspace.context import Context, Project
 
 GRACE = 14 * 86400.0
@@ -122,14 +122,24 @@ def attend(project: Project, context: Context, environment: str | None = None) -
     Raises:
         UsageError: There is no such environment.
     """
-    folder = project.folder(project.manifest.environment(environment))
+    spec = project.manifest.environment(environment)
+    folder = project.folder(spec)
     number = switch.current(folder)
     if number is None:
         return
     take_note(context, folder, number)
     lost = generations.lost_interpreter(folder, number)
     if lost is not None:
-        context.emit(Warned(message=gone(lost), hint="`provenv sync` repairs it with another."))
+        option = option_for(context, folder, spec.name)
+        hint = f"`provenv sync{option}` repairs it with another."
+        context.emit(Warned(message=gone(lost), hint=hint))
+
+
+def option_for(context: Context, folder: str, name: str) -> str:
+    """What a command line needs besides to mean the environment in ``folder``: `` -e NAME``, or nothing."""
+    default = os.path.basename(folder) == DEFAULT_ENVIRONMENT_FOLDER
+    here = default and not outside.is_outside(context.home, project_folder(folder))
+    return "" if here else f" -e {name}"
 
 
 def gone(executable: str) -> str:

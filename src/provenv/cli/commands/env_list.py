@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from provenv.cli.draw import Screen, many, size, visible
 from provenv.cli.session import Session
-from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
     from provenv.workspace.inventory import Inventory, Listed
@@ -34,8 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.inventory import list_environments
 
-    if session.options.environment is not None:
-        raise UsageError("`env list` is about many environments: it takes no --environment")
     project = session.project if args.project else None
     found = list_environments(session.context, project=project, measure=args.sizes)
     session.answer("env-list", lambda: data(found), lambda screen: text(found, screen))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from provenv.cli.draw import Screen, many, short_path
 from provenv.cli.session import Session
-from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
     from provenv.workspace.pruning import Leftover, PruneResult
@@ -44,8 +43,6 @@ def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.cli.asking import confirm
     from provenv.workspace.pruning import find_leftovers, prune
 
-    if session.options.environment is not None:
-        raise UsageError("`env prune` is about many environments: it takes no --environment")
     found = find_leftovers(session.context, unused_days=args.older_than)
     if args.dry_run:
         session.answer("env-prune", lambda: data(found), lambda screen: text(found, screen))
