@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -44,10 +45,15 @@ def text(found: Inventory, screen: Screen) -> None:
         screen.line("there is no environment on this machine yet; `provenv sync` makes one")
         return
     measured = found.own is not None
-    head = ["environment", "python", "packages", *(["own", "shared"] if measured else [])]
+    head = ["environment", "path", "python", "packages", *(["own", "shared"] if measured else [])]
     head += ["used", "state"]
     rows = [_row(item, screen, measured=measured) for item in found.environments]
-    widths = [max(visible(row[i]) for row in (head, *rows)) for i in range(len(head) - 1)]
+    widths = _widths([head, *rows])
+    if screen.width is not None and sum(widths) + 2 * len(widths) > screen.width:
+        for row in (head, *rows):  # .venvs/NAME says what the name says
+            del row[1]
+        widths = _widths([head, *rows])
+    widths.pop()
     screen.table([[screen.paint("dim", cell) for cell in _padded(head, widths)]], indent="  ")
     pairs = zip(found.environments, rows, strict=True)
     for (project, root), group in itertools.groupby(pairs, lambda p: (p[0].project, p[0].root)):
@@ -58,6 +64,10 @@ def text(found: Inventory, screen: Screen) -> None:
     if found.own is not None:
         line += f"; {size(found.own)} of their own, {size(found.shared or 0)} shared"
     screen.line(screen.paint("dim", line))
+
+
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(visible, column)) for column in zip(*rows, strict=True)]
 
 
 def _draw(item: Listed, row: list[str], screen: Screen) -> None:
@@ -84,7 +94,8 @@ def _row(item: Listed, screen: Screen, *, measured: bool) -> list[str]:
     sizes = [_size(item.own), _size(item.shared)] if measured else []
     count = "-" if item.packages is None else f"{item.packages:,}"
     used = screen.when(item.used) if item.used else "-"
-    return [item.name or "?", item.python or "-", count, *sizes, used, state]
+    path = os.path.relpath(item.folder, item.root)
+    return [item.name or "?", path, item.python or "-", count, *sizes, used, state]
 
 
 def _size(count: int | None) -> str:
