@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from provenv.cli import syncing
 from provenv.cli.session import Session
-from provenv.core.errors import UsageError
+from provenv.core.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
     from provenv.cli.targets import Target
@@ -23,6 +23,7 @@ def enter(args: argparse.Namespace, session: Session) -> tuple[str, int]:
     """The environment's folder and the number of its generation; what a sync did is said.
 
     Raises:
+        CommandError: ``--no-sync``, and the interpreter is gone.
         UsageError: ``--no-sync`` with options of a sync, or without an environment.
         ProvenvError: As ``sync``.
     """
@@ -32,7 +33,8 @@ def enter(args: argparse.Namespace, session: Session) -> tuple[str, int]:
 
 
 def _as_it_is(session: Session) -> tuple[str, int]:
-    from provenv.environments import generations, switch
+    from provenv.environments import generations, stamp, switch
+    from provenv.workspace import registry
 
     target = session.target
     folder = target.project.folder(target.project.manifest.environment(target.environment))
@@ -42,6 +44,13 @@ def _as_it_is(session: Session) -> tuple[str, int]:
         raise UsageError(
             f"there is no environment in {folder} yet", hint="Without --no-sync it is made."
         )
+    lost = generations.lost_interpreter(folder, number)
+    if lost is not None:  # `python` would be another one on PATH, outside of the environment
+        raise CommandError(
+            registry.gone(lost), hint="Without --no-sync it is repaired with another.", code=126
+        )
+    registry.take_note(session.context, folder, number)
+    stamp.used(folder)
     return folder, number
 
 
