@@ -39,6 +39,8 @@ class VerifyResult:
         unreadable: Generations that cannot be read, with the reason.
         edited: By environment folder, the private copies of its current generation; no damage.
         lost: By environment folder, the interpreter of its current generation that is gone.
+        open: Folders of environments that also see what is installed for their interpreter
+            (``system-site-packages``): nobody can say whether that is as it was.
     """
 
     ok: bool
@@ -50,6 +52,7 @@ class VerifyResult:
     unreadable: tuple[str, ...]
     edited: tuple[tuple[str, PrivateCopy], ...]
     lost: tuple[tuple[str, str], ...]
+    open: tuple[str, ...]
     seconds: float
 
 
@@ -99,6 +102,7 @@ def verify(
         unreadable=tuple(unreadable),
         edited=tuple(_edited(context, folders)),
         lost=lost,
+        open=tuple(_open(folders)),
         seconds=seconds,
     )
 
@@ -176,6 +180,13 @@ def _lost(folders: Iterable[str]) -> Iterable[tuple[str, str]]:
         executable = generations.lost_interpreter(folder, number) if number is not None else None
         if executable is not None:
             yield folder, executable
+
+
+def _open(folders: Iterable[str]) -> Iterable[str]:
+    for folder in folders:
+        number = switch.current(folder)
+        if number is not None and generations.sees_system(folder, number):
+            yield folder
 
 
 def _drift(context: Context, folders: Iterable[str]) -> Iterable[tuple[str, Drift]]:

@@ -67,6 +67,11 @@ def text(result: VerifyResult, screen: Screen) -> None:
         screen.line(f"{paint('bad', 'interpreter gone')} {short_path(folder)}: {executable}")
     for reason in result.unreadable:
         screen.line(f"{paint('bad', 'unreadable')} {reason}")
+    for folder in result.open:
+        screen.line(
+            f"{paint('warn', 'not verified')} {short_path(folder)} also sees what is installed for its "
+            "interpreter (system-site-packages)"
+        )
     compared = (
         f"{many(result.files, 'file')} of {many(result.objects, 'package')} ({size(result.size)})"
     )
@@ -120,6 +125,7 @@ def data(result: VerifyResult) -> dict[str, Any]:
         "unreadable": list(result.unreadable),
         "edited": [{"folder": folder, **copy_data(copy)} for folder, copy in result.edited],
         "lost": [{"folder": folder, "executable": path} for folder, path in result.lost],
+        "open": list(result.open),
         "seconds": round(result.seconds, 4),
     }
 
