@@ -53,6 +53,7 @@ def test_every_command_says_so_in_one_line(project: Project, pyenv: Path) -> Non
     for code, *words in (
         (1, "status"), (0, "tree"), (0, "why", "alpha"), (0, "history"), (1, "verify"),
         (0, "env", "path", "dev"), (0, "env", "list"), (126, "run", "--no-sync", "python", "-c", ""),
+        (126, "activate", "--no-sync", "--shell", "bash"),
     ):  # fmt: skip
         result = project.fails(int(str(code)), *map(str, words))
         said = [line for line in (result.stdout + result.stderr).splitlines() if "is gone" in line]
@@ -151,15 +152,20 @@ def test_a_rollback_to_such_a_generation_is_said_and_repaired(
 
 
 @pytest.mark.parametrize(
-    ("shell", "script"), [("bash", "activate"), ("zsh", "activate"), ("fish", "activate.fish")]
-)
+    ("shell", "script"),
+    [
+        ("bash", "activate"), ("zsh", "activate"), ("fish", "activate.fish"),
+        ("tcsh", "activate.csh"),
+    ],
+)  # fmt: skip
 def test_activation_says_so_too(project: Project, pyenv: Path, shell: str, script: str) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
 
     def said() -> str:
         done = subprocess.run(
-            [shell, "-c", f"source .venv/bin/{script}; echo $VIRTUAL_ENV"],
+            [shell, *(["-f"] if shell == "tcsh" else []),
+             "-c", f"source .venv/bin/{script}; echo $VIRTUAL_ENV"],
             cwd=project.folder, env=project.env, capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert done.stdout == f"{project.folder}/.venv\n"

@@ -23,17 +23,21 @@ def enter(args: argparse.Namespace, session: Session) -> tuple[str, int]:
     """The environment's folder and the number of its generation; what a sync did is said.
 
     Raises:
-        CommandError: ``--no-sync``, and the interpreter is gone.
         UsageError: ``--no-sync`` with options of a sync, or without an environment.
+        CommandError: ``--no-sync``, and the environment's interpreter is gone.
         ProvenvError: As ``sync``.
     """
     if args.no_sync and (args.locked or args.python):
         raise UsageError("--no-sync leaves the environment as it is: no --locked, no --python")
-    return _as_it_is(session) if args.no_sync else _synced(args, session)
+    from provenv.environments import stamp
+
+    folder, number = _as_it_is(session) if args.no_sync else _synced(args, session)
+    stamp.used(folder)
+    return folder, number
 
 
 def _as_it_is(session: Session) -> tuple[str, int]:
-    from provenv.environments import generations, stamp, switch
+    from provenv.environments import generations, switch
     from provenv.workspace import registry
 
     target = session.target
@@ -50,7 +54,6 @@ def _as_it_is(session: Session) -> tuple[str, int]:
             registry.gone(lost), hint="Without --no-sync it is repaired with another.", code=126
         )
     registry.take_note(session.context, folder, number)
-    stamp.used(folder)
     return folder, number
 
 

@@ -81,7 +81,8 @@ def _added(
         return
     for name in names:
         path = f"{inside}/{name}"
-        if name != _COMPILED and path not in files and path not in folders:
+        compiled = name == _COMPILED or (name.endswith((".pyc", ".pyo")) and name[:-1] in names)
+        if not compiled and path not in files and path not in folders:
             yield from _files(f"{folder}/{name}", name)
 
 

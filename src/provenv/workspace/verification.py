@@ -37,10 +37,10 @@ class VerifyResult:
         hits: Damaged files in the store.
         drift: By environment folder, what differs in its current generation.
         unreadable: Generations that cannot be read, with the reason.
-        open: Folders of environments that also see what is installed for their interpreter
-            (``system-site-packages``): nobody can say whether that is as it was.
         edited: By environment folder, the private copies of its current generation; no damage.
         lost: By environment folder, the interpreter of its current generation that is gone.
+        open: Folders of environments that also see what is installed for their interpreter
+            (``system-site-packages``): nobody can say whether that is as it was.
     """
 
     ok: bool
@@ -50,9 +50,9 @@ class VerifyResult:
     hits: tuple[Hit, ...]
     drift: tuple[tuple[str, Drift], ...]
     unreadable: tuple[str, ...]
-    open: tuple[str, ...]
     edited: tuple[tuple[str, PrivateCopy], ...]
     lost: tuple[tuple[str, str], ...]
+    open: tuple[str, ...]
     seconds: float
 
 
@@ -100,9 +100,9 @@ def verify(
         hits=tuple(hits),
         drift=tuple(drift),
         unreadable=tuple(unreadable),
-        open=tuple(_open(folders)),
         edited=tuple(_edited(context, folders)),
         lost=lost,
+        open=tuple(_open(folders)),
         seconds=seconds,
     )
 
@@ -166,13 +166,6 @@ def _holders(folders: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:
     return holders, unreadable
 
 
-def _open(folders: Iterable[str]) -> Iterable[str]:
-    for folder in folders:
-        number = switch.current(folder)
-        if number is not None and generations.sees_system(folder, number):
-            yield folder
-
-
 def _edited(context: Context, folders: Iterable[str]) -> Iterable[tuple[str, PrivateCopy]]:
     for folder in folders:
         number = switch.current(folder)
@@ -187,6 +180,13 @@ def _lost(folders: Iterable[str]) -> Iterable[tuple[str, str]]:
         executable = generations.lost_interpreter(folder, number) if number is not None else None
         if executable is not None:
             yield folder, executable
+
+
+def _open(folders: Iterable[str]) -> Iterable[str]:
+    for folder in folders:
+        number = switch.current(folder)
+        if number is not None and generations.sees_system(folder, number):
+            yield folder
 
 
 def _drift(context: Context, folders: Iterable[str]) -> Iterable[tuple[str, Drift]]:

@@ -123,9 +123,9 @@ def data(result: VerifyResult) -> dict[str, Any]:
             for folder, item in result.drift
         ],
         "unreadable": list(result.unreadable),
-        "open": list(result.open),
         "edited": [{"folder": folder, **copy_data(copy)} for folder, copy in result.edited],
         "lost": [{"folder": folder, "executable": path} for folder, path in result.lost],
+        "open": list(result.open),
         "seconds": round(result.seconds, 4),
     }
 
