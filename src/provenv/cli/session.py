@@ -74,6 +74,14 @@ class Session:
 
         return open_project(os.getcwd())
 
+    def request(self, text: str | None) -> str | None:
+        """An interpreter request; a relative path in it is one from the working directory."""
+        if text is None:
+            return None
+        from provenv.interpreters import absolute_request
+
+        return absolute_request(text, os.getcwd())
+
     def answer(
         self, verb: str, data: Callable[[], dict[str, Any]], text: Callable[[Screen], None]
     ) -> None:

@@ -84,6 +84,7 @@ def watched(root: str, environment: str) -> list[str]:
         f"{root}/pylock.toml",
         f"{root}/pylock.{environment}.toml",
         f"{root}/.python-version",
+        f"{root}/.tool-versions",
     ]
 
 
@@ -174,6 +175,7 @@ def plan_key(root: str, asked: Asked, environ: Mapping[str, str]) -> str | None:
         os.fsencode(asked.overrides),
         _read(f"{root}/{_MANIFEST}"),
         _read(f"{root}/.python-version"),
+        _read(f"{root}/.tool-versions"),
     ]
     parts += [os.fsencode(environ.get(variable, "")) for variable in _WATCHED_VARIABLES]
     return plans.key_of([*parts, *locks])

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from provenv.core import digest
-from provenv.core.errors import IntegrityError, UsageError
+from provenv.core.errors import CheckFailedError, IntegrityError, UsageError
 from provenv.core.events import Warned
 from provenv.core.files import disk_error, locked
 from provenv.environments import generations, stamp, switch
@@ -152,6 +152,7 @@ def rollback(
 
     Raises:
         UsageError: There is no such generation.
+        CheckFailedError: Its interpreter is gone; nothing was switched.
         IntegrityError: Objects that it links are no longer what they were; nothing was switched.
     """
     started = time.monotonic()
@@ -172,6 +173,12 @@ def rollback(
                 details={"objects": bad},
             )
         after = generations.read_generation(folder, number)
+        if not os.path.exists(after.executable):
+            raise CheckFailedError(
+                f"generation {number} is for {after.executable} (Python {after.python}), which is gone",
+                hint=f"Install it again (`provenv python install {after.python}`, pyenv), "
+                "or `provenv sync --python` another one; nothing was switched.",
+            )
         before = _readable(folder, previous)
         try:
             restored = (

@@ -26,11 +26,12 @@ COMMANDS = {
     "rollback": "go back to an earlier generation, at once and offline",
     "verify": "compare every file with its hash",
     "store": "what all projects share: where, what, how large",
+    "python": "the Pythons of this machine: list, install, pin, upgrade",
     "completion": "completion for a shell",
 }
 GROUPS = {
     "Project": ("init", "add", "remove", "lock", "sync", "run"),
     "Questions": ("status", "tree", "why", "outdated"),
     "Generations": ("history", "diff", "rollback", "verify"),
-    "Machine": ("store", "completion"),
+    "Machine": ("store", "python", "completion"),
 }

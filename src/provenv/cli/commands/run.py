@@ -59,7 +59,7 @@ def _synced(args: argparse.Namespace, session: Session) -> tuple[str, int]:
         session.project,
         session.context,
         environment=session.options.environment,
-        python=args.python,
+        python=session.request(args.python),
         locked_only=args.locked,
     )
     if result.made:  # said on standard error: standard output is the command's

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
         session.project,
         session.context,
         environment=session.options.environment,
-        python=args.python,
+        python=session.request(args.python),
         link_mode=args.link_mode,
         locked_only=args.locked,
         adopt=args.adopt,
