@@ -37,7 +37,7 @@ _VARIANTS = {"default": False, "freethreaded": True}
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
 _HASHES = re.compile(r"Expected:\s+(\S+)\s+Computed:\s+(\S+)")
 _NETWORK = re.compile(r"Failed to download|HTTP status|Network connectivity|error sending request")
-_MISSING = re.compile(r"failed to query metadata of file `(?P<file>[^`]+)`")
+_MISSING = re.compile(r"failed to query metadata of file\s+`(?P<file>[^`]+)`")
 _DISK = re.compile(r"\(os error (?:13|28|30|122)\)")
 
 
@@ -161,11 +161,12 @@ def _with_hashes(entries: dict[str, Any], address: str, emit: Emit) -> dict[str,
         for key, entry in entries.items()
         if re.fullmatch(r"[0-9a-fA-F]{64}", str(entry.get("sha256")))
     }
-    if len(kept) < len(entries):
+    left = [key for key in entries if key not in kept]
+    if left:
+        listed = ", ".join(left[:3]) + (f" and {len(left) - 3} more" if left[3:] else "")
         emit(
             Warned(
-                message=f"{redacted(address)}: {len(entries) - len(kept)} builds without a "
-                "SHA-256 do not count"
+                message=f"{redacted(address)}: what has no SHA-256 there does not count: {listed}"
             )
         )
     return kept
@@ -235,19 +236,28 @@ def install(
     options = [*source.options]
     options += ["--reinstall"] if again else []
     options += ["--offline"] if offline else []
+    there = os.path.lexists(os.path.join(into, build.key))
     done = uv.python_install(tmp, build.key, into=into, options=options)
     if done.code != 0:
+        if not there:  # what was unpacked before uv saw that it is no Python
+            uv.python_uninstall(tmp, build.key, source=into)
         raise _failure(done.stderr, build, into)
 
 
 def _failure(stderr: str, build: Build, into: str) -> ProvenvError:
     said = _said(stderr)
-    title = f"Python {build.version} ({build.key}) was not installed"
+    title = f"{build.key} was not installed"
     if match := _HASHES.search(stderr):
         return IntegrityError(
             f"{title}: what came has another SHA-256 than was promised",
             hint="Nothing was kept. The mirror is damaged, or somebody has changed it.",
             details={"wanted": match[1], "found": match[2], "source": build.url},
+        )
+    if "Failed to extract archive" in stderr:
+        return IntegrityError(
+            f"{title}: what came is no whole archive: {said}",
+            hint="Nothing was kept. The mirror is damaged, or the file there is another one.",
+            details={"source": build.url},
         )
     if match := _MISSING.search(stderr):
         return NetworkError(
@@ -268,7 +278,10 @@ def _failure(stderr: str, build: Build, into: str) -> ProvenvError:
 
 def _said(stderr: str) -> str:
     """What uv said, in one line and without passwords: the last of its causes says the most."""
-    lines = [line.strip() for line in _USER_INFO.sub("****@", stderr).splitlines() if line.strip()]
+    text = re.sub(
+        r"\n(?!\s*(?:error|cause|hint|warning): )\s*", " ", _USER_INFO.sub("****@", stderr)
+    )
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     causes = [line.removeprefix("cause: ") for line in lines if line.startswith("cause: ")]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     return (causes or errors or lines or ["it said nothing"])[-1]

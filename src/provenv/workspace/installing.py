@@ -150,10 +150,14 @@ def install(
     into = _folder(context)
     with shelf(context, project=project, mirror=mirror) as stock:
         chosen = [_choose(stock, request, into, again=again) for request in wanted]
-        return [
-            _install(context, stock, request, one, into)
-            for request, one in zip(wanted, chosen, strict=True)
-        ]
+        done: list[InstallResult] = []
+        for request, one in zip(wanted, chosen, strict=True):
+            try:
+                done.append(_install(context, stock, request, one, into))
+            except ProvenvError as error:
+                error.details["installed"] = [result.key for result in done if result.made]
+                raise
+        return done
 
 
 def _request(text: str) -> Request:

@@ -64,6 +64,7 @@ def list_pythons(
     context: Context,
     *,
     project: Project | None = None,
+    folder: str | None = None,
     request: str | None = None,
     every: bool = False,
     mirror: str | None = None,
@@ -73,6 +74,7 @@ def list_pythons(
     Args:
         context: The world.
         project: On whose behalf; its pins count.
+        folder: Where pins are looked for outside of projects.
         request: Only what meets it.
         every: All installable builds, not only the newest CPython of each minor version.
         mirror: As for :func:`installing.install`.
@@ -80,7 +82,7 @@ def list_pythons(
     Raises:
         UsageError: The request cannot be understood.
     """
-    search = machine.search(context, project.root if project is not None else None)
+    search = machine.search(context, project.root if project is not None else folder)
     wanted = read_request(request, search) if request is not None else None
     seen = survey(search, cache=context.home.interpreters)
     selected = _selected(context, project, search, seen)
@@ -115,6 +117,8 @@ def _meets(interpreter: Interpreter, wanted: Request | None) -> bool:
 def _may_be(sighting: Sighting, wanted: Request) -> bool:
     if wanted.path is not None:
         return wanted.path == sighting.path
+    if wanted.implementation not in (None, sighting.hint.implementation or "cpython"):
+        return False
     return bool(sighting.hint.release) and wanted.may_match(sighting.hint)
 
 
@@ -215,9 +219,15 @@ def _newest(known: Sequence[Build], wanted: Request) -> list[Build]:
 
 
 def find_python(
-    context: Context, request: str | None = None, *, project: Project | None = None
+    context: Context,
+    request: str | None = None,
+    *,
+    project: Project | None = None,
+    folder: str | None = None,
 ) -> Interpreter:
     """The interpreter that a request means, or without one that a new environment would get.
+
+    ``folder`` is where pins are looked for outside of projects.
 
     Raises:
         UsageError: The request cannot be understood.
@@ -227,7 +237,7 @@ def find_python(
         spec = project.manifest.environment()
         return choosing.default_interpreter(project, context, spec.python)
     requests = [request] if request is not None else []
-    search = machine.search(context, project.root if project is not None else None)
+    search = machine.search(context, project.root if project is not None else folder)
     try:
         return find(requests, None, search, cache=context.home.interpreters, emit=context.emit)
     except UnsatisfiableError as error:

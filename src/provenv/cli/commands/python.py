@@ -139,15 +139,21 @@ def _project(session: Session) -> Project | None:
     return session.project if find_root(os.getcwd()) is not None else None
 
 
+def _mirror(text: str | None) -> str | None:
+    """The mirror, a relative path made one from the working directory."""
+    return text if text is None or "://" in text else os.path.abspath(text)
+
+
 def _list(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.pythons import list_pythons
 
     found = list_pythons(
         session.context,
         project=_project(session),
+        folder=os.getcwd(),
         request=session.request(args.request),
         every=args.all,
-        mirror=args.mirror,
+        mirror=_mirror(args.mirror),
     )
     only = args.installable
     session.answer(
@@ -265,7 +271,12 @@ def _interpreter(one: Interpreter) -> dict[str, Any]:
 def _find(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.pythons import find_python
 
-    found = find_python(session.context, session.request(args.request), project=_project(session))
+    found = find_python(
+        session.context,
+        session.request(args.request),
+        project=_project(session),
+        folder=os.getcwd(),
+    )
     session.answer("python-find", lambda: _interpreter(found), lambda s: s.line(found.executable))
     return 0
 
@@ -277,7 +288,7 @@ def _install(args: argparse.Namespace, session: Session) -> int:
         session.context,
         args.requests,
         project=_project(session),
-        mirror=args.mirror,
+        mirror=_mirror(args.mirror),
         again=args.reinstall,
     )
     session.report(
@@ -398,7 +409,7 @@ def _upgrade(args: argparse.Namespace, session: Session) -> int:
         environment=args.environment,
         request=args.request,
         install=args.install,
-        mirror=args.mirror,
+        mirror=_mirror(args.mirror),
         dry_run=args.dry_run,
     )
     tell = session.answer if args.dry_run else session.report
