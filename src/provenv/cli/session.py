@@ -16,6 +16,7 @@ from provenv.cli.place import command_line
 from provenv.cli.progress import Progress
 
 if TYPE_CHECKING:
+    from provenv.cli.targets import Target
     from provenv.workspace.context import Context, Project
 
 
@@ -81,6 +82,18 @@ class Session:
         from provenv.interpreters import absolute_request
 
         return absolute_request(text, os.getcwd())
+
+    @cached_property
+    def target(self) -> Target:
+        """The one environment that the call is about, and its project, which may lie elsewhere.
+
+        Raises:
+            UsageError: There is none of this name, or several were named.
+            InputError: There is no project, or its manifest cannot be used.
+        """
+        from provenv.cli import targets
+
+        return targets.one(self)
 
     def answer(
         self, verb: str, data: Callable[[], dict[str, Any]], text: Callable[[Screen], None]

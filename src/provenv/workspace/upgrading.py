@@ -67,9 +67,8 @@ class _Target:
 
 def upgrade(
     context: Context,
+    chosen: Sequence[tuple[Project, EnvironmentSpec]] | None = None,
     *,
-    project: Project | None = None,
-    environment: str | None = None,
     request: str | None = None,
     install: bool = False,
     mirror: str | None = None,
@@ -81,24 +80,24 @@ def upgrade(
 
     Args:
         context: The world.
-        project: Whose environments; all on this machine where None.
-        environment: Only this one of the project's.
+        chosen: Environments that were made; None means all on this machine.
         request: Only environments whose Python meets it.
         install: Install a newer patch release first, where there is one.
         mirror: Where from; as for :func:`installing.install`.
         dry_run: Change nothing.
 
     Raises:
-        UsageError: The request cannot be understood; there is no such environment.
+        UsageError: The request cannot be understood; an environment was not made yet.
     """
-    search = machine.search(context, project.root if project is not None else None)
+    search = machine.search(context)
     wanted = read_request(request, search) if request is not None else None
     if wanted is not None and wanted.path is not None:
         raise UsageError(
             f"{request} is a path; an upgrade stays within a minor version",
             hint="`provenv sync --python PATH` moves an environment to any interpreter.",
         )
-    targets, lost = _targets(context, project, environment)
+    project = chosen[0][0] if chosen else None
+    targets, lost = _targets(context, chosen)
     pairs = [(target, _kind(target, context)) for target in targets]
     pairs = [(target, kind) for target, kind in pairs if wanted is None or wanted.matches(kind)]
     here = _here(context, search)
@@ -113,27 +112,21 @@ def upgrade(
     return [*moves, *lost]
 
 
+def made(project: Project) -> list[tuple[Project, EnvironmentSpec]]:
+    """The environments of a project that are there."""
+    specs = project.manifest.all_instances()
+    return [(project, s) for s in specs if switch.current(project.folder(s)) is not None]
+
+
 def _targets(
-    context: Context, project: Project | None, environment: str | None
+    context: Context, chosen: Sequence[tuple[Project, EnvironmentSpec]] | None
 ) -> tuple[list[_Target], list[Move]]:
     """The environments that there are, and on the whole machine those whose project is not."""
-    if project is not None:
-        names = [environment] if environment is not None else list(project.manifest.environments)
-        specs = [project.manifest.environment(name) for name in names]
-        found = [(project, spec, _generation(project.folder(spec))) for spec in specs]
-        if environment is not None and found[0][2] is None:
-            raise UsageError(
-                f"there is no environment in {project.folder(specs[0])} yet",
-                hint="`provenv sync` makes it.",
-            )
-        return [
-            _Target(project=project, spec=spec, folder=project.folder(spec), generation=made)
-            for project, spec, made in found
-            if made is not None
-        ], []
+    if chosen is not None:
+        return [_target(project, spec) for project, spec in chosen], []
     targets, lost = [], []
-    for folder, made in users.current(context).items():
-        target = _registered(folder, made)
+    for folder, generation in users.current(context).items():
+        target = _registered(folder, generation)
         if isinstance(target, _Target):
             targets.append(target)
         else:
@@ -141,9 +134,16 @@ def _targets(
     return targets, lost
 
 
-def _generation(folder: str) -> Generation | None:
+def _target(project: Project, spec: EnvironmentSpec) -> _Target:
+    folder = project.folder(spec)
+    generations.refuse_foreign(folder)
     number = switch.current(folder)
-    return generations.read_generation(folder, number) if number is not None else None
+    if number is None:
+        raise UsageError(
+            f"there is no environment in {folder} yet", hint="`provenv sync` makes it."
+        )
+    generation = generations.read_generation(folder, number)
+    return _Target(project=project, spec=spec, folder=folder, generation=generation)
 
 
 def _registered(folder: str, made: Generation) -> _Target | Move:

@@ -121,7 +121,7 @@ _ARGUMENTS = {
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    if args.environment is not None and args.action != "upgrade":
+    if session.options.environments and args.action != "upgrade":
         raise UsageError(
             f"`python {args.action}` is not about one environment: it takes no --environment"
         )
@@ -399,14 +399,23 @@ def pin_data(result: PinResult) -> dict[str, Any]:
 
 
 def _upgrade(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.upgrading import upgrade
+    from provenv.cli import targets
+    from provenv.workspace import upgrading
 
-    if args.all and args.environment is not None:
+    named = bool(session.options.environments)
+    if args.all and named:
         raise UsageError("--all means every environment: no --environment")
-    moves = upgrade(
+    chosen = None
+    if named:
+        chosen = [
+            (target.project, target.project.manifest.environment(target.environment))
+            for target in targets.several(session)
+        ]
+    elif not args.all:
+        chosen = upgrading.made(session.project)
+    moves = upgrading.upgrade(
         session.context,
-        project=None if args.all else session.project,
-        environment=args.environment,
+        chosen,
         request=args.request,
         install=args.install,
         mirror=_mirror(args.mirror),
