@@ -49,15 +49,25 @@ if TYPE_CHECKING:
     from provenv.workspace.inspection import project_graph as project_graph
     from provenv.workspace.inspection import status as status
     from provenv.workspace.inspection import why as why
+    from provenv.workspace.installing import InstallResult as InstallResult
+    from provenv.workspace.installing import UninstallResult as UninstallResult
+    from provenv.workspace.installing import install_pythons as install_pythons
+    from provenv.workspace.installing import uninstall_pythons as uninstall_pythons
     from provenv.workspace.locking import LockResult as LockResult
     from provenv.workspace.locking import lock as lock
     from provenv.workspace.new import NewResult as NewResult
     from provenv.workspace.new import new as new
+    from provenv.workspace.pinning import PinResult as PinResult
+    from provenv.workspace.pinning import pin_python as pin_python
+    from provenv.workspace.pinning import unpin_python as unpin_python
     from provenv.workspace.pipelines import write_pipeline as write_pipeline
     from provenv.workspace.publishing import BuildResult as BuildResult
     from provenv.workspace.publishing import PublishResult as PublishResult
     from provenv.workspace.publishing import build as build
     from provenv.workspace.publishing import publish as publish
+    from provenv.workspace.pythons import PythonList as PythonList
+    from provenv.workspace.pythons import find_python as find_python
+    from provenv.workspace.pythons import list_pythons as list_pythons
     from provenv.workspace.run import environment_for as environment_for
     from provenv.workspace.run import start as start
     from provenv.workspace.storage import GcResult as GcResult
@@ -66,6 +76,8 @@ if TYPE_CHECKING:
     from provenv.workspace.storage import list_store as list_store
     from provenv.workspace.sync import SyncResult as SyncResult
     from provenv.workspace.sync import sync as sync
+    from provenv.workspace.upgrading import Move as Move
+    from provenv.workspace.upgrading import upgrade_pythons as upgrade_pythons
     from provenv.workspace.verification import VerifyResult as VerifyResult
     from provenv.workspace.verification import verify as verify
 
@@ -88,13 +100,19 @@ _ROOMS = {
     "provenv.workspace.inspection": (
         "StatusResult", "WhyResult", "outdated", "project_graph", "status", "why",
     ),
+    "provenv.workspace.installing": (
+        "InstallResult", "UninstallResult", "install_pythons", "uninstall_pythons",
+    ),
     "provenv.workspace.locking": ("LockResult", "lock"),
     "provenv.workspace.new": ("NewResult", "new"),
+    "provenv.workspace.pinning": ("PinResult", "pin_python", "unpin_python"),
     "provenv.workspace.pipelines": ("write_pipeline",),
     "provenv.workspace.publishing": ("BuildResult", "PublishResult", "build", "publish"),
+    "provenv.workspace.pythons": ("PythonList", "find_python", "list_pythons"),
     "provenv.workspace.run": ("environment_for", "start"),
     "provenv.workspace.storage": ("GcResult", "StoredItem", "gc", "list_store"),
     "provenv.workspace.sync": ("SyncResult", "sync"),
+    "provenv.workspace.upgrading": ("Move", "upgrade_pythons"),
     "provenv.workspace.verification": ("VerifyResult", "verify"),
 }  # fmt: skip
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}

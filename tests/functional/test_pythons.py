@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from functional.test_json import check
 from support import Project
 from support.pythons import Mirror, fake_python
 
@@ -384,6 +385,13 @@ def test_sync_says_what_can_be_installed(locked: Project, mirror: Mirror) -> Non
     told = locked.fails(1, "sync", "--python", "3.14.97").stderr
     assert "3.12.99" in told
     assert "`provenv python install 3.14.97`" in told
+
+
+def test_documents_of_what_was_brought_and_removed(machine: Project, mirror: Mirror) -> None:
+    mirror.add_fake("3.14.97")
+    words = ("python", "install", "3.14", "--mirror", str(mirror.list), "--json")
+    check(machine.ok(*words).json, "provenv.python-install/1")
+    check(machine.ok("python", "uninstall", "3.14", "--json").json, "provenv.python-uninstall/1")
 
 
 # Pins

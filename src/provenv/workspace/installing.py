@@ -31,8 +31,6 @@ from provenv.tools.uv import Uv, clean_environment, find_uv
 from provenv.workspace import machine, users
 from provenv.workspace.context import Context, Project
 
-MIRROR_VARIABLE = "PROVENV_PYTHON_MIRROR"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallResult:
@@ -88,7 +86,7 @@ def shelf(
         UsageError, InputError, NetworkError: The mirror cannot be used.
         UndecidedError: uv cannot say what there is.
     """
-    mirror = mirror or context.environ.get(MIRROR_VARIABLE) or None
+    mirror = mirror or context.environ.get("PROVENV_PYTHON_MIRROR") or None
     if mirror is None and project is not None:
         mirror = project.manifest.python_mirror
     mirror = mirror or context.environ.get("UV_PYTHON_INSTALL_MIRROR") or None
@@ -123,7 +121,7 @@ def _uv(context: Context) -> Iterator[tuple[Uv, str]]:
         remove_tree(folder)
 
 
-def install(
+def install_pythons(
     context: Context,
     requests: Sequence[str],
     *,
@@ -258,7 +256,7 @@ def _nothing(request: Request, known: Sequence[Build]) -> UnsatisfiableError:
     )
 
 
-def uninstall(
+def uninstall_pythons(
     context: Context, requests: Sequence[str], *, force: bool = False
 ) -> list[UninstallResult]:
     """Remove every Python that uv manages and that a request asks for; never anybody else's.

@@ -49,7 +49,7 @@ def read_pin(project: Project, context: Context) -> PinResult:
     )
 
 
-def pin(project: Project, context: Context, requests: Sequence[str]) -> PinResult:
+def pin_python(project: Project, context: Context, requests: Sequence[str]) -> PinResult:
     """Write ``.python-version`` in the project's folder; comments in it stay.
 
     Raises:
@@ -78,7 +78,7 @@ def pin(project: Project, context: Context, requests: Sequence[str]) -> PinResul
     return PinResult(file=file, before=before, after=tuple(words), path=path)
 
 
-def unpin(project: Project, context: Context) -> PinResult:
+def unpin_python(project: Project, context: Context) -> PinResult:
     """Take the versions out of the project's ``.python-version``; a file that is then empty goes.
 
     Raises:

@@ -77,7 +77,7 @@ def list_pythons(
         folder: Where pins are looked for outside of projects.
         request: Only what meets it.
         every: All installable builds, not only the newest CPython of each minor version.
-        mirror: As for :func:`installing.install`.
+        mirror: As for :func:`installing.install_pythons`.
 
     Raises:
         UsageError: The request cannot be understood.

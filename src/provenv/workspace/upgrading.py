@@ -65,7 +65,7 @@ class _Target:
     generation: Generation
 
 
-def upgrade(
+def upgrade_pythons(
     context: Context,
     chosen: Sequence[tuple[Project, EnvironmentSpec]] | None = None,
     *,
@@ -83,7 +83,7 @@ def upgrade(
         chosen: Environments that were made; None means all on this machine.
         request: Only environments whose Python meets it.
         install: Install a newer patch release first, where there is one.
-        mirror: Where from; as for :func:`installing.install`.
+        mirror: Where from; as for :func:`installing.install_pythons`.
         dry_run: Change nothing.
 
     Raises:
@@ -106,7 +106,7 @@ def upgrade(
         coming = _newer(context, pairs, here, project, mirror)
     if coming and not dry_run:
         words = [f"{one.implementation}{one.version}" + "t" * one.free_threaded for one in coming]
-        installing.install(context, words, project=project, mirror=mirror)
+        installing.install_pythons(context, words, project=project, mirror=mirror)
         here = _here(context, search)
     moves = [_move(context, target, kind, here, coming, dry_run=dry_run) for target, kind in pairs]
     return [*moves, *lost]

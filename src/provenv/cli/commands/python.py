@@ -282,9 +282,9 @@ def _find(args: argparse.Namespace, session: Session) -> int:
 
 
 def _install(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.installing import install
+    from provenv.workspace.installing import install_pythons
 
-    results = install(
+    results = install_pythons(
         session.context,
         args.requests,
         project=_project(session),
@@ -327,9 +327,9 @@ def install_data(results: Sequence[InstallResult]) -> dict[str, Any]:
 
 
 def _uninstall(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.installing import uninstall
+    from provenv.workspace.installing import uninstall_pythons
 
-    results = uninstall(session.context, args.requests, force=args.force)
+    results = uninstall_pythons(session.context, args.requests, force=args.force)
     session.report(
         "python-uninstall",
         lambda: uninstall_data(results),
@@ -373,9 +373,9 @@ def _pin(args: argparse.Namespace, session: Session) -> int:
         session.answer("python-pin", lambda: pin_data(result), lambda s: pin_text(result, s))
         return 0 if result.after else 1
     if args.rm:
-        result = pinning.unpin(session.project, session.context)
+        result = pinning.unpin_python(session.project, session.context)
     else:
-        result = pinning.pin(session.project, session.context, args.requests)
+        result = pinning.pin_python(session.project, session.context, args.requests)
     session.report("python-pin", lambda: pin_data(result), lambda s: pin_text(result, s))
     return 0
 
@@ -413,7 +413,7 @@ def _upgrade(args: argparse.Namespace, session: Session) -> int:
         ]
     elif not args.all:
         chosen = upgrading.made(session.project)
-    moves = upgrading.upgrade(
+    moves = upgrading.upgrade_pythons(
         session.context,
         chosen,
         request=args.request,
