@@ -55,7 +55,7 @@ def fake_script(version: str, *, log: Path | None = None, **changes: Any) -> str
         "python_version": f"{release[0]}.{release[1]}",
         "python_full_version": version,
     }
-    note = f"echo {version} >> '{log}'\n" if log else ""
+    note = f"echo \"${{0##*/}}\" >> '{log}'\n" if log else ""
     text = f"<provenv-interpreter>{json.dumps(answer)}</provenv-interpreter>"
     return (
         f'#!/bin/sh\n{note}here=$(readlink -f "$0")\n'
@@ -64,7 +64,7 @@ def fake_script(version: str, *, log: Path | None = None, **changes: Any) -> str
 
 
 def fake_python(path: Path, version: str, *, log: Path | None = None, **changes: Any) -> str:
-    """Write such a script; each run adds a line to ``log``."""
+    """Write such a script; each run adds its name to ``log``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(fake_script(version, log=log, **changes))
     path.chmod(0o755)
