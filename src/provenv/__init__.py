@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from provenv.workspace.inspection import project_graph as project_graph
     from provenv.workspace.inspection import status as status
     from provenv.workspace.inspection import why as why
-    from provenv.workspace.installing import InstallResult as InstallResult
-    from provenv.workspace.installing import UninstallResult as UninstallResult
+    from provenv.workspace.installing import PythonInstalled as PythonInstalled
+    from provenv.workspace.installing import PythonRemoved as PythonRemoved
     from provenv.workspace.installing import install_pythons as install_pythons
     from provenv.workspace.installing import uninstall_pythons as uninstall_pythons
     from provenv.workspace.locking import LockResult as LockResult
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     from provenv.workspace.storage import list_store as list_store
     from provenv.workspace.sync import SyncResult as SyncResult
     from provenv.workspace.sync import sync as sync
-    from provenv.workspace.upgrading import Move as Move
+    from provenv.workspace.upgrading import PythonMove as PythonMove
     from provenv.workspace.upgrading import upgrade_pythons as upgrade_pythons
     from provenv.workspace.verification import VerifyResult as VerifyResult
     from provenv.workspace.verification import verify as verify
@@ -101,7 +101,7 @@ _ROOMS = {
         "StatusResult", "WhyResult", "outdated", "project_graph", "status", "why",
     ),
     "provenv.workspace.installing": (
-        "InstallResult", "UninstallResult", "install_pythons", "uninstall_pythons",
+        "PythonInstalled", "PythonRemoved", "install_pythons", "uninstall_pythons",
     ),
     "provenv.workspace.locking": ("LockResult", "lock"),
     "provenv.workspace.new": ("NewResult", "new"),
@@ -112,7 +112,7 @@ _ROOMS = {
     "provenv.workspace.run": ("environment_for", "start"),
     "provenv.workspace.storage": ("GcResult", "StoredItem", "gc", "list_store"),
     "provenv.workspace.sync": ("SyncResult", "sync"),
-    "provenv.workspace.upgrading": ("Move", "upgrade_pythons"),
+    "provenv.workspace.upgrading": ("PythonMove", "upgrade_pythons"),
     "provenv.workspace.verification": ("VerifyResult", "verify"),
 }  # fmt: skip
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}

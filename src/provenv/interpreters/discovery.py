@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from provenv.interpreters.executables import base_executable, is_executable, python_in, shim_manager
+from provenv.interpreters.executables import base_executable, is_executable, is_shim, python_in
 from provenv.interpreters.pyenv import global_versions, pyenv_python, versions_folder
 from provenv.interpreters.requests import Hint
 from provenv.interpreters.search import Search
@@ -51,7 +51,7 @@ def candidates(search: Search) -> Iterator[Candidate]:
         if executable is None or executable in seen or not is_executable(executable):
             continue
         seen.add(executable)
-        if shim_manager(executable):
+        if is_shim(executable):
             continue
         yield Candidate(
             path=path,

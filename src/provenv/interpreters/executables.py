@@ -35,6 +35,11 @@ def shim_manager(path: str) -> str | None:
     return next((manager for words, manager in _SHIM_WORDS if words in script), None)
 
 
+def is_shim(path: str) -> bool:
+    """Whether ``path`` is a version manager's shim, which is no interpreter."""
+    return shim_manager(path) is not None
+
+
 def python_in(folder: str) -> str | None:
     """The interpreter of an environment or of an installation prefix, or None."""
     for place in ("bin", "Scripts", ""):

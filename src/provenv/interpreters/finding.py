@@ -176,19 +176,20 @@ class _Finder:
         for pin in self.search.pyenv_version or self.search.pins:
             if pin == "system":
                 continue  # pyenv's word for "whatever PATH has"
+            hint = f"Install it (`provenv python install {pin}`), or change {where}."
             try:
                 request = self._pin(pin)
                 found = self.first(request)
-                reason = "no interpreter here is that and satisfies requires-python"
+                reason = "no interpreter here is that"
+                if contradicted := dict(self.contradictions).get(request):
+                    reason = f"requires-python {self.requires!r} excludes Python {contradicted}"
+                    hint = f"Change {where}, or requires-python in pyproject.toml."
             except (UsageError, UnsatisfiableError) as error:
-                found, reason = None, error.message
+                found, reason, hint = None, error.message, f"Change {where}."
             if found is not None:
                 return found
             self.emit(
-                Warned(
-                    message=f"the pinned Python {pin} is passed over: {reason}",
-                    hint=f"Install it (`provenv python install {pin}`), or change {where}.",
-                )
+                Warned(message=f"the pinned Python {pin} is passed over: {reason}", hint=hint)
             )
         return None
 

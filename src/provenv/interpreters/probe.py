@@ -57,7 +57,8 @@ def probe(
     if found is None:
         if trusting and (problem := known.problem(executable)):
             raise UndecidedError(
-                f"{problem.message} (asked {problem.age / 60:.0f} minutes ago)", hint=problem.hint
+                f"{problem.message} (asked {max(problem.age / 60, 1):.0f} min ago)",
+                hint=problem.hint,
             )
         if manager := shim_manager(executable):
             raise UndecidedError(

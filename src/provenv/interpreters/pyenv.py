@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from provenv.interpreters.executables import is_executable, python_in, shim_manager
 from provenv.interpreters.search import Search, nearest, read_versions_file
@@ -121,11 +121,14 @@ def global_versions(search: Search) -> tuple[str, ...]:
 def read_shim(path: str, search: Search, folder: str | None) -> Shim | None:
     """What the pyenv shim ``path`` comes to in ``folder``; None where it is none of pyenv's.
 
-    As ``pyenv which`` decides: the selected versions in their order, and then the rest of ``PATH``.
+    As ``pyenv which`` decides: the selected versions in their order, and then the rest of ``PATH``. A
+    shim belongs to the pyenv whose ``shims`` folder it lies in.
     """
     if shim_manager(path) != "pyenv":
         return None
-    program = os.path.basename(path)
+    folder_of_shims, program = os.path.split(path)
+    if os.path.basename(folder_of_shims) == "shims":
+        search = replace(search, pyenv_root=os.path.dirname(folder_of_shims))
     names = selected(search, folder)
     return Shim(
         path=path,

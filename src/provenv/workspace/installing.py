@@ -33,7 +33,7 @@ from provenv.workspace.context import Context, Project
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InstallResult:
+class PythonInstalled:
     """One request for a Python, answered.
 
     Attributes:
@@ -52,7 +52,7 @@ class InstallResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UninstallResult:
+class PythonRemoved:
     """A managed Python that was removed, and the environments that used it."""
 
     key: str
@@ -128,7 +128,7 @@ def install_pythons(
     project: Project | None = None,
     mirror: str | None = None,
     again: bool = False,
-) -> list[InstallResult]:
+) -> list[PythonInstalled]:
     """Install a Python for each request, where none that uv manages meets it already.
 
     Args:
@@ -148,7 +148,7 @@ def install_pythons(
     into = _folder(context)
     with shelf(context, project=project, mirror=mirror) as stock:
         chosen = [_choose(stock, request, into, again=again) for request in wanted]
-        done: list[InstallResult] = []
+        done: list[PythonInstalled] = []
         for request, one in zip(wanted, chosen, strict=True):
             try:
                 done.append(_install(context, stock, request, one, into))
@@ -190,7 +190,7 @@ def _choose(stock: Shelf, request: Request, into: str, *, again: bool) -> Manage
 
 def _install(
     context: Context, stock: Shelf, request: Request, chosen: Managed | Build, into: str
-) -> InstallResult:
+) -> PythonInstalled:
     if isinstance(chosen, Managed):
         return _installed(context, request, chosen, None)
     build = chosen
@@ -220,7 +220,7 @@ def _install(
 
 def _installed(
     context: Context, request: Request, one: Managed, seconds: float | None
-) -> InstallResult:
+) -> PythonInstalled:
     """The result, once the interpreter has said itself what it is."""
     assert one.executable is not None
     interpreter = probe(one.executable, source="uv", cache=context.home.interpreters)
@@ -229,7 +229,7 @@ def _installed(
             f"{one.key} says that it is {interpreter.implementation} {interpreter.version}",
             hint="The mirror has another build under this name.",
         )
-    return InstallResult(
+    return PythonInstalled(
         request=request.text,
         key=one.key,
         version=interpreter.version,
@@ -258,7 +258,7 @@ def _nothing(request: Request, known: Sequence[Build]) -> UnsatisfiableError:
 
 def uninstall_pythons(
     context: Context, requests: Sequence[str], *, force: bool = False
-) -> list[UninstallResult]:
+) -> list[PythonRemoved]:
     """Remove every Python that uv manages and that a request asks for; never anybody else's.
 
     Raises:
@@ -284,9 +284,9 @@ def uninstall_pythons(
     return results
 
 
-def _going(one: Managed, used: dict[str, list[str]]) -> UninstallResult:
+def _going(one: Managed, used: dict[str, list[str]]) -> PythonRemoved:
     inside = os.path.join(os.path.realpath(one.folder), "")
-    return UninstallResult(
+    return PythonRemoved(
         key=one.key,
         version=one.version,
         implementation=one.implementation,
@@ -300,7 +300,7 @@ def _going(one: Managed, used: dict[str, list[str]]) -> UninstallResult:
     )
 
 
-def _refuse_used(results: Sequence[UninstallResult]) -> None:
+def _refuse_used(results: Sequence[PythonRemoved]) -> None:
     busy = [result for result in results if result.used_by]
     if busy:
         lines = [f"  {result.version}: {folder}" for result in busy for folder in result.used_by]

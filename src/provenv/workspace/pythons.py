@@ -17,6 +17,7 @@ from provenv.interpreters.pyenv import global_versions, pyenv_python, read_shim
 from provenv.interpreters.requests import Request
 from provenv.interpreters.search import Search
 from provenv.interpreters.survey import Sighting, survey
+from provenv.interpreters.versions import split_version
 from provenv.model.interpreter import Interpreter
 from provenv.workspace import choosing, installing, machine, users
 from provenv.workspace.context import Context, Project
@@ -205,17 +206,20 @@ def _installable(
         return None, error.message
     if wanted is not None:
         known = tuple(b for b in known if wanted.path is None and wanted.matches(b))
-    return known if every else tuple(_newest(known, wanted or Request(text=""))), None
+    return known if every else tuple(_newest(known, wanted)), None
 
 
-def _newest(known: Sequence[Build], wanted: Request) -> list[Build]:
-    """Of each minor version the newest, without what nobody has asked for."""
+def _newest(known: Sequence[Build], wanted: Request | None) -> list[Build]:
+    """Of each minor version the newest ordinary build; a pre-release only where it is asked for."""
+    request = wanted or Request(text="")
     found: dict[tuple[str, str, bool], Build] = {}
-    for build in sorted(known, key=lambda build: builds.newest(build.version)):
-        if not any(wanted.rank(build)):
-            minor = build.version.rpartition(".")[0]
-            found.setdefault((build.implementation, minor, build.free_threaded), build)
-    return list(found.values())
+    for build in sorted(known, key=lambda one: (request.rank(one), builds.newest(one.version))):
+        pre = bool(split_version(build.version)[1])
+        if any(request.rank(build)[2:]) or (pre and wanted is None):
+            continue
+        minor = build.version.rpartition(".")[0]
+        found.setdefault((build.implementation, minor, build.free_threaded), build)
+    return sorted(found.values(), key=lambda one: (one.implementation, builds.newest(one.version)))
 
 
 def find_python(

@@ -79,8 +79,7 @@ def _refuse_dead_shim(name: str, environ: Mapping[str, str]) -> None:
     from provenv.interpreters.pyenv import read_shim
     from provenv.interpreters.search import Search
 
-    search = Search.from_environ(environ, environ.get("HOME", ""))
-    shim = read_shim(path, search, os.curdir)
+    shim = read_shim(path, Search.from_environ(environ, ""), os.curdir)
     if shim is not None and shim.starts is None:
         raise CommandError(
             f"{name} is not in the environment, and {path} cannot be run: {shim.reason()}",

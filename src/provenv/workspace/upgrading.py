@@ -28,7 +28,7 @@ from provenv.workspace.sync import sync
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class PythonMove:
     """What became of one environment.
 
     Attributes:
@@ -73,8 +73,8 @@ def upgrade_pythons(
     install: bool = False,
     mirror: str | None = None,
     dry_run: bool = False,
-) -> list[Move]:
-    """Move environments to the newest patch release of their minor version that is here.
+) -> list[PythonMove]:
+    """PythonMove environments to the newest patch release of their minor version that is here.
 
     Nothing else moves: the packages are those of the lock, and ``rollback`` leads back.
 
@@ -120,7 +120,7 @@ def made(project: Project) -> list[tuple[Project, EnvironmentSpec]]:
 
 def _targets(
     context: Context, chosen: Sequence[tuple[Project, EnvironmentSpec]] | None
-) -> tuple[list[_Target], list[Move]]:
+) -> tuple[list[_Target], list[PythonMove]]:
     """The environments that there are, and on the whole machine those whose project is not."""
     if chosen is not None:
         return [_target(project, spec) for project, spec in chosen], []
@@ -146,7 +146,7 @@ def _target(project: Project, spec: EnvironmentSpec) -> _Target:
     return _Target(project=project, spec=spec, folder=folder, generation=generation)
 
 
-def _registered(folder: str, made: Generation) -> _Target | Move:
+def _registered(folder: str, made: Generation) -> _Target | PythonMove:
     try:
         project = users.project_of(folder)
         if project is None:
@@ -155,7 +155,7 @@ def _registered(folder: str, made: Generation) -> _Target | Move:
         if project.folder(spec) != folder:
             raise UsageError(f"{project.root} has this environment elsewhere now")
     except ProvenvError as error:
-        return Move(
+        return PythonMove(
             root=None, environment=made.environment, folder=folder, before=made.python,
             after=made.python, executable=made.executable, generation=None, state="failed",
             reason=error.message, exit_code=error.exit_code,
@@ -255,10 +255,10 @@ def _move(
     coming: Sequence[Build],
     *,
     dry_run: bool,
-) -> Move:
-    """Move one environment, or say why not; an error of one does not stop the others."""
+) -> PythonMove:
+    """PythonMove one environment, or say why not; an error of one does not stop the others."""
     made, gone = target.generation, not os.path.exists(target.generation.executable)
-    stay = Move(
+    stay = PythonMove(
         root=target.project.root,
         environment=target.spec.name,
         folder=target.folder,
@@ -299,8 +299,13 @@ def _move(
 
 
 def _staying(
-    context: Context, target: _Target, stay: Move, better: Sequence[Interpreter], *, gone: bool
-) -> Move:
+    context: Context,
+    target: _Target,
+    stay: PythonMove,
+    better: Sequence[Interpreter],
+    *,
+    gone: bool,
+) -> PythonMove:
     """Why an environment does not move."""
     if better:
         reason = _refusal(context, target, better[0])

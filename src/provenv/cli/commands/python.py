@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from provenv.interpreters.builds import Build
     from provenv.model.interpreter import Interpreter
     from provenv.workspace.context import Project
-    from provenv.workspace.installing import InstallResult, UninstallResult
+    from provenv.workspace.installing import PythonInstalled, PythonRemoved
     from provenv.workspace.pinning import PinResult
     from provenv.workspace.pythons import Installed, PythonList
-    from provenv.workspace.upgrading import Move
+    from provenv.workspace.upgrading import PythonMove
 
 DESCRIPTION = """\
 The Pythons of this machine: pyenv's (each of its versions), uv's, conda's, asdf's and mise's, the
@@ -159,12 +159,16 @@ def _list(args: argparse.Namespace, session: Session) -> int:
     session.answer(
         "python-list",
         lambda: list_data(found),
-        lambda screen: installable_text(found, screen) if only else list_text(found, screen),
+        lambda screen: (
+            installable_text(found, screen)
+            if only
+            else list_text(found, screen, limit=None if session.options.verbose else _LIMIT)
+        ),
     )
     return 0
 
 
-def list_text(found: PythonList, screen: Screen) -> None:
+def list_text(found: PythonList, screen: Screen, limit: int | None = _LIMIT) -> None:
     rows = [_row(one, screen) for one in found.installed]
     if rows:
         screen.table(rows, head=("python", "from", "environments", "chosen by", "path"))
@@ -180,8 +184,8 @@ def list_text(found: PythonList, screen: Screen) -> None:
         screen.line(f"what can be installed is not known: {found.unknown}")
         return
     names = [_title(build) for build in found.installable]
-    shown, more = names[:_LIMIT], len(names) - _LIMIT
-    rest = f", and {more} more" if more > 0 else ""
+    shown = names[:limit]
+    rest = f", and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
     listed = f"{', '.join(shown)}{rest}" if names else "nothing"
     screen.line(f"{screen.paint('dim', 'can be installed:')} {listed}")
 
@@ -299,7 +303,7 @@ def _install(args: argparse.Namespace, session: Session) -> int:
     return 0
 
 
-def install_text(results: Sequence[InstallResult], screen: Screen) -> None:
+def install_text(results: Sequence[PythonInstalled], screen: Screen) -> None:
     for result in results:
         name = f"{result.implementation} {result.version}"
         if result.made:
@@ -309,7 +313,7 @@ def install_text(results: Sequence[InstallResult], screen: Screen) -> None:
             screen.line(f"{name} is there: {result.path}")
 
 
-def install_data(results: Sequence[InstallResult]) -> dict[str, Any]:
+def install_data(results: Sequence[PythonInstalled]) -> dict[str, Any]:
     return {
         "pythons": [
             {
@@ -338,7 +342,7 @@ def _uninstall(args: argparse.Namespace, session: Session) -> int:
     return 0
 
 
-def uninstall_text(results: Sequence[UninstallResult], screen: Screen) -> None:
+def uninstall_text(results: Sequence[PythonRemoved], screen: Screen) -> None:
     for result in results:
         screen.line(
             f"{screen.paint('good', 'removed')} {result.implementation} {result.version}  "
@@ -348,7 +352,7 @@ def uninstall_text(results: Sequence[UninstallResult], screen: Screen) -> None:
             screen.line(f"  {short_path(folder)} has no interpreter now; `provenv sync` mends it")
 
 
-def uninstall_data(results: Sequence[UninstallResult]) -> dict[str, Any]:
+def uninstall_data(results: Sequence[PythonRemoved]) -> dict[str, Any]:
     return {
         "pythons": [
             {
@@ -430,7 +434,7 @@ def _upgrade(args: argparse.Namespace, session: Session) -> int:
     return max((move.exit_code for move in moves), default=0)
 
 
-def upgrade_text(moves: Sequence[Move], screen: Screen) -> None:
+def upgrade_text(moves: Sequence[PythonMove], screen: Screen) -> None:
     paint = screen.paint
     for move in moves:
         where = short_path(move.root or move.folder)
@@ -453,7 +457,7 @@ def upgrade_text(moves: Sequence[Move], screen: Screen) -> None:
         screen.line(paint("dim", f"nothing to do for {many(len(moves), 'environment')}"))
 
 
-def upgrade_data(moves: Sequence[Move], *, dry_run: bool) -> dict[str, Any]:
+def upgrade_data(moves: Sequence[PythonMove], *, dry_run: bool) -> dict[str, Any]:
     return {
         "dry_run": dry_run,
         "environments": [

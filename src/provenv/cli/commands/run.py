@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING
 
 from provenv.cli import syncing
 from provenv.cli.session import Session
-from provenv.core.errors import UsageError
+from provenv.core.errors import UndecidedError, UsageError
 
 if TYPE_CHECKING:
     from provenv.cli.targets import Target
@@ -53,6 +54,12 @@ def _as_it_is(session: Session) -> tuple[str, int]:
     if number is None:
         raise UsageError(
             f"there is no environment in {folder} yet", hint="Without --no-sync it is made."
+        )
+    python = f"{folder}/generations/{number}/bin/python"
+    if not os.path.exists(python):
+        raise UndecidedError(
+            f"the interpreter of this environment is gone: {os.path.realpath(python)}",
+            hint="Without --no-sync it gets another one.",
         )
     return folder, number
 
