@@ -68,6 +68,9 @@ if TYPE_CHECKING:
     from provenv.workspace.pythons import PythonList as PythonList
     from provenv.workspace.pythons import find_python as find_python
     from provenv.workspace.pythons import list_pythons as list_pythons
+    from provenv.workspace.repair import Repaired as Repaired
+    from provenv.workspace.repair import RepairResult as RepairResult
+    from provenv.workspace.repair import repair as repair
     from provenv.workspace.run import environment_for as environment_for
     from provenv.workspace.run import start as start
     from provenv.workspace.storage import GcResult as GcResult
@@ -109,6 +112,7 @@ _ROOMS = {
     "provenv.workspace.pipelines": ("write_pipeline",),
     "provenv.workspace.publishing": ("BuildResult", "PublishResult", "build", "publish"),
     "provenv.workspace.pythons": ("PythonList", "find_python", "list_pythons"),
+    "provenv.workspace.repair": ("RepairResult", "Repaired", "repair"),
     "provenv.workspace.run": ("environment_for", "start"),
     "provenv.workspace.storage": ("GcResult", "StoredItem", "gc", "list_store"),
     "provenv.workspace.sync": ("SyncResult", "sync"),
