@@ -347,6 +347,7 @@ def test_a_mirror_over_http_as_the_project_names_it(
     ("words", "code", "said"),
     [
         (("3.55",), 1, "no Python that can be installed is 3.55"),
+        (("3.9.1",), 1, "no Python that can be installed is 3.9.1"),  # uv has no SHA-256 of it
         (("/usr/bin/python3",), 2, "is a path"),
         (("snake",), 2, "cannot understand"),
         (("3.13", "--mirror", "ftp://x"), 2, "no mirror"),
@@ -472,6 +473,13 @@ def test_who_decides_on_the_interpreter(locked: Project) -> None:
     assert chosen() == "3.14.98"  # requires-python stands above all pins
 
 
+def test_a_change_of_tool_versions_is_noticed(locked: Project) -> None:
+    locked.write(".tool-versions", "python 3.12.98\n")
+    assert locked.ok("sync", "--json").json["python"] == "3.12.98"
+    locked.write(".tool-versions", "python 3.13.98\n")
+    assert locked.ok("sync").stderr.startswith("dev: generation 2 (Python 3.13.98")
+
+
 @pytest.mark.parametrize("pin", ["system", "no-such-version", "3.12.55"])
 def test_a_pin_that_says_nothing_does_not_stop_a_sync(locked: Project, pin: str) -> None:
     locked.ok("sync", "--python", "3.12.98")
@@ -538,6 +546,29 @@ def test_upgrade_heeds_what_the_project_asks_for(locked: Project) -> None:
     locked.fails(2, "python", "upgrade", "/usr/bin/python3")
     locked.fails(2, "python", "upgrade", "-e", "prod")
     locked.fails(2, "python", "upgrade", "-e", "prod", "--all")
+
+
+def test_upgrade_leaves_what_a_rollback_chose(locked: Project) -> None:
+    locked.ok("sync", "--python", "3.12.98")
+    locked.ok("sync", "--python", "3.13.98")
+    locked.ok("rollback", "--environment-only")
+    (move,) = locked.ok("python", "upgrade", "--json").json["environments"]
+    assert (move["state"], move["before"]) == ("held-back", "3.12.98")
+    assert "rollback" in move["reason"]
+
+
+def test_upgrade_of_one_environment_for_each_of_its_pythons(locked: Project) -> None:
+    text = locked.read("pyproject.toml")
+    more = '[tool.provenv.environments]\ntest = { python = ["3.12", "3.13"] }\n'
+    locked.pyproject(f"{text}\n{more}")
+    locked.ok("lock", "--python", sys.executable)
+    locked.ok("sync", "-e", "test@3.12", "--python", "3.12.98")
+    locked.ok("sync", "-e", "test@3.13")
+    told = locked.ok("python", "upgrade", "-e", "test", "--json").json["environments"]
+    assert {(m["environment"], m["after"], m["state"]) for m in told} == {
+        ("test@3.12", "3.12.99", "moved"),
+        ("test@3.13", "3.13.98", "newest"),
+    }
 
 
 def test_upgrade_of_a_stale_lock_fails_and_moves_nothing(locked: Project) -> None:

@@ -1,8 +1,8 @@
 """Builds that can be installed: uv's managed Pythons, chosen by request, from uv's sources or a mirror.
 
-uv knows the builds of python-build-standalone, PyPy and GraalPy, with a SHA-256 each, and keeps those it
-installs in one folder, which it shares with us. A *mirror* is a folder with the same files, or a download
-list (``….json``, in uv's form) of somebody's own.
+uv knows the builds of python-build-standalone, PyPy and GraalPy, nearly all with a SHA-256, and keeps
+those that it installs in one folder, which it shares with us. A *mirror* is a folder with the same files,
+or a download list (``….json``, in uv's form) of somebody's own.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from provenv.interpreters.requests import Request
 from provenv.interpreters.versions import allows, split_version
 from provenv.tools.uv import Uv
 
+# Of these uv's list (0.13.9) has no SHA-256, and would install them as they come.
+_UNCHECKED = re.compile(r"/python-build-standalone/releases/download/20(?:1\d|20|21)\d{4}/")
 _VARIANTS = {"default": False, "freethreaded": True}
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
 _HASHES = re.compile(r"Expected:\s+(\S+)\s+Computed:\s+(\S+)")
@@ -175,6 +177,8 @@ def _with_hashes(entries: dict[str, Any], address: str, emit: Emit) -> dict[str,
 def list_builds(uv: Uv, source: Source, tmp: str) -> tuple[Build, ...]:
     """Every build for this machine, as uv orders them: by implementation, the newest first.
 
+    Builds from before 2022 are left out of uv's own list, which does not say what bytes they have.
+
     Raises:
         UndecidedError: uv cannot say.
     """
@@ -182,7 +186,12 @@ def list_builds(uv: Uv, source: Source, tmp: str) -> tuple[Build, ...]:
     done = uv.python_list(tmp, ["--all-versions", *source.list_options])
     try:
         rows = json.loads(done.stdout) if done.code == 0 else None
-        found = tuple(_build(row) for row in rows or () if row.get("variant") in _VARIANTS)
+        found = tuple(
+            _build(row)
+            for row in rows or ()
+            if row.get("variant") in _VARIANTS
+            and (source.list_file or not _UNCHECKED.search(str(row["url"])))
+        )
     except (ValueError, KeyError, TypeError, AttributeError):
         rows, found = None, ()
     if rows is None:

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
-from provenv.core.errors import ProvenvError, UndecidedError, UnsatisfiableError, UsageError
+from provenv.core.errors import (
+    InputError,
+    ProvenvError,
+    UndecidedError,
+    UnsatisfiableError,
+    UsageError,
+)
 from provenv.core.events import silent
 from provenv.interpreters import builds, find, read_request
 from provenv.interpreters.builds import Build
@@ -202,7 +208,7 @@ def _installable(
     try:
         with installing.shelf(context, project=project, mirror=mirror) as stock:
             known = stock.builds
-    except UndecidedError as error:
+    except (UndecidedError, InputError) as error:
         return None, error.message
     if wanted is not None:
         known = tuple(b for b in known if wanted.path is None and wanted.matches(b))
