@@ -367,6 +367,20 @@ def test_a_list_that_is_none(machine: Project, tmp_path: Path, text: str) -> Non
     assert "is not a list of Python downloads" in told.stderr
 
 
+def test_two_requests_that_mean_one_build_bring_it_once(machine: Project, mirror: Mirror) -> None:
+    mirror.add_fake("3.14.99")
+    words = ("python", "install", "3.14", "3.14.99", "--mirror", str(mirror.list), "--json")
+    assert [one["made"] for one in machine.ok(*words).json["pythons"]] == [True, False]
+
+
+def test_one_that_cannot_be_had_stops_before_anything_is_brought(
+    machine: Project, mirror: Mirror
+) -> None:
+    mirror.add_fake("3.14.99")
+    machine.fails(1, "python", "install", "3.14", "3.55", "--mirror", str(mirror.list))
+    assert not managed(machine).exists()
+
+
 def test_only_what_uv_manages_is_removed(machine: Project, mirror: Mirror) -> None:
     mirror.add_fake("3.12.97")
     machine.ok("python", "install", "3.12", "--mirror", str(mirror.list))

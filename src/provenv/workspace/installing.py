@@ -8,7 +8,7 @@ import shlex
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from provenv.core.errors import (
     CheckFailedError,
@@ -19,7 +19,7 @@ from provenv.core.errors import (
     UsageError,
 )
 from provenv.core.events import ItemFinished, ItemStarted, Noted, PhaseFinished, PhaseStarted
-from provenv.core.files import ensure_folder, remove_tree
+from provenv.core.files import disk_error, ensure_folder, remove_tree
 from provenv.core.http import Transport
 from provenv.interpreters import builds, parse_request, probe
 from provenv.interpreters.builds import Build, Managed
@@ -107,7 +107,10 @@ def _uv(context: Context) -> Iterator[tuple[Uv, str]]:
     """uv, and a folder that is gone afterwards."""
     work = os.path.join(context.home.cache, "work")
     ensure_folder(work)
-    folder = tempfile.mkdtemp(prefix="pythons-", dir=work)
+    try:
+        folder = tempfile.mkdtemp(prefix="pythons-", dir=work)
+    except OSError as error:
+        raise disk_error(error, "write into", work) from error
     try:
         environ = clean_environment(
             context.environ,
@@ -150,8 +153,12 @@ def install_pythons(
         chosen = [_choose(stock, request, into, again=again) for request in wanted]
         done: list[PythonInstalled] = []
         for request, one in zip(wanted, chosen, strict=True):
+            same = next((result for result in done if result.key == one.key), None)
             try:
-                done.append(_install(context, stock, request, one, into))
+                if same is not None:
+                    done.append(replace(same, request=request.text, made=False))
+                else:
+                    done.append(_install(context, stock, request, one, into))
             except ProvenvError as error:
                 error.details["installed"] = [result.key for result in done if result.made]
                 raise

@@ -74,7 +74,7 @@ def upgrade_pythons(
     mirror: str | None = None,
     dry_run: bool = False,
 ) -> list[PythonMove]:
-    """PythonMove environments to the newest patch release of their minor version that is here.
+    """Move environments to the newest patch release of their minor version that is here.
 
     Nothing else moves: the packages are those of the lock, and ``rollback`` leads back.
 
@@ -256,7 +256,7 @@ def _move(
     *,
     dry_run: bool,
 ) -> PythonMove:
-    """PythonMove one environment, or say why not; an error of one does not stop the others."""
+    """Move one environment, or say why not; an error of one does not stop the others."""
     made, gone = target.generation, not os.path.exists(target.generation.executable)
     stay = PythonMove(
         root=target.project.root,
