@@ -487,6 +487,14 @@ def test_who_decides_on_the_interpreter(locked: Project) -> None:
     assert chosen() == "3.14.98"  # requires-python stands above all pins
 
 
+def test_what_is_skipped_is_said_once_in_a_call(locked: Project) -> None:
+    add(locked, "3.14.99").write_text("#!/bin/sh\necho rubbish\n")
+    locked.env["PATH"] = "/nowhere"
+    told = locked.ok("sync").stderr
+    assert told.count("interpreter skipped") == 1
+    assert f"{versions(locked)}/3.14.99/bin/python" in told
+
+
 def test_a_change_of_tool_versions_is_noticed(locked: Project) -> None:
     locked.write(".tool-versions", "python 3.12.98\n")
     assert locked.ok("sync", "--json").json["python"] == "3.12.98"

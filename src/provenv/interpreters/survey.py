@@ -62,7 +62,8 @@ def survey(search: Search, *, cache: str, time_limit: float = TIME_LIMIT) -> lis
                 trusting=True,
             )
         except UndecidedError as error:
-            return _sighting(candidate, "broken", error.message)
+            reason = error.message.removeprefix(f"{candidate.executable} ")
+            return _sighting(candidate, "broken", reason)
         return _sighting(candidate, "interpreter", None, interpreter)
 
     try:
