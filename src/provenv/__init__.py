@@ -29,9 +29,15 @@ if TYPE_CHECKING:
     from provenv.core.events import silent as silent
     from provenv.model.generation import Change as Change
     from provenv.model.generation import Generation as Generation
+    from provenv.workspace.comparing import CompareResult as CompareResult
+    from provenv.workspace.comparing import compare_environments as compare_environments
     from provenv.workspace.context import Context as Context
     from provenv.workspace.context import Project as Project
     from provenv.workspace.context import open_project as open_project
+    from provenv.workspace.creating import CreateResult as CreateResult
+    from provenv.workspace.creating import WantedEnvironment as WantedEnvironment
+    from provenv.workspace.creating import create_environment as create_environment
+    from provenv.workspace.creating import create_environment_outside as create_environment_outside
     from provenv.workspace.edit import EditResult as EditResult
     from provenv.workspace.edit import InitResult as InitResult
     from provenv.workspace.edit import add as add
@@ -68,6 +74,8 @@ if TYPE_CHECKING:
     from provenv.workspace.pythons import PythonList as PythonList
     from provenv.workspace.pythons import find_python as find_python
     from provenv.workspace.pythons import list_pythons as list_pythons
+    from provenv.workspace.removing import RemoveResult as RemoveResult
+    from provenv.workspace.removing import remove_environment as remove_environment
     from provenv.workspace.repair import Repaired as Repaired
     from provenv.workspace.repair import RepairResult as RepairResult
     from provenv.workspace.repair import repair as repair
@@ -79,6 +87,10 @@ if TYPE_CHECKING:
     from provenv.workspace.storage import list_store as list_store
     from provenv.workspace.sync import SyncResult as SyncResult
     from provenv.workspace.sync import sync as sync
+    from provenv.workspace.trust import Trusted as Trusted
+    from provenv.workspace.trust import allow as allow
+    from provenv.workspace.trust import allowed_folders as allowed_folders
+    from provenv.workspace.trust import disallow as disallow
     from provenv.workspace.upgrading import PythonMove as PythonMove
     from provenv.workspace.upgrading import upgrade_pythons as upgrade_pythons
     from provenv.workspace.verification import VerifyResult as VerifyResult
@@ -95,7 +107,11 @@ _ROOMS = {
     "provenv.core.errors": _ERRORS,
     "provenv.core.events": ("Emit", "Event", "silent"),
     "provenv.model.generation": ("Change", "Generation"),
+    "provenv.workspace.comparing": ("CompareResult", "compare_environments"),
     "provenv.workspace.context": ("Context", "Project", "open_project"),
+    "provenv.workspace.creating": (
+        "CreateResult", "WantedEnvironment", "create_environment", "create_environment_outside",
+    ),
     "provenv.workspace.edit": ("EditResult", "InitResult", "add", "init", "remove"),
     "provenv.workspace.history": (
         "DiffResult", "HistoryEntry", "RollbackResult", "diff", "history", "rollback",
@@ -112,10 +128,12 @@ _ROOMS = {
     "provenv.workspace.pipelines": ("write_pipeline",),
     "provenv.workspace.publishing": ("BuildResult", "PublishResult", "build", "publish"),
     "provenv.workspace.pythons": ("PythonList", "find_python", "list_pythons"),
+    "provenv.workspace.removing": ("RemoveResult", "remove_environment"),
     "provenv.workspace.repair": ("RepairResult", "Repaired", "repair"),
     "provenv.workspace.run": ("environment_for", "start"),
     "provenv.workspace.storage": ("GcResult", "StoredItem", "gc", "list_store"),
     "provenv.workspace.sync": ("SyncResult", "sync"),
+    "provenv.workspace.trust": ("Trusted", "allow", "allowed_folders", "disallow"),
     "provenv.workspace.upgrading": ("PythonMove", "upgrade_pythons"),
     "provenv.workspace.verification": ("VerifyResult", "verify"),
 }  # fmt: skip

@@ -17,7 +17,7 @@ import pytest
 
 from functional.test_json import check
 from support import Project
-from support.pythons import Mirror, fake_python
+from support.mirrors import Mirror, fake_python
 
 SHIM = 'program="${0##*/}"\nexec "/opt/pyenv/libexec/pyenv" exec "$program" "$@"\n'
 

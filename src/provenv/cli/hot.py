@@ -2,7 +2,8 @@
 
 Understands ``run [-e NAME] [--] CMD…``, ``lock [-q] [--check] [--offline]``, ``sync`` with ``-e``,
 ``--python``, ``--link-mode``, ``-q``, ``--locked`` and ``--offline``, and ``env create NAME`` with the
-same and ``--global``; anything else, and any doubt, is left to the whole program by answering None.
+same, ``--global`` and ``--seed``; anything else, and any doubt, is left to the whole program by
+answering None.
 Imports nothing heavier than ``os`` (a test holds it to that).
 """
 
@@ -39,7 +40,7 @@ _ATTRIBUTES = {
 
 
 class _Call:
-    __slots__ = ("asked", "command", "name", "outside", "quiet", "rest")
+    __slots__ = ("asked", "command", "name", "outside", "quiet", "rest", "seed")
 
     def __init__(self, command: str) -> None:
         self.command = command
@@ -48,6 +49,7 @@ class _Call:
         self.outside = False
         self.quiet = False
         self.rest: list[str] = []
+        self.seed: list[str] = []
 
 
 def attempt(arguments: list[str]) -> int | None:
@@ -71,7 +73,7 @@ def _attempt(call: _Call, cause: str) -> int | None:
     started = time.monotonic()
     try:
         home = home_folder(os.environ)
-        if call.command == "env":
+        if call.command == "env" and (call.outside or fast.find_root(os.getcwd()) is None):
             return _create(call, home, cause, started)
         root = _root(call, home)
         if root is None:
@@ -108,12 +110,12 @@ def _tell(call: _Call, outcome: fast.Outcome, started: float) -> None:
 
 
 def _create(call: _Call, home: str, cause: str, started: float) -> int | None:
-    """``env create NAME``, outside projects: from a template of an empty one."""
-    if not call.outside and fast.find_root(os.getcwd()) is not None:
-        return None
+    """``env create NAME``, outside projects: from a template of one with the same seeds."""
     from provenv.workspace import template
 
-    outcome = template.make(call.name, call.asked, home, os.environ, cause)
+    if call.seed and fast.unsettled(home):
+        return None
+    outcome = template.make(call.name, call.asked, home, os.environ, cause, call.seed)
     if outcome is None:
         return None
     _tell(call, outcome, started)
@@ -123,6 +125,9 @@ def _create(call: _Call, home: str, cause: str, started: float) -> int | None:
 def _root(call: _Call, home: str) -> str | None:
     """The project that the call is about; ``asked`` is put right where it lies outside of all others."""
     root = fast.find_root(os.getcwd())
+    if call.command == "env":  # of a project: as `sync -e NAME`, where it is declared as it stands
+        call.asked.environment = call.name
+        return root if call.asked.overrides == "-" else None
     name = call.asked.environment
     if name is None:
         return root
@@ -194,6 +199,8 @@ def _parse(arguments: list[str]) -> _Call | None:
             ):
                 return None
             setattr(call.asked, attribute, value)
+        elif call.command == "env" and word == "--seed":
+            call.seed.append(next(words, ""))
         elif call.command == "run" and word == "--":
             call.rest = list(words)
         elif word in _PLAIN[call.command]:

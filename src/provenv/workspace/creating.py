@@ -12,7 +12,7 @@ from packaging.utils import InvalidName, canonicalize_name
 
 from provenv.core.errors import ForeignError, InputError, UsageError
 from provenv.core.events import silent
-from provenv.core.files import locked_folder, write_atomic
+from provenv.core.files import ensure_folder, locked_folder, write_atomic
 from provenv.environments import switch
 from provenv.interpreters import find
 from provenv.model.layout import (
@@ -21,7 +21,7 @@ from provenv.model.layout import (
     base_name,
     is_environment_name,
 )
-from provenv.model.manifest import BUILT_IN_ENVIRONMENTS, EnvironmentSpec, Manifest
+from provenv.model.manifest import BUILT_IN_ENVIRONMENTS, EnvironmentSpec, Manifest, parse_manifest
 from provenv.model.settings import NAME_RULE
 from provenv.workspace import edit, files, locking, machine, outside, removing, specifiers, template
 from provenv.workspace.context import MANIFEST_FILE, Context, LockFile, Project, open_project
@@ -34,12 +34,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class WantedEnvironment:
     """What ``env create`` was asked for; None and empty stand for what was not said.
 
     Attributes:
         python: Requests for interpreters; several make one environment each.
         requirements: Packages that it gets besides (PEP 508).
+        seed: Which of pip, setuptools and wheel the environment itself gets, sorted.
     """
 
     python: tuple[str, ...] = ()
@@ -49,6 +50,19 @@ class Wanted:
     inherits: str | None = None
     link_mode: str | None = None
     editable: bool | None = None
+    seed: tuple[str, ...] = ()
+    prompt: str | None = None
+    system_site_packages: bool | None = None
+
+    @property
+    def virtual(self) -> dict[str, Any]:
+        """What it says of the virtual environment as such, as it is written down."""
+        said = {
+            "seed": list(self.seed) or None,
+            "prompt": self.prompt,
+            "system-site-packages": self.system_site_packages,
+        }
+        return {key: value for key, value in said.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +85,9 @@ class CreateResult:
     syncs: tuple[SyncResult, ...]
 
 
-def create(project: Project, context: Context, name: str, wanted: Wanted) -> CreateResult:
+def create_environment(
+    project: Project, context: Context, name: str, wanted: WantedEnvironment
+) -> CreateResult:
     """Declare the environment ``name`` in a project's manifest, lock if needed, and make it.
 
     One that is declared already is just made. Where anything fails, every file is as it was.
@@ -88,7 +104,7 @@ def create(project: Project, context: Context, name: str, wanted: Wanted) -> Cre
         there = _is_declared(now, name, wanted)
         if there:
             _refuse_other(now, name, wanted, own=own)
-        with edit.whole(now), _whole(context, now, name):
+        with edit.whole(now, name), _whole(context, now, name):
             final, fresh = (now, None) if there else _declare(now, context, name, wanted)
             syncs = _sync(final, context, name, fresh)
     names = tuple(canonicalize_name(r.name) for r in _parsed(now, wanted))
@@ -96,7 +112,9 @@ def create(project: Project, context: Context, name: str, wanted: Wanted) -> Cre
     return _result(final, name, syncs, own=own, requirements=said, made=not there)
 
 
-def create_outside(context: Context, name: str, wanted: Wanted) -> CreateResult:
+def create_environment_outside(
+    context: Context, name: str, wanted: WantedEnvironment
+) -> CreateResult:
     """Make the environment ``name`` outside projects: a project of its own in the home folder.
 
     Raises:
@@ -106,27 +124,48 @@ def create_outside(context: Context, name: str, wanted: Wanted) -> CreateResult:
     """
     check_name(name)
     root = outside.folder(context.home, name)
-    if outside.find(context.home, name) is not None:
-        return create(open_project(root), context, name, wanted)
-    _refuse_project_options(wanted)
-    if os.path.lexists(root) and (not os.path.isdir(root) or os.listdir(root)):
-        raise ForeignError(
-            f"{root} is no environment of provenv; it is left as it is", details={"path": root}
-        )
-    python = _lowest(context, root, wanted)
-    os.makedirs(root, exist_ok=True)
-    with locked_folder(root):
-        try:
-            text = outside.manifest_text(name, wanted.python, python, wanted.link_mode)
-            write_atomic(os.path.join(root, MANIFEST_FILE), text.encode())
-            project, fresh = _fill(open_project(root), context, wanted)
-            syncs = _sync(project, context, name, fresh)
-        except BaseException:
-            removing.clear(context, root)
-            raise
-    template.remember(context, project, wanted.python, wanted.link_mode)
+    if os.path.lexists(root) and not os.path.isdir(root):
+        raise _foreign(root)
+    ensure_folder(root)
+    with locked_folder(root):  # where two make it at once, the second finds it made
+        made = None
+        if outside.find(context.home, name) is None:
+            files.sweep(root)
+            if os.listdir(root):
+                raise _foreign(root)
+            made = _make_outside(context, root, name, wanted)
+    if made is None:
+        return create_environment(open_project(root), context, name, wanted)
+    project, syncs = made
+    if wanted.virtual.keys() <= {"seed"}:
+        template.remember(context, project, wanted.python, wanted.link_mode, wanted.seed)
     said = tuple(project.manifest.dependencies)
     return _result(project, name, syncs, own=True, requirements=said, made=True)
+
+
+def _foreign(root: str) -> ForeignError:
+    return ForeignError(
+        f"{root} is no environment of provenv; it is left as it is", details={"path": root}
+    )
+
+
+def _make_outside(
+    context: Context, root: str, name: str, wanted: WantedEnvironment
+) -> tuple[Project, tuple[SyncResult, ...]]:
+    """Fill an empty folder: manifest, lock, environments; where that fails, it is gone."""
+    try:
+        _refuse_project_options(wanted)
+        python = _lowest(context, root, wanted)
+        text = outside.manifest_text(
+            name, wanted.python, python, wanted.link_mode, more=wanted.virtual
+        )
+        _check_text(text, name)
+        write_atomic(os.path.join(root, MANIFEST_FILE), text.encode())
+        project, fresh = _fill(open_project(root), context, wanted)
+        return project, _sync(project, context, name, fresh)
+    except BaseException:
+        removing.clear(context, root)
+        raise
 
 
 def check_name(name: str) -> None:
@@ -139,7 +178,7 @@ def check_name(name: str) -> None:
         raise UsageError(f"{name!r} is not the name of an environment: {NAME_RULE}")
 
 
-def _refuse_project_options(wanted: Wanted) -> None:
+def _refuse_project_options(wanted: WantedEnvironment) -> None:
     given = {
         "--group": wanted.groups, "--extra": wanted.extras, "--inherits": wanted.inherits,
         "--editable or --no-editable": wanted.editable is not None,
@@ -152,7 +191,7 @@ def _refuse_project_options(wanted: Wanted) -> None:
             )
 
 
-def _lowest(context: Context, root: str, wanted: Wanted) -> str:
+def _lowest(context: Context, root: str, wanted: WantedEnvironment) -> str:
     """The lowest ``3.N`` of the interpreters that were asked for."""
     found = [
         find(
@@ -168,11 +207,13 @@ def _lowest(context: Context, root: str, wanted: Wanted) -> str:
 
 
 def _fill(
-    project: Project, context: Context, wanted: Wanted
+    project: Project, context: Context, wanted: WantedEnvironment
 ) -> tuple[Project, Mapping[str | None, LockFile] | None]:
     """Add the packages that were asked for to a new project's dependencies, and lock."""
     if not wanted.requirements:
-        locking.lock(project, replace(context, emit=silent))  # nothing to resolve, nothing to say
+        if not wanted.seed:
+            context = replace(context, emit=silent)  # nothing to resolve, nothing to say
+        locking.lock(project, context)
         return project, None
     parsed = _parsed(project, wanted)
 
@@ -186,18 +227,18 @@ def _fill(
     return relocked.project, relocked.fresh
 
 
-def _parsed(project: Project, wanted: Wanted) -> list[Any]:
+def _parsed(project: Project, wanted: WantedEnvironment) -> list[Any]:
     return [edit.parsed_requirement(text, project.root) for text in wanted.requirements]
 
 
-def _is_declared(project: Project, name: str, wanted: Wanted) -> bool:
+def _is_declared(project: Project, name: str, wanted: WantedEnvironment) -> bool:
     """Whether nothing is to be written: it is declared, or built in and nothing was said of it."""
     if declared(project.manifest_text, project.manifest_path, name) is not None:
         return True
-    return name in BUILT_IN_ENVIRONMENTS and wanted == Wanted()
+    return name in BUILT_IN_ENVIRONMENTS and wanted == WantedEnvironment()
 
 
-def _refuse_other(project: Project, name: str, wanted: Wanted, *, own: bool) -> None:
+def _refuse_other(project: Project, name: str, wanted: WantedEnvironment, *, own: bool) -> None:
     """Refuse options that say something else than what is declared.
 
     Raises:
@@ -213,6 +254,9 @@ def _refuse_other(project: Project, name: str, wanted: Wanted, *, own: bool) -> 
         ("inherits", wanted.inherits, table.get("inherits")),
         ("link-mode", wanted.link_mode, spec.link_mode),
         ("editable", wanted.editable, spec.editable),
+        ("seed", wanted.seed or None, spec.seed),
+        ("prompt", wanted.prompt, spec.prompt),
+        ("system-site-packages", wanted.system_site_packages, spec.system_site_packages),
     ]
     for key, said, there in pairs:
         if said is not None and said != there and not (key == "groups" and said == spec.groups):
@@ -244,7 +288,7 @@ def _group(name: str) -> str:
 
 
 def _declare(
-    project: Project, context: Context, name: str, wanted: Wanted
+    project: Project, context: Context, name: str, wanted: WantedEnvironment
 ) -> tuple[Project, Mapping[str | None, LockFile] | None]:
     """Write the environment into the manifest, with its packages and the lock where there are any."""
     file = project.manifest_path
@@ -274,8 +318,19 @@ def _check(project: Project, name: str, text: str) -> None:
     try:
         edit.with_text(project, text)
     except InputError as error:
-        reason = error.message.rpartition(f"environments.{name}")[2].lstrip(".")
-        raise UsageError(f"environment {name!r} cannot be so: {reason}", hint=error.hint) from error
+        raise _said(error, name) from error
+
+
+def _check_text(text: str, name: str) -> None:
+    try:
+        parse_manifest(text)
+    except InputError as error:
+        raise _said(error, name) from error
+
+
+def _said(error: InputError, name: str) -> UsageError:
+    reason = error.message.rpartition(f"environments.{name}")[2].lstrip(".")
+    return UsageError(f"environment {name!r} cannot be so: {reason}", hint=error.hint)
 
 
 def _check_group(name: str) -> None:
@@ -288,7 +343,7 @@ def _check_group(name: str) -> None:
         ) from error
 
 
-def _values(manifest: Manifest, name: str, wanted: Wanted) -> dict[str, Any]:
+def _values(manifest: Manifest, name: str, wanted: WantedEnvironment) -> dict[str, Any]:
     """The table of the environment, as it is written down."""
     values: dict[str, Any] = {}
     if wanted.inherits is not None:
@@ -310,10 +365,10 @@ def _values(manifest: Manifest, name: str, wanted: Wanted) -> dict[str, Any]:
         values["editable"] = wanted.editable
     if wanted.link_mode is not None:
         values["link-mode"] = wanted.link_mode
-    return values
+    return values | wanted.virtual
 
 
-def _parent(manifest: Manifest, name: str, wanted: Wanted) -> EnvironmentSpec | None:
+def _parent(manifest: Manifest, name: str, wanted: WantedEnvironment) -> EnvironmentSpec | None:
     """Whose values hold where the new table has none; None where that is nobody's."""
     return manifest.environments.get(wanted.inherits or name)
 

@@ -9,7 +9,7 @@ import pytest
 
 from provenv.core.events import Event, Warned
 from provenv.interpreters.search import Search
-from support.pythons import fake_python, report
+from support.mirrors import fake_python, report
 
 PYENV = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
 
