@@ -25,6 +25,7 @@ from provenv.model.settings import (
     TOOL_KEYS,
     EnvironmentSpec,
     IndexSpec,
+    WorkspaceSpec,
     read_conflicts,
     read_default_groups,
     read_environments,
@@ -32,7 +33,31 @@ from provenv.model.settings import (
     read_indexes,
     read_keep,
     read_no_build,
+    read_workspace,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """Another project of the workspace that a project depends on, as far as its lock depends on it.
+
+    Attributes:
+        name: Normalized name.
+        path: Of its folder, relative to the project that depends on it.
+        file: Of its manifest, for messages.
+        version: None where its build backend decides.
+        sources: Its ``[tool.uv.sources]`` as it stands.
+    """
+
+    name: str
+    path: str
+    file: str
+    version: str | None = None
+    requires_python: str | None = None
+    dynamic: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] = ()
+    optional_dependencies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sources: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +78,9 @@ class Manifest:
         conflicts: Sets of groups that need not agree on versions.
         file_owners: Glob over environment paths → normalized distribution that wins there.
         keep: How many former generations ``gc`` leaves.
+        workspace: ``[tool.provenv.workspace]``, or None where the project is no root of one.
+        members: By normalized name, the other projects of the workspace that this one reaches;
+            never read from the file, but found beside it (``model/members.py``).
     """
 
     file: str
@@ -74,6 +102,8 @@ class Manifest:
     conflicts: tuple[tuple[str, ...], ...] = ()
     file_owners: Mapping[str, str] = field(default_factory=dict)
     keep: int = 5
+    workspace: WorkspaceSpec | None = None
+    members: Mapping[str, Member] = field(default_factory=dict)
 
     @property
     def installable(self) -> bool:
@@ -97,6 +127,19 @@ class Manifest:
 
     def lock_digest(self) -> str:
         """A digest over everything that the lock depends on, and nothing else."""
+        members = [
+            [
+                member.path,
+                member.name,
+                member.version,
+                member.requires_python,
+                [field for field in member.dynamic if "dependencies" in field],
+                list(member.dependencies),
+                {extra: list(items) for extra, items in member.optional_dependencies.items()},
+                dict(member.sources),
+            ]
+            for member in self.members.values()
+        ]
         return digest.of_json(
             {
                 "requires-python": self.requires_python,
@@ -116,6 +159,7 @@ class Manifest:
                 if isinstance(self.no_build, bool)
                 else list(self.no_build),
                 "conflicts": [list(c) for c in self.conflicts],
+                **({"members": members} if members else {}),
             }
         )
 
@@ -161,6 +205,7 @@ def parse_manifest(text: str, file: str = "pyproject.toml") -> Manifest:
         conflicts=read_conflicts(tool, groups),
         file_owners=read_file_owners(tool),
         keep=read_keep(tool),
+        workspace=read_workspace(tool),
     )
 
 
@@ -256,5 +301,7 @@ __all__ = [
     "EnvironmentSpec",
     "IndexSpec",
     "Manifest",
+    "Member",
+    "WorkspaceSpec",
     "parse_manifest",
 ]

@@ -16,10 +16,11 @@ _EDITABLE_BY_DEFAULT = frozenset({"dev", "test"})
 TOOL_KEYS = frozenset(
     {
         "conflicts", "default-environment", "default-groups", "environments", "file-owners", "index",
-        "keep", "link-mode", "no-build",
+        "keep", "link-mode", "no-build", "workspace",
     }
 )  # fmt: skip
 ENVIRONMENT_KEYS = frozenset({"editable", "extras", "groups", "inherits", "link-mode", "python"})
+WORKSPACE_KEYS = frozenset({"exclude", "members", "shared-lock"})
 INDEX_KEYS = frozenset({"default", "explicit", "name", "packages", "url"})
 
 
@@ -57,6 +58,38 @@ class EnvironmentSpec:
     python: tuple[str, ...] = ()
     editable: bool = True
     link_mode: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceSpec:
+    """``[tool.provenv.workspace]``: which folders are its members, as glob patterns from its root.
+
+    With ``shared_lock`` one lock beside the root's manifest decides for all members.
+    """
+
+    members: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    shared_lock: bool = False
+
+
+def read_workspace(tool: toml.Table) -> WorkspaceSpec | None:
+    """``[tool.provenv.workspace]``; None where there is none. No entry leads out of its folder."""
+    if "workspace" not in tool:
+        return None
+    table = tool.table("workspace")
+    table.only(WORKSPACE_KEYS)
+    for key in ("members", "exclude"):
+        for index, text in enumerate(table.strings(key)):
+            if not text.strip("/.") or text.startswith(("/", "~")) or ".." in text.split("/"):
+                raise table.error(
+                    key, f"item {index}, {text!r}, is not a folder below the workspace's",
+                    hint="Write patterns relative to the root, such as `services/*`.",
+                )  # fmt: skip
+    return WorkspaceSpec(
+        members=table.strings("members"),
+        exclude=table.strings("exclude"),
+        shared_lock=table.get("shared-lock", bool) or False,
+    )
 
 
 def read_default_groups(

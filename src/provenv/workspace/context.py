@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from provenv.core import digest
@@ -17,6 +17,8 @@ from provenv.core.events import Emit, silent
 from provenv.core.http import HttpSettings
 from provenv.model.layout import HomeLayout, environment_folder, lock_file_name
 from provenv.model.manifest import EnvironmentSpec, Manifest, parse_manifest
+from provenv.workspace import sharing
+from provenv.workspace.members import Workspace, find_workspace
 
 if TYPE_CHECKING:
     from packaging.pylock import Pylock
@@ -68,11 +70,19 @@ class LockFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A folder with a manifest."""
+    """A folder with a manifest.
+
+    Attributes:
+        manifest: What it asks for; in a workspace with what it needs of other members.
+        workspace: What it is a member or the root of.
+        shared: The project whose lock decides, where the workspace has one lock for all members.
+    """
 
     root: str
     manifest_text: str
     manifest: Manifest
+    workspace: Workspace | None = None
+    shared: Project | None = None
 
     @property
     def manifest_path(self) -> str:
@@ -85,18 +95,41 @@ class Project:
         name = os.fsencode(os.path.basename(self.root)).decode(errors="replace")
         return self.manifest.name or "".join(c if c.isprintable() else "?" for c in name)
 
+    @property
+    def locker(self) -> Project:
+        """The project that is locked: the workspace as a whole where it shares a lock, or this one."""
+        return self.shared or self
+
+    @property
+    def around(self) -> tuple[str, ...]:
+        """Paths relative to the project of what decides on it besides its own files: a workspace's."""
+        if self.workspace is None:
+            return ()
+        paths = [*self.workspace.watched, *([self.lock_path(None)] if self.shared else [])]
+        here = os.path.realpath(self.root)
+        own = os.path.join(here, MANIFEST_FILE)
+        return tuple(os.path.relpath(path, here) for path in paths if path != own)
+
+    def selector(self, environment: EnvironmentSpec) -> EnvironmentSpec:
+        """``environment`` with the groups and extras that choose its packages from the lock."""
+        if self.shared is None:
+            return environment
+        return sharing.selector(self.manifest, environment)
+
     def folder(self, environment: EnvironmentSpec) -> str:
         """Where an environment of this project lies."""
         return environment_folder(self.root, environment.name, self.manifest.default_environment)
 
     def lock_key(self, environment: EnvironmentSpec) -> str | None:
         """Which lock decides for ``environment``: None for the common one, else its name."""
+        if self.shared is not None:
+            return None
         conflicting = {name for group in self.manifest.conflicts for name in group}
         return environment.name if conflicting.intersection(environment.groups) else None
 
     def lock_path(self, key: str | None) -> str:
         """Where the lock of that key lies."""
-        return os.path.join(self.root, lock_file_name(key))
+        return os.path.join(self.locker.root, lock_file_name(key))
 
 
 def find_root(start: str) -> str | None:
@@ -123,9 +156,39 @@ def open_project(start: str) -> Project:
             f"no {MANIFEST_FILE} in {start} or above it",
             hint="`provenv init` makes one; --directory chooses another folder.",
         )
-    text = read_text(os.path.join(root, MANIFEST_FILE))
+    return make_project(root, read_text(os.path.join(root, MANIFEST_FILE)))
+
+
+def make_project(root: str, text: str) -> Project:
+    """The project in ``root`` with ``text`` for its manifest, as a member of its workspace.
+
+    Raises:
+        InputError: The manifest, or the workspace, cannot be used.
+    """
     manifest = parse_manifest(text, os.path.join(root, MANIFEST_FILE))
-    return Project(root=root, manifest_text=text, manifest=manifest)
+    workspace = find_workspace(root, text)
+    if workspace is None:
+        return Project(root=root, manifest_text=text, manifest=manifest)
+    here = os.path.realpath(root)
+    made = Project(
+        root=root,
+        manifest_text=text,
+        manifest=workspace.complete(here, manifest),
+        workspace=workspace,
+    )
+    if not workspace.spec.shared_lock:
+        return made
+    whole = sharing.whole(workspace)
+    shared = replace(
+        made,
+        root=workspace.root,
+        manifest_text=read_text(workspace.manifest_path) if here != workspace.root else text,
+        manifest=whole,
+    )
+    python = whole.requires_python  # one lock holds for the Pythons that all members allow
+    return replace(
+        made, manifest=replace(made.manifest, requires_python=python), shared=shared
+    )
 
 
 def read_text(path: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -21,6 +21,7 @@ from provenv.workspace.context import (
     MANIFEST_FILE,
     Context,
     Project,
+    make_project,
     open_project,
     read_locks,
     read_text,
@@ -251,7 +252,7 @@ def _change(
     environment: str | None,
 ) -> EditResult:
     """Edit, lock and sync, one process after the other; put every file back where one of them fails."""
-    with locked_folder(project.root):
+    with locked_folder(project.locker.root):
         now = open_project(
             project.root
         )  # another process may have changed it while this one waited
@@ -307,8 +308,7 @@ def _get_ready() -> None:
 
 
 def _with_text(project: Project, text: str) -> Project:
-    manifest = parse_manifest(text, project.manifest_path)
-    return replace(project, manifest_text=text, manifest=manifest)
+    return make_project(project.root, text)
 
 
 def _files(project: Project) -> list[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
 
 from provenv import __version__
 from provenv.core import digest
@@ -82,8 +84,9 @@ def prepare(
     Raises:
         ProvenvError: As the parts say; no environment has changed.
     """
-    plan = make_plan(lock.lock, lock.digest, spec, interpreter, lock.path)
-    members = _members(project, context, spec, interpreter, plan.artifacts, mode, crew)
+    plan = make_plan(lock.lock, lock.digest, project.selector(spec), interpreter, lock.path)
+    artifacts = _in_workspace(project, spec, plan.artifacts, os.path.dirname(lock.path))
+    members = _members(project, context, spec, interpreter, artifacts, lock, mode, crew)
     extra, files = _extra_files(members, interpreter, mode, project.root)
     steps, blocks = compose(
         context.home,
@@ -150,15 +153,17 @@ def _members(
     spec: EnvironmentSpec,
     interpreter: Interpreter,
     artifacts: Sequence[Artifact],
+    lock: LockFile,
     mode: str,
     crew: Crew | None,
 ) -> list[_Member]:
+    base = os.path.dirname(lock.path)
     wheels = [artifact for artifact in artifacts if artifact.kind == "wheel"]
     http = machine.http_settings(project, context)
     stored = fetch(
         context.home,
         wheels,
-        base=project.root,
+        base=base,
         http=http,
         emit=context.emit,
         look_up=machine.look_up(context),
@@ -167,7 +172,7 @@ def _members(
     found = [
         _Member(
             stored=require_object(context.home, stored[wheel.sha256]),
-            direct_url=_archive_url(wheel, project.root),
+            direct_url=_archive_url(wheel, base),
         )
         for wheel in wheels
     ]
@@ -187,7 +192,7 @@ def _members(
             project=project.root,
         )
         for artifact in others:
-            built = builder.build(artifact, base=project.root)
+            built = builder.build(artifact, base=base)
             found.append(
                 _Member(
                     stored=built.object,
@@ -208,6 +213,27 @@ def _members(
                 )
             )
     return sorted(found, key=lambda member: member.stored.name)
+
+
+def _in_workspace(
+    project: Project, spec: EnvironmentSpec, artifacts: Sequence[Artifact], base: str
+) -> list[Artifact]:
+    """Members of the workspace are installed as the project itself is: in place, or as wheels.
+
+    A member that needs itself, by way of others, is no package beside itself.
+    """
+    if project.workspace is None:
+        return list(artifacts)
+    own = canonicalize_name(project.manifest.name or "")
+    folders = set(project.workspace.folders)
+
+    def one(artifact: Artifact) -> Artifact:
+        inside = artifact.editable and (
+            os.path.realpath(os.path.join(base, artifact.path)) in folders
+        )
+        return replace(artifact, editable=spec.editable) if inside else artifact
+
+    return [one(artifact) for artifact in artifacts if artifact.name != own]
 
 
 def _archive_url(wheel: Artifact, base: str) -> Mapping[str, object] | None:

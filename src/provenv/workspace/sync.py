@@ -332,6 +332,7 @@ def finish(
     """Write down what the next command need not find out again: stamp and plan key."""
     name = request.spec.name
     own = [stamp.signature(path) for path in prepared.inputs]
+    own += [stamp.signature(f"{project.root}/{path}") for path in project.around]
     python = stamp.signature(prepared.interpreter.executable)
     paths = [
         *fast.watched(project.root, name),
@@ -359,9 +360,12 @@ def _known(
 ) -> plans.Known:
     """What the plan's key leads to; by content where another checkout may use it."""
     relative = os.path.relpath(folder, project.root)
+    paths = list(project.around)
     if prepared.bound:
-        return plans.Known(prepared.digest, relative, name, project.root, [python, *own], [])
-    paths = [os.path.relpath(path, project.root) for path in prepared.inputs]
+        contents = [plans.content(project.root, path) for path in paths]
+        own = own[: len(prepared.inputs)]
+        return plans.Known(prepared.digest, relative, name, project.root, [python, *own], contents)
+    paths += [os.path.relpath(path, project.root) for path in prepared.inputs]
     contents = [plans.content(project.root, path) for path in paths]
     return plans.Known(prepared.digest, relative, name, "*", [python], contents)
 
