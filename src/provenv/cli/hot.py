@@ -66,10 +66,10 @@ def attempt(arguments: list[str]) -> int | None:
 def _attempt(call: _Call, cause: str) -> int | None:
     started = time.monotonic()
     try:
-        root = fast.find_root(os.getcwd())
+        home = home_folder(os.environ)
+        root = _root(call, home)
         if root is None:
             return None
-        home = home_folder(os.environ)
         if call.command == "lock":
             return _lock(call, root, home)
         held = call.command == "run"
@@ -82,6 +82,8 @@ def _attempt(call: _Call, cause: str) -> int | None:
         return None  # the whole program says what is wrong
     if outcome is None:
         return None
+    if call.command == "sync" and call.asked.environment is None and "@" in outcome.environment:
+        return None  # one of several Pythons, and all of them are meant
     if call.command == "run":
         return _become(outcome, call.rest)
     if not call.quiet:
@@ -91,6 +93,23 @@ def _attempt(call: _Call, cause: str) -> int | None:
             said = f"generation {outcome.generation} {_facts(outcome)}{took}"
         print(f"{outcome.environment}: {said}", file=sys.stderr)
     return 0
+
+
+def _root(call: _Call, home: str) -> str | None:
+    """The project that the call is about; ``asked`` is put right where it lies outside of all others."""
+    root = fast.find_root(os.getcwd())
+    name = call.asked.environment
+    if name is None:
+        return root
+    if root is not None and os.path.exists(fast.candidate_folder(root, name)):
+        return root
+    base = name.partition("@")[0]
+    outside = fast.outside_root(root, home, base)
+    if outside is None:
+        return root
+    if name == base:
+        call.asked.environment = None  # its default environment, as the whole program asks for it
+    return outside
 
 
 def _lock(call: _Call, root: str, home: str) -> int | None:
