@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from provenv.cli.commands import COMMANDS, GROUPS
-from provenv.cli.options import add_common, add_environment, named_environments
+from provenv.cli.options import add_common, add_environment, add_member, named_environments
 from provenv.core.errors import UsageError
 
 PROGRAM = "provenv"
@@ -52,6 +52,8 @@ class CommandParser(argparse.ArgumentParser):
             command.add_arguments(self)
             if getattr(command, "ENVIRONMENT", False):
                 add_environment(self)
+            if _has_project(command):
+                add_member(self)
             add_common(self)
         if self.usage is None:
             self.usage = f"{self.prog} [OPTIONS]{_positionals(self)}"
@@ -139,6 +141,7 @@ def make_parser() -> CommandParser:
         "-V", "--version", action="store_true", default=False, help="say the version, and end"
     )
     add_environment(parser, top=True)
+    add_member(parser, top=True)
     add_common(parser, top=True)
     commands = parser.add_subparsers(
         dest="command",
@@ -191,7 +194,17 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 # Options of `run` and of the program whose value is the next word (a test holds it to the parser).
 VALUED = frozenset(
-    {"-C", "--directory", "--index-url", "--color", "-e", "--environment", "--python"}
+    {
+        "-C",
+        "--directory",
+        "--index-url",
+        "--color",
+        "-e",
+        "--environment",
+        "-p",
+        "--member",
+        "--python",
+    }
 )
 
 
@@ -240,8 +253,17 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         command = importlib.import_module(f"provenv.cli.commands.{args.command}")
         if not getattr(command, "ENVIRONMENT", False):
             raise _no_environment(args.command)
+    if args.member is not None and args.command is not None:
+        command = importlib.import_module(f"provenv.cli.commands.{args.command}")
+        if not _has_project(command):
+            raise UsageError(f"`{args.command}` is not about one project: it takes no --member")
     args.words = words
     return args
+
+
+def _has_project(command: object) -> bool:
+    """Whether a command is about a project, and so takes ``--member``."""
+    return getattr(command, "ENVIRONMENT", False) or getattr(command, "PROJECT", False)
 
 
 def _no_environment(command: str) -> UsageError:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from provenv.core import digest
-from provenv.core.errors import InputError
+from provenv.core.errors import InputError, UsageError
 from provenv.core.events import Emit, silent
 from provenv.core.http import HttpSettings
 from provenv.model.layout import HomeLayout, base_name, environment_folder, lock_file_name
@@ -101,6 +101,13 @@ class Project:
         return self.shared or self
 
     @property
+    def bare(self) -> bool:
+        """Whether it is only there for the members of its workspace, and no project by itself."""
+        return self.workspace is not None and (
+            os.path.realpath(self.root) not in self.workspace.folders
+        )
+
+    @property
     def around(self) -> tuple[str, ...]:
         """Paths relative to the project of what decides on it besides its own files: a workspace's."""
         if self.workspace is None:
@@ -162,14 +169,57 @@ def open_project(start: str) -> Project:
     return make_project(root, read_text(os.path.join(root, MANIFEST_FILE)))
 
 
-def make_project(root: str, text: str) -> Project:
+def open_member(start: str, wanted: str) -> Project:
+    """The member called ``wanted`` (a project's name, or a path) of the workspace around ``start``.
+
+    Raises:
+        UsageError: ``start`` lies in no workspace, or it has no such member.
+        InputError: A manifest cannot be used.
+    """
+    workspace = open_project(start).workspace
+    if workspace is None:
+        raise UsageError(
+            f"{start} lies in no workspace, so that it has no member {wanted!r}",
+            hint="A workspace is declared in [tool.provenv.workspace]; --directory chooses a project.",
+        )
+    return open_project(workspace.member(wanted, start))
+
+
+def open_folder(workspace: Workspace, folder: str) -> Project:
+    """The member in ``folder`` of a workspace that was read already.
+
+    Raises:
+        InputError: Its manifest, or that of a member that it needs, cannot be used.
+    """
+    return make_project(folder, read_text(os.path.join(folder, MANIFEST_FILE)), workspace)
+
+
+def refuse_bare(project: Project) -> None:
+    """Refuse the root of a workspace that is no project by itself.
+
+    Raises:
+        UsageError: It is one; names the members.
+    """
+    if project.bare and project.workspace is not None:
+        labels = list(project.workspace.labels.values())
+        raise UsageError(
+            f"{project.root} is a workspace and no project by itself; "
+            f"its members: {', '.join(labels) or 'none'}",
+            hint="`--member NAME` chooses one of them; `lock`, `sync` and `status` take `--all`.",
+            details={"members": labels},
+        )
+
+
+def make_project(root: str, text: str, workspace: Workspace | None = None) -> Project:
     """The project in ``root`` with ``text`` for its manifest, as a member of its workspace.
+
+    ``workspace`` is that, where it is known already.
 
     Raises:
         InputError: The manifest, or the workspace, cannot be used.
     """
     manifest = parse_manifest(text, os.path.join(root, MANIFEST_FILE))
-    workspace = find_workspace(root, text)
+    workspace = workspace or find_workspace(root, text)
     if workspace is None:
         return Project(root=root, manifest_text=text, manifest=manifest)
     here = os.path.realpath(root)
@@ -189,9 +239,7 @@ def make_project(root: str, text: str) -> Project:
         manifest=whole,
     )
     python = whole.requires_python  # one lock holds for the Pythons that all members allow
-    return replace(
-        made, manifest=replace(made.manifest, requires_python=python), shared=shared
-    )
+    return replace(made, manifest=replace(made.manifest, requires_python=python), shared=shared)
 
 
 def read_text(path: str) -> str:

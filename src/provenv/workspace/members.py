@@ -6,6 +6,7 @@ import glob
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from packaging.utils import canonicalize_name
 
@@ -62,7 +63,11 @@ class Workspace:
             InputError: It cannot be used.
         """
         path = os.path.join(folder, _MANIFEST)
-        return parse_manifest(_text(path, self.texts), path)
+        try:
+            text = _text(path, self.texts)
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror}", file=path) from error
+        return _parsed(text, path)
 
     def complete(self, folder: str, manifest: Manifest) -> Manifest:
         """A member's manifest with what it needs of the other members.
@@ -230,9 +235,7 @@ def _is_member(root: str, folder: str, pattern: str, path: str) -> bool:
     return True
 
 
-def _names(
-    root: str, folders: list[str], path: str, texts: Mapping[str, str]
-) -> dict[str, str]:
+def _names(root: str, folders: list[str], path: str, texts: Mapping[str, str]) -> dict[str, str]:
     """The folders of members by normalized name. What cannot be read has none: its own error says so."""
     names: dict[str, str] = {}
     for folder in (root, *folders):
@@ -270,6 +273,12 @@ def _is_project(root: str, texts: Mapping[str, str]) -> bool:
     path = os.path.join(root, _MANIFEST)
     data = toml.parse(_text(path, texts), path)
     return "project" in data or bool(data.get("dependency-groups"))
+
+
+@cache
+def _parsed(text: str, path: str) -> Manifest:
+    """A manifest by its text: one call may look at the same member from many sides."""
+    return parse_manifest(text, path)
 
 
 def _relative(path: str, folder: str) -> str:
