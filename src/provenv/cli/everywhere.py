@@ -205,6 +205,8 @@ def _draw(
                 for text, code in _shorts(own)
             ]
         )
+    if len(labels) == 1:
+        return
     bad = [
         label
         for label, own in zip(labels, entries, strict=True)

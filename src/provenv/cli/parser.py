@@ -256,7 +256,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if args.member is not None and args.command is not None:
         command = importlib.import_module(f"provenv.cli.commands.{args.command}")
         if not _has_project(command):
-            raise UsageError(f"`{args.command}` is not about one project: it takes no --member")
+            raise _no_member(args.command)
     args.words = words
     return args
 
@@ -270,6 +270,10 @@ def _no_environment(command: str) -> UsageError:
     return UsageError(f"`{command}` is not about one environment: it takes no --environment")
 
 
+def _no_member(command: str) -> UsageError:
+    return UsageError(f"`{command}` is not about one project: it takes no --member")
+
+
 def _unknown(parser: CommandParser, args: argparse.Namespace, rest: Sequence[str]) -> UsageError:
     chosen = subparsers(parser)[args.command] if args.command else parser
     options = [word for word in rest if word.startswith("-")]
@@ -280,6 +284,8 @@ def _unknown(parser: CommandParser, args: argparse.Namespace, rest: Sequence[str
         )
     if options[0] in ("-e", "--environment"):
         return _no_environment(args.command)
+    if options[0] in ("-p", "--member"):
+        return _no_member(args.command)
     known = list(chosen._option_string_actions)  # noqa: SLF001
     near = difflib.get_close_matches(options[0], known, n=1, cutoff=0.6)
     hint = f"Did you mean {near[0]}?" if near else f"`{chosen.prog} --help` says what it takes."
