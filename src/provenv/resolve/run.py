@@ -6,13 +6,13 @@ import contextlib
 import os
 import shutil
 import tempfile
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+import tomli
 from packaging.utils import canonicalize_name
 
 from provenv.core.errors import ProvenvError
@@ -109,7 +109,7 @@ class Run:
         if asked.dynamic:
             asked = replace(asked, extras=())
         self._solve(asked, previous, upgrade)
-        if asked.dynamic and (provided := _provided_extras(tomllib.loads(self._uv_lock()), asked)):
+        if asked.dynamic and (provided := _provided_extras(tomli.loads(self._uv_lock()), asked)):
             wanted = tuple(extra for extra in provided if not extras or extra in extras)
             asked = replace(asked, extras=wanted)
             self._solve(asked, previous, upgrade)
@@ -199,7 +199,7 @@ class Run:
         self._write("uv.lock", text)
         with ThreadPoolExecutor(2) as pool:
             texts = pool.map(lambda root: self._export(asked, root), roots)
-            uv_lock = tomllib.loads(text)  # while the exports run
+            uv_lock = tomli.loads(text)  # while the exports run
             merged = merge_exports(zip(roots, texts, strict=True))
         packages = [package for package in merged if package["name"] not in asked.own_names]
         packages.sort(

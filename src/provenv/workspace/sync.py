@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from packaging.pylock import Pylock
 
@@ -25,11 +26,13 @@ from provenv.model.generation import Change, changes
 from provenv.model.interpreter import Interpreter
 from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import LINK_MODES, EnvironmentSpec
-from provenv.store.crew import Crew
 from provenv.store.fetch import ahead
 from provenv.workspace import choosing, fast, files, locking, suspects
 from provenv.workspace.context import Context, LockFile, Project, read_locks, read_text
 from provenv.workspace.planning import Prepared, prepare
+
+if TYPE_CHECKING:
+    from provenv.store.crew import Crew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
