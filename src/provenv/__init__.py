@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from provenv.model.generation import Generation as Generation
     from provenv.workspace.context import Context as Context
     from provenv.workspace.context import Project as Project
+    from provenv.workspace.context import open_member as open_member
     from provenv.workspace.context import open_project as open_project
     from provenv.workspace.edit import EditResult as EditResult
     from provenv.workspace.edit import InitResult as InitResult
@@ -73,7 +74,7 @@ _ROOMS = {
     "provenv.core.errors": _ERRORS,
     "provenv.core.events": ("Emit", "Event", "silent"),
     "provenv.model.generation": ("Change", "Generation"),
-    "provenv.workspace.context": ("Context", "Project", "open_project"),
+    "provenv.workspace.context": ("Context", "Project", "open_member", "open_project"),
     "provenv.workspace.edit": ("EditResult", "InitResult", "add", "init", "remove"),
     "provenv.workspace.history": (
         "DiffResult", "HistoryEntry", "RollbackResult", "diff", "history", "rollback",

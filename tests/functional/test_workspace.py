@@ -31,7 +31,7 @@ def service(project: Project, name: str, *requires: str, more: str = "") -> None
 
 @pytest.fixture
 def shop(project: Project, index: Index, tmp_path: Path) -> Project:
-    """``orders`` and ``billing`` want different major versions; both use ``models``, which uses ``base``."""
+    """Two services want different versions of ``core``; both use ``models``, which uses ``base``."""
     for name, version in (("core", "1.0"), ("core", "2.0"), ("extra", "1.0"), ("tool", "1.0")):
         index.add(make_wheel(tmp_path / "w", name, version))
     project.pyproject('[tool.provenv.workspace]\nmembers = ["services/*", "libs/*"]\n')
@@ -182,13 +182,13 @@ def test_members_are_chosen_by_name_or_path(shop: Project) -> None:
     inside(shop, "libs/base").ok("status", "-p", "orders")
     result = shop.fails(2, "run", "-p", "ordres", "true")
     assert "Did you mean orders?" in result.stderr
-    for words in (("status",), ("run", "true"), ("lock",), ("tree",)):
-        result = shop.fails(2, *words)
+    for call in ("status", "run true", "lock", "tree"):
+        result = shop.fails(2, *call.split())
         assert "no project by itself" in result.stderr
         for name in ("orders", "billing", "shop-models", "shop-base"):
             assert name in result.stderr
-    for words in (("store", "path", "--member", "orders"), ("-p", "orders", "store", "path")):
-        assert "takes no --member" in shop.fails(2, *words).stderr
+    for call in ("store path --member orders", "-p orders store path"):
+        assert "takes no --member" in shop.fails(2, *call.split()).stderr
 
 
 def test_the_root_may_be_a_project_itself(shop: Project) -> None:
@@ -200,8 +200,8 @@ def test_the_root_may_be_a_project_itself(shop: Project) -> None:
     assert shop.python("import shop_base; print(shop_base.__file__)").startswith(
         str(shop.folder / "libs")
     )
-    told = shop.ok("status", "--all", "--json") if shop.ok("sync", "--all") else None
-    assert told is not None
+    shop.ok("sync", "--all")
+    told = shop.ok("status", "--all", "--json")
     assert [Path(r["root"]).name for r in told.json["results"]] == [
         "shop", "base", "models", "billing", "orders",
     ]  # fmt: skip
@@ -517,21 +517,21 @@ def test_the_example_with_packages_of_the_same_shape(
         "        for key, value in values.items():\n"
         "            text = text.replace('{{ ' + key + ' }}', value)\n        return text\n"
     )
-    made = tmp_path / "w"
     frozen = (
         "import dataclasses\ndef frozen(cls):\n    return dataclasses.dataclass(frozen=True)(cls)\n"
     )
-    for path in (
-        make_wheel(made, "pydantic", "1.10.9", files={"pydantic/__init__.py": pydantic.format(version="1.10.9", load="parse_obj")}),
-        make_wheel(made, "pydantic", "2.9.1", files={"pydantic/__init__.py": pydantic.format(version="2.9.1", load="model_validate")}),
-        make_wheel(made, "attrs", "24.1", files={"attrs/__init__.py": frozen}),
-        make_wheel(made, "jinja2", "3.1.4", files={"jinja2/__init__.py": jinja}, requires=["markupsafe"]),
-        make_wheel(made, "markupsafe", "2.1.5"),
-        make_wheel(made, "markupsafe", "3.0.1"),
-        make_wheel(made, "pytest", "8.3"),
-        make_wheel(made, "hatchling", "1.27.0", files={"hatchling/__init__.py": "", "hatchling/build.py": BACKEND.read_text()}),
-    ):  # fmt: skip
-        index.add(path)
+    for name, version, files in (
+        ("pydantic", "1.10.9", pydantic.format(version="1.10.9", load="parse_obj")),
+        ("pydantic", "2.9.1", pydantic.format(version="2.9.1", load="model_validate")),
+        ("attrs", "24.1", frozen),
+        ("jinja2", "3.1.4", jinja),
+        ("markupsafe", "2.1.5", ""),
+        ("markupsafe", "3.0.1", ""),
+        ("pytest", "8.3", ""),
+    ):
+        index.add(make_wheel(tmp_path / "w", name, version, files={f"{name}/__init__.py": files}))
+    backend = {"hatchling/__init__.py": "", "hatchling/build.py": BACKEND.read_text()}
+    index.add(make_wheel(tmp_path / "w", "hatchling", "1.27.0", files=backend))
     example(project)
     conflict(project)
 
