@@ -347,7 +347,11 @@ def test_an_interrupt_ends_all_and_leaves_each_whole(
             assert time.monotonic() < deadline
             time.sleep(0.05)
         os.killpg(process.pid, how)
-        _, errors = process.communicate(timeout=30)
+        try:
+            _, errors = process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     assert process.returncode == 128 + how, errors
     assert "Traceback" not in errors
     assert errors.count("interrupted; nothing is half-done") == 1

@@ -127,9 +127,12 @@ class _Worker:
 
     def interrupt(self) -> None:
         """Have the process take its way out."""
-        if self._process.is_alive() and self._process.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._process.pid, signal.SIGTERM)
+        self._process.terminate()
+
+    def has_ended(self, within: float) -> bool:
+        """Whether the process has ended, or does so within some seconds."""
+        self._process.join(within)
+        return not self._process.is_alive()
 
     def kill(self) -> None:
         """End the process where it is: nothing is half-done even then."""
@@ -137,10 +140,17 @@ class _Worker:
 
 
 def _dismiss(team: Sequence[_Worker]) -> None:
-    """End what still works, and wait for it; who asks a second time does not wait."""
+    """End what still works, and wait for it; who asks a second time does not wait.
+
+    The signal is sent until it is heard: one that comes while Python deals with another (Ctrl-C, which
+    all of them got) may lie there until the next. Who has heard it ignores the rest.
+    """
+    left = list(team)
     try:
-        for worker in team:
-            worker.interrupt()
+        while left:
+            for worker in left:
+                worker.interrupt()
+            left = [worker for worker in left if not worker.has_ended(within=0.1)]
         for worker in team:
             worker.end()
     except KeyboardInterrupt:
