@@ -52,7 +52,7 @@ class CommandParser(argparse.ArgumentParser):
             command.add_arguments(self)
             if getattr(command, "ENVIRONMENT", False):
                 add_environment(self)
-            if _has_project(command):
+            if is_about_project(command):
                 add_member(self)
             add_common(self)
         if self.usage is None:
@@ -249,21 +249,34 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     args, rest = parser.parse_known_args(own)
     if rest:
         raise _unknown(parser, args, rest)
-    if named_environments(args) and args.command is not None:
-        command = importlib.import_module(f"provenv.cli.commands.{args.command}")
-        if not getattr(command, "ENVIRONMENT", False):
-            raise _no_environment(args.command)
-    if args.member is not None and args.command is not None:
-        command = importlib.import_module(f"provenv.cli.commands.{args.command}")
-        if not _has_project(command):
-            raise _no_member(args.command)
+    if named_environments(args) and args.command is not None and not _takes_environment(args):
+        raise _no_environment(args.command)
+    if args.member is not None and args.command is not None and not _takes_member(args):
+        raise _no_member(args.command)
     args.words = words
     return args
 
 
-def _has_project(command: object) -> bool:
+def _takes_environment(args: argparse.Namespace) -> bool:
+    """Whether ``-e`` means something to the command, or to the action of it that was chosen."""
+    return any(getattr(module, "ENVIRONMENT", False) for module in _modules(args))
+
+
+def _takes_member(args: argparse.Namespace) -> bool:
+    """Whether ``-p`` means something to the command, or to the action of it that was chosen."""
+    return any(is_about_project(module) for module in _modules(args))
+
+
+def is_about_project(command: object) -> bool:
     """Whether a command is about a project, and so takes ``--member``."""
     return getattr(command, "ENVIRONMENT", False) or getattr(command, "PROJECT", False)
+
+
+def _modules(args: argparse.Namespace) -> list[object]:
+    names = [args.command]
+    if args.command == "env":
+        names.append(f"env_{args.action}")
+    return [importlib.import_module(f"provenv.cli.commands.{name}") for name in names]
 
 
 def _no_environment(command: str) -> UsageError:

@@ -23,7 +23,7 @@ TOOL_KEYS = frozenset(
 )  # fmt: skip
 ENVIRONMENT_KEYS = frozenset({"editable", "extras", "groups", "inherits", "link-mode", "python"})
 WORKSPACE_KEYS = frozenset({"exclude", "members", "shared-lock"})
-INDEX_KEYS = frozenset({"default", "explicit", "name", "packages", "url"})
+INDEX_KEYS = frozenset({"default", "explicit", "name", "packages", "publish-url", "url"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,7 @@ class IndexSpec:
         default: It replaces PyPI.
         explicit: Only ``packages`` come from it.
         packages: Normalized names that must come from it and from nowhere else.
+        publish_url: Where ``publish`` uploads to (the legacy upload API); None where it cannot.
     """
 
     name: str
@@ -43,6 +44,7 @@ class IndexSpec:
     default: bool = False
     explicit: bool = False
     packages: tuple[str, ...] = ()
+    publish_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,11 +245,13 @@ def read_indexes(tool: toml.Table) -> tuple[IndexSpec, ...]:
         name, url = table.get("name", str), table.get("url", str)
         if not name or not url:
             raise table.error("name" if not name else "url", "is missing")
-        if "@" in url.split("://", 1)[-1].split("/", 1)[0]:
-            raise table.error(
-                "url", "must not hold credentials",
-                hint="Give them in the environment, in netrc or in a keyring.",
-            )  # fmt: skip
+        publish_url = table.get("publish-url", str)
+        for key, address in (("url", url), ("publish-url", publish_url or "")):
+            if "@" in address.split("://", 1)[-1].split("/", 1)[0]:
+                raise table.error(
+                    key, "must not hold credentials",
+                    hint="Give them in the environment, in netrc or in a keyring.",
+                )  # fmt: skip
         if any(name == other.name for other in found):
             raise table.error("name", f"two indexes are called {name!r}")
         found.append(
@@ -257,6 +261,7 @@ def read_indexes(tool: toml.Table) -> tuple[IndexSpec, ...]:
                 default=table.get("default", bool) or False,
                 explicit=table.get("explicit", bool) or False,
                 packages=tuple(canonicalize_name(item) for item in table.strings("packages")),
+                publish_url=publish_url,
             )
         )
     if sum(index.default for index in found) > 1:

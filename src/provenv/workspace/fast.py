@@ -72,6 +72,13 @@ def find_root(start: str) -> str | None:
         folder = above
 
 
+def unsettled(home: str) -> bool:
+    """Whether objects were stored before the machine was started anew: they are verified first."""
+    from provenv.core import boot
+
+    return bool(boot.earlier(f"{home}/store/unsettled"))
+
+
 def candidate_folder(root: str, name: str | None) -> str:
     """Where the environment ``name`` lies, as far as that can be told without the manifest."""
     return f"{root}/.venv" if name is None else f"{root}/.venvs/{name}"
@@ -305,7 +312,7 @@ def sync_known(
     Raises:
         OSError: What the file system says; nothing was switched.
     """
-    from provenv.environments import plans, switch, tree
+    from provenv.environments import plans, tree
 
     key = plan_key(root, asked, environ)
     known = plans.recall(f"{home}/plans", key, root) if key is not None else None
@@ -321,6 +328,20 @@ def sync_known(
         return None
     if steps is None:
         return None
+    return make_first(root, known, plan, steps, asked, home, cause)
+
+
+def make_first(
+    root: str, known: Known, plan: str, steps: Steps, asked: Asked, home: str, cause: str
+) -> Outcome | None:
+    """Make the first generation of an environment from a plan; None where the long way must be taken.
+
+    Raises:
+        OSError: What the file system says; nothing was switched.
+    """
+    from provenv.environments import switch
+
+    folder = f"{root}/{known.folder}"
     switch.prepare(folder)
     with _Locks(f"{folder}/.lock", f"{home}/store/lock") as held:
         if not held or switch.current(folder) is not None:

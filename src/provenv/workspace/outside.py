@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 
 from provenv.model.layout import HomeLayout, is_environment_name
+from provenv.model.lock import toml_value
 from provenv.workspace import fast
 from provenv.workspace.context import MANIFEST_FILE
+from provenv.workspace.edit import project_name
 
 
 def folder(home: HomeLayout, name: str) -> str:
@@ -33,6 +36,29 @@ def names(home: HomeLayout) -> list[str]:
         return sorted(name for name in os.listdir(home.environments) if find(home, name))
     except OSError:
         return []
+
+
+def manifest_text(name: str, python: Sequence[str], minor: str, link_mode: str | None) -> str:
+    """The manifest of a new one: ``python`` are requests, ``minor`` the lowest ``3.N`` that they mean."""
+    values: dict[str, object] = {}
+    if python:
+        values["python"] = python[0] if len(python) == 1 else list(python)
+    if link_mode is not None:
+        values["link-mode"] = link_mode
+    return f"""\
+# An environment outside projects, made by `provenv env create`. `-e {name}` finds it from anywhere.
+[project]
+name = {toml_value(project_name(name))}
+version = "0"
+requires-python = ">={minor}"
+dependencies = []
+
+[tool.provenv]
+default-environment = {toml_value(name)}
+
+[tool.provenv.environments]
+{toml_value(name) if not name.isascii() or "." in name else name} = {toml_value(values)}
+"""
 
 
 def is_outside(home: HomeLayout, root: str) -> bool:
