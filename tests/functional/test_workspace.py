@@ -384,6 +384,21 @@ def test_rows_are_drawn_while_a_person_watches(shop: Project) -> None:
     assert "orders " in last
 
 
+def test_going_back_in_a_member(shop: Project) -> None:
+    orders = inside(shop, "services/orders")
+    orders.ok("sync")
+    orders.ok("add", "tool")
+    orders.ok("rollback")
+    assert "tool" not in locked(shop, "services/orders")
+    assert "tool" not in orders.read("pyproject.toml")
+    orders.ok("status")
+    make_source(shop.folder / "libs/base", "shop-base", "1.0", requires=["tool"])
+    orders.ok("run", "python", "-c", "import tool")
+    orders.ok("rollback")
+    orders.fails(1, "lock", "--check")  # the library did not go back
+    orders.ok("run", "python", "-c", "import tool")
+
+
 # One lock for all
 
 
@@ -454,6 +469,31 @@ def test_adding_to_a_member_changes_the_common_lock(sharing: Project) -> None:
     orders.fails(1, "add", "core>=3")
     assert sharing.read("pylock.toml") == before
     orders.ok("remove", "extra")
+
+
+def test_going_back_leaves_a_common_lock_alone(sharing: Project) -> None:
+    sharing.ok("sync", "--all")
+    orders = inside(sharing, "services/orders")
+    orders.ok("add", "tool")
+    before = sharing.read("pylock.toml")
+    result = orders.ok("rollback")
+    assert "no file is restored" in result.stderr
+    assert sharing.read("pylock.toml") == before
+    assert "tool" in orders.read("pyproject.toml")
+    is_there = "import importlib.util, sys; sys.exit(importlib.util.find_spec('tool') is None)"
+    orders.fails(1, "run", "python", "-c", is_there)
+    orders.ok("sync")
+    orders.ok("run", "python", "-c", "import tool")
+
+
+def test_where_a_sync_fails_the_common_lock_is_put_back(sharing: Project, index: Index) -> None:
+    sharing.ok("sync", "--all")
+    before = sharing.read("pylock.toml")
+    index.fault("*/files/tool*.whl", status=404)
+    orders = inside(sharing, "services/orders")
+    orders.fails(3, "add", "tool")
+    assert sharing.read("pylock.toml") == before
+    sharing.ok("status", "--all")
 
 
 def test_a_new_environment_from_a_common_lock_takes_the_short_way(sharing: Project) -> None:

@@ -361,9 +361,10 @@ def with_text(project: Project, text: str) -> Project:
 def _files(project: Project) -> list[str]:
     """The manifest, and every lock that the project has or may get."""
     names = [None, *project.manifest.environments]
-    there = [name for name in os.listdir(project.root) if is_lock(name)]
+    folder = project.locker.root
+    there = [name for name in os.listdir(folder) if is_lock(name)]
     locks = dict.fromkeys([*map(lock_file_name, names), *there])
-    return [project.manifest_path, *(os.path.join(project.root, name) for name in locks)]
+    return [project.manifest_path, *(os.path.join(folder, name) for name in locks)]
 
 
 def is_lock(name: str) -> bool:

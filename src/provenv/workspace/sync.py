@@ -28,7 +28,14 @@ from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import LINK_MODES, EnvironmentSpec
 from provenv.store.fetch import ahead
 from provenv.workspace import choosing, fast, files, locking, suspects
-from provenv.workspace.context import Context, LockFile, Project, read_locks, read_text
+from provenv.workspace.context import (
+    Context,
+    LockFile,
+    Project,
+    make_project,
+    read_locks,
+    read_text,
+)
 from provenv.workspace.planning import Prepared, prepare
 from provenv.workspace.settling import settle
 
@@ -381,11 +388,16 @@ def _known(
 
 
 def _as_read(project: Project, lock: LockFile) -> bool:
-    """Whether the manifest and the lock on the disk are those that were worked with."""
+    """Whether the manifests and the lock on the disk are those that were worked with."""
     try:
-        return (
-            read_text(project.manifest_path) == project.manifest_text
-            and read_text(lock.path) == lock.text
-        )
+        if (
+            read_text(project.manifest_path) != project.manifest_text
+            or read_text(lock.path) != lock.text
+        ):
+            return False
+        if project.workspace is None:
+            return True
+        now = make_project(project.root, project.manifest_text)
+        return now.locker.manifest.lock_digest() == project.locker.manifest.lock_digest()
     except InputError:
         return False
