@@ -125,7 +125,7 @@ def test_a_new_member_takes_the_place_of_a_package(shop: Project) -> None:
     orders.ok("run", "python", "-c", "import extra; extra.HERE")
     assert locked(shop, "services/orders")["extra"] == "../../libs/extra"
     shop.pyproject(
-        '[tool.provenv.workspace]\nmembers = ["services/*", "libs/*"]\nexclude = ["libs/extra"]\n'
+        '[tool.provenv.workspace]\nmembers = ["services/**", "libs/*"]\nexclude = ["./libs/ex*"]\n'
     )
     assert "extra" in orders.ok("sync").stderr
     assert locked(shop, "services/orders")["extra"] == "1.0"
@@ -302,6 +302,18 @@ def test_all_members_at_once(shop: Project) -> None:
     document = shop.ok("sync", "--all", "-e", "test", "-e", "prod", "--json").json
     assert [r["environment"] for r in document["results"]] == ["test", "prod"] * 4
     shop.fails(2, "sync", "--all", "-p", "orders")
+
+
+def test_one_package_is_upgraded_wherever_it_is(
+    shop: Project, index: Index, tmp_path: Path
+) -> None:
+    shop.ok("lock", "--all")
+    for version in ("1.9", "2.9"):
+        index.add(make_wheel(tmp_path / "w", "core", version))
+    told = shop.ok("lock", "--all", "--upgrade-package", "core")
+    assert "shop-base: nothing to do" in told.stderr
+    assert locked(shop, "services/orders")["core"] == "1.9"
+    assert locked(shop, "services/billing")["core"] == "2.9"
 
 
 def test_one_member_that_fails_stops_no_other(shop: Project) -> None:

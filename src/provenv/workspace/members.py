@@ -166,7 +166,7 @@ def _scan(root: str, spec: WorkspaceSpec, texts: Mapping[str, str]) -> Workspace
     path = os.path.join(root, _MANIFEST)
     watched = {path: None}
     excluded = {
-        os.path.join(root, found)
+        os.path.normpath(os.path.join(root, found))
         for pattern in spec.exclude
         for found in glob.glob(pattern.rstrip("/"), root_dir=root, recursive=True)
     }
@@ -175,7 +175,9 @@ def _scan(root: str, spec: WorkspaceSpec, texts: Mapping[str, str]) -> Workspace
     for pattern in spec.members:
         hits = _matching(root, pattern.rstrip("/"), watched)
         for folder in hits:
-            watched[os.path.join(folder, _MANIFEST)] = None
+            manifest = os.path.join(folder, _MANIFEST)
+            if "**" not in pattern or os.path.isfile(manifest):  # else it would be every folder
+                watched[manifest] = None
         hits = [folder for folder in hits if not _below(folder, excluded)]
         if not hits and is_pattern(pattern):
             notes.append(f"{path}: {_KEY}.members: {pattern!r} matches no folder")

@@ -12,6 +12,7 @@ from provenv.cli.session import Session
 from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from provenv.workspace.context import Project
     from provenv.workspace.locking import LockResult
 
 DESCRIPTION = """\
@@ -57,10 +58,11 @@ def run(args: argparse.Namespace, session: Session) -> int:
     limit = None if session.options.verbose or args.dry_run else LIMIT
 
     def act(target: Target) -> Answer:
+        wanted = _in_lock(target.project, names) if args.all else names
         result = lock(
             target.project,
             session.context,
-            upgrade=args.upgrade or names,
+            upgrade=args.upgrade or wanted,
             check=args.check,
             dry_run=args.dry_run,
             python=args.python,
@@ -79,6 +81,16 @@ def run(args: argparse.Namespace, session: Session) -> int:
     tell = session.answer if args.dry_run else session.report
     tell("lock", answer.data, answer.text)
     return 0
+
+
+def _in_lock(project: Project, names: frozenset[str]) -> frozenset[str]:
+    """Those of ``names`` that the project has locked: not every member has each of them."""
+    from provenv.workspace.context import read_locks
+
+    if not names:
+        return names
+    locks = read_locks(project).values()
+    return names & {package.name for file in locks for package in file.lock.packages}
 
 
 def short(result: LockResult) -> str:
