@@ -36,8 +36,8 @@ def for_all(
 ) -> int:
     """Do ``act`` for every member, and tell all of it.
 
-    ``whole``: it is about a project as a whole, not about environments. ``first`` is done before, in
-    a process of its own, and stops everything where it fails.
+    ``whole``: it is about a project as a whole, not about environments. ``first`` is what must be done
+    before where the members share a lock; it stops everything where it fails.
 
     Returns:
         The highest exit code.
@@ -51,7 +51,7 @@ def for_all(
         session.progress(Noted(message=note))
     session.progress.close()
     started = time.monotonic()
-    if first is not None:
+    if first is not None and session.opened.shared is not None:
         _first(session, first)
     if whole and session.opened.shared is not None:
         labels, jobs = ["workspace"], [_job(session, act, lambda: session.opened, whole=True)]

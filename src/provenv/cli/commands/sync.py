@@ -67,5 +67,4 @@ def _lock_first(session: Session) -> None:
     """Make a common lock anew before many ask for it; what each member locks by itself is its own."""
     from provenv.workspace.locking import lock
 
-    if session.opened.shared is not None:
-        lock(session.opened, session.context)
+    lock(session.opened, session.context)
