@@ -53,37 +53,51 @@ def for_all(
     started = time.monotonic()
     if first is not None and session.opened.shared is not None:
         _first(session, first)
-    if whole and session.opened.shared is not None:
-        labels, jobs = ["workspace"], [_job(session, act, lambda: session.opened, whole=True)]
-        roots = [workspace.root]
+    if whole and session.opened.shared is not None:  # all members are one thing to lock
+        roots, labels = [workspace.root], ["workspace"]
+        jobs = [_job(session, act, lambda: session.opened, whole=True)]
     else:
         roots = list(workspace.folders)
         labels = [workspace.labels[folder] for folder in roots]
         jobs = [_job(session, act, _opener(workspace, root), whole=whole) for root in roots]
-    screen = session.talk if tell == "report" else session.out
-    rows = Rows(
-        labels, session.alarm, quiet=session.options.quiet or session.options.json,
-        verbose=session.options.verbose, told=tell == "report",
-    )  # fmt: skip
-    try:
-        found = run_all(
-            jobs,
-            hear=rows.hear,
-            begun=rows.begun,
-            done=lambda number, result: rows.done(number, _shorts(_entries(roots[number], result))),
-        )
-    finally:
-        rows.close()
-    entries = [_entries(root, result) for root, result in zip(roots, found, strict=True)]
-    code: int = max(entry["exit_code"] for own in entries for entry in own)
+    found = _run(session, labels, roots, jobs, told=tell == "report")
+    code: int = max(entry["exit_code"] for own in found for entry in own)
     if session.options.json:
-        flat = [{k: v for k, v in e.items() if k != "short"} for own in entries for e in own]
+        flat = [{k: v for k, v in e.items() if k != "short"} for own in found for e in own]
         session.answer(f"{verb}-many", lambda: {"results": flat}, lambda screen: None)  # noqa: ARG005
         return code
     if tell == "report" or not session.options.quiet:
-        _draw(screen, labels, entries, time.monotonic() - started, told=tell == "report")
-    _draw_errors(session, labels, entries)
+        screen = session.talk if tell == "report" else session.out
+        _draw(screen, labels, found, time.monotonic() - started, told=tell == "report")
+    _draw_errors(session, labels, found)
     return code
+
+
+def _run(
+    session: Session,
+    labels: Sequence[str],
+    roots: Sequence[str],
+    jobs: Sequence[Job],
+    *,
+    told: bool,
+) -> list[list[Entry]]:
+    """Do the jobs, and show how they go on."""
+    rows = Rows(
+        labels,
+        session.alarm,
+        quiet=session.options.quiet or session.options.json,
+        verbose=session.options.verbose,
+        told=told,
+    )
+
+    def done(number: int, result: list[Entry] | ProvenvError) -> None:
+        rows.done(number, _shorts(_entries(roots[number], result)))
+
+    try:
+        found = run_all(jobs, hear=rows.hear, begun=rows.begun, done=done)
+    finally:
+        rows.close()
+    return [_entries(root, result) for root, result in zip(roots, found, strict=True)]
 
 
 def _workspace(session: Session) -> Workspace:

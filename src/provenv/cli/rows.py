@@ -7,18 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from provenv.cli.draw import Screen
-from provenv.cli.progress import Phase
+from provenv.cli.progress import Phase, begin_live, spoken, write_beside
 from provenv.core.events import (
-    BuildOutput,
     Event,
     ItemAdvanced,
     ItemFinished,
     ItemStarted,
-    Noted,
     PhaseFinished,
     PhaseStarted,
-    Retrying,
-    Warned,
 )
 
 if TYPE_CHECKING:
@@ -47,7 +43,7 @@ class Rows:
         """A job has begun."""
         self._states[number].word = "working"
         if self._live is None and self._screen.watched and not self._quiet:
-            self._show()
+            self._live = begin_live(self._screen, self._picture)
 
     def hear(self, number: int, event: Event) -> None:
         """An event of one job."""
@@ -57,7 +53,8 @@ class Rows:
         elif isinstance(event, PhaseFinished):
             state.phase = None
         elif isinstance(event, (ItemStarted, ItemAdvanced, ItemFinished)):
-            state.item(event)
+            if state.phase is not None and state.phase.name == event.phase:
+                state.phase.count(event)
         else:
             self._say(self._labels[number], event)
 
@@ -78,49 +75,10 @@ class Rows:
         if live is not None:
             live.stop()
 
-    def _say(self, label: str, event: Event) -> None:
-        paint = self._screen.paint
-        if isinstance(event, Warned):
-            self._line(f"{label}: {event.message}", paint("warning", "warning:"))
-            if event.hint:
-                self._line(event.hint, paint("hint", "hint:"))
-        elif self._quiet:
-            return
-        elif isinstance(event, Noted):
-            self._line(paint("dim", f"{label}: {event.message}"))
-        elif isinstance(event, Retrying):
-            again = f"{event.reason}; trying again in {event.delay:.1f} s"
-            self._line(paint("dim", f"{label}: {again}"))
-        elif isinstance(event, BuildOutput) and self._verbose:
-            self._line(paint("dim", f"{label}: {event.name}: {event.line}"))
-
-    def _line(self, text: str, mark: str = "") -> None:
-        if self._live is None:
-            self._screen.prose(mark, text)
-            return
-        from rich.text import Text
-
-        self._live.console.print(Text.from_ansi(f"{mark} {text}" if mark else text))
-
-    def _show(self) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        console = Console(
-            file=self._screen.stream,
-            force_terminal=True,
-            no_color=not self._screen.colour,
-            highlight=False,
-        )
-        self._live = Live(
-            console=console,
-            get_renderable=self._picture,
-            refresh_per_second=12,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self._live.start()
+    def _say(self, who: str, event: Event) -> None:
+        said = spoken(event, self._screen, quiet=self._quiet, verbose=self._verbose, who=f"{who}: ")
+        for label, text in said:
+            write_beside(self._live, self._screen, label, text)
 
     def _picture(self) -> Table:
         from rich.spinner import Spinner
@@ -134,12 +92,13 @@ class Rows:
         grid.add_column(no_wrap=True, overflow="ellipsis")
         for label, state in zip(self._labels, self._states, strict=True):
             if state.ended:
-                mark = Text("✓", style="green") if state.good else Text("✗", style="red")
-                grid.add_row(mark, label, Text(state.word, style="dim"))
+                ended = Text(label, style="green" if state.good else "red")
+                grid.add_row("", ended, Text(state.word, style="dim"))
             elif state.word:
                 spinner = Spinner("dots", style="cyan")
                 spinner.start_time = 0.0
-                grid.add_row(spinner.render(now), Text(label, style="bold"), state.doing(now))
+                doing = Text(state.doing(now))
+                grid.add_row(spinner.render(now), Text(label, style="bold"), doing)
             else:
                 grid.add_row("", Text(label, style="dim"), Text("waiting", style="dim"))
         return grid
@@ -153,19 +112,6 @@ class _State:
         self.phase: Phase | None = None
         self.ended = False
         self.good = False
-
-    def item(self, event: ItemStarted | ItemAdvanced | ItemFinished) -> None:
-        """Count an item of the phase that is on."""
-        phase = self.phase
-        if phase is None or phase.name != event.phase:
-            return
-        if isinstance(event, ItemStarted):
-            phase.flying[event.name] = None
-        elif isinstance(event, ItemAdvanced):
-            phase.bytes += event.amount
-        else:
-            phase.done += 1
-            phase.flying.pop(event.name, None)
 
     def doing(self, now: float) -> str:
         """What is being done, and how far that is."""

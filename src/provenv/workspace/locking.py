@@ -14,7 +14,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from provenv.core.errors import CheckFailedError, InputError, UsageError
-from provenv.core.events import Noted
 from provenv.interpreters import find
 from provenv.model.generation import Change
 from provenv.model.interpreter import Interpreter
@@ -109,8 +108,6 @@ def lock(
     """
     started = time.monotonic()
     project = project.locker
-    for note in project.workspace.notes if project.workspace is not None else ():
-        context.emit(Noted(message=note))
     if not check:
         files.sweep(project.root)
     locks = _readable_locks(project) if not check else read_locks(project)

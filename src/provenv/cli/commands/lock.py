@@ -10,6 +10,7 @@ from provenv.cli.draw import Screen, many, seconds
 from provenv.cli.options import add_all
 from provenv.cli.session import Session
 from provenv.core.errors import UsageError
+from provenv.core.events import Noted
 
 if TYPE_CHECKING:
     from provenv.workspace.context import Project
@@ -77,6 +78,8 @@ def run(args: argparse.Namespace, session: Session) -> int:
     if args.all:
         return for_all(session, "lock", act, whole=True)
     project = session.opened if session.opened.shared is not None else session.project
+    for note in project.workspace.notes if project.workspace is not None else ():
+        session.progress(Noted(message=note))
     answer = act(Target(project=project, environment=None))
     tell = session.answer if args.dry_run else session.report
     tell("lock", answer.data, answer.text)
