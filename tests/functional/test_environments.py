@@ -510,3 +510,11 @@ def test_create_that_fails_leaves_no_lock_of_its_own(project: Project, shelf: In
     assert everything(project.folder) == before
     project.ok("env", "create", "old", "--group", "test")
     assert (project.folder / "pylock.old.toml").exists()
+
+
+def test_what_a_killed_create_left_is_no_obstacle(nowhere: Project) -> None:
+    root = nowhere.home / "provenv/environments/ml"
+    root.mkdir(parents=True)
+    (root / ".pyproject.toml.4194304.0.tmp").write_text("")
+    nowhere.ok("env", "create", "ml")
+    assert sorted(p.name for p in root.iterdir()) == [".venv", "pylock.toml", "pyproject.toml"]

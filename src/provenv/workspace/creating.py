@@ -116,6 +116,7 @@ def create_environment_outside(
     with locked_folder(root):  # where two make it at once, the second finds it made
         made = None
         if outside.find(context.home, name) is None:
+            files.sweep(root)
             if os.listdir(root):
                 raise _foreign(root)
             made = _make_outside(context, root, name, wanted)

@@ -122,16 +122,23 @@ def make(
     outcome = None
     try:
         for file in _FILES:
-            with open(f"{root}/{file}", "xb") as stream:
-                stream.write(files[file])
-                stream.flush()
-                os.fsync(stream.fileno())
+            _write(root, file, files[file])
         outcome = fast.make_first(root, own, plan, steps, fast.Asked(), home, cause)
     finally:
         if outcome is None and not os.path.lexists(f"{root}/.venv"):
             _undo(root)
         os.close(descriptor)
     return outcome
+
+
+def _write(root: str, file: str, data: bytes) -> None:
+    """Write a file of the project: whole, or under a name that the next command sweeps."""
+    temporary = f"{root}/.{file}.{os.getpid()}.0.tmp"
+    with open(temporary, "xb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.rename(temporary, f"{root}/{file}")
 
 
 def _held_alone(root: str) -> int:
