@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import shutil
@@ -276,10 +277,28 @@ def test_a_moved_workspace_keeps_working(shop: Project, tmp_path: Path) -> None:
         Project(moved, home=shop.home, index_url=shop.env["PROVENV_INDEX_URL"]), "services/orders"
     )
     orders.env = shop.env
+    where = "import shop_base; print(shop_base.__file__)"
+    assert orders.python(where).startswith(str(moved)), "at once, before provenv is called"
     orders.ok("run", "python", "-c", "import shop_base, core")
-    file = orders.python("import shop_base; print(shop_base.__file__)")
-    assert file.startswith(str(moved))
+    assert orders.python(where).startswith(str(moved))
     orders.ok("lock", "--check")
+
+
+def test_a_second_checkout_has_libraries_of_its_own(shop: Project, tmp_path: Path) -> None:
+    shop.ok("sync", "--all")
+    environments = shutil.ignore_patterns(".venv", ".venvs")
+    shutil.copytree(shop.folder, tmp_path / "second", ignore=environments)
+    orders = inside(Project(tmp_path / "second", home=shop.home), "services/orders")
+    orders.env = {**shop.env, "PATH": "/nowhere"}  # nothing is looked for, resolved or built
+    assert "generation 1" in orders.ok("sync").stderr
+    orders.env = shop.env
+    file = orders.python("import shop_base; print(shop_base.__file__)")
+    assert file == str(tmp_path / "second/libs/base/src/shop_base/__init__.py")
+    folder = next((orders.folder / ".venv/lib").glob("*/site-packages/shop_base-*.dist-info"))
+    url = json.loads((folder / "direct_url.json").read_text())["url"]
+    assert url == (tmp_path / "second/libs/base").as_uri()
+    orders.ok("status")
+    orders.ok("verify")
 
 
 def test_all_members_at_once(shop: Project) -> None:
