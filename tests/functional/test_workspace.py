@@ -397,19 +397,20 @@ def test_an_interrupt_ends_all_and_leaves_each_whole(
 
 
 def test_rows_are_drawn_while_a_person_watches(shop: Project) -> None:
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(shop.folder)
-        os.execve(command()[0], [*command(), "sync", "--all"], {**shop.env, "TERM": "xterm"})
-    seen = b""
-    try:
-        while piece := os.read(terminal, 65536):
-            seen += piece
-    except OSError:
-        pass
-    _, status = os.waitpid(pid, 0)
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*command(), "sync", "--all"], cwd=shop.folder, env={**shop.env, "TERM": "xterm"},
+        stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        seen = b""
+        try:
+            while piece := os.read(ours, 65536):
+                seen += piece
+        except OSError:  # how a terminal says that nobody writes any more
+            os.close(ours)
     text = seen.decode()
-    assert os.waitstatus_to_exitcode(status) == 0, text
+    assert process.returncode == 0, text
     assert "waiting" in text
     last = text[text.rindex("shop-base") :]  # the table, after the rows are gone
     assert "all of 4 members" in last
