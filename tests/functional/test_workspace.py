@@ -257,6 +257,15 @@ def test_a_pattern_that_matches_nothing_is_noted(shop: Project) -> None:
     assert "is in no workspace" in result.stderr
 
 
+def test_what_cannot_be_read_above_is_no_workspace(project: Project) -> None:
+    member = inside(project, "inner")
+    member.depends()
+    (project.folder / "pyproject.toml").mkdir()
+    member.ok("sync")
+    assert "nothing to do" in member.ok("sync").stderr
+    member.ok("lock")
+
+
 def test_a_member_stays_on_the_short_way(shop: Project) -> None:
     orders = inside(shop, "services/orders")
     orders.ok("sync")

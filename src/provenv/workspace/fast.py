@@ -211,9 +211,16 @@ def _locks(root: str) -> list[bytes]:
 
 
 def _manifests_above(root: str) -> list[tuple[str, bytes]]:
-    """The folders above a project that hold a manifest, and its bytes."""
-    found = [(folder, _read(f"{folder}/{_MANIFEST}")) for folder in _above(root)]
-    return [(folder, text) for folder, text in found if text != b"-"]
+    """The folders above a project that hold a manifest, and its bytes; what may not be read is none."""
+    found = []
+    for folder in _above(root):
+        try:
+            text = _read(f"{folder}/{_MANIFEST}")
+        except OSError:
+            continue
+        if text != b"-":
+            found.append((folder, text))
+    return found
 
 
 def _lock_path(root: str, home: str) -> str:
