@@ -33,7 +33,7 @@ def selector(manifest: Manifest, environment: EnvironmentSpec) -> EnvironmentSpe
     member = manifest.name or ""
     groups = [group_name(member)]
     groups += [group_name(member, "extra", name) for name in environment.extras]
-    groups += [group_name(member, "group", name) for name in environment.groups]
+    groups += [group_name(member, "group", name) for name in environment.lock_groups]
     return replace(environment, groups=tuple(groups), extras=())
 
 

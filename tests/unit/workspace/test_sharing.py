@@ -56,6 +56,15 @@ def test_an_environment_selects_its_part(tmp_path: Path) -> None:
     assert project.lock_path(None) == str(tmp_path / "pylock.toml")
 
 
+def test_what_an_environment_is_seeded_with_is_in_its_part(tmp_path: Path) -> None:
+    found = workspace(tmp_path, a='[tool.provenv.environments]\nold = { seed = ["pip"] }\n')
+    project = make_project(str(tmp_path / "a"), (tmp_path / "a/pyproject.toml").read_text())
+    seeded = "member-a-group-provenv-seed-pip"
+    assert sharing.whole(found).groups[seeded] == ("pip",)
+    assert seeded in project.selector(project.manifest.environment("old")).groups
+    assert seeded not in project.selector(project.manifest.environment()).groups
+
+
 def test_sources_are_each_members_own(tmp_path: Path) -> None:
     found = workspace(
         tmp_path,
