@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from provenv.workspace.comparing import compare_environments as compare_environments
     from provenv.workspace.context import Context as Context
     from provenv.workspace.context import Project as Project
+    from provenv.workspace.context import open_member as open_member
     from provenv.workspace.context import open_project as open_project
     from provenv.workspace.copies import PrivateCopy as PrivateCopy
     from provenv.workspace.creating import CreateResult as CreateResult
@@ -121,7 +122,7 @@ _ROOMS = {
     "provenv.core.events": ("Emit", "Event", "silent"),
     "provenv.model.generation": ("Change", "Generation"),
     "provenv.workspace.comparing": ("CompareResult", "compare_environments"),
-    "provenv.workspace.context": ("Context", "Project", "open_project"),
+    "provenv.workspace.context": ("Context", "Project", "open_member", "open_project"),
     "provenv.workspace.copies": ("PrivateCopy",),
     "provenv.workspace.creating": (
         "CreateResult", "WantedEnvironment", "create_environment", "create_environment_outside",

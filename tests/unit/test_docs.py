@@ -126,6 +126,7 @@ def test_the_configuration_is_what_the_code_knows() -> None:
         sorted(settings.TOOL_KEYS),
         sorted(settings.ENVIRONMENT_KEYS),
         sorted(settings.INDEX_KEYS),
+        sorted(settings.WORKSPACE_KEYS),
     ]
 
 
@@ -149,6 +150,7 @@ new-api = []
     used = {key for environment in table["environments"].values() for key in environment}
     assert used == settings.ENVIRONMENT_KEYS
     assert {key for index in table["index"] for key in index} == settings.INDEX_KEYS
+    assert set(table["workspace"]) == settings.WORKSPACE_KEYS
 
 
 def variables_read() -> set[str]:

@@ -137,11 +137,11 @@ def wanted_versions(
     Raises:
         InputError, UnsatisfiableError: The lock has nothing that fits.
     """
-    plan = make_plan(lock.lock, lock.digest, spec, interpreter, lock.path)
-    wanted = {artifact.name: artifact.version for artifact in plan.artifacts}
+    plan = make_plan(lock.lock, lock.digest, project.selector(spec), interpreter, lock.path)
+    own = canonicalize_name(project.title)
+    wanted = {a.name: a.version for a in plan.artifacts if a.name != own}
     have = {p.name: p.version for p in generation.packages} if generation else {}
     if project.manifest.installable:  # its version is the build backend's to say
-        own = canonicalize_name(project.title)
         wanted[own] = have.get(own, "")
     for name, version in wanted.items():  # a local project's version may be left open
         if not version and name in have:
@@ -164,7 +164,8 @@ def project_graph(
         path = project.lock_path(project.lock_key(spec))
         raise InputError("is missing", file=path, hint="Run `provenv lock`.")
     interpreter = choose_interpreter(project, context, spec, project.folder(spec), None)
-    made = graph.make_graph(lock.lock, project.manifest, spec, interpreter.markers)
+    chosen = project.selector(spec)
+    made = graph.make_graph(lock.lock, project.manifest, spec, interpreter.markers, chosen)
     return made, spec, interpreter
 
 
@@ -208,6 +209,7 @@ def outdated(project: Project, context: Context) -> tuple[resolving.Newest, ...]
         InputError: There is no lock.
         NetworkError: The index does not answer.
     """
+    project = project.locker
     locks = read_locks(project)
     if None not in locks:
         raise InputError("is missing", file=project.lock_path(None), hint="Run `provenv lock`.")

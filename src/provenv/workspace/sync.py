@@ -29,7 +29,14 @@ from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import LINK_MODES, EnvironmentSpec
 from provenv.store.fetch import ahead
 from provenv.workspace import choosing, copies, fast, files, locking, registry, suspects
-from provenv.workspace.context import Context, LockFile, Project, read_locks, read_text
+from provenv.workspace.context import (
+    Context,
+    LockFile,
+    Project,
+    make_project,
+    read_locks,
+    read_text,
+)
 from provenv.workspace.planning import Prepared, prepare
 from provenv.workspace.settling import settle
 
@@ -406,6 +413,7 @@ def finish(
     """Write down what the next command need not find out again: stamp and plan key."""
     name = request.spec.name
     own = [stamp.signature(path) for path in prepared.inputs]
+    own += [stamp.signature(f"{project.root}/{path}") for path in project.around]
     python = stamp.signature(prepared.interpreter.executable)
     paths = [
         *fast.watched(project.root, name),
@@ -434,19 +442,27 @@ def _known(
 ) -> plans.Known:
     """What the plan's key leads to; by content where another checkout may use it."""
     relative = os.path.relpath(folder, project.root)
+    paths = list(project.around)
     if prepared.bound:
-        return plans.Known(prepared.digest, relative, name, project.root, [python, *own], [])
-    paths = [os.path.relpath(path, project.root) for path in prepared.inputs]
+        contents = [plans.content(project.root, path) for path in paths]
+        own = own[: len(prepared.inputs)]
+        return plans.Known(prepared.digest, relative, name, project.root, [python, *own], contents)
+    paths += [os.path.relpath(path, project.root) for path in prepared.inputs]
     contents = [plans.content(project.root, path) for path in paths]
     return plans.Known(prepared.digest, relative, name, "*", [python], contents)
 
 
 def _as_read(project: Project, lock: LockFile) -> bool:
-    """Whether the manifest and the lock on the disk are those that were worked with."""
+    """Whether the manifests and the lock on the disk are those that were worked with."""
     try:
-        return (
-            read_text(project.manifest_path) == project.manifest_text
-            and read_text(lock.path) == lock.text
-        )
+        if (
+            read_text(project.manifest_path) != project.manifest_text
+            or read_text(lock.path) != lock.text
+        ):
+            return False
+        if project.workspace is None:
+            return True
+        now = make_project(project.root, project.manifest_text)
+        return now.locker.manifest.lock_digest() == project.locker.manifest.lock_digest()
     except InputError:
         return False

@@ -3,7 +3,8 @@
 A command's module holds, in this order:
 
 - ``DESCRIPTION`` (what ``--help`` says) and ``EXAMPLES`` (pairs of a command line and what it does);
-- ``ENVIRONMENT = True`` where ``-e/--environment`` means something to it;
+- ``ENVIRONMENT = True`` where ``-e/--environment`` means something to it, ``PROJECT = True`` where
+  only ``-p/--member`` does;
 - ``add_arguments(parser)``; ``run(args, session) -> exit code``;
 - the twins: a text renderer, and ``data(…)``, the JSON document without its ``schema``.
 
