@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from provenv.cli.commands import COMMANDS, GROUPS
+from provenv.cli.commands import COMMANDS, GROUPS, module_of
 from provenv.cli.options import add_common, add_environment
 from provenv.core.errors import UsageError
 
@@ -46,7 +46,7 @@ class CommandParser(argparse.ArgumentParser):
         """Import the command's module, and let it add its arguments."""
         if self.module is not None:
             name, self.module = self.module, None
-            command = importlib.import_module(f"provenv.cli.commands.{name}")
+            command = importlib.import_module(module_of(name))
             self.description = command.DESCRIPTION
             self.epilog = examples(command.EXAMPLES)
             command.add_arguments(self)
@@ -237,7 +237,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if rest:
         raise _unknown(parser, args, rest)
     if args.environment is not None and args.command is not None:
-        command = importlib.import_module(f"provenv.cli.commands.{args.command}")
+        command = importlib.import_module(module_of(args.command))
         if not getattr(command, "ENVIRONMENT", False):
             raise _no_environment(args.command)
     args.words = words

@@ -32,6 +32,8 @@ class Generation:
         python, executable: The interpreter.
         link_mode: ``linked``, ``hardlink``, ``clone`` or ``copy``.
         packages: Sorted by name.
+        source: The file of another tool that it was made from (``sync --from``), relative to the
+            project; None for the project's own lock.
     """
 
     number: int
@@ -44,6 +46,7 @@ class Generation:
     executable: str
     link_mode: str
     packages: tuple[Installed, ...]
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,7 @@ def generation_to_dict(generation: Generation) -> dict[str, Any]:
         "executable": generation.executable,
         "link-mode": generation.link_mode,
         "packages": [[p.name, p.version, p.sha256, p.editable] for p in generation.packages],
+        **({"source": generation.source} if generation.source is not None else {}),
     }
 
 
@@ -103,4 +107,5 @@ def generation_from_dict(data: Mapping[str, Any]) -> Generation:
             Installed(name=name, version=version, sha256=sha256, editable=bool(editable))
             for name, version, sha256, editable in data["packages"]
         ),
+        source=str(data["source"]) if data.get("source") is not None else None,
     )

@@ -15,7 +15,12 @@ from provenv.core import digest
 from provenv.core.errors import InputError
 from provenv.core.events import Emit, silent
 from provenv.core.http import HttpSettings
-from provenv.model.layout import HomeLayout, environment_folder, lock_file_name
+from provenv.model.layout import (
+    DEFAULT_ENVIRONMENT_FOLDER,
+    HomeLayout,
+    environment_folder,
+    lock_file_name,
+)
 from provenv.model.manifest import EnvironmentSpec, Manifest, parse_manifest
 
 if TYPE_CHECKING:
@@ -100,10 +105,15 @@ class Project:
 
 
 def find_root(start: str) -> str | None:
-    """The nearest folder at or above ``start`` that holds a ``pyproject.toml``."""
+    """The nearest folder at or above ``start`` that holds a ``pyproject.toml``.
+
+    An environment that was made without one (``sync --from requirements.txt``) stands for it.
+    """
     folder = os.path.abspath(start)
     while True:
         if os.path.isfile(os.path.join(folder, MANIFEST_FILE)):
+            return folder
+        if os.path.islink(os.path.join(folder, DEFAULT_ENVIRONMENT_FOLDER, "current")):
             return folder
         above = os.path.dirname(folder)
         if above == folder:
@@ -123,9 +133,28 @@ def open_project(start: str) -> Project:
             f"no {MANIFEST_FILE} in {start} or above it",
             hint="`provenv init` makes one; --directory chooses another folder.",
         )
-    text = read_text(os.path.join(root, MANIFEST_FILE))
+    return project_in(root)
+
+
+def project_in(root: str) -> Project:
+    """The project in the folder ``root`` itself, which may have no manifest.
+
+    Raises:
+        InputError: Its manifest cannot be used.
+    """
+    text = read_manifest(root)
     manifest = parse_manifest(text, os.path.join(root, MANIFEST_FILE))
     return Project(root=root, manifest_text=text, manifest=manifest)
+
+
+def read_manifest(root: str) -> str:
+    """The text of the manifest in ``root``; empty where there is none.
+
+    Raises:
+        InputError: It cannot be read, or is not UTF-8.
+    """
+    path = os.path.join(root, MANIFEST_FILE)
+    return read_text(path) if os.path.lexists(path) else ""
 
 
 def read_text(path: str) -> str:

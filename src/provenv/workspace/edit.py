@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 
 from provenv.core.errors import InputError, ProvenvError, UsageError
 from provenv.core.files import locked_folder, write_atomic
+from provenv.environments import generations
 from provenv.model.generation import Change
 from provenv.model.manifest import parse_manifest
 from provenv.workspace import files, locking, machine, specifiers
@@ -75,7 +76,7 @@ def init(root: str, context: Context, *, name: str | None = None) -> InitResult:
             completed.append(MANIFEST_FILE)
         manifest = parse_manifest(new, path)
     else:
-        text = _fresh(name or project_name(root), _requires_python(root, context))
+        text = _fresh(name or project_name(root), default_requires_python(root, context))
         write_atomic(path, text.encode())
         created.append(MANIFEST_FILE)
         manifest = parse_manifest(text, path)
@@ -95,7 +96,8 @@ def project_name(root: str) -> str:
     return bare.strip("-._").lower() or "project"
 
 
-def _requires_python(root: str, context: Context) -> str:
+def default_requires_python(root: str, context: Context) -> str:
+    """From the interpreter that is found first, on: where nothing else says what is required."""
     from provenv.interpreters import find
 
     interpreter = find(
@@ -137,7 +139,7 @@ def _complete(text: str, root: str, context: Context, name: str | None) -> str:
     if "version" not in project and "version" not in project.get("dynamic", []):
         project["version"] = "0.1.0"
     if "requires-python" not in project:
-        project["requires-python"] = _requires_python(root, context)
+        project["requires-python"] = default_requires_python(root, context)
     if "dependencies" not in project and "dependencies" not in project.get("dynamic", []):
         project["dependencies"] = tomlkit.array()
     return tomlkit.dumps(document)
@@ -270,12 +272,14 @@ def _change_alone(
     synced: bool,
     environment: str | None,
 ) -> EditResult:
-    before = {path: _bytes(path) for path in _files(project)}
+    if synced:
+        _refuse_foreign_source(project, environment)
+    before = {path: read_bytes(path) for path in _files(project)}
     try:
-        first = _with_text(project, edit(project.manifest_text, None))
+        first = with_text(project, edit(project.manifest_text, None))
         old = read_locks(project)
         new = locking.resolve_manifest(first, context, old, meanwhile=_get_ready)
-        final = _with_text(project, edit(project.manifest_text, new[None]))
+        final = with_text(project, edit(project.manifest_text, new[None]))
         # The bounds are the locked versions: nothing moves, only the digest of the manifest does.
         fresh = locking.render_locks(final, locking.answering(final, new))
         texts = {file.path: file.text for file in fresh.values()}
@@ -288,7 +292,7 @@ def _change_alone(
 
             result = sync(final, context, environment=environment, fresh=fresh)
     except BaseException as error:
-        _put_back(before)
+        put_back(before)
         if isinstance(error, ProvenvError) and error.hint is None:
             error.hint = "Every file is as it was."
         raise
@@ -301,12 +305,28 @@ def _change_alone(
     )
 
 
+def _refuse_foreign_source(project: Project, environment: str | None) -> None:
+    """An environment that another tool's lock decides on cannot get what is not in that lock."""
+    spec = project.manifest.environment(environment)
+    source = generations.source_of(project.folder(spec))
+    if source is not None:
+        raise UsageError(
+            f"environment {spec.name!r} is made from {source}, which another tool writes",
+            hint=f"Use that tool, or take the project over with `provenv import {source}`.",
+        )
+
+
 def _get_ready() -> None:
     """Import what ``sync`` needs while the resolver works: it takes as long as resolving."""
     import provenv.workspace.sync  # noqa: F401
 
 
-def _with_text(project: Project, text: str) -> Project:
+def with_text(project: Project, text: str) -> Project:
+    """The project as it is with this manifest.
+
+    Raises:
+        InputError: It cannot be used.
+    """
     manifest = parse_manifest(text, project.manifest_path)
     return replace(project, manifest_text=text, manifest=manifest)
 
@@ -316,7 +336,12 @@ def _files(project: Project) -> list[str]:
     return [project.manifest_path, *(project.lock_path(key) for key in dict.fromkeys(keys))]
 
 
-def _bytes(path: str) -> bytes | None:
+def read_bytes(path: str) -> bytes | None:
+    """The bytes of a file; None where there is none.
+
+    Raises:
+        InputError: It cannot be read.
+    """
     try:
         with open(path, "rb") as stream:
             return stream.read()
@@ -326,10 +351,11 @@ def _bytes(path: str) -> bytes | None:
         raise InputError(f"cannot be read: {error.strerror}", file=path) from error
 
 
-def _put_back(before: dict[str, bytes | None]) -> None:
+def put_back(before: dict[str, bytes | None]) -> None:
+    """Give files the bytes that they had; those that were not there (None) go."""
     for path, data in before.items():
         if data is not None:
-            if _bytes(path) != data:
+            if read_bytes(path) != data:
                 write_atomic(path, data)
         elif os.path.exists(path):
             os.unlink(path)

@@ -74,10 +74,12 @@ def prepare(
     lock: LockFile,
     mode: str,
     crew: Crew | None = None,
+    source: str | None = None,
 ) -> Prepared:
     """Fetch and build what the lock wants for ``spec``, and compose it.
 
-    ``crew`` is what :func:`store.fetch.ahead` gave.
+    ``crew`` is what :func:`store.fetch.ahead` gave; ``source`` the file of another tool that the lock
+    was made from.
 
     Raises:
         ProvenvError: As the parts say; no environment has changed.
@@ -118,6 +120,7 @@ def prepare(
             tree_digest=tree_digest,
             packages=packages,
             files={name: digest.of_bytes(data) for name, data in files.items()},
+            source=source,
         ),
         "pylock.toml": lock.text.encode(),
         "pyproject.toml": project.manifest_text.encode(),

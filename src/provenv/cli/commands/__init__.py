@@ -12,10 +12,12 @@ from __future__ import annotations
 
 COMMANDS = {
     "init": "make a project here, or complete one",
+    "import": "take over requirements and locks of other tools",
     "add": "add packages to the project, lock and sync",
     "remove": "remove packages from the project, lock and sync",
     "lock": "decide every version: pyproject.toml → pylock.toml",
     "sync": "make the environment what the lock says",
+    "export": "the lock of an environment as requirements.txt, pylock.toml or constraints",
     "run": "run a command in the environment, synced first",
     "status": "whether project, lock and environment agree",
     "tree": "what needs what",
@@ -29,8 +31,14 @@ COMMANDS = {
     "completion": "completion for a shell",
 }
 GROUPS = {
-    "Project": ("init", "add", "remove", "lock", "sync", "run"),
+    "Project": ("init", "import", "add", "remove", "lock", "sync", "run", "export"),
     "Questions": ("status", "tree", "why", "outdated"),
     "Generations": ("history", "diff", "rollback", "verify"),
     "Machine": ("store", "completion"),
 }
+_MODULES = {"import": "importing"}  # commands whose name is none for a module
+
+
+def module_of(command: str) -> str:
+    """The module of a command, as it is imported."""
+    return f"provenv.cli.commands.{_MODULES.get(command, command)}"
