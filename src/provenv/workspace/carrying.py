@@ -137,7 +137,7 @@ def _unsaid(before: Manifest, place: Place, texts: Sequence[str]) -> tuple[list[
 
 def _project(text: str, file: str, wanted: Wanted, name: str, requires_python: str) -> str:
     """``[project]`` completed, in the order in which people write it."""
-    document = specifiers.parse(text, file)
+    document = specifiers.document_of(text, file)
     if wanted.build_system is not None and "build-system" not in document:
         system = tomlkit.table()
         for key, value in wanted.build_system.items():
@@ -171,7 +171,7 @@ def _project(text: str, file: str, wanted: Wanted, name: str, requires_python: s
 
 def _tools(text: str, wanted: Wanted, before: Manifest, file: str) -> tuple[str, list[Left]]:
     """``[tool.uv.sources]``, constraints, indexes and default groups."""
-    document = specifiers.parse(text, file)
+    document = specifiers.document_of(text, file)
     left: list[Left] = []
     for name, source in sorted(wanted.sources.items()):
         _source(document, before, name, source, left)

@@ -138,7 +138,7 @@ def _import(
         name=edit.project_name(root),
         requires_python=project.manifest.requires_python
         or wanted.requires_python
-        or edit.default_requires_python(root, context),
+        or f">={edit.best_minor(root, context)}",
     )
     final = edit.with_text(project, carried.text)
     locked = _lock(final, context, pinning, exact=exact)

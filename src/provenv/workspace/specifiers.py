@@ -15,8 +15,8 @@ from provenv.core.errors import InputError, UsageError
 from provenv.model import toml
 
 
-def parse(text: str, file: str) -> tomlkit.TOMLDocument:
-    """The text as a document that keeps all of it.
+def document_of(text: str, file: str) -> tomlkit.TOMLDocument:
+    """The text as a document that keeps comments and order.
 
     Raises:
         InputError: It is not TOML.
@@ -90,7 +90,7 @@ def set_requirements(
         UsageError: Both ``group`` and ``optional``.
         InputError: The text is not TOML.
     """
-    document = parse(text, file)
+    document = document_of(text, file)
     array = _array(document, place(group, optional), make=True)
     if array is None:
         raise InputError("must be an array", file=file, key=".".join(place(group, optional)))
@@ -126,7 +126,7 @@ def drop_requirements(
         UsageError: One of them is not there; says where it is.
         InputError: The text is not TOML.
     """
-    document = parse(text, file)
+    document = document_of(text, file)
     array = _array(document, place(group, optional), make=False)
     for name in names:
         hits = [
@@ -184,7 +184,7 @@ def restore(current: str, former: str, file: str) -> str:
     Raises:
         InputError: One of the texts is not TOML.
     """
-    document, old = parse(current, file), parse(former, file).unwrap()
+    document, old = document_of(current, file), document_of(former, file).unwrap()
     new = document.unwrap()
     for path in (
         ("project", "requires-python"),

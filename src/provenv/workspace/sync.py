@@ -140,7 +140,8 @@ def sync(
             switch.sweep(folder)
             interpreter = choosing.choose_interpreter(project, context, spec, folder, python)
             mode = link_mode or spec.link_mode or _present_mode(folder) or LINK_MODES[0]
-            asked = fast.Asked(environment, python, link_mode)
+            # by its whole name: `test` may be several, and the short way must not take one for all
+            asked = fast.Asked(spec.name if environment is not None else None, python, link_mode)
             request = SyncRequest(asked=asked, spec=spec, lock=lock, mode=mode, opened=opened)
             prepared, outcome = _make(project, context, folder, interpreter, request, crew)
             finish(project, context, folder, prepared, request, outcome.number)

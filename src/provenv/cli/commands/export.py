@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 from provenv.cli.draw import Screen, many, short_path
 from provenv.cli.session import Session
+from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
     from provenv.workspace.exporting import ExportResult
@@ -34,28 +34,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
+    from provenv.cli.targets import Answer, Target, for_each, several
     from provenv.workspace.exporting import export
 
-    result = export(
-        session.project,
-        session.context,
-        environment=session.options.environment,
-        form=args.format,
-        hashes=not args.no_hashes,
-        output=os.path.abspath(args.output) if args.output is not None else None,
-    )
-    for item in result.left:
-        session.talk.line(f"left out: {item.what}: {item.why}")
-    if result.path is None and not session.options.json:
-        session.progress.close()
-        sys.stdout.write(result.text)
-        sys.stdout.flush()
-        return 0
-    session.report("export", lambda: data(result), lambda screen: text(result, screen))
-    return 0
+    output = os.path.abspath(args.output) if args.output is not None else None
+    if len(several(session)) > 1 and (output is None or not os.path.isdir(output)):
+        raise UsageError(
+            "several environments need a folder each file goes to", hint="Give -o FOLDER."
+        )
+
+    def act(target: Target) -> Answer:
+        result = export(
+            target.project,
+            session.context,
+            environment=target.environment,
+            form=args.format,
+            hashes=not args.no_hashes,
+            output=output,
+        )
+        for item in result.left:
+            session.talk.line(f"left out: {item.what}: {item.why}")
+        return Answer(code=0, data=lambda: data(result), text=lambda screen: text(result, screen))
+
+    return for_each(session, "export", act, tell="report" if output is not None else "answer")
 
 
 def text(result: ExportResult, screen: Screen) -> None:
+    if result.path is None:
+        screen.line(result.text.removesuffix("\n"))
+        return
     done = screen.paint("good", "wrote") if result.changed else "nothing to do:"
     where = short_path(result.path or result.filename)
     screen.line(f"{done} {where}: {many(result.packages, 'package')} of {result.environment}")

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING
 
 from provenv.cli import syncing
 from provenv.cli.session import Session
-
-if TYPE_CHECKING:
-    from provenv.workspace.context import Project
 
 DESCRIPTION = """\
 Make the environment what the lock says, as a new generation that is switched to at once and
 whole. Where nothing differs, nothing is made. A stale lock is made anew first."""
 EXAMPLES = (
     ("provenv sync", "the default environment, in .venv"),
+    ("provenv sync -e dev -e test", "two of them; of several Pythons, each"),
     ("provenv sync -e prod --locked", "as in a deployment: refuse a stale lock"),
     ("provenv sync --python 3.12", "with another interpreter"),
     ("provenv sync --from poetry.lock", "or uv.lock, pdm.lock, Pipfile.lock, requirements.txt"),
@@ -43,31 +40,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
+    from provenv.cli.targets import Answer, Target, for_each
+    from provenv.workspace.context import find_root, project_in
     from provenv.workspace.sync import sync
 
-    result = sync(
-        _project(args, session),
-        session.context,
-        environment=session.options.environment,
-        python=args.python,
-        link_mode=args.link_mode,
-        locked_only=args.locked,
-        adopt=args.adopt,
-        source=os.path.abspath(args.source) if args.source is not None else None,
-    )
     verbose = session.options.verbose
-    session.report(
-        "sync",
-        lambda: syncing.data(result),
-        lambda screen: syncing.text(result, screen, verbose=verbose),
-    )
-    return 0
+    source = os.path.abspath(args.source) if args.source is not None else None
 
+    def act(target: Target) -> Answer:
+        result = sync(
+            target.project,
+            session.context,
+            environment=target.environment,
+            python=args.python,
+            link_mode=args.link_mode,
+            locked_only=args.locked,
+            adopt=args.adopt,
+            source=source,
+        )
+        return Answer(
+            code=0,
+            data=lambda: syncing.data(result),
+            text=lambda screen: syncing.text(result, screen, verbose=verbose),
+        )
 
-def _project(args: argparse.Namespace, session: Session) -> Project:
-    """The project; with ``--from``, a folder without a manifest is one, too."""
-    from provenv.workspace.context import find_root, project_in
-
-    if args.source is None:
-        return session.project
-    return project_in(find_root(os.getcwd()) or os.getcwd())
+    if source is not None and find_root(os.getcwd()) is None:
+        # a folder without a manifest is a project, too, as soon as there is a lock for it
+        answer = act(
+            Target(project=project_in(os.getcwd()), environment=session.options.environment)
+        )
+        session.report("sync", answer.data, answer.text)
+        return answer.code
+    return for_each(session, "sync", act)
