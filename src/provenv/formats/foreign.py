@@ -16,6 +16,7 @@ from provenv.model.manifest import IndexSpec
 
 Place = tuple[Literal["base", "extra", "group"], str]
 BASE: Place = ("base", "")
+UNPINNED = "?"  # in place of a version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,8 @@ class Foreign:
         roots: What a lock is entered by. ``pins``: Its entries.
         default_groups: Groups that the other tool installs without being asked.
         package: Whether the project itself is installed; None where the file does not say.
-        unpinned: Requirements that pin nothing, with where they stand.
+        unpinned: By name, requirements that pin nothing, with where they stand; edges lead to them with
+            :data:`UNPINNED` as version, and matter only where they apply.
         left: What is not carried over.
     """
 
@@ -131,7 +133,7 @@ class Foreign:
     pins: tuple[Pin, ...] = ()
     default_groups: tuple[str, ...] = ()
     package: bool | None = None
-    unpinned: tuple[str, ...] = ()
+    unpinned: Mapping[str, str] = field(default_factory=dict)
     left: tuple[Left, ...] = ()
 
     @property

@@ -14,6 +14,7 @@ from provenv.core.errors import InputError
 from provenv.formats.direct import file_identity, folder_name, is_commit
 from provenv.formats.foreign import (
     BASE,
+    UNPINNED,
     Direct,
     Edge,
     Foreign,
@@ -183,7 +184,7 @@ def read_lock(source: Source) -> Foreign:
     urls = {index.name: index.url for index in indexes}
     roots: dict[Place, tuple[Edge, ...]] = {}
     pins: dict[tuple[str, str, str], Pin] = {}
-    unpinned: list[str] = []
+    unpinned: dict[str, str] = {}
     for category, entries in data.items():
         if category == "_meta":
             continue
@@ -193,7 +194,8 @@ def read_lock(source: Source) -> Foreign:
         edges = []
         for edge, pin in _entries(source, entries, urls, unpinned):
             edges.append(edge)
-            pins.setdefault((pin.name, pin.version, str(pin.direct)), pin)
+            if pin is not None:
+                pins.setdefault((pin.name, pin.version, str(pin.direct)), pin)
         roots[place] = tuple(edges)
     groups = {name: () for kind, name in roots if kind == "group"}
     return Foreign(
@@ -206,28 +208,32 @@ def read_lock(source: Source) -> Foreign:
         roots=roots,
         pins=tuple(pins.values()),
         default_groups=("dev",) if "dev" in groups else (),
-        unpinned=tuple(unpinned),
+        unpinned=unpinned,
         left=left,
     )
 
 
 def _entries(
-    source: Source, entries: Mapping[str, Any], urls: Mapping[str, str], unpinned: list[str]
-) -> Iterator[tuple[Edge, Pin]]:
+    source: Source, entries: Mapping[str, Any], urls: Mapping[str, str], unpinned: dict[str, str]
+) -> Iterator[tuple[Edge, Pin | None]]:
     for key, entry in entries.items():
         if not isinstance(entry, Mapping):
             raise wrong(source, "a Pipfile.lock", "it is no object", key)
         direct = _direct(source, entry)
         version = _version(source, key, str(entry.get("version", "")))
-        if (direct is None and not version) or (direct is not None and _moves(direct, entry)):
-            unpinned.append(f"{key} ({source.shown})")
-            continue
         name = canonical(key)
+        marker = str(entry.get("markers", ""))
+        if (direct is None and not version) or (direct is not None and _moves(direct, entry)):
+            unpinned[name] = (
+                f"{key} ({source.shown})"  # so Pipenv does with what is for other platforms
+            )
+            yield Edge(name=name, marker=marker, version=UNPINNED), None
+            continue
         if direct is not None and direct.kind == "archive" and not version:
             version = file_identity(direct.url or direct.path)[1]
         hashes = [text.partition(":") for text in entry.get("hashes", ())]
         yield (
-            Edge(name=name, version=version, marker=str(entry.get("markers", ""))),
+            Edge(name=name, version=version, marker=marker),
             Pin(
                 name=name,
                 version=version,
@@ -247,7 +253,7 @@ def _moves(direct: Direct, entry: Mapping[str, Any]) -> bool:
 
 def _version(source: Source, key: str, text: str) -> str:
     bare = text.removeprefix("===").removeprefix("==")
-    if not bare:
+    if bare in ("", "*"):
         return ""
     try:
         return str(Version(bare))

@@ -303,8 +303,12 @@ def read_lock(source: Source) -> Foreign:
 
 
 def _range(data: Mapping[str, Any]) -> str:
+    return _python(str(data.get("metadata", {}).get("python-versions", "")))
+
+
+def _python(text: str) -> str:
     try:
-        return specifier(str(data.get("metadata", {}).get("python-versions", "")))
+        return specifier(text)
     except UnclearError as error:
         return error.nearest
 
@@ -342,6 +346,7 @@ def _pin(source: Source, entry: Mapping[str, Any], hashes: Mapping[str, Any]) ->
         files=files,
         direct=direct,
         index=index,
+        requires_python=_python(str(entry.get("python-versions", ""))),
         edges=tuple(_edges(entry)),
         extras={canonical(extra): tuple(edges) for extra, edges in _extra_edges(entry)},
     )

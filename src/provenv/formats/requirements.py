@@ -17,7 +17,7 @@ from packaging.version import InvalidVersion, Version
 
 from provenv.core.errors import InputError
 from provenv.formats.direct import Place, read_place, source_table
-from provenv.formats.foreign import BASE, Edge, Foreign, Left, Pin, PinnedFile, Source
+from provenv.formats.foreign import BASE, UNPINNED, Edge, Foreign, Left, Pin, PinnedFile, Source
 from provenv.formats.indexes import Addresses
 from provenv.model.plan import canonical
 
@@ -296,12 +296,12 @@ def sources_of(lines: list[Line]) -> dict[str, object]:
     }
 
 
-def pins_of(lines: list[Line]) -> tuple[tuple[Edge, ...], tuple[Pin, ...], tuple[str, ...]]:
+def pins_of(lines: list[Line]) -> tuple[tuple[Edge, ...], tuple[Pin, ...], dict[str, str]]:
     """Roots, entries, and the lines that pin nothing."""
     constraints = {line.name: line for line in lines if line.constraint and line.version}
     edges: list[Edge] = []
     pins: dict[tuple[str, str, str], Pin] = {}
-    unpinned: list[str] = []
+    unpinned: dict[str, str] = {}
     for line in lines:
         if line.constraint:
             continue
@@ -311,13 +311,18 @@ def pins_of(lines: list[Line]) -> tuple[tuple[Edge, ...], tuple[Pin, ...], tuple
         hashes = line.hashes or (bound.hashes if bound is not None else ())
         if not _pinned(line, version, hashes):
             shown = line.requirement or f"{line.name or 'a place'} without a fixed revision or hash"
-            unpinned.append(f"{shown} ({line.where})")
+            name = line.name or line.where
+            unpinned[name] = f"{shown} ({line.where})"
+            edges.append(Edge(name=name, marker=line.marker, version=UNPINNED))
             continue
-        edges.append(Edge(name=line.name, marker=line.marker, version=version))
+        extras = line.place.extras if line.place is not None else ()
+        if line.requirement is not None:
+            extras = tuple(sorted(map(canonical, line.requirement.extras)))
+        edges.append(Edge(name=line.name, marker=line.marker, version=version, extras=extras))
         files = tuple(PinnedFile(hashes={kind: value}) for kind, value in hashes)
         key = (line.name, version, str(direct))
         pins.setdefault(key, Pin(name=line.name, version=version, files=files, direct=direct))
-    return tuple(edges), tuple(pins.values()), tuple(unpinned)
+    return tuple(edges), tuple(pins.values()), unpinned
 
 
 def _pinned(line: Line, version: str, hashes: tuple[tuple[str, str], ...]) -> bool:

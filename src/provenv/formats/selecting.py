@@ -95,13 +95,38 @@ class _Walk:
             *(("group", name) for name in sorted(groups)),
         ]
         self.extras = extras
-        self.by_name: dict[str, list[Pin]] = {}
+        self.candidates: dict[str, list[Pin]] = {}
         for pin in foreign.pins:
-            self.by_name.setdefault(pin.name, []).append(pin)
-        self.chosen: dict[str, Pin] = {}
-        self.missing: dict[str, None] = {}
+            self.candidates.setdefault(pin.name, []).append(pin)
+        for name, pins in self.candidates.items():
+            if len(pins) > 1:
+                self.candidates[name] = self._ordered(pins)
+
+    def _ordered(self, pins: list[Pin]) -> list[Pin]:
+        """Those for this Python first, and of those the newest: as a resolver would take them."""
+        python = self.markers.get("python_full_version", "")
+
+        def rank(pin: Pin) -> tuple[bool, Version]:
+            fits = not pin.requires_python or _contains(pin.requires_python, python)
+            try:
+                return fits, Version(pin.version)
+            except InvalidVersion:
+                return fits, Version("0")
+
+        return sorted(pins, key=rank, reverse=True)
 
     def selected(self) -> Selected:
+        """Walk until every edge agrees with the entry that was taken for its name."""
+        while True:
+            chosen, missing = self._walk()
+            if chosen is not None:
+                pins = tuple(pin for _, pin in sorted(chosen.items()) if not pin.virtual)
+                return Selected(pins=pins, missing=tuple(missing))
+
+    def _walk(self) -> tuple[dict[str, Pin] | None, dict[str, None]]:
+        """One walk; None in place of the entries where a later edge ruled out one that was taken."""
+        chosen: dict[str, Pin] = {}
+        missing: dict[str, None] = {}
         queue: deque[tuple[Edge, frozenset[str]]] = deque()
         for place in self.places:
             queue.extend((edge, self.extras) for edge in self.foreign.roots.get(place, ()))
@@ -110,31 +135,31 @@ class _Walk:
             edge, active = queue.popleft()
             if not applies(edge.marker, self.markers, active | self.conflicts):
                 continue
-            pin = self._target(edge)
-            if pin is None:
-                self.missing[edge.name] = None
+            there = self.candidates.get(edge.name, [])
+            fitting = [pin for pin in there if _fits(pin, edge)]
+            if not fitting and edge.name in chosen:
+                raise self._torn(edge, chosen[edge.name])
+            if not fitting:
+                missing[edge.name] = None
                 continue
+            if len(fitting) < len(there):
+                self.candidates[edge.name] = fitting
+                if edge.name in chosen and chosen[edge.name] not in fitting:
+                    return None, {}
+            pin = chosen.setdefault(edge.name, fitting[0])
             for extra in ("", *edge.extras):
-                if (pin.name, extra) in seen:
-                    continue
-                seen.add((pin.name, extra))
-                below = pin.extras.get(extra, ()) if extra else pin.edges
-                queue.extend((item, frozenset({extra} - {""})) for item in below)
-        pins = tuple(pin for _, pin in sorted(self.chosen.items()) if not pin.virtual)
-        return Selected(pins=pins, missing=tuple(self.missing))
+                if (pin.name, extra) not in seen:
+                    seen.add((pin.name, extra))
+                    below = pin.extras.get(extra, ()) if extra else pin.edges
+                    queue.extend((item, frozenset({extra} - {""})) for item in below)
+        return chosen, missing
 
-    def _target(self, edge: Edge) -> Pin | None:
-        fitting = [pin for pin in self.by_name.get(edge.name, ()) if _fits(pin, edge)]
-        if not fitting:
-            return None
-        pin = self.chosen.setdefault(edge.name, fitting[0])
-        if pin not in fitting:
-            raise InputError(
-                f"{pin.name} {pin.version} and {fitting[0].version} are both to be installed",
-                file=self.foreign.file,
-                hint="Have its own tool lock again.",
-            )
-        return pin
+    def _torn(self, edge: Edge, pin: Pin) -> InputError:
+        return InputError(
+            f"{pin.name} {pin.version} is to be installed, and also {edge.version or edge.specifier}",
+            file=self.foreign.file,
+            hint="Have its own tool lock again.",
+        )
 
 
 def _conflict_names(project: str, groups: frozenset[str], extras: frozenset[str]) -> frozenset[str]:
@@ -149,7 +174,11 @@ def _fits(pin: Pin, edge: Edge) -> bool:
         return pin.version == edge.version
     if not edge.specifier or not pin.version:
         return True
+    return _contains(edge.specifier, pin.version)
+
+
+def _contains(specifier: str, version: str) -> bool:
     try:
-        return SpecifierSet(edge.specifier).contains(Version(pin.version), prereleases=True)
+        return SpecifierSet(specifier).contains(Version(version), prereleases=True)
     except (InvalidSpecifier, InvalidVersion):
         return True

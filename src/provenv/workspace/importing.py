@@ -19,7 +19,7 @@ from provenv.core.errors import (
 )
 from provenv.core.files import locked_folder
 from provenv.formats import requirements as requirements_format
-from provenv.formats.foreign import BASE, Foreign, Left, Pin, Place, Source
+from provenv.formats.foreign import BASE, UNPINNED, Foreign, Left, Pin, Place, Source
 from provenv.formats.kinds import Format, format_of, group_of
 from provenv.model.generation import Change
 from provenv.resolve.indexes import collect_indexes
@@ -286,7 +286,8 @@ def _place_roots(foreign: Foreign, places: dict[Place, list[str]]) -> None:
     for place, edges in foreign.roots.items():
         for edge in edges:
             extras = f"[{','.join(edge.extras)}]" if edge.extras else ""
-            version = f"=={edge.version}" if edge.version else edge.specifier
+            pinned = edge.version not in ("", UNPINNED)
+            version = f"=={edge.version}" if pinned else edge.specifier
             marker = f" ; {edge.marker}" if edge.marker and "extra ==" not in edge.marker else ""
             places.setdefault(place, []).append(f"{edge.name}{extras}{version}{marker}")
 

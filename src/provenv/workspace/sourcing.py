@@ -141,13 +141,6 @@ def _foreign(
     foreign = known.read(source)
     if foreign is None:
         raise InputError(f"holds nothing of {known.name}", file=name)
-    if foreign.unpinned:
-        listed = ", ".join(foreign.unpinned[:4]) + (" …" if len(foreign.unpinned) > 4 else "")
-        raise InputError(
-            f"does not pin everything: {listed}",
-            file=name,
-            hint=f"`provenv import {name}` takes it over, and locks the rest.",
-        )
     return Opened(
         name=name,
         path=source.path,
@@ -215,6 +208,14 @@ def lock_for(opened: Opened, context: Context, interpreter: Interpreter) -> Lock
             if item not in there:
                 context.emit(Warned(message=f"{opened.name} knows no {kind} {item!r}"))
     chosen = select(foreign, interpreter.markers, groups=spec.groups, extras=spec.extras)
+    loose = [foreign.unpinned[item] for item in chosen.missing if item in foreign.unpinned]
+    if loose:
+        listed = ", ".join(loose[:4]) + (" …" if len(loose) > 4 else "")
+        raise InputError(
+            f"does not pin everything: {listed}",
+            file=opened.name,
+            hint=f"`provenv import {opened.name}` takes it over, and locks the rest.",
+        )
     missing = [item for item in chosen.missing if item not in _UNLOCKED]
     if missing:
         raise InputError(
