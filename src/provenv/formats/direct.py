@@ -16,6 +16,7 @@ from packaging.utils import (
     parse_wheel_filename,
 )
 
+from provenv.core.http import split_credentials
 from provenv.formats.foreign import Direct, Source
 from provenv.model.plan import canonical
 
@@ -34,10 +35,13 @@ class Place:
     version: str = ""
     extras: tuple[str, ...] = ()
     hashes: tuple[tuple[str, str], ...] = ()
+    login: bool = False  # a user name or password stood in the address, and was left out
 
 
 def read_place(text: str, source: Source, *, editable: bool = False) -> Place | None:
     """What a requirement without a name before it stands for; None where it is no place at all."""
+    if any(character.isspace() for character in text):
+        return None
     bare = text
     extras: tuple[str, ...] = ()
     if match := _EXTRAS.match(text):
@@ -47,7 +51,9 @@ def read_place(text: str, source: Source, *, editable: bool = False) -> Place | 
         return _vcs(bare, extras)
     if "://" in bare:
         return _archive(bare, extras, source)
-    looks = bare.startswith((".", "/")) or "/" in bare or bare.lower().endswith(_ARCHIVES)
+    looks = (
+        editable or bare.startswith((".", "/")) or "/" in bare or bare.lower().endswith(_ARCHIVES)
+    )
     return _local(bare, extras, source, editable=editable) if looks else None
 
 
@@ -69,7 +75,8 @@ def is_commit(text: str) -> bool:
 
 
 def _vcs(text: str, extras: tuple[str, ...]) -> Place:
-    kind, url, revision = split_vcs(text)
+    kind, address, revision = split_vcs(text)
+    url, login = without_login(address)
     fragment = parse_qs(urlsplit(text).fragment)
     egg, more = _egg(fragment)
     return Place(
@@ -83,6 +90,7 @@ def _vcs(text: str, extras: tuple[str, ...]) -> Place:
         ),
         name=egg,
         extras=extras or more,
+        login=login,
     )
 
 
@@ -109,17 +117,30 @@ def _archive(text: str, extras: tuple[str, ...], source: Source) -> Place:
             extras=local.extras,
             hashes=hashes,
         )
+    url, login = without_login(urlunsplit(parts._replace(fragment="")))
     return Place(
         direct=Direct(
             kind="archive",
-            url=urlunsplit(parts._replace(fragment="")),
+            url=url,
             subdirectory=fragment.get("subdirectory", [""])[0],
         ),
         name=egg or name,
         version=version,
         extras=extras or more,
         hashes=hashes,
+        login=login,
     )
+
+
+def without_login(url: str) -> tuple[str, bool]:
+    """An address as it may be written down, and whether something was taken out of it.
+
+    ``git@`` of an address for ssh says no more than how git is spoken to, and stays.
+    """
+    if not url.startswith(("http://", "https://")):
+        return url, False
+    bare, login = split_credentials(url)
+    return bare, login is not None
 
 
 def _local(text: str, extras: tuple[str, ...], source: Source, *, editable: bool) -> Place:

@@ -11,7 +11,7 @@ from typing import Any
 from packaging.version import InvalidVersion, Version
 
 from provenv.core.errors import InputError
-from provenv.formats.direct import file_identity, folder_name, is_commit
+from provenv.formats.direct import file_identity, folder_name, is_commit, without_login
 from provenv.formats.foreign import (
     BASE,
     UNPINNED,
@@ -147,7 +147,7 @@ def _direct(source: Source, entry: Mapping[str, Any]) -> Direct | None:
         revision = str(entry.get("ref", ""))
         return Direct(
             kind="vcs",
-            url=expanded(str(entry["git"]), source.environ),
+            url=without_login(expanded(str(entry["git"]), source.environ))[0],
             commit=revision if is_commit(revision) else "",
             revision=revision,
             subdirectory=str(entry.get("subdirectory", "")),
@@ -161,7 +161,7 @@ def _direct(source: Source, entry: Mapping[str, Any]) -> Direct | None:
     if "file" in entry:
         url = str(entry["file"])
         if "://" in url:
-            return Direct(kind="archive", url=expanded(url, source.environ))
+            return Direct(kind="archive", url=without_login(expanded(url, source.environ))[0])
         return Direct(kind="archive", path=source.relative(url))
     return None
 

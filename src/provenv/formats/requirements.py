@@ -16,6 +16,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
 from provenv.core.errors import InputError
+from provenv.core.http import redacted
 from provenv.formats.direct import Place, read_place, source_table
 from provenv.formats.foreign import BASE, UNPINNED, Edge, Foreign, Left, Pin, PinnedFile, Source
 from provenv.formats.indexes import Addresses
@@ -34,6 +35,12 @@ _MARKS = (
 _SHORT = {"-r": "--requirement", "-c": "--constraint", "-e": "--editable", "-i": "--index-url",
           "-f": "--find-links"}  # fmt: skip
 _FLAGS = frozenset({"--require-hashes", "--no-index", "--pre", "--prefer-binary"})
+_ELSEWHERE = {
+    "--find-links": "add it as `find-links` to [tool.uv]",
+    "--no-binary": "see `no-binary` in [tool.uv]",
+    "--only-binary": "see `no-build` in [tool.provenv]",
+    "--pre": "see `prerelease` in [tool.uv]",
+}
 _OPTION = re.compile(r"\s(--(?:hash|config-settings?|global-option|install-option)\b.*)$")
 _HASH = re.compile(r"--hash(?:=|\s+)([A-Za-z0-9]+):([0-9A-Fa-f]+)")
 
@@ -102,42 +109,22 @@ def decode(source: Source) -> str:
         raise InputError(f"is not {encoding}: {error}", file=source.shown) from error
 
 
-def parse(source: Source, *, constraint: bool = False) -> Parsed:
+def parse(source: Source) -> Parsed:
     """Read a file and those that it names with ``-r`` and ``-c``.
 
     Raises:
         InputError: A line is not a requirement, or a file that is named is not there.
     """
     parsed = Parsed()
-    _parse(source, parsed, constraint=constraint, chain=())
+    _Reader(source, parsed).read()
     return parsed
 
 
 def parse_lines(text: str, source: Source) -> Parsed:
     """Read lines that stand in another file (the pip part of ``environment.yml``)."""
     parsed = Parsed()
-    for number, line in _logical(text):
-        _line(line, f"{source.shown}:{number}", source, parsed, constraint=False, chain=())
+    _Reader(source, parsed).lines(text)
     return parsed
-
-
-def _parse(source: Source, parsed: Parsed, *, constraint: bool, chain: tuple[str, ...]) -> None:
-    if source.path in chain:
-        loop = " → ".join(os.path.basename(path) for path in (*chain, source.path))
-        raise InputError(f"files name each other: {loop}", file=source.shown)
-    if source.path in parsed.files:
-        return
-    parsed.files.append(source.path)
-    text = decode(source)
-    if text.lstrip()[:1] in ("{", "[") or "\0" in text:
-        raise InputError(
-            "is not a requirements file: it looks like JSON, TOML or binary data",
-            file=source.shown,
-            hint="A requirements file has one requirement a line, such as `flask==3.0.0`.",
-        )
-    for number, line in _logical(text):
-        where = f"{source.shown}:{number}"
-        _line(line, where, source, parsed, constraint=constraint, chain=(*chain, source.path))
 
 
 def _logical(text: str) -> Iterator[tuple[int, str]]:
@@ -165,115 +152,132 @@ def expanded(text: str, environ: Mapping[str, str]) -> str:
     return _VARIABLE.sub(lambda match: environ.get(match[1]) or match[0], text)
 
 
-def _line(
-    line: str,
-    where: str,
-    source: Source,
-    parsed: Parsed,
-    *,
-    constraint: bool,
-    chain: tuple[str, ...],
-) -> None:
-    line = expanded(line, source.environ)
-    if not line.startswith("-"):
-        parsed.lines.append(_requirement(line, where, source, constraint=constraint))
-        return
-    try:
-        words = shlex.split(line)
-    except ValueError as error:
-        raise InputError(f"{line!r}: {error}", file=where) from error
-    name, _, value = words[0].partition("=")
-    name = _SHORT.get(name, name)
-    if name not in _FLAGS and not value:
-        short = name if name in _SHORT.values() or len(words) > 1 else words[0][:2]
-        if not name.startswith("--") and words[0][:2] in _SHORT:  # `-rbase.txt`
-            name, value = _SHORT[words[0][:2]], words[0][2:]
-        elif len(words) > 1:
-            value = " ".join(words[1:])
-        elif short not in _FLAGS:
+def shown(text: str) -> str:
+    """A line as it may be shown: without user names and passwords of addresses in it."""
+    return " ".join(redacted(word) for word in text.split())
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """One file that is being read; ``chain`` are those that led to it."""
+
+    source: Source
+    parsed: Parsed
+    constraint: bool = False
+    chain: tuple[str, ...] = ()
+
+    def read(self) -> None:
+        source = self.source
+        if source.path in self.chain:
+            loop = " → ".join(os.path.basename(path) for path in (*self.chain, source.path))
+            raise InputError(f"files name each other: {loop}", file=source.shown)
+        if source.path in self.parsed.files:
+            return
+        self.parsed.files.append(source.path)
+        text = decode(source)
+        if text.lstrip()[:1] in ("{", "[") or "\0" in text:
             raise InputError(
-                f"{line!r} is not a requirement, nor an option with a value", file=where
-            )
-    _option(name, value, line, where, source, parsed, constraint=constraint, chain=chain)
-
-
-def _option(
-    name: str,
-    value: str,
-    line: str,
-    where: str,
-    source: Source,
-    parsed: Parsed,
-    *,
-    constraint: bool,
-    chain: tuple[str, ...],
-) -> None:
-    if name in ("--requirement", "--constraint"):
-        other = None if "://" in value else source.beside(value)
-        if other is None:
-            raise InputError(f"{value} is named here, and is not there", file=where)
-        inner = constraint or name == "--constraint"
-        _parse(other, parsed, constraint=inner, chain=chain)
-    elif name == "--editable":
-        bare, _, marker = value.partition(" ;")
-        place = read_place(bare.strip(), source, editable=True)
-        if place is None:
-            raise InputError(f"{value!r} is neither a folder nor an address", file=where)
-        parsed.lines.append(
-            Line(
-                where=where, requirement=None, place=place, marker=marker.strip(),
-                constraint=constraint, file=source.path,
-            )
-        )  # fmt: skip
-    elif name == "--index-url":
-        parsed.addresses.default(value)
-    elif name == "--extra-index-url":
-        parsed.addresses.also(value)
-    elif name in ("--require-hashes", "--prefer-binary"):
-        pass
-    else:
-        why = "provenv has no such setting in a project"
-        if name == "--find-links":
-            why = "add it as `find-links` to [tool.uv]"
-        elif name in ("--no-binary", "--only-binary", "--pre"):
-            why = "see `no-build` in [tool.provenv], `no-binary` and `prerelease` in [tool.uv]"
-        parsed.left.append(Left(what=line, why=why, file=where))
-
-
-def _requirement(line: str, where: str, source: Source, *, constraint: bool) -> Line:
-    hashes: tuple[tuple[str, str], ...] = ()
-    if found := _OPTION.search(f" {line}"):
-        hashes = tuple((m[1].lower(), m[2].lower()) for m in _HASH.finditer(found[1]))
-        line = f" {line}"[: found.start()].strip()
-    try:
-        requirement = Requirement(line)
-    except InvalidRequirement as error:
-        bare, _, marker = line.partition(" ;") if " ;" in line else line.partition("; ")
-        place = read_place(bare.strip(), source)
-        if place is None:
-            reason = str(error).splitlines()[0]
-            raise InputError(
-                f"{line!r} is not a requirement (PEP 508): {reason}",
-                file=where,
+                "is not a requirements file: it looks like JSON, TOML or binary data",
+                file=source.shown,
                 hint="A requirements file has one requirement a line, such as `flask==3.0.0`.",
-            ) from error
+            )
+        self.lines(text)
+
+    def lines(self, text: str) -> None:
+        for number, raw in _logical(text):
+            where = f"{self.source.shown}:{number}"
+            line = expanded(raw, self.source.environ)
+            if line.startswith("-"):
+                self._option(line, where)
+            else:
+                self.parsed.lines.append(self._requirement(line, where))
+
+    def _option(self, line: str, where: str) -> None:
+        name, value = _split_option(line, where)
+        if name in ("--requirement", "--constraint"):
+            other = None if "://" in value else self.source.beside(value)
+            if other is None:
+                raise InputError(f"{shown(value)} is named here, and is not there", file=where)
+            constraint = self.constraint or name == "--constraint"
+            _Reader(other, self.parsed, constraint, (*self.chain, self.source.path)).read()
+        elif name == "--editable":
+            bare, _, marker = value.partition(" ;")
+            place = read_place(bare.strip(), self.source, editable=True)
+            self.parsed.lines.append(self._placed(place, where, marker))
+        elif name == "--index-url":
+            self.parsed.addresses.default(value)
+        elif name == "--extra-index-url":
+            self.parsed.addresses.also(value)
+        elif name not in ("--require-hashes", "--prefer-binary"):
+            why = _ELSEWHERE.get(name, "provenv has no such setting in a project")
+            self.parsed.left.append(Left(what=shown(line), why=why, file=where))
+
+    def _placed(
+        self,
+        place: Place | None,
+        where: str,
+        marker: str,
+        hashes: tuple[tuple[str, str], ...] = (),
+        requirement: Requirement | None = None,
+    ) -> Line:
+        if place is not None and place.login:
+            why = "git and pip find it in netrc or a credential helper; it is left out"
+            what = f"user name or password for {place.direct.url}"
+            self.parsed.left.append(Left(what=what, why=why, file=where))
         return Line(
-            where=where, requirement=None, place=place, marker=marker.strip(),
-            hashes=hashes or place.hashes, constraint=constraint, file=source.path,
-        )  # fmt: skip
-    marker = str(requirement.marker) if requirement.marker is not None else ""
-    place = None
-    if requirement.url is not None:
-        place = read_place(requirement.url, source)
-    return Line(
-        where=where,
-        requirement=requirement,
-        place=place,
-        marker=marker,
-        hashes=hashes or (place.hashes if place is not None else ()),
-        constraint=constraint,
-        file=source.path,
-    )
+            where=where,
+            requirement=requirement,
+            place=place,
+            marker=marker.strip(),
+            hashes=hashes or (place.hashes if place is not None else ()),
+            constraint=self.constraint,
+            file=self.source.path,
+        )
+
+    def _requirement(self, line: str, where: str) -> Line:
+        hashes: tuple[tuple[str, str], ...] = ()
+        if found := _OPTION.search(line):
+            hashes = tuple((m[1].lower(), m[2].lower()) for m in _HASH.finditer(found[1]))
+            line = line[: found.start()].strip()
+        try:
+            requirement = Requirement(line)
+        except InvalidRequirement as error:
+            bare, _, marker = line.partition(" ;") if " ;" in line else line.partition("; ")
+            place = read_place(bare.strip(), self.source)
+            if place is None:
+                reason = shown(str(error).splitlines()[0])
+                raise InputError(
+                    f"{shown(line)!r} is not a requirement (PEP 508): {reason}",
+                    file=where,
+                    hint="A requirements file has one requirement a line, such as `flask==3.0.0`.",
+                ) from error
+            return self._placed(place, where, marker, hashes)
+        marker = str(requirement.marker) if requirement.marker is not None else ""
+        place = read_place(requirement.url, self.source) if requirement.url is not None else None
+        return self._placed(place, where, marker, hashes, requirement)
+
+
+def _split_option(line: str, where: str) -> tuple[str, str]:
+    """An option's long name and its value, in all the ways in which pip lets people write it.
+
+    Raises:
+        InputError: The value is missing, or a quotation mark.
+    """
+    try:
+        first, *rest = shlex.split(line)
+    except ValueError as error:
+        raise InputError(f"{shown(line)!r}: {error}", file=where) from error
+    if first[:2] in _SHORT:
+        value = " ".join([first[2:].removeprefix("="), *rest]).strip()
+        name = _SHORT[first[:2]]
+    else:
+        name, _, value = first.partition("=")
+        value = value or " ".join(rest)
+    if not value and name not in _FLAGS:
+        raise InputError(
+            f"{shown(line)!r} is neither a requirement nor an option with its value", file=where
+        )
+    return name, value
 
 
 def requirement_text(line: Line) -> str:
@@ -310,9 +314,9 @@ def pins_of(lines: list[Line]) -> tuple[tuple[Edge, ...], tuple[Pin, ...], dict[
         direct = line.place.direct if line.place is not None else None
         hashes = line.hashes or (bound.hashes if bound is not None else ())
         if not _pinned(line, version, hashes):
-            shown = line.requirement or f"{line.name or 'a place'} without a fixed revision or hash"
+            said = line.requirement or f"{line.name or 'a place'} without a fixed revision or hash"
             name = line.name or line.where
-            unpinned[name] = f"{shown} ({line.where})"
+            unpinned[name] = f"{shown(str(said))} ({line.where})"
             edges.append(Edge(name=name, marker=line.marker, version=UNPINNED))
             continue
         extras = line.place.extras if line.place is not None else ()
