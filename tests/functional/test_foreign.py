@@ -48,7 +48,7 @@ files = [
     )
 
 
-POETRY = """
+POETRY = """\
 [tool.poetry]
 name = "shop"
 version = "1.0"
@@ -126,6 +126,9 @@ def test_a_folder_that_has_requirements_alone(project: Project, hashes: dict[str
     project.write("requirements.txt", "core==2.0\n")
     project.ok("run", "-q", "python", "-c", "")
     assert listed(project) == {"core": "2.0"}
+    for words in (("lock",), ("add", "web"), ("add", "web", "--no-sync")):
+        assert "no pyproject.toml" in project.fails(2, *words).stderr
+    assert sorted(path.name for path in project.folder.iterdir()) == [".venv", "requirements.txt"]
 
 
 @pytest.mark.parametrize(
@@ -348,3 +351,34 @@ def test_what_was_not_exported_is_not_overwritten(project: Project, hashes: dict
         in project.fails(2, "export", "--format", "pylock", "-o", "pylock.toml").stderr
     )
     assert project.read("requirements.txt") == "web\n"
+
+
+def test_a_project_does_not_ask_for_itself(project: Project, hashes: dict[str, str]) -> None:
+    project.depends("core")
+    project.write("requirements-dev.txt", "-e .\ntool==3.1\n")
+    result = project.ok("import", "--json").json
+    data = tomllib.loads(project.read("pyproject.toml"))
+    assert data["dependency-groups"] == {"dev": ["tool==3.1"]}
+    assert "sources" not in data.get("tool", {}).get("uv", {})
+    assert [item["what"] for item in result["left"]] == ["shop"]
+
+
+def test_an_environment_names_groups_and_extras_of_poetry(
+    project: Project, hashes: dict[str, str]
+) -> None:
+    project.pyproject(
+        POETRY
+        + """
+        [tool.poetry.group.tools.dependencies]
+        tool = "*"
+
+        [tool.provenv.environments]
+        shop = { groups = ["tools"] }
+        """
+    )
+    lock = poetry_lock(hashes).replace('groups = ["dev"]', 'groups = ["tools"]')
+    project.write("poetry.lock", lock)
+    project.ok("sync", "--from", "poetry.lock", "-e", "shop")
+    assert set(listed(project, "-e", "shop")) == {"core", "tool", "web"}
+    project.ok("sync", "--from", "poetry.lock", "-e", "prod")
+    assert set(listed(project, "-e", "prod")) == {"core", "web"}

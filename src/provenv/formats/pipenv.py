@@ -11,7 +11,13 @@ from typing import Any
 from packaging.version import InvalidVersion, Version
 
 from provenv.core.errors import InputError
-from provenv.formats.direct import file_identity, folder_name, is_commit, without_login
+from provenv.formats.direct import (
+    file_identity,
+    folder_name,
+    is_commit,
+    source_table,
+    without_login,
+)
 from provenv.formats.foreign import (
     BASE,
     UNPINNED,
@@ -121,12 +127,9 @@ def _requirement(
         version = f"=={version}"
     direct = _direct(source, entry)
     if direct is not None:
-        from provenv.formats.direct import source_table
-
+        key = name = _name(source, key, entry)
         sources[name] = source_table(direct)
         version = ""
-        if not is_named(source, direct):
-            key = name
     terms = [str(entry["markers"])] if entry.get("markers") else []
     terms += [f"{variable} {entry[variable]}" for variable in _MARKERS if variable in entry]
     if entry.get("skip_resolver"):
@@ -137,9 +140,10 @@ def _requirement(
     return f"{key}{extras}{version}" + (f" ; {marker}" if marker else "")
 
 
-def is_named(source: Source, direct: Direct) -> bool:
-    """Whether a place is one that exists under some name of its own."""
-    return direct.kind != "directory" or bool(folder_name(source, direct.path))
+def _name(source: Source, key: str, entry: Mapping[str, Any]) -> str:
+    """The distribution's name: Pipenv gives folders keys of its own making."""
+    folder = folder_name(source, str(entry["path"])) if "path" in entry else ""
+    return folder or canonical(key)
 
 
 def _direct(source: Source, entry: Mapping[str, Any]) -> Direct | None:
@@ -221,7 +225,7 @@ def _entries(
             raise wrong(source, "a Pipfile.lock", "it is no object", key)
         direct = _direct(source, entry)
         version = _version(source, key, str(entry.get("version", "")))
-        name = canonical(key)
+        name = _name(source, key, entry)
         marker = str(entry.get("markers", ""))
         if (direct is None and not version) or (direct is not None and _moves(direct, entry)):
             unpinned[name] = (

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from provenv.core import digest
@@ -37,12 +37,20 @@ class _Lookup:
     foreign: Foreign
     transport: Transport
     indexes: tuple[str, ...]
+    anew: bool
 
 
 def find_files(
-    project: Project, context: Context, foreign: Foreign, pins: Sequence[Pin]
+    project: Project,
+    context: Context,
+    foreign: Foreign,
+    pins: Sequence[Pin],
+    *,
+    anew: bool = False,
 ) -> dict[str, tuple[PinnedFile, ...]]:
     """The files of every entry that comes from an index, each with its address and sha256, by name.
+
+    ``anew`` asks again where the lock has no hashes; what was found for hashes cannot change.
 
     Raises:
         IntegrityError: The index gives other bytes than the lock says; names the lock.
@@ -55,7 +63,7 @@ def find_files(
     if not lacking:
         return found
     unproven = sorted(pin.name for pin in lacking if not pin.files)
-    if unproven:
+    if unproven and anew:
         listed = ", ".join(unproven[:5]) + (" …" if len(unproven) > 5 else "")
         context.emit(
             Noted(
@@ -65,18 +73,17 @@ def find_files(
         )
     indexes = collect_indexes(project.manifest, project.root, context.index_url)
     urls = [str(t["url"]) for t in indexes.tables if not t.get("explicit") and not t.get("default")]
-    http = machine.http_settings(project, context)
-    by_origin = {**http.credentials}
     lookup = _Lookup(
         project=project,
         context=context,
         foreign=foreign,
         transport=Transport(
-            replace(http, credentials=by_origin),
+            machine.http_settings(project, context),
             emit=context.emit,
             look_up=machine.look_up(context),
         ),
         indexes=(*urls, indexes.default),
+        anew=anew,
     )
     with ThreadPoolExecutor(_WORKERS) as pool:
         files = pool.map(lambda pin: _find(lookup, pin), lacking)
@@ -97,7 +104,7 @@ def _find(lookup: _Lookup, pin: Pin) -> tuple[PinnedFile, ...]:
     )
     cache = os.path.join(lookup.context.home.cache, "addresses", f"{key}.json")
     known = _recall(cache)
-    if known is not None and (pin.files or lookup.context.offline):
+    if known is not None and (pin.files or not lookup.anew or lookup.context.offline):
         return known
     try:
         found = _ask(lookup, pin, indexes)

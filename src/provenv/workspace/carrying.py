@@ -52,7 +52,7 @@ def joined(found: Sequence[Foreign], places: Mapping[Place, Sequence[str]]) -> W
     indexes: dict[str, IndexSpec] = {}
     scripts: dict[str, str] = {}
     for foreign in reversed(found):
-        sources |= foreign.sources
+        sources |= {n: t for n, t in foreign.sources.items() if t.get("path") != "."}
         scripts |= foreign.scripts if foreign.build_system is not None else {}
         indexes |= {index.name: index for index in foreign.indexes}
     systems = [f.build_system for f in found if f.build_system is not None]

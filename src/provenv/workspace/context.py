@@ -108,6 +108,19 @@ class Project:
         return os.path.join(self.root, lock_file_name(key))
 
 
+def require_manifest(project: Project) -> None:
+    """Refuse a folder that is a project only by the environment in it.
+
+    Raises:
+        InputError: It has no manifest.
+    """
+    if not os.path.lexists(project.manifest_path):
+        raise InputError(
+            f"no {MANIFEST_FILE} in {project.root}",
+            hint="`provenv init` makes one, `provenv import` out of what other tools left.",
+        )
+
+
 def find_root(start: str) -> str | None:
     """The nearest folder at or above ``start`` that holds a ``pyproject.toml``.
 

@@ -28,6 +28,7 @@ from provenv.workspace.context import (
     open_project,
     read_locks,
     read_text,
+    require_manifest,
 )
 
 if TYPE_CHECKING:
@@ -271,6 +272,7 @@ def _change(
         now = open_project(
             project.root
         )  # another process may have changed it while this one waited
+        require_manifest(now)
         return _change_alone(
             now, context, edit, names, place, synced=synced, environment=environment
         )

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from packaging.requirements import Requirement
+
 from provenv.core.errors import (
     CheckFailedError,
     InputError,
@@ -22,6 +24,7 @@ from provenv.formats import requirements as requirements_format
 from provenv.formats.foreign import BASE, UNPINNED, Foreign, Left, Pin, Place, Source
 from provenv.formats.kinds import Format, format_of, group_of
 from provenv.model.generation import Change
+from provenv.model.plan import canonical
 from provenv.resolve.indexes import collect_indexes
 from provenv.workspace import edit, files, locking
 from provenv.workspace.carrying import Carried, carry, joined
@@ -260,6 +263,7 @@ def _sorted(
             for name, texts in tables.items():
                 place: Place = ("extra", name) if kind == "extra" else ("group", name)
                 places.setdefault(place, []).extend(texts)
+    left += _drop_itself(read, places)
     asked = any(places.values()) or project.manifest.dependencies or project.manifest.groups
     dynamic = "dependencies" in project.manifest.dynamic
     if not asked and not dynamic and not project.manifest.name:
@@ -280,6 +284,22 @@ def _place_lines(source: Source, places: dict[Place, list[str]], chosen: set[str
         group = top if named is None else named
         place: Place = ("group", group) if group else BASE
         places.setdefault(place, []).append(requirements_format.requirement_text(line))
+
+
+def _drop_itself(
+    read: Sequence[tuple[Format, Foreign]], places: dict[Place, list[str]]
+) -> list[Left]:
+    """``-e .`` and its like: a project does not ask for itself."""
+    own = {
+        name: foreign.file
+        for _, foreign in read
+        for name, table in foreign.sources.items()
+        if table.get("path") == "."
+    }
+    for place, texts in places.items():
+        places[place] = [text for text in texts if canonical(Requirement(text).name) not in own]
+    why = "the project itself is installed where pyproject.toml has a [build-system]"
+    return [Left(what=name, why=why, file=file) for name, file in own.items()]
 
 
 def _place_roots(foreign: Foreign, places: dict[Place, list[str]]) -> None:

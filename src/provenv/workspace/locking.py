@@ -18,7 +18,7 @@ from provenv.interpreters import find
 from provenv.model.generation import Change
 from provenv.model.interpreter import Interpreter
 from provenv.workspace import fast, files, machine
-from provenv.workspace.context import Context, LockFile, Project, read_locks
+from provenv.workspace.context import Context, LockFile, Project, read_locks, require_manifest
 
 if TYPE_CHECKING:
     from packaging.pylock import Pylock
@@ -104,6 +104,7 @@ def lock(
         NetworkError, BuildError, InputError, UsageError: As they say. No file has changed.
     """
     started = time.monotonic()
+    require_manifest(project)
     if not check:
         files.sweep(project.root)
     locks = _readable_locks(project) if not check else read_locks(project)

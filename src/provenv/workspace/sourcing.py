@@ -158,6 +158,10 @@ def _as_seen(project: Project, foreign: Foreign) -> Project:
     more = tuple(index for index in foreign.indexes if index.name not in known)
     if any(index.default for index in manifest.indexes):
         more = tuple(replace(index, default=False) for index in more)
+    own = any(
+        pin.direct is not None and pin.direct.kind == "directory" and pin.direct.path == "."
+        for pin in foreign.pins
+    )
     direct = tuple(edge.name for edge in foreign.roots.get(("base", ""), ()))
     return replace(
         project,
@@ -166,7 +170,8 @@ def _as_seen(project: Project, foreign: Foreign) -> Project:
             name=manifest.name or foreign.name or None,
             requires_python=manifest.requires_python or foreign.requires_python or None,
             indexes=(*manifest.indexes, *more),
-            build_system=None if foreign.package is False else manifest.build_system,
+            # `-e .` in the file says it already
+            build_system=None if own or foreign.package is False else manifest.build_system,
             dependencies=manifest.dependencies or tuple(dict.fromkeys(direct)),
         ),
     )
@@ -186,8 +191,12 @@ def _chosen(project: Project, spec: EnvironmentSpec, foreign: Foreign) -> Enviro
     return spec
 
 
-def lock_for(opened: Opened, context: Context, interpreter: Interpreter) -> LockFile:
+def lock_for(
+    opened: Opened, context: Context, interpreter: Interpreter, *, anew: bool = False
+) -> LockFile:
     """The lock of exactly what the foreign file installs in this environment.
+
+    ``anew`` asks the index again for files that the foreign lock has no hashes of.
 
     Raises:
         InputError, IntegrityError, NetworkError, UnsatisfiableError: As :func:`find_files` and
@@ -223,7 +232,7 @@ def lock_for(opened: Opened, context: Context, interpreter: Interpreter) -> Lock
             file=opened.name,
             hint="Have its own tool lock again.",
         )
-    files = find_files(opened.project, context, foreign, chosen.pins)
+    files = find_files(opened.project, context, foreign, chosen.pins, anew=anew)
     lock = make_lock(foreign, chosen.pins, files)
     return LockFile(
         path=opened.path, text=render_lock(lock, header=_header(opened.name)), lock=lock

@@ -121,7 +121,8 @@ def sync(
         opened = sourcing.open_source(project, context, spec, name)
         project, spec = opened.project, opened.spec
         interpreter = choosing.choose_interpreter(project, context, spec, folder, python)
-        lock, relocked = sourcing.lock_for(opened, context, interpreter), False
+        lock = sourcing.lock_for(opened, context, interpreter, anew=source is not None)
+        relocked = False
     elif fresh is not None:
         lock, relocked = fresh[project.lock_key(spec)], False
     else:
