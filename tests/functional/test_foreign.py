@@ -382,3 +382,31 @@ def test_an_environment_names_groups_and_extras_of_poetry(
     assert set(listed(project, "-e", "shop")) == {"core", "tool", "web"}
     project.ok("sync", "--from", "poetry.lock", "-e", "prod")
     assert set(listed(project, "-e", "prod")) == {"core", "web"}
+
+
+def test_an_index_of_its_own_that_asks_for_a_password(
+    project: Project, index: Index, hashes: dict[str, str], tmp_path: Path
+) -> None:
+    """The default index is replaced (PROVENV_INDEX_URL), the company's is not."""
+    wheel = make_wheel(tmp_path / "private", "core", "1.0", files={"core.py": "private = True\n"})
+    index.add(wheel, to="company")
+    index.protect("company", "me", "secret")
+    url = index.url_of("company").rstrip("/")
+    project.pyproject(
+        f'{POETRY}[[tool.poetry.source]]\nname = "company"\nurl = "{url}"\npriority = "explicit"\n'
+    )
+    text = poetry_lock({**hashes, wheel.name: sha256_of(wheel)})
+    head, _, tail = text.partition('[[package]]\nname = "tool"')
+    source = f'[package.source]\ntype = "legacy"\nurl = "{url}"\nreference = "company"\n'
+    project.write("poetry.lock", f'{head}{source}\n[[package]]\nname = "tool"{tail}')
+    refused = project.fails(3, "sync", "--from", "poetry.lock")
+    assert "401" in refused.stderr
+    login = {"PROVENV_INDEX_COMPANY_USERNAME": "me", "PROVENV_INDEX_COMPANY_PASSWORD": "secret"}
+    project.ok("sync", "--from", "poetry.lock", env=login)
+    assert project.python("import core; print(core.private)") == "True"
+    told = project.ok("import", "--json", env=login).json
+    assert told["moved"] == []
+    data = tomllib.loads(project.read("pyproject.toml"))
+    assert data["tool"]["provenv"]["index"] == [
+        {"name": "company", "url": url, "explicit": True, "packages": ["core"]}
+    ]

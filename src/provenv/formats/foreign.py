@@ -107,7 +107,7 @@ class Foreign:
         constraints: Requirements that limit versions and ask for nothing.
         sources: As ``[tool.uv.sources]``: where a name comes from, if not from an index.
         roots: What a lock is entered by. ``pins``: Its entries.
-        default_groups: Groups that the other tool installs without being asked.
+        default_groups, default_extras: What the other tool installs without being asked.
         package: Whether the project itself is installed; None where the file does not say.
         unpinned: By name, requirements that pin nothing, with where they stand; edges lead to them with
             :data:`UNPINNED` as version, and matter only where they apply.
@@ -132,6 +132,7 @@ class Foreign:
     roots: Mapping[Place, tuple[Edge, ...]] = field(default_factory=dict)
     pins: tuple[Pin, ...] = ()
     default_groups: tuple[str, ...] = ()
+    default_extras: tuple[str, ...] = ()
     package: bool | None = None
     unpinned: Mapping[str, str] = field(default_factory=dict)
     left: tuple[Left, ...] = ()

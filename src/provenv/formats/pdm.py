@@ -125,6 +125,7 @@ def read_lock(source: Source) -> Foreign:
     else:
         roots = _manifest_roots(document, manifest)
     named = {name for kind, name in roots if kind == "group"}
+    extras = tuple(sorted(name for kind, name in roots if kind == "extra"))
     return Foreign(
         kind="pdm.lock",
         file=source.shown,
@@ -132,11 +133,12 @@ def read_lock(source: Source) -> Foreign:
         name=str(project.get("name", "")),
         requires_python=_range(data),
         indexes=manifest.indexes if manifest is not None else (),
-        extras=dict.fromkeys(sorted(name for kind, name in roots if kind == "extra"), ()),
+        extras=dict.fromkeys(extras, ()),
         groups=dict.fromkeys(sorted(named), ()),
         roots=roots,
         pins=tuple(pins.values()),
-        default_groups=tuple(sorted(named)),
+        default_groups=tuple(sorted(named)),  # `pdm sync` alone installs all that is locked
+        default_extras=extras,
         package=manifest.package if manifest is not None else None,
     )
 

@@ -19,6 +19,7 @@ from provenv.core.events import Noted
 from provenv.core.files import write_atomic
 from provenv.core.http import Transport, redacted
 from provenv.formats.foreign import Foreign, Pin, PinnedFile
+from provenv.formats.indexes import is_pypi
 from provenv.resolve.indexes import collect_indexes
 from provenv.resolve.pages import IndexFile, files_of, version_of
 from provenv.store.objects import read_object
@@ -90,6 +91,16 @@ def find_files(
         return found | dict(zip((pin.name for pin in lacking), files, strict=True))
 
 
+def own_index(project: Project, pin: Pin) -> str:
+    """The index that an entry comes from, where it is not the default one; else empty.
+
+    The default one may be replaced for a run (``--index-url``), the others not.
+    """
+    default = collect_indexes(project.manifest, project.root, None).default
+    same = pin.index.rstrip("/") == default.rstrip("/")
+    return "" if not pin.index or same or is_pypi(pin.index) else pin.index
+
+
 def _complete(pin: Pin) -> bool:
     return bool(pin.files) and all(
         file.filename and (file.url or file.path) and "sha256" in file.hashes for file in pin.files
@@ -97,8 +108,8 @@ def _complete(pin: Pin) -> bool:
 
 
 def _find(lookup: _Lookup, pin: Pin) -> tuple[PinnedFile, ...]:
-    override = lookup.context.index_url
-    indexes = (pin.index,) if pin.index and override is None else lookup.indexes
+    own = own_index(lookup.project, pin)
+    indexes = (own,) if own else lookup.indexes
     key = digest.of_json(
         [list(indexes), pin.name, pin.version, sorted(str(dict(f.hashes)) for f in pin.files)]
     )

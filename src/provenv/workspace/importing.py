@@ -27,7 +27,8 @@ from provenv.model.generation import Change
 from provenv.model.plan import canonical
 from provenv.resolve.indexes import collect_indexes
 from provenv.workspace import edit, files, locking
-from provenv.workspace.carrying import Carried, carry, joined
+from provenv.workspace.addresses import own_index
+from provenv.workspace.carrying import Carried, Wanted, carry, joined
 from provenv.workspace.context import (
     MANIFEST_FILE,
     Context,
@@ -134,6 +135,7 @@ def _import(
         raise UsageError(f"{', '.join(map(os.path.basename, chosen))}: nothing in it to take over")
     places, pinning, left = _sorted(project, context, read, chosen)
     wanted = joined([foreign for _, foreign in read], places)
+    wanted = _with_origins(wanted, project, pinning)
     carried = carry(
         project.manifest_text,
         project.manifest_path,
@@ -286,6 +288,19 @@ def _place_lines(source: Source, places: dict[Place, list[str]], chosen: set[str
         places.setdefault(place, []).append(requirements_format.requirement_text(line))
 
 
+def _with_origins(wanted: Wanted, project: Project, pinning: Sequence[Foreign]) -> Wanted:
+    """Indexes that a lock took something from, pinned to it: no other may give it from now on."""
+    known = {index.url.rstrip("/"): index for index in wanted.indexes if not index.default}
+    for foreign in pinning:
+        for pin in foreign.pins:
+            index = known.get(own_index(project, pin).rstrip("/"))
+            if index is not None and pin.name not in index.packages:
+                names = tuple(sorted({*index.packages, pin.name}))
+                known[index.url.rstrip("/")] = replace(index, packages=names)
+    indexes = tuple(known.get(index.url.rstrip("/"), index) for index in wanted.indexes)
+    return replace(wanted, indexes=indexes)
+
+
 def _drop_itself(
     read: Sequence[tuple[Format, Foreign]], places: dict[Place, list[str]]
 ) -> list[Left]:
@@ -369,7 +384,7 @@ def _preferred(
     for pin in pins:
         index, vcs = None, None
         if pin.direct is None:
-            index = (pin.index if context.index_url is None else "") or default
+            index = own_index(project, pin) or default
         elif pin.direct.kind == "vcs" and pin.direct.commit:
             vcs = PackageVcs(
                 type=pin.direct.vcs,

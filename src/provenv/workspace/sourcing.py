@@ -185,7 +185,11 @@ def _chosen(project: Project, spec: EnvironmentSpec, foreign: Foreign) -> Enviro
     """
     manifest = project.manifest
     if spec.name == manifest.default_environment and set(spec.groups) <= {"dev"}:
-        return replace(spec, groups=foreign.default_groups or spec.groups)
+        return replace(
+            spec,
+            groups=foreign.default_groups or spec.groups,
+            extras=spec.extras or foreign.default_extras,
+        )
     if spec.name == "test" and not spec.groups and "test" in foreign.groups:
         return replace(spec, groups=("test",))
     return spec

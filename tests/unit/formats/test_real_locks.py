@@ -34,9 +34,9 @@ def test_what_is_always_installed(tool: str) -> None:
 @pytest.mark.parametrize("tool", ["poetry", "poetry-1.4", "pdm", "pipenv", "uv"])
 def test_the_groups_that_the_tool_installs_without_being_asked(tool: str) -> None:
     foreign = read_file(FILES / tool / LOCKS[tool])
-    found = versions(foreign, groups=foreign.default_groups)
-    lint = {"pycodestyle"} if tool == "pdm" else set()  # PDM knows no optional groups
-    assert set(found) == WEB | BEFORE_3_13 | TEST | lint
+    found = versions(foreign, groups=foreign.default_groups, extras=foreign.default_extras)
+    more = {"pycodestyle", "markdown"} if tool == "pdm" else set()  # all that is locked
+    assert set(found) == WEB | BEFORE_3_13 | TEST | more
 
 
 @pytest.mark.parametrize("tool", ["poetry", "poetry-1.4", "pdm", "uv"])
