@@ -254,6 +254,7 @@ def test_pip_tools_files_become_requirements_groups_and_versions(
     data = tomllib.loads(project.read("pyproject.toml"))
     assert data["project"]["dependencies"] == ["web"]
     assert data["dependency-groups"] == {"dev": ["tool"]}
+    assert "tool" not in data  # what `-c requirements.txt` says is in the lock
     assert data["project"]["name"] == "x"
     lock = tomllib.loads(project.read("pylock.toml"))
     assert {p["name"]: p["version"] for p in lock["packages"]}["core"] == "1.0"
@@ -410,3 +411,40 @@ def test_an_index_of_its_own_that_asks_for_a_password(
     assert data["tool"]["provenv"]["index"] == [
         {"name": "company", "url": url, "explicit": True, "packages": ["core"]}
     ]
+
+
+def test_constraints_stay_constraints(project: Project, hashes: dict[str, str]) -> None:
+    project.write("requirements.txt", "-c limits.txt\nweb\n")
+    project.write("limits.txt", "core<2\n")
+    project.ok("import")
+    data = tomllib.loads(project.read("pyproject.toml"))
+    assert data["project"]["dependencies"] == ["web"]
+    assert data["tool"]["uv"]["constraint-dependencies"] == ["core<2"]
+    lock = tomllib.loads(project.read("pylock.toml"))
+    assert {p["name"]: p["version"] for p in lock["packages"]} == {"core": "1.0", "web": "1.0"}
+
+
+def test_pipenv_and_a_lock_alone(project: Project, hashes: dict[str, str]) -> None:
+    web, core = hashes["web-1.0-py3-none-any.whl"], hashes["core-1.0-py3-none-any.whl"]
+    lock = {
+        "_meta": {"pipfile-spec": 6, "requires": {"python_version": PYTHON}, "sources": []},
+        "default": {
+            "web": {"hashes": [f"sha256:{web}"], "version": "==1.0"},
+            "core": {"hashes": [f"sha256:{core}"], "version": "==1.0"},
+        },
+        "develop": {},
+    }
+    project.write("Pipfile.lock", json.dumps(lock))
+    project.ok("sync", "--from", "Pipfile.lock")
+    assert listed(project) == {"core": "1.0", "web": "1.0"}
+    told = project.ok("import", "--json").json
+    assert [item["what"] for item in told["left"]] == ["what was asked for"]
+    data = tomllib.loads(project.read("pyproject.toml"))
+    assert sorted(data["project"]["dependencies"]) == ["core==1.0", "web==1.0"]
+    (project.folder / "pyproject.toml").unlink()
+    (project.folder / "pylock.toml").unlink()
+    project.write("Pipfile", '[packages]\nweb = "*"\n')
+    project.ok("import")
+    data = tomllib.loads(project.read("pyproject.toml"))
+    assert data["project"]["dependencies"] == ["web"]
+    assert 'version = "1.0"' in project.read("pylock.toml").partition('name = "core"')[2][:40]

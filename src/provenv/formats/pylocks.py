@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from packaging.pylock import Package, Pylock
 
 from provenv.core.errors import InputError
-from provenv.formats.foreign import BASE, Direct, Edge, Foreign, Pin, PinnedFile, Source, wrong
+from provenv.formats.direct import source_table
+from provenv.formats.foreign import (
+    BASE,
+    Direct,
+    Edge,
+    Foreign,
+    Pin,
+    PinnedFile,
+    Place,
+    Source,
+    wrong,
+)
+from provenv.formats.markers import filled
 from provenv.model.lock import parse_lock
 
 
@@ -27,28 +37,42 @@ def read_pylock(source: Source) -> tuple[Pylock, str]:
 
 
 def read_lock(source: Source) -> Foreign:
-    """What a lock pins, and what it is entered by: what nothing else in it needs.
+    """What a lock pins. All of it is what it is entered by: it does not say what was asked for.
 
     Raises:
         InputError: It is not one.
     """
     lock, _ = read_pylock(source)
-    needed = {str(edge["name"]) for package in lock.packages for edge in package.dependencies or ()}
-    roots = tuple(_edges(package for package in lock.packages if package.name not in needed))
+    pins = tuple(_pin(package) for package in lock.packages)
     return Foreign(
         kind="pylock",
         file=source.shown,
         files=(source.path,),
         requires_python=str(lock.requires_python or ""),
-        roots={BASE: roots},
-        pins=tuple(_pin(package) for package in lock.packages),
+        sources={pin.name: source_table(pin.direct) for pin in pins if pin.direct is not None},
+        roots=_roots(lock),
+        pins=pins,
     )
 
 
-def _edges(packages: Iterator[Package]) -> Iterator[Edge]:
-    for package in packages:
+def _roots(lock: Pylock) -> dict[Place, tuple[Edge, ...]]:
+    """Each package in the project itself, or in the extras and groups that it is there for."""
+    roots: dict[Place, list[Edge]] = {BASE: []}
+    places: list[Place] = [("extra", name) for name in lock.extras or ()]
+    places += [("group", name) for name in lock.dependency_groups or ()]
+    for package in lock.packages:
         version = str(package.version) if package.version is not None else ""
-        yield Edge(name=package.name, version=version)
+        always = filled(package.marker, (), ())
+        if always is not None:
+            roots[BASE].append(Edge(name=package.name, version=version, marker=always))
+            continue
+        for place in places:
+            groups, extras = ((place[1],), ()) if place[0] == "group" else ((), (place[1],))
+            marker = filled(package.marker, groups, extras)
+            if marker is not None:
+                edge = Edge(name=package.name, version=version, marker=marker)
+                roots.setdefault(place, []).append(edge)
+    return {place: tuple(edges) for place, edges in roots.items()}
 
 
 def _pin(package: Package) -> Pin:

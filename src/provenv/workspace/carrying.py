@@ -48,11 +48,12 @@ def joined(found: Sequence[Foreign], places: Mapping[Place, Sequence[str]]) -> W
     def first(values: Iterable[Any]) -> Any:
         return next((value for value in values if value), "")
 
+    asked = {canonical(Requirement(text).name) for texts in places.values() for text in texts}
     sources: dict[str, Any] = {}
     indexes: dict[str, IndexSpec] = {}
     scripts: dict[str, str] = {}
     for foreign in reversed(found):
-        sources |= {n: t for n, t in foreign.sources.items() if t.get("path") != "."}
+        sources |= {n: t for n, t in foreign.sources.items() if n in asked}
         scripts |= foreign.scripts if foreign.build_system is not None else {}
         indexes |= {index.name: index for index in foreign.indexes}
     systems = [f.build_system for f in found if f.build_system is not None]
@@ -61,7 +62,6 @@ def joined(found: Sequence[Foreign], places: Mapping[Place, Sequence[str]]) -> W
         version=first(foreign.version for foreign in found),
         requires_python=first(foreign.requires_python for foreign in found),
         places={place: tuple(dict.fromkeys(texts)) for place, texts in places.items() if texts},
-        constraints=tuple(dict.fromkeys(c for foreign in found for c in foreign.constraints)),
         sources=sources,
         indexes=tuple(indexes.values()),
         build_system=systems[0] if systems else None,

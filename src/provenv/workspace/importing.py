@@ -136,6 +136,7 @@ def _import(
     places, pinning, left = _sorted(project, context, read, chosen)
     wanted = joined([foreign for _, foreign in read], places)
     wanted = _with_origins(wanted, project, pinning)
+    wanted = replace(wanted, constraints=_limits(project, context, read, chosen))
     carried = carry(
         project.manifest_text,
         project.manifest_path,
@@ -237,7 +238,7 @@ def _partners(path: str) -> list[str]:
     if name == MANIFEST_FILE:
         names = ["poetry.lock", "pdm.lock", "uv.lock"]
     there = [os.path.join(folder, name) for name in names]
-    return [path for path in there if os.path.isfile(path)]
+    return [path for path in there if os.path.isfile(path)][:1]
 
 
 def _sorted(
@@ -271,7 +272,26 @@ def _sorted(
     if not asked and not dynamic and not project.manifest.name:
         for foreign in pinning:  # a lock alone: what it is entered by is all that is known
             _place_roots(foreign, places)
+            why = "the file does not say: everything in it became a requirement"
+            left.append(Left(what="what was asked for", why=why, file=foreign.file))
     return places, pinning, left
+
+
+def _limits(
+    project: Project,
+    context: Context,
+    read: Sequence[tuple[Format, Foreign]],
+    chosen: Sequence[str],
+) -> tuple[str, ...]:
+    """Constraints (``-c``) of files that are not read for themselves: those limit by what they pin."""
+    found: dict[str, None] = {}
+    for known, foreign in read:
+        if known.name == "requirements" and foreign.constraints:
+            source = read_source(project, context, foreign.files[0])
+            for line in requirements_format.parse(source).lines:
+                if line.constraint and line.place is None and line.file not in chosen:
+                    found[requirements_format.requirement_text(line)] = None
+    return tuple(found)
 
 
 def _place_lines(source: Source, places: dict[Place, list[str]], chosen: set[str]) -> None:
@@ -323,6 +343,8 @@ def _place_roots(foreign: Foreign, places: dict[Place, list[str]]) -> None:
             extras = f"[{','.join(edge.extras)}]" if edge.extras else ""
             pinned = edge.version not in ("", UNPINNED)
             version = f"=={edge.version}" if pinned else edge.specifier
+            if edge.name in foreign.sources:
+                version = ""  # the place decides
             marker = f" ; {edge.marker}" if edge.marker and "extra ==" not in edge.marker else ""
             places.setdefault(place, []).append(f"{edge.name}{extras}{version}{marker}")
 
