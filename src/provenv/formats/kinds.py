@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from provenv.core.errors import InputError
-from provenv.formats import pdm, pipenv, poetry, pylocks, requirements, setuptools, uv_lock
+from provenv.formats import (
+    pdm,
+    pipenv,
+    poetry,
+    poetry_lock,
+    pylocks,
+    requirements,
+    setuptools,
+    uv_lock,
+)
 from provenv.formats.foreign import Foreign, Source
 
 Role = Literal["lock", "manifest", "both"]
@@ -38,7 +47,7 @@ def _read_pyproject(source: Source) -> Foreign | None:
 
 FORMATS = (
     Format(name="uv.lock", patterns=("uv.lock",), role="lock", read=uv_lock.read_lock),
-    Format(name="poetry.lock", patterns=("poetry.lock",), role="lock", read=poetry.read_lock),
+    Format(name="poetry.lock", patterns=("poetry.lock",), role="lock", read=poetry_lock.read_lock),
     Format(name="pdm.lock", patterns=("pdm.lock", "pdm.*.lock"), role="lock", read=pdm.read_lock),
     Format(name="Pipfile.lock", patterns=("Pipfile.lock",), role="lock", read=pipenv.read_lock),
     Format(name="pylock", patterns=("pylock.toml", "pylock.*.toml"), role="lock", read=pylocks.read_lock),

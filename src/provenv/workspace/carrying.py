@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ import tomlkit
 from packaging.requirements import Requirement
 from tomlkit.items import InlineTable, Table
 
-from provenv.formats.foreign import Foreign, Left, Place
+from provenv.formats.foreign import Left, Place
 from provenv.model.manifest import IndexSpec, Manifest, parse_manifest
 from provenv.model.plan import canonical
 from provenv.workspace import specifiers
@@ -40,35 +40,6 @@ class Carried:
     text: str
     added: tuple[tuple[str, str], ...]
     left: tuple[Left, ...]
-
-
-def joined(found: Sequence[Foreign], places: Mapping[Place, Sequence[str]]) -> Wanted:
-    """One value of all that was read; ``places`` are the requirements, already sorted into places."""
-
-    def first(values: Iterable[Any]) -> Any:
-        return next((value for value in values if value), "")
-
-    asked = {canonical(Requirement(text).name) for texts in places.values() for text in texts}
-    sources: dict[str, Any] = {}
-    indexes: dict[str, IndexSpec] = {}
-    scripts: dict[str, str] = {}
-    for foreign in reversed(found):
-        sources |= {n: t for n, t in foreign.sources.items() if n in asked}
-        scripts |= foreign.scripts if foreign.build_system is not None else {}
-        indexes |= {index.name: index for index in foreign.indexes}
-    systems = [f.build_system for f in found if f.build_system is not None]
-    return Wanted(
-        name=first(foreign.name for foreign in found),
-        version=first(foreign.version for foreign in found),
-        requires_python=first(foreign.requires_python for foreign in found),
-        places={place: tuple(dict.fromkeys(texts)) for place, texts in places.items() if texts},
-        sources=sources,
-        indexes=tuple(indexes.values()),
-        build_system=systems[0] if systems else None,
-        dynamic=tuple(sorted({item for foreign in found for item in foreign.dynamic})),
-        scripts=scripts,
-        default_groups=first(foreign.default_groups for foreign in found) or (),
-    )
 
 
 def carry(text: str, file: str, wanted: Wanted, *, name: str, requires_python: str) -> Carried:

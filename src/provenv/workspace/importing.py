@@ -8,57 +8,31 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
-
-from packaging.requirements import Requirement
+from typing import TYPE_CHECKING
 
 from provenv.core.errors import (
     CheckFailedError,
-    InputError,
     IntegrityError,
     ProvenvError,
-    UsageError,
 )
 from provenv.core.files import locked_folder
-from provenv.formats import requirements as requirements_format
-from provenv.formats.foreign import BASE, UNPINNED, Foreign, Left, Pin, Place, Source
-from provenv.formats.kinds import Format, format_of, group_of
+from provenv.formats.foreign import Foreign, Left, Pin
 from provenv.model.generation import Change
-from provenv.model.plan import canonical
 from provenv.resolve.indexes import collect_indexes
 from provenv.workspace import edit, files, locking
 from provenv.workspace.addresses import own_index
-from provenv.workspace.carrying import Carried, Wanted, carry, joined
+from provenv.workspace.carrying import Carried, carry
 from provenv.workspace.context import (
-    MANIFEST_FILE,
     Context,
     LockFile,
     Project,
     project_in,
     read_locks,
 )
-from provenv.workspace.sourcing import read_source
+from provenv.workspace.gathering import Gathered, Taken, gather
 
 if TYPE_CHECKING:
     from packaging.pylock import Package, Pylock
-
-# A lock, and the manifest that is taken together with it.
-_PAIRS = {
-    "poetry.lock": MANIFEST_FILE, "pdm.lock": MANIFEST_FILE, "uv.lock": MANIFEST_FILE,
-    "Pipfile.lock": "Pipfile",
-}  # fmt: skip
-# Without FILE the first of these that is there is taken, with what belongs to it.
-_ORDER = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "Pipfile")
-_SETUP = ("setup.cfg", "setup.py")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
-    """A file that was read: its format, and whether it asks, pins, or does both."""
-
-    file: str
-    kind: str
-    role: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,19 +98,8 @@ def _import(
     root: str, context: Context, paths: Sequence[str], *, exact: bool, dry_run: bool
 ) -> ImportResult:
     project = project_in(root)
-    chosen, beside = _choose(project, paths)
-    read: list[tuple[Format, Foreign]] = []
-    for path in chosen:
-        known = format_of(path)
-        foreign = known.read(read_source(project, context, path))
-        if foreign is not None:
-            read.append((known, foreign))
-    if not read:
-        raise UsageError(f"{', '.join(map(os.path.basename, chosen))}: nothing in it to take over")
-    places, pinning, left = _sorted(project, context, read, chosen)
-    wanted = joined([foreign for _, foreign in read], places)
-    wanted = _with_origins(wanted, project, pinning)
-    wanted = replace(wanted, constraints=_limits(project, context, read, chosen))
+    found = gather(project, context, paths)
+    wanted = found.wanted
     carried = carry(
         project.manifest_text,
         project.manifest_path,
@@ -147,206 +110,9 @@ def _import(
         or f">={edit.best_minor(root, context)}",
     )
     final = edit.with_text(project, carried.text)
-    locked = _lock(final, context, pinning, exact=exact)
-    _check_hashes(pinning, locked.locks[None])
-    return _write(project, final, context, carried, locked, _Told(
-        taken=tuple(Taken(file=f.file, kind=f.kind, role=k.role) for k, f in read),
-        beside=beside,
-        left=(*left, *(item for _, f in read for item in f.left), *carried.left),
-        dry_run=dry_run,
-    ))  # fmt: skip
-
-
-def _choose(project: Project, paths: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-    """The files to read, locks with their manifests; and what else is there."""
-    if paths:
-        found = [os.path.normpath(path) for path in paths]
-        for path in tuple(found):
-            found += [other for other in _partners(path) if other not in found]
-        return found, ()
-    there = {name for name in sorted(os.listdir(project.root)) if _is_known(project.root, name)}
-    first = next((name for name in _ORDER if name in there and _is_meant(project, name)), None)
-    taken: list[str] = []
-    if first is not None:
-        taken = [first]
-    elif any(tool in _tools(project) for tool in ("poetry", "pdm")):
-        taken = [MANIFEST_FILE]
-    elif names := [name for name in there if format_of(name).name == "requirements"]:
-        taken = _requirement_files(project, sorted(names))
-    elif names := [name for name in sorted(there) if format_of(name).name == "pylock"]:
-        taken = [name for name in names if name != "pylock.toml"]
-    elif names := [name for name in there if format_of(name).name == "environment.yml"]:
-        taken = names[:1]
-    taken += [name for name in _SETUP if name in there]
-    if not taken:
-        raise UsageError(
-            f"nothing to import in {project.root}",
-            hint="`provenv import FILE` takes a requirements file, a lock or a manifest of another tool.",
-        )
-    found = [os.path.join(project.root, name) for name in taken]
-    for path in tuple(found):
-        found += [other for other in _partners(path) if other not in found]
-    names_taken = {os.path.basename(path) for path in found}
-    own = {MANIFEST_FILE, "pylock.toml"}
-    return found, tuple(sorted(there - names_taken - own))
-
-
-def _is_known(root: str, name: str) -> bool:
-    if name.endswith((".txt", ".in", ".pip")):
-        stem = os.path.splitext(name)[0]
-        if "requirement" not in stem.lower() or name.startswith("constraints"):
-            return False
-    try:
-        format_of(name)
-    except InputError:
-        return False
-    return os.path.isfile(os.path.join(root, name))
-
-
-def _is_meant(project: Project, name: str) -> bool:
-    """Whether a lock belongs to the manifest that is there."""
-    tools = _tools(project)
-    return {
-        "poetry.lock": "poetry" in tools or not project.manifest_text,
-        "pdm.lock": "pdm" in tools or bool(project.manifest.name),
-        "uv.lock": bool(project.manifest.name or project.manifest.groups),
-    }.get(name, True)
-
-
-def _tools(project: Project) -> Mapping[str, Any]:
-    from provenv.model import toml
-
-    tools = toml.parse(project.manifest_text, project.manifest_path).get("tool", {})
-    return tools if isinstance(tools, dict) else {}
-
-
-def _requirement_files(project: Project, names: list[str]) -> list[str]:
-    """Requirements files of the folder and of ``requirements/``; `.in` files with what they lock."""
-    folder = os.path.join(project.root, "requirements")
-    more = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    return names + [f"requirements/{name}" for name in more if name.endswith((".txt", ".in"))]
-
-
-def _partners(path: str) -> list[str]:
-    """What is read together with a file: its manifest, or its lock."""
-    folder, name = os.path.split(path)
-    stem, suffix = os.path.splitext(name)
-    pairs = {**_PAIRS, "Pipfile": "Pipfile.lock"}
-    names = [pairs[name]] if name in pairs else []
-    if suffix in (".in", ".txt") and format_of(path).name == "requirements":
-        names = [f"{stem}{'.txt' if suffix == '.in' else '.in'}"]
-    if name == MANIFEST_FILE:
-        names = ["poetry.lock", "pdm.lock", "uv.lock"]
-    there = [os.path.join(folder, name) for name in names]
-    return [path for path in there if os.path.isfile(path)][:1]
-
-
-def _sorted(
-    project: Project,
-    context: Context,
-    read: Sequence[tuple[Format, Foreign]],
-    chosen: Sequence[str],
-) -> tuple[dict[Place, list[str]], list[Foreign], list[Left]]:
-    """Requirements by place; the files that pin; what is left."""
-    places: dict[Place, list[str]] = {}
-    pinning = [foreign for known, foreign in read if known.role != "manifest" and foreign.pins]
-    left: list[Left] = []
-    compiled = {path for path in chosen if path.endswith(".txt")
-                and f"{os.path.splitext(path)[0]}.in" in chosen}  # fmt: skip
-    for known, foreign in read:
-        if known.name == "requirements":
-            if foreign.files[0] not in compiled:
-                source = read_source(project, context, foreign.files[0])
-                _place_lines(source, places, {*chosen})
-            continue
-        if known.role == "lock":
-            continue
-        places.setdefault(BASE, []).extend(foreign.dependencies)
-        for kind, tables in (("extra", foreign.extras), ("group", foreign.groups)):
-            for name, texts in tables.items():
-                place: Place = ("extra", name) if kind == "extra" else ("group", name)
-                places.setdefault(place, []).extend(texts)
-    left += _drop_itself(read, places)
-    asked = any(places.values()) or project.manifest.dependencies or project.manifest.groups
-    dynamic = "dependencies" in project.manifest.dynamic
-    if not asked and not dynamic and not project.manifest.name:
-        for foreign in pinning:  # a lock alone: what it is entered by is all that is known
-            _place_roots(foreign, places)
-            why = "the file does not say: everything in it became a requirement"
-            left.append(Left(what="what was asked for", why=why, file=foreign.file))
-    return places, pinning, left
-
-
-def _limits(
-    project: Project,
-    context: Context,
-    read: Sequence[tuple[Format, Foreign]],
-    chosen: Sequence[str],
-) -> tuple[str, ...]:
-    """Constraints (``-c``) of files that are not read for themselves: those limit by what they pin."""
-    found: dict[str, None] = {}
-    for known, foreign in read:
-        if known.name == "requirements" and foreign.constraints:
-            source = read_source(project, context, foreign.files[0])
-            for line in requirements_format.parse(source).lines:
-                if line.constraint and line.place is None and line.file not in chosen:
-                    found[requirements_format.requirement_text(line)] = None
-    return tuple(found)
-
-
-def _place_lines(source: Source, places: dict[Place, list[str]], chosen: set[str]) -> None:
-    """Each line into the group that its file's name stands for."""
-    top = group_of(source.path) or ""
-    for line in requirements_format.parse(source).lines:
-        if line.constraint or not line.name:
-            continue
-        if line.file != source.path and line.file in chosen:
-            continue  # it is read by itself
-        named = group_of(line.file) if line.file != source.path else top
-        group = top if named is None else named
-        place: Place = ("group", group) if group else BASE
-        places.setdefault(place, []).append(requirements_format.requirement_text(line))
-
-
-def _with_origins(wanted: Wanted, project: Project, pinning: Sequence[Foreign]) -> Wanted:
-    """Indexes that a lock took something from, pinned to it: no other may give it from now on."""
-    known = {index.url.rstrip("/"): index for index in wanted.indexes if not index.default}
-    for foreign in pinning:
-        for pin in foreign.pins:
-            index = known.get(own_index(project, pin).rstrip("/"))
-            if index is not None and pin.name not in index.packages:
-                names = tuple(sorted({*index.packages, pin.name}))
-                known[index.url.rstrip("/")] = replace(index, packages=names)
-    indexes = tuple(known.get(index.url.rstrip("/"), index) for index in wanted.indexes)
-    return replace(wanted, indexes=indexes)
-
-
-def _drop_itself(
-    read: Sequence[tuple[Format, Foreign]], places: dict[Place, list[str]]
-) -> list[Left]:
-    """``-e .`` and its like: a project does not ask for itself."""
-    own = {
-        name: foreign.file
-        for _, foreign in read
-        for name, table in foreign.sources.items()
-        if table.get("path") == "."
-    }
-    for place, texts in places.items():
-        places[place] = [text for text in texts if canonical(Requirement(text).name) not in own]
-    why = "the project itself is installed where pyproject.toml has a [build-system]"
-    return [Left(what=name, why=why, file=file) for name, file in own.items()]
-
-
-def _place_roots(foreign: Foreign, places: dict[Place, list[str]]) -> None:
-    for place, edges in foreign.roots.items():
-        for edge in edges:
-            extras = f"[{','.join(edge.extras)}]" if edge.extras else ""
-            pinned = edge.version not in ("", UNPINNED)
-            version = f"=={edge.version}" if pinned else edge.specifier
-            if edge.name in foreign.sources:
-                version = ""  # the place decides
-            marker = f" ; {edge.marker}" if edge.marker and "extra ==" not in edge.marker else ""
-            places.setdefault(place, []).append(f"{edge.name}{extras}{version}{marker}")
+    locked = _lock(final, context, found.pinning, exact=exact)
+    _check_hashes(found.pinning, locked.locks[None])
+    return _write(project, final, context, carried, locked, found, dry_run=dry_run)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -503,28 +269,22 @@ def _check_pin(file: str, pin: Pin, package: Package) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
-    taken: tuple[Taken, ...]
-    beside: tuple[str, ...]
-    left: tuple[Left, ...]
-    dry_run: bool
-
-
 def _write(
     project: Project,
     final: Project,
     context: Context,
     carried: Carried,
     locked: _Locked,
-    told: _Told,
+    found: Gathered,
+    *,
+    dry_run: bool,
 ) -> ImportResult:
     fresh = locking.render_locks(final, locked.locks)
     texts = {file.path: file.text for file in fresh.values()}
     texts[final.manifest_path] = final.manifest_text
     before = {path: edit.read_bytes(path) for path in texts}
     changed = any(before[path] != text.encode() for path, text in texts.items())
-    if changed and not told.dry_run:
+    if changed and not dry_run:
         try:
             files.sweep(project.root)
             files.write(final, texts)
@@ -534,16 +294,16 @@ def _write(
         locking.remember_fresh(final, context, fresh)
     return ImportResult(
         root=project.root,
-        taken=told.taken,
-        beside=told.beside,
+        taken=found.taken,
+        beside=found.beside,
         added=carried.added,
         moved=locked.moved,
         reason=locked.reason,
         unneeded=locked.unneeded,
         fresh=locked.fresh,
-        left=tuple(dict.fromkeys(told.left)),
+        left=tuple(dict.fromkeys((*found.left, *carried.left))),
         changed=changed,
-        written=changed and not told.dry_run,
+        written=changed and not dry_run,
         packages=len(locked.locks[None].packages),
         pinned=locked.pinned,
     )
