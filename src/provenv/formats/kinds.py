@@ -6,8 +6,11 @@ import fnmatch
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from provenv.core.errors import InputError
 from provenv.formats import (
@@ -20,7 +23,7 @@ from provenv.formats import (
     setuptools,
     uv_lock,
 )
-from provenv.formats.foreign import Foreign, Source
+from provenv.formats.foreign import Edge, Foreign, Source, wrong
 
 Role = Literal["lock", "manifest", "both"]
 
@@ -99,6 +102,53 @@ def format_of(path: str) -> Format:
         file=path,
         hint=f"Known: {listed}.",
     )
+
+
+def read(source: Source) -> tuple[Format, Foreign | None]:
+    """A file's format and what it says; None where it holds nothing of that format.
+
+    Raises:
+        InputError: Its name stands for no format, or it is not what its name says.
+    """
+    known = format_of(source.path)
+    try:
+        foreign = known.read(source)
+        return known, _checked(foreign) if foreign is not None else None
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        # The readers follow the formats; where a table stands for a list, one of these comes of it.
+        found = f"something in it is of another kind ({type(error).__name__}: {error})"
+        raise wrong(source, f"a {known.name} as its tool writes it", found) from error
+
+
+def _checked(foreign: Foreign) -> Foreign:
+    """The same with normalized versions (PEP 440), which readers take as they stand.
+
+    Raises:
+        InvalidVersion, InvalidRequirement: Something is none.
+    """
+    for texts in (foreign.dependencies, *foreign.extras.values(), *foreign.groups.values()):
+        for text in texts:
+            Requirement(text)
+    normal = {pin.version: str(Version(pin.version)) for pin in foreign.pins if pin.version}
+    if all(key == value for key, value in normal.items()):
+        return foreign
+
+    def edges(given: tuple[Edge, ...]) -> tuple[Edge, ...]:
+        return tuple(
+            replace(edge, version=normal.get(edge.version, edge.version)) for edge in given
+        )
+
+    pins = tuple(
+        replace(
+            pin,
+            version=normal.get(pin.version, ""),
+            edges=edges(pin.edges),
+            extras={name: edges(given) for name, given in pin.extras.items()},
+        )
+        for pin in foreign.pins
+    )
+    roots = {place: edges(given) for place, given in foreign.roots.items()}
+    return replace(foreign, pins=pins, roots=roots)
 
 
 def group_of(path: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from packaging.pylock import Pylock
+from packaging.pylock import Pylock, PylockValidationError
 
 from provenv.core.errors import InputError
 from provenv.formats.foreign import Direct, Foreign, Pin, PinnedFile
@@ -28,7 +28,14 @@ def make_lock(
     }
     if foreign.requires_python:
         data["requires-python"] = foreign.requires_python
-    return Pylock.from_dict(data)
+    try:
+        return Pylock.from_dict(data)
+    except PylockValidationError as error:
+        raise InputError(
+            f"cannot be used as a lock: {error}",
+            file=foreign.file,
+            hint="Have its own tool lock again.",
+        ) from error
 
 
 def _package(pin: Pin, files: Sequence[PinnedFile], names: set[str], file: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from provenv.core.errors import InputError, UsageError
 from provenv.formats import requirements as requirements_format
 from provenv.formats.foreign import BASE, UNPINNED, Foreign, Left, Place, Source
 from provenv.formats.kinds import Format, format_of, group_of
+from provenv.formats.kinds import read as read_file
 from provenv.model import toml
 from provenv.model.manifest import IndexSpec
 from provenv.model.plan import canonical
@@ -67,8 +68,7 @@ def gather(project: Project, context: Context, paths: Sequence[str]) -> Gathered
     chosen, beside = _choose(project, paths)
     read: list[tuple[Format, Foreign]] = []
     for path in chosen:
-        known = format_of(path)
-        foreign = known.read(read_source(project, context, path))
+        known, foreign = read_file(read_source(project, context, path))
         if foreign is not None:
             read.append((known, foreign))
     if not read:

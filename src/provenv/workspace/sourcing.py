@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from provenv.core.errors import CheckFailedError, InputError, UsageError
 from provenv.core.events import Warned
 from provenv.formats.foreign import Foreign, Source
-from provenv.formats.kinds import Format, format_of
+from provenv.formats.kinds import format_of, read
 from provenv.formats.selecting import applies, select
 from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import EnvironmentSpec
@@ -110,7 +110,7 @@ def open_source(project: Project, context: Context, spec: EnvironmentSpec, name:
         )
     if known.name == "pylock":
         return _standard(project, spec, name, source)
-    return _foreign(project, spec, name, source, known)
+    return _foreign(project, spec, name, source)
 
 
 def _standard(project: Project, spec: EnvironmentSpec, name: str, source: Source) -> Opened:
@@ -135,10 +135,8 @@ def _standard(project: Project, spec: EnvironmentSpec, name: str, source: Source
     )
 
 
-def _foreign(
-    project: Project, spec: EnvironmentSpec, name: str, source: Source, known: Format
-) -> Opened:
-    foreign = known.read(source)
+def _foreign(project: Project, spec: EnvironmentSpec, name: str, source: Source) -> Opened:
+    known, foreign = read(source)
     if foreign is None:
         raise InputError(f"holds nothing of {known.name}", file=name)
     return Opened(

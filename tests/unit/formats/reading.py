@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from provenv.formats.foreign import Foreign, Source
-from provenv.formats.kinds import format_of
+from provenv.formats.kinds import read
 from provenv.formats.selecting import select
 
 FILES = Path(__file__).parent / "files"
@@ -15,7 +15,7 @@ FILES = Path(__file__).parent / "files"
 def source_of(path: Path, root: Path | None = None, **environ: str) -> Source:
     """A file as the use cases hand it in."""
 
-    def read(name: str) -> bytes | None:
+    def neighbour(name: str) -> bytes | None:
         try:
             return Path(name).read_bytes()
         except OSError:
@@ -28,13 +28,13 @@ def source_of(path: Path, root: Path | None = None, **environ: str) -> Source:
         data=path.read_bytes(),
         root=str(root),
         environ=environ,
-        read=read,
+        read=neighbour,
     )
 
 
 def read_file(path: Path, root: Path | None = None, **environ: str) -> Foreign:
     """What the format of that name makes of a file."""
-    found = format_of(str(path)).read(source_of(path, root, **environ))
+    _, found = read(source_of(path, root, **environ))
     assert found is not None
     return found
 
