@@ -34,6 +34,11 @@ COMMANDS = {
     "verify": "compare every file with its hash",
     "repair": "mend what verify finds, where it lies",
     "store": "what all projects share: where, what, how large",
+    "shell": "a shell in the environment, synced first",
+    "activate": "what a shell must evaluate to enter the environment",
+    "hook": "code for an rc file: enter and leave environments with the folder",
+    "allow": "let the hook activate a project's environment",
+    "disallow": "take that back",
     "build": "build the project's sdist and wheel",
     "publish": "upload them to an index",
     "ci": "write a pipeline for a CI system",
@@ -44,8 +49,9 @@ GROUPS = {
     "Questions": ("status", "tree", "why", "outdated"),
     "Environments": ("env",),
     "Generations": ("history", "diff", "rollback", "verify", "repair"),
+    "Shell": ("shell", "activate", "hook", "allow", "disallow", "completion"),
     "Handing over": ("export", "build", "publish", "ci"),
-    "Machine": ("store", "completion"),
+    "Machine": ("store",),
 }
 _MODULES = {"import": "importing"}  # commands whose name is none for a module
 
