@@ -12,8 +12,6 @@ import pytest
 
 from support import Index, Project, make_wheel, sha256_of
 
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-
 
 @pytest.fixture
 def hashes(shelf: Index, tmp_path: Path) -> dict[str, str]:
@@ -427,7 +425,7 @@ def test_constraints_stay_constraints(project: Project, hashes: dict[str, str]) 
 def test_pipenv_and_a_lock_alone(project: Project, hashes: dict[str, str]) -> None:
     web, core = hashes["web-1.0-py3-none-any.whl"], hashes["core-1.0-py3-none-any.whl"]
     lock = {
-        "_meta": {"pipfile-spec": 6, "requires": {"python_version": PYTHON}, "sources": []},
+        "_meta": {"pipfile-spec": 6, "requires": {"python_version": "3.11"}, "sources": []},
         "default": {
             "web": {"hashes": [f"sha256:{web}"], "version": "==1.0"},
             "core": {"hashes": [f"sha256:{core}"], "version": "==1.0"},
