@@ -446,3 +446,14 @@ def test_pipenv_and_a_lock_alone(project: Project, hashes: dict[str, str]) -> No
     data = tomllib.loads(project.read("pyproject.toml"))
     assert data["project"]["dependencies"] == ["web"]
     assert 'version = "1.0"' in project.read("pylock.toml").partition('name = "core"')[2][:40]
+
+
+def test_files_that_a_requirements_file_names_are_watched(
+    project: Project, hashes: dict[str, str]
+) -> None:
+    project.write("requirements.txt", "-r more/base.txt\n")
+    project.write("more/base.txt", "core==1.0\n")
+    project.ok("sync", "--from", "requirements.txt")
+    project.write("more/base.txt", "core==2.0\n")
+    project.ok("run", "-q", "python", "-c", "")
+    assert listed(project) == {"core": "2.0"}

@@ -6,7 +6,7 @@ The generation that is made of it remembers the file; later commands on that env
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from email.parser import HeaderParser
 from typing import TYPE_CHECKING
@@ -38,14 +38,15 @@ class Opened:
 
     Attributes:
         name: The file, relative to the project; what the generation remembers.
-        path: Absolute. ``data``: Its bytes, for comparison.
+        path: Absolute.
+        seen: Every file that was looked at, absolute, with its bytes; None where it was not there.
         foreign: What it says; None for a lock in the standard form.
         lock: The lock where it is in the standard form.
     """
 
     name: str
     path: str
-    data: bytes
+    seen: Mapping[str, bytes | None]
     project: Project
     spec: EnvironmentSpec
     foreign: Foreign | None = None
@@ -54,16 +55,17 @@ class Opened:
     @property
     def files(self) -> tuple[str, ...]:
         """Every file that decides, absolute."""
-        more = self.foreign.files if self.foreign is not None else ()
-        return tuple(dict.fromkeys((self.path, *more)))
+        return tuple(self.seen)
 
     def as_read(self) -> bool:
-        """Whether the file is still what was worked with."""
-        return _bytes(self.path) == self.data
+        """Whether they are still what was worked with."""
+        return all(_bytes(path) == data for path, data in self.seen.items())
 
 
-def read_source(project: Project, context: Context, path: str) -> Source:
-    """A file with what its reader may need.
+def read_source(
+    project: Project, context: Context, path: str, seen: dict[str, bytes | None] | None = None
+) -> Source:
+    """A file with what its reader may need; ``seen`` gets all that is looked at.
 
     Raises:
         InputError: It cannot be read.
@@ -74,8 +76,21 @@ def read_source(project: Project, context: Context, path: str) -> Source:
             data = stream.read()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=shown) from error
+    known = seen if seen is not None else {}
+    known[path] = data
+
+    def neighbour(name: str) -> bytes | None:
+        if name not in known:
+            known[name] = _bytes(name)
+        return known[name]
+
     return Source(
-        path=path, shown=shown, data=data, root=project.root, environ=context.environ, read=_bytes
+        path=path,
+        shown=shown,
+        data=data,
+        root=project.root,
+        environ=context.environ,
+        read=neighbour,
     )
 
 
@@ -101,7 +116,8 @@ def open_source(project: Project, context: Context, spec: EnvironmentSpec, name:
             file=name,
             hint="`provenv sync --from FILE` takes another; `--from pylock.toml` the project's lock.",
         )
-    source = read_source(project, context, path)
+    seen: dict[str, bytes | None] = {}
+    source = read_source(project, context, path, seen)
     known = format_of(path)
     if known.role == "manifest":
         raise UsageError(
@@ -109,11 +125,17 @@ def open_source(project: Project, context: Context, spec: EnvironmentSpec, name:
             hint=f"`provenv import {name}` takes it over, and locks.",
         )
     if known.name == "pylock":
-        return _standard(project, spec, name, source)
-    return _foreign(project, spec, name, source)
+        return _standard(project, spec, name, source, seen)
+    return _foreign(project, spec, name, source, seen)
 
 
-def _standard(project: Project, spec: EnvironmentSpec, name: str, source: Source) -> Opened:
+def _standard(
+    project: Project,
+    spec: EnvironmentSpec,
+    name: str,
+    source: Source,
+    seen: Mapping[str, bytes | None],
+) -> Opened:
     from provenv.formats.pylocks import read_pylock
 
     lock, text = read_pylock(source)
@@ -130,19 +152,23 @@ def _standard(project: Project, spec: EnvironmentSpec, name: str, source: Source
     if not spec.groups and spec.name == project.manifest.default_environment:
         spec = replace(spec, groups=groups)
     made = LockFile(path=source.path, text=text, lock=lock)
-    return Opened(
-        name=name, path=source.path, data=source.data, project=project, spec=spec, lock=made
-    )
+    return Opened(name=name, path=source.path, seen=seen, project=project, spec=spec, lock=made)
 
 
-def _foreign(project: Project, spec: EnvironmentSpec, name: str, source: Source) -> Opened:
+def _foreign(
+    project: Project,
+    spec: EnvironmentSpec,
+    name: str,
+    source: Source,
+    seen: Mapping[str, bytes | None],
+) -> Opened:
     known, foreign = read(source)
     if foreign is None:
         raise InputError(f"holds nothing of {known.name}", file=name)
     return Opened(
         name=name,
         path=source.path,
-        data=source.data,
+        seen=seen,
         project=_as_seen(project, foreign),
         spec=_chosen(project, spec, foreign),
         foreign=foreign,
