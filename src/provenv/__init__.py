@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from provenv.workspace.context import Context as Context
     from provenv.workspace.context import Project as Project
     from provenv.workspace.context import open_project as open_project
+    from provenv.workspace.copies import PrivateCopy as PrivateCopy
     from provenv.workspace.creating import CreateResult as CreateResult
     from provenv.workspace.creating import WantedEnvironment as WantedEnvironment
     from provenv.workspace.creating import create_environment as create_environment
@@ -59,11 +60,23 @@ if TYPE_CHECKING:
     from provenv.workspace.inspection import project_graph as project_graph
     from provenv.workspace.inspection import status as status
     from provenv.workspace.inspection import why as why
+    from provenv.workspace.inventory import Inventory as Inventory
+    from provenv.workspace.inventory import Listed as Listed
+    from provenv.workspace.inventory import list_environments as list_environments
     from provenv.workspace.locking import LockResult as LockResult
     from provenv.workspace.locking import lock as lock
     from provenv.workspace.new import NewResult as NewResult
     from provenv.workspace.new import new as new
+    from provenv.workspace.opening import CopyResult as CopyResult
+    from provenv.workspace.opening import discard_edits as discard_edits
+    from provenv.workspace.opening import edit_package as edit_package
+    from provenv.workspace.patches import PatchResult as PatchResult
+    from provenv.workspace.patches import patch as patch
     from provenv.workspace.pipelines import write_pipeline as write_pipeline
+    from provenv.workspace.pruning import Leftover as Leftover
+    from provenv.workspace.pruning import PruneResult as PruneResult
+    from provenv.workspace.pruning import find_leftovers as find_leftovers
+    from provenv.workspace.pruning import prune as prune
     from provenv.workspace.publishing import BuildResult as BuildResult
     from provenv.workspace.publishing import PublishResult as PublishResult
     from provenv.workspace.publishing import build as build
@@ -101,6 +114,7 @@ _ROOMS = {
     "provenv.model.generation": ("Change", "Generation"),
     "provenv.workspace.comparing": ("CompareResult", "compare_environments"),
     "provenv.workspace.context": ("Context", "Project", "open_project"),
+    "provenv.workspace.copies": ("PrivateCopy",),
     "provenv.workspace.creating": (
         "CreateResult", "WantedEnvironment", "create_environment", "create_environment_outside",
     ),
@@ -113,7 +127,11 @@ _ROOMS = {
     "provenv.workspace.inspection": (
         "StatusResult", "WhyResult", "outdated", "project_graph", "status", "why",
     ),
+    "provenv.workspace.inventory": ("Inventory", "Listed", "list_environments"),
     "provenv.workspace.locking": ("LockResult", "lock"),
+    "provenv.workspace.opening": ("CopyResult", "discard_edits", "edit_package"),
+    "provenv.workspace.patches": ("PatchResult", "patch"),
+    "provenv.workspace.pruning": ("Leftover", "PruneResult", "find_leftovers", "prune"),
     "provenv.workspace.new": ("NewResult", "new"),
     "provenv.workspace.pipelines": ("write_pipeline",),
     "provenv.workspace.publishing": ("BuildResult", "PublishResult", "build", "publish"),

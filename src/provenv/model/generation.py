@@ -34,6 +34,7 @@ class Generation:
         packages: Sorted by name.
         source: The file of another tool that it was made from (``sync --from``), relative to the
             project; None for the project's own lock.
+        edited: Names of those that are private copies, which a person may edit.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Generation:
     executable: str
     link_mode: str
     packages: tuple[Installed, ...]
+    edited: tuple[str, ...] = ()
     source: str | None = None
 
 
@@ -82,6 +84,7 @@ def generation_to_dict(generation: Generation) -> dict[str, Any]:
         "link-mode": generation.link_mode,
         "packages": [[p.name, p.version, p.sha256, p.editable] for p in generation.packages],
         **({"source": generation.source} if generation.source is not None else {}),
+        "edited": list(generation.edited),
     }
 
 
@@ -108,4 +111,5 @@ def generation_from_dict(data: Mapping[str, Any]) -> Generation:
             for name, version, sha256, editable in data["packages"]
         ),
         source=str(data["source"]) if data.get("source") is not None else None,
+        edited=tuple(str(name) for name in data.get("edited", ())),
     )

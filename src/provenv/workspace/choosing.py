@@ -1,12 +1,14 @@
-"""Which interpreter an environment gets: what is asked for, else the one it has, else the best."""
+"""Which interpreter an environment gets: what is asked for, else the one it has, else the best.
+
+Where the one it has is gone, another of the same minor version goes before the best.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 
-from provenv.core.errors import IntegrityError
-from provenv.core.events import Warned
+from provenv.core.errors import IntegrityError, UnsatisfiableError, UsageError
 from provenv.environments import generations, switch
 from provenv.interpreters import find, parse_request, probe
 from provenv.model.interpreter import Interpreter
@@ -24,6 +26,10 @@ def choose_interpreter(
         kept = _kept(project, context, spec, folder, number)
         if kept is not None:
             return kept
+        if generations.lost_interpreter(folder, number) is not None:
+            alike = _same_minor(project, context, spec, folder, number)
+            if alike is not None:
+                return alike
     return default_interpreter(project, context, (request,) if request else spec.python)
 
 
@@ -47,17 +53,35 @@ def _kept(
     except IntegrityError:
         return None
     if not os.path.exists(executable):
-        context.emit(
-            Warned(
-                message=f"the interpreter of this environment is gone: {executable}",
-                hint="Another one that fits is used.",
-            )
-        )
         return None
     interpreter = probe(executable, source="environment", cache=context.home.interpreters)
-    if not interpreter.satisfies(project.manifest.requires_python):
+    return interpreter if _fits(project, context, spec, interpreter) else None
+
+
+def _same_minor(
+    project: Project, context: Context, spec: EnvironmentSpec, folder: str, number: int
+) -> Interpreter | None:
+    """An interpreter like the vanished one: of its implementation, minor version and kind of threads.
+
+    They stand in the name of the folder in ``lib``: ``python3.13t``, ``pypy3.10``.
+    """
+    try:
+        names = os.listdir(f"{folder}/generations/{number}/lib")
+        request = next(name for name in sorted(names) if name.startswith(("python", "pypy")))
+        if request.startswith("python"):
+            request = f"c{request}"
+        found = default_interpreter(project, context, (request,))
+    except (OSError, StopIteration, UnsatisfiableError, UsageError):
         return None
+    return found if _fits(project, context, spec, found) else None
+
+
+def _fits(
+    project: Project, context: Context, spec: EnvironmentSpec, interpreter: Interpreter
+) -> bool:
+    """Whether an interpreter is what the manifest asks for, or the pins where it does not."""
+    if not interpreter.satisfies(project.manifest.requires_python):
+        return False
     asked = spec.python or machine.search(context, project.root).pins
     wanted = [parse_request(text) for text in asked]
-    fits = not wanted or any(request.matches(interpreter) for request in wanted)
-    return interpreter if fits else None
+    return not wanted or any(request.matches(interpreter) for request in wanted)

@@ -102,7 +102,7 @@ def installed(folder: str, site_packages: str) -> list[str]:
 def stored(home: str, steps: Steps) -> list[str]:
     """One object that a recipe links: where it is gone, so is the store."""
     for kind, source, _ in steps:
-        if kind in ("L", "C", "Y") and source.startswith("store/wheels/"):
+        if kind in ("L", "C", "Y", "W") and source.startswith("store/wheels/"):
             return [f"{home}/{'/'.join(source.split('/')[:4])}"]
     return []
 
@@ -419,3 +419,18 @@ def register(roots: str, folder: str, plan: str) -> None:
     os.replace(temporary, f"{path}.held")
     if os.path.lexists(temporary):  # rename(2) does nothing between two links of one file
         os.unlink(temporary)
+    _place(folder)
+
+
+def _place(folder: str) -> None:
+    """Write into the environment where it is registered, and which folder it was: its inode.
+
+    An environment that was moved is told from a copy by that (:mod:`registry`).
+    """
+    text = f"{os.stat(folder).st_ino}\n{folder}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    descriptor = os.open(f"{folder}/.used", flags, 0o644)
+    try:
+        os.write(descriptor, os.fsencode(text))
+    finally:
+        os.close(descriptor)

@@ -14,7 +14,7 @@ from provenv.environments import generations, stamp, switch
 from provenv.environments.tree import Steps
 from provenv.model.generation import Change, Generation, changes
 from provenv.model.layout import EnvironmentLayout
-from provenv.workspace import fast, files
+from provenv.workspace import fast, files, registry
 from provenv.workspace.context import Context, Project, read_manifest, read_text
 
 
@@ -79,8 +79,12 @@ def diff(
         UsageError: There is no such generation.
     """
     folder = project.folder(project.manifest.environment(environment))
-    last = _known(folder, after if after is not None else _current(folder))
-    first = _known(folder, before if before is not None else _before(folder, last))
+    last = generations.known_number(
+        folder, after if after is not None else generations.current_number(folder)
+    )
+    first = generations.known_number(
+        folder, before if before is not None else _before(folder, last)
+    )
     old, new = (generations.read_generation(folder, number) for number in (first, last))
     return DiffResult(
         before=first,
@@ -93,15 +97,6 @@ def diff(
 
 def _versions(generation: Generation) -> dict[str, str]:
     return {package.name: package.version for package in generation.packages}
-
-
-def _current(folder: str) -> int:
-    number = switch.current(folder)
-    if number is None:
-        raise UsageError(
-            f"there is no environment in {folder} yet", hint="`provenv sync` makes it."
-        )
-    return number
 
 
 def _before(folder: str, number: int) -> int:
@@ -120,14 +115,6 @@ def _before(folder: str, number: int) -> int:
             hint="`provenv history` lists those there are.",
         )
     return earlier[-1]
-
-
-def _known(folder: str, number: int) -> int:
-    there = switch.numbers(folder)
-    if number not in there:
-        listed = ", ".join(map(str, there)) or "none"
-        raise UsageError(f"there is no generation {number}", hint=f"There are: {listed}.")
-    return number
 
 
 def rollback(
@@ -157,12 +144,14 @@ def rollback(
     started = time.monotonic()
     spec = project.manifest.environment(environment)
     folder = project.folder(spec)
-    previous = _current(folder)
+    previous = generations.current_number(folder)
     layout = EnvironmentLayout(folder)
     with locked(context.home.lock, shared=True), locked(layout.lock):
         switch.sweep(folder)
         files.sweep(project.root)
-        number = _known(folder, to if to is not None else _before(folder, previous))
+        number = generations.known_number(
+            folder, to if to is not None else _before(folder, previous)
+        )
         recipe = generations.read_recipe(folder, number)
         bad = generations.damaged_objects(folder, number, context.home.root)
         if bad:
@@ -174,6 +163,10 @@ def rollback(
         after = generations.read_generation(folder, number)
         # What another tool locked is not written into its files: the environment alone goes back.
         environment_only = environment_only or after.source is not None
+        lost = generations.lost_interpreter(folder, number)
+        if lost is not None:
+            hint = "`provenv sync` makes a new generation with another."
+            context.emit(Warned(message=registry.gone(lost), hint=hint))
         before = _readable(folder, previous)
         try:
             restored = (
@@ -182,7 +175,12 @@ def rollback(
             switch.switch(folder, number, context.cause, verb="rollback")
         except OSError as error:
             raise disk_error(error, "switch", folder) from error
-        _stamp(project, context, folder, number, recipe, after, held=environment_only)
+        registry.take_note(context, folder, number)
+        stamp.used(folder)
+        if lost is None:
+            _stamp(project, context, folder, number, recipe, after, held=environment_only)
+        else:
+            stamp.forget(folder)
     return RollbackResult(
         environment=spec.name,
         folder=folder,

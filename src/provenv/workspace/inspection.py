@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
-from provenv.core.errors import CheckFailedError, InputError, IntegrityError
+from provenv.core.errors import CheckFailedError, InputError, IntegrityError, UnsatisfiableError
 from provenv.environments import generations, switch
 from provenv.environments.drift import Drift, find_drift
 from provenv.model import graph
@@ -16,9 +16,10 @@ from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import EnvironmentSpec
 from provenv.model.plan import make_plan
 from provenv.resolve import outdated as resolving
-from provenv.workspace import locking, machine
+from provenv.workspace import locking, machine, registry
 from provenv.workspace.choosing import choose_interpreter
 from provenv.workspace.context import Context, LockFile, Project, read_lock, read_locks
+from provenv.workspace.copies import PrivateCopy, private_copies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,7 @@ class StatusResult:
         broken: Why the current generation cannot be used; None where it can.
         pending: What ``sync`` would change; empty where the lock is stale or missing.
         drift: What others did to the current generation.
+        edited: Its private copies, and what was changed in them.
         agrees: All of it agrees.
     """
 
@@ -44,6 +46,7 @@ class StatusResult:
     broken: str | None
     pending: tuple[Change, ...]
     drift: tuple[Drift, ...]
+    edited: tuple[PrivateCopy, ...]
     agrees: bool
     source: str | None = None
 
@@ -62,13 +65,22 @@ def status(project: Project, context: Context, *, environment: str | None = None
     locks = read_locks(project) if source is None else {}
     stale = locking.why_stale(project, locks) if source is None else None
     number = switch.current(folder)
+    if number is not None:
+        registry.take_note(context, folder, number)
     generation, broken, drift = _current(context, folder, number)
+    edited: tuple[PrivateCopy, ...] = ()
+    if generation is not None and generation.edited:
+        edited = private_copies(context, folder, generation.number)
     pending: tuple[Change, ...] = ()
     lock = locks.get(project.lock_key(spec))
     if source is not None:
         project, spec, lock = _foreign_lock(project, context, spec, folder, source)
     if lock is not None and stale is None:
-        pending = _pending(project, context, spec, folder, lock, generation)
+        try:
+            pending = _pending(project, context, spec, folder, lock, generation)
+        except UnsatisfiableError:
+            if broken is None:  # else that is the news: its interpreter is gone, and no other fits
+                raise
     return StatusResult(
         project=project.title,
         root=project.root,
@@ -79,6 +91,7 @@ def status(project: Project, context: Context, *, environment: str | None = None
         broken=broken,
         pending=pending,
         drift=drift,
+        edited=edited,
         agrees=not (stale or broken or pending or drift) and generation is not None,
         source=source,
     )
@@ -162,6 +175,7 @@ def project_graph(
         InputError: There is no lock.
     """
     spec = project.manifest.environment(environment)
+    registry.attend(project, context, environment)
     folder = project.folder(spec)
     source = generations.source_of(folder)
     if source is not None:

@@ -48,6 +48,14 @@ def start(
         from provenv.core.errors import CommandError
 
         name = words[0]
+        bin_folder = f"{folder}/generations/{generation}/bin"
+        if os.path.lexists(f"{bin_folder}/python") and not os.path.exists(f"{bin_folder}/python"):
+            raise CommandError(
+                f"cannot start {name}: the interpreter of this environment is gone: "
+                f"{os.readlink(f'{bin_folder}/python')}",
+                hint="`provenv sync` repairs the environment with another.",
+                code=126,
+            ) from error
         if isinstance(error, (FileNotFoundError, NotADirectoryError)):
             raise CommandError(
                 f"command not found: {name}",

@@ -27,7 +27,7 @@ COMMANDS = {
     "tree": "what needs what",
     "why": "why a package is there",
     "outdated": "what is newer than the lock",
-    "env": "environments: create, remove, where they are",
+    "env": "environments: create, remove, list; edit a package",
     "history": "the environment's generations",
     "diff": "what differs between two generations",
     "rollback": "go back to an earlier generation, at once and offline",
