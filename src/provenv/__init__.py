@@ -45,12 +45,16 @@ if TYPE_CHECKING:
     from provenv.workspace.edit import add as add
     from provenv.workspace.edit import init as init
     from provenv.workspace.edit import remove as remove
+    from provenv.workspace.exporting import ExportResult as ExportResult
+    from provenv.workspace.exporting import export as export
     from provenv.workspace.history import DiffResult as DiffResult
     from provenv.workspace.history import HistoryEntry as HistoryEntry
     from provenv.workspace.history import RollbackResult as RollbackResult
     from provenv.workspace.history import diff as diff
     from provenv.workspace.history import history as history
     from provenv.workspace.history import rollback as rollback
+    from provenv.workspace.importing import ImportResult as ImportResult
+    from provenv.workspace.importing import import_files as import_files
     from provenv.workspace.inspection import StatusResult as StatusResult
     from provenv.workspace.inspection import WhyResult as WhyResult
     from provenv.workspace.inspection import outdated as outdated
@@ -128,9 +132,11 @@ _ROOMS = {
         "CreateResult", "WantedEnvironment", "create_environment", "create_environment_outside",
     ),
     "provenv.workspace.edit": ("EditResult", "InitResult", "add", "init", "remove"),
+    "provenv.workspace.exporting": ("ExportResult", "export"),
     "provenv.workspace.history": (
         "DiffResult", "HistoryEntry", "RollbackResult", "diff", "history", "rollback",
     ),
+    "provenv.workspace.importing": ("ImportResult", "import_files"),
     "provenv.workspace.inspection": (
         "StatusResult", "WhyResult", "outdated", "project_graph", "status", "why",
     ),

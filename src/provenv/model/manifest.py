@@ -232,7 +232,10 @@ def parse_manifest(text: str, file: str = "pyproject.toml") -> Manifest:
     groups = _groups(root)
     default_groups = read_default_groups(tool, groups, uv)
     optional = _optional_dependencies(project)
-    environments = read_environments(tool, groups, optional, default_groups)
+    more_groups, more_extras = _of_other_tools(root)
+    environments = read_environments(
+        tool, {**more_groups, **groups}, {**more_extras, **optional}, default_groups
+    )
     default_environment = tool.get("default-environment", str) or "dev"
     if default_environment not in environments:
         raise tool.error("default-environment", f"there is no environment {default_environment!r}")
@@ -259,6 +262,33 @@ def parse_manifest(text: str, file: str = "pyproject.toml") -> Manifest:
         python_mirror=read_python_mirror(tool),
         workspace=read_workspace(tool),
     )
+
+
+def _of_other_tools(
+    root: toml.Table,
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """Groups and extras that Poetry and PDM declare in places of their own.
+
+    An environment may name them: with ``sync --from`` the other tool's lock has them. What they ask
+    for is not read here.
+    """
+    poetry, pdm = root.table("tool").data.get("poetry"), root.table("tool").data.get("pdm")
+    groups: list[str] = []
+    extras: list[str] = []
+    if isinstance(poetry, Mapping):
+        groups += _keys(poetry.get("group"))
+        groups += ["dev"] if "dev-dependencies" in poetry else []
+        extras += _keys(poetry.get("extras"))
+    if isinstance(pdm, Mapping):
+        groups += _keys(pdm.get("dev-dependencies"))
+    return (
+        {canonicalize_name(name): () for name in groups},
+        {canonicalize_name(name): () for name in extras},
+    )
+
+
+def _keys(table: object) -> list[str]:
+    return [str(key) for key in table] if isinstance(table, Mapping) else []
 
 
 def _requirements(table: toml.Table, key: str) -> tuple[str, ...]:

@@ -61,10 +61,10 @@ class Outcome:
 
 
 def find_root(start: str) -> str | None:
-    """The nearest folder at or above ``start`` that holds a manifest."""
+    """The nearest folder at or above ``start`` with a manifest, or an environment made without one."""
     folder = start
     while True:
-        if os.path.isfile(f"{folder}/{_MANIFEST}"):
+        if os.path.isfile(f"{folder}/{_MANIFEST}") or os.path.islink(f"{folder}/.venv/current"):
             return folder
         above = os.path.dirname(folder)
         if above == folder:
