@@ -27,11 +27,15 @@ if TYPE_CHECKING:
     from provenv.core.events import Emit as Emit
     from provenv.core.events import Event as Event
     from provenv.core.events import silent as silent
+    from provenv.model.finding import Finding as Finding
+    from provenv.model.finding import Place as Place
     from provenv.model.generation import Change as Change
     from provenv.model.generation import Generation as Generation
     from provenv.workspace.context import Context as Context
     from provenv.workspace.context import Project as Project
     from provenv.workspace.context import open_project as open_project
+    from provenv.workspace.doctor import DoctorResult as DoctorResult
+    from provenv.workspace.doctor import doctor as doctor
     from provenv.workspace.edit import EditResult as EditResult
     from provenv.workspace.edit import InitResult as InitResult
     from provenv.workspace.edit import add as add
@@ -49,6 +53,8 @@ if TYPE_CHECKING:
     from provenv.workspace.inspection import project_graph as project_graph
     from provenv.workspace.inspection import status as status
     from provenv.workspace.inspection import why as why
+    from provenv.workspace.isolation import IsolationResult as IsolationResult
+    from provenv.workspace.isolation import isolation as isolation
     from provenv.workspace.locking import LockResult as LockResult
     from provenv.workspace.locking import lock as lock
     from provenv.workspace.run import environment_for as environment_for
@@ -72,8 +78,10 @@ _ROOMS = {
     "provenv.cli.world": ("make_context",),
     "provenv.core.errors": _ERRORS,
     "provenv.core.events": ("Emit", "Event", "silent"),
+    "provenv.model.finding": ("Finding", "Place"),
     "provenv.model.generation": ("Change", "Generation"),
     "provenv.workspace.context": ("Context", "Project", "open_project"),
+    "provenv.workspace.doctor": ("DoctorResult", "doctor"),
     "provenv.workspace.edit": ("EditResult", "InitResult", "add", "init", "remove"),
     "provenv.workspace.history": (
         "DiffResult", "HistoryEntry", "RollbackResult", "diff", "history", "rollback",
@@ -81,6 +89,7 @@ _ROOMS = {
     "provenv.workspace.inspection": (
         "StatusResult", "WhyResult", "outdated", "project_graph", "status", "why",
     ),
+    "provenv.workspace.isolation": ("IsolationResult", "isolation"),
     "provenv.workspace.locking": ("LockResult", "lock"),
     "provenv.workspace.run": ("environment_for", "start"),
     "provenv.workspace.storage": ("GcResult", "StoredItem", "gc", "list_store"),

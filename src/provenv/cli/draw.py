@@ -82,6 +82,17 @@ class Screen:
         )
         return "\n".join([lines[0][used:], *lines[1:]])
 
+    def block(self, text: str, indent: str, *, style: str | None = None) -> None:
+        """A text of whole sentences, indented; in a terminal broken between words."""
+        lines = [text]
+        if self.width is not None and len(indent) + len(text) > self.width:
+            import textwrap
+
+            room = max(self.width - len(indent), 20)
+            lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+        for line in lines:
+            self.line(indent + (self.paint(style, line) if style else line))
+
     def table(
         self, rows: Sequence[Sequence[str]], *, head: Sequence[str] = (), indent: str = ""
     ) -> None:

@@ -39,6 +39,7 @@ _VERBS = {
     "link": "linking",
     "verify": "verifying",
     "collect": "collecting",
+    "examine": "examining",
 }
 
 

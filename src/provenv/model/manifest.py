@@ -27,6 +27,7 @@ from provenv.model.settings import (
     IndexSpec,
     read_conflicts,
     read_default_groups,
+    read_doctor_ignore,
     read_environments,
     read_file_owners,
     read_indexes,
@@ -53,6 +54,7 @@ class Manifest:
         conflicts: Sets of groups that need not agree on versions.
         file_owners: Glob over environment paths → normalized distribution that wins there.
         keep: How many former generations ``gc`` leaves.
+        doctor_ignore: Codes of findings that ``doctor`` leaves out → why.
     """
 
     file: str
@@ -74,6 +76,7 @@ class Manifest:
     conflicts: tuple[tuple[str, ...], ...] = ()
     file_owners: Mapping[str, str] = field(default_factory=dict)
     keep: int = 5
+    doctor_ignore: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def installable(self) -> bool:
@@ -161,6 +164,7 @@ def parse_manifest(text: str, file: str = "pyproject.toml") -> Manifest:
         conflicts=read_conflicts(tool, groups),
         file_owners=read_file_owners(tool),
         keep=read_keep(tool),
+        doctor_ignore=read_doctor_ignore(tool),
     )
 
 

@@ -15,11 +15,12 @@ BUILT_IN_ENVIRONMENTS = ("dev", "test", "staging", "prod")
 _EDITABLE_BY_DEFAULT = frozenset({"dev", "test"})
 TOOL_KEYS = frozenset(
     {
-        "conflicts", "default-environment", "default-groups", "environments", "file-owners", "index",
-        "keep", "link-mode", "no-build",
+        "conflicts", "default-environment", "default-groups", "doctor", "environments", "file-owners",
+        "index", "keep", "link-mode", "no-build",
     }
 )  # fmt: skip
 ENVIRONMENT_KEYS = frozenset({"editable", "extras", "groups", "inherits", "link-mode", "python"})
+DOCTOR_KEYS = frozenset({"ignore"})
 INDEX_KEYS = frozenset({"default", "explicit", "name", "packages", "url"})
 
 
@@ -244,3 +245,13 @@ def read_file_owners(tool: toml.Table) -> dict[str, str]:
     """Glob over environment paths → normalized distribution that wins there."""
     table = tool.table("file-owners")
     return {glob: canonicalize_name(table.get(glob, str) or "") for glob in table.data}
+
+
+def read_doctor_ignore(tool: toml.Table) -> dict[str, str]:
+    """Codes of findings that ``doctor`` leaves out → why (``""`` where no reason is given)."""
+    table = tool.table("doctor")
+    table.only(DOCTOR_KEYS)
+    if isinstance(table.data.get("ignore"), dict):
+        reasons = table.table("ignore")
+        return {code: reasons.get(code, str) or "" for code in reasons.data}
+    return dict.fromkeys(table.strings("ignore"), "")

@@ -21,6 +21,8 @@ COMMANDS = {
     "tree": "what needs what",
     "why": "why a package is there",
     "outdated": "what is newer than the lock",
+    "doctor": "what goes wrong with project, shell and machine",
+    "isolation": "proof that an environment is closed",
     "history": "the environment's generations",
     "diff": "what differs between two generations",
     "rollback": "go back to an earlier generation, at once and offline",
@@ -30,7 +32,7 @@ COMMANDS = {
 }
 GROUPS = {
     "Project": ("init", "add", "remove", "lock", "sync", "run"),
-    "Questions": ("status", "tree", "why", "outdated"),
+    "Questions": ("status", "tree", "why", "outdated", "doctor", "isolation"),
     "Generations": ("history", "diff", "rollback", "verify"),
     "Machine": ("store", "completion"),
 }

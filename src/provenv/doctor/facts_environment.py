@@ -1,0 +1,239 @@
+"""Facts about environments: those of the project, and those that lie in it and are not provenv's."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
+
+from packaging.utils import canonicalize_name
+
+from provenv.core.errors import IntegrityError
+from provenv.doctor.facts import EnvironmentFacts, EnvironmentSubject, StrangerFacts, Subject
+from provenv.doctor.facts_shell import interpreter_of
+from provenv.doctor.facts_sources import site_packages
+from provenv.environments import generations, switch
+from provenv.environments.drift import Drift, find_altered, find_drift
+from provenv.environments.tree import Steps
+from provenv.interpreters.lifetimes import end_of_life, is_dead
+from provenv.model.generation import Generation
+from provenv.store.look import look
+from provenv.store.objects import StoredObject, read_object
+from provenv.store.verify import verify_object
+
+_WRITABLE = 0o222
+_MANY = 5  # objects whose every file is hashed; more than that has one cause
+
+
+def environment_facts(subject: Subject, asked: EnvironmentSubject) -> EnvironmentFacts:
+    """How one environment of the project lies on disk."""
+    folder = asked.folder
+    if not os.path.lexists(folder):
+        return EnvironmentFacts(name=asked.name, folder=folder, default=asked.default, there=False)
+    if not generations.is_ours(folder):
+        return EnvironmentFacts(
+            name=asked.name, folder=folder, default=asked.default, there=True, foreign=True
+        )
+    number = switch.current(folder)
+    if number is None:
+        there = os.path.lexists(f"{folder}/current")
+        return EnvironmentFacts(
+            name=asked.name,
+            folder=folder,
+            default=asked.default,
+            there=there,
+            broken="`current` leads nowhere" if there else None,
+        )
+    try:
+        generation = generations.read_generation(folder, number)
+        recipe = generations.read_recipe(folder, number)
+        hashes = generations.own_hashes(folder, number)
+    except IntegrityError as error:
+        return EnvironmentFacts(
+            name=asked.name, folder=folder, default=asked.default, there=True, broken=error.message
+        )
+    return _whole(subject, asked, generation, recipe, hashes)
+
+
+def _whole(
+    subject: Subject,
+    asked: EnvironmentSubject,
+    generation: Generation,
+    recipe: Steps,
+    hashes: Mapping[str, str],
+) -> EnvironmentFacts:
+    folder, home = asked.folder, subject.home.root
+    root = f"{folder}/generations/{generation.number}"
+    drift = find_drift(recipe, root, home)
+    config = read_config(f"{root}/pyvenv.cfg")
+    system = config.get("include-system-site-packages") == "true"
+    gone = None if os.path.exists(generation.executable) else generation.executable
+    return EnvironmentFacts(
+        name=asked.name,
+        folder=folder,
+        default=asked.default,
+        there=True,
+        generation=generation,
+        other_lock=asked.lock_digest not in (None, generation.lock_digest),
+        held=_is_held(folder),
+        drift=tuple(drift),
+        altered=tuple(_altered(subject, generation, recipe, hashes, root, drift)),
+        unregistered=not _is_registered(subject.home.roots, folder),
+        points_to=_points_to(subject, generation, root),
+        python=generation.python,
+        interpreter_gone=gone,
+        end_of_life=_end_of_life(subject, generation),
+        system_packages=system,
+        user_site=_user_site(subject, generation) if system else None,
+    )
+
+
+def _end_of_life(subject: Subject, generation: Generation) -> str | None:
+    """When the fixes for its CPython ended, where they did."""
+    minor = ".".join(generation.python.split(".")[:2])
+    if subject.today is None or not is_dead(minor, subject.today):
+        return None
+    return str(end_of_life(minor))
+
+
+def _is_held(folder: str) -> bool:
+    log = generations.read_log(folder)
+    return bool(log) and log[-1].verb == "rollback"
+
+
+def _is_registered(roots: str, folder: str) -> bool:
+    try:
+        names = os.listdir(roots)
+    except OSError:
+        return False
+    return any("." not in name and _leads_to(f"{roots}/{name}", folder) for name in names)
+
+
+def _leads_to(link: str, folder: str) -> bool:
+    try:
+        return os.path.realpath(os.readlink(link)) == os.path.realpath(folder)
+    except OSError:
+        return False
+
+
+def _altered(
+    subject: Subject,
+    generation: Generation,
+    recipe: Steps,
+    hashes: Mapping[str, str],
+    root: str,
+    drift: list[Drift],
+) -> list[tuple[str, str]]:
+    """Files whose content others changed: their path, and what they belong to.
+
+    Of what is shared with the store, sizes, times and modes are compared first; what stands out is hashed.
+    A tree of copies is compared by size and time: to hash all of it is what ``verify`` is for.
+    """
+    found: dict[str, str] = {}
+    objects = {p.sha256: read_object(subject.home, p.sha256) for p in generation.packages}
+    stored = [item for item in objects.values() if item is not None]
+    suspected = {damage.sha256 for damage in look(stored, every_file=True)}
+    suspected |= {item.sha256 for item in stored if _is_writable(item)}
+    for item in [item for item in stored if item.sha256 in suspected][:_MANY]:
+        for damage in verify_object(item):
+            if damage.kind != "mode":
+                found[f"{item.folder}/{damage.path}"] = f"{item.name} {item.version}"
+    told = {item.path for item in drift}
+    small = [step for step in recipe if step[0] in ("P", "N")]
+    for changed in find_altered(small, root, subject.home.root, hashes):
+        if changed.path not in told:
+            found[f"{root}/{changed.path}"] = "the environment itself"
+    return list(found.items())
+
+
+def _is_writable(stored: StoredObject) -> bool:
+    """Whether the folders of an object's top level, or its metadata, were opened for writing."""
+    site = f"{stored.folder}/site"
+    for folder in (stored.folder, site, f"{site}/{stored.dist_info}"):
+        try:
+            if os.stat(folder).st_mode & _WRITABLE:
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _points_to(subject: Subject, generation: Generation, root: str) -> str | None:
+    """Where the project lies that an editable install of it points to, where that is not here."""
+    if subject.manifest is None or subject.manifest.name is None or subject.root is None:
+        return None
+    own = canonicalize_name(subject.manifest.name)
+    if not any(package.editable and package.name == own for package in generation.packages):
+        return None
+    site = site_packages(root)
+    for name in os.listdir(site) if site else []:
+        if not name.endswith(".dist-info"):
+            continue
+        if canonicalize_name(name.partition("-")[0]) != own:
+            continue
+        try:
+            with open(f"{site}/{name}/direct_url.json", "rb") as stream:
+                url = str(json.load(stream)["url"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        told = unquote(urlsplit(url).path)
+        same = os.path.realpath(told) == os.path.realpath(subject.root)
+        return None if same else told
+    return None
+
+
+def _user_site(subject: Subject, generation: Generation) -> str | None:
+    minor = ".".join(generation.python.split(".")[:2])
+    folder = f"{subject.user_home}/.local/lib/python{minor}/site-packages"
+    return folder if os.path.isdir(folder) and os.listdir(folder) else None
+
+
+def read_config(path: str) -> dict[str, str]:
+    """The keys of a ``pyvenv.cfg`` (PEP 405), in small letters; empty where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            pairs = [line.partition("=") for line in stream]
+    except OSError:
+        return {}
+    return {key.strip().lower(): value.strip() for key, _, value in pairs}
+
+
+def stranger_facts(folder: str) -> StrangerFacts:
+    """What can be told of a virtual environment that another tool made."""
+    return StrangerFacts(
+        folder=folder, built_for=_built_for(folder), interpreter_gone=_interpreter_gone(folder)
+    )
+
+
+def _built_for(folder: str) -> str | None:
+    """The folder that its scripts name, where that is another one: it was moved, or copied.
+
+    Asked are ``activate``, and then the first lines of ``pip``.
+    """
+    try:
+        with open(f"{folder}/bin/activate", encoding="utf-8", errors="replace") as stream:
+            text = stream.read(8192)
+    except OSError:
+        text = ""
+    match = re.search(
+        r"""^\s*(?:export\s+)?VIRTUAL_ENV=(['"]?)(/[^'"\n]+)\1\s*$""", text, re.MULTILINE
+    )
+    told = match[2] if match else None
+    if told is None:
+        script = interpreter_of(f"{folder}/bin/pip")
+        told = os.path.dirname(os.path.dirname(script)) if script else None
+        if told is not None and not os.path.basename(told):
+            return None
+    if told is None or os.path.realpath(told) == os.path.realpath(folder):
+        return None
+    return told
+
+
+def _interpreter_gone(folder: str) -> str | None:
+    for name in ("python", "python3"):
+        path = f"{folder}/bin/{name}"
+        if os.path.lexists(path) and not os.path.exists(path):
+            return os.path.realpath(path)
+    return None

@@ -1,0 +1,295 @@
+"""``doctor``: what goes wrong with this project, shell and machine, and the mending of what is safe."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from provenv import __version__
+from provenv.core.errors import InputError, ProvenvError, UsageError
+from provenv.core.files import write_atomic
+from provenv.doctor import registry
+from provenv.doctor.facts import EnvironmentSubject, Subject
+from provenv.doctor.gathering import gather
+from provenv.doctor.registry import Noticed
+from provenv.doctor.rule import Rule
+from provenv.doctor.sarif import sarif
+from provenv.model.finding import Finding, count
+from provenv.model.manifest import EnvironmentSpec
+from provenv.workspace import locking
+from provenv.workspace.context import (
+    MANIFEST_FILE,
+    Context,
+    LockFile,
+    Project,
+    find_root,
+    open_project,
+    read_lock,
+    read_text,
+)
+
+_ORDER = {"close": 0, "ignore": 1, "lock": 2, "sync": 3}
+_EDITED = "PV405"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mended:
+    """What ``--fix`` did about one finding; ``failed`` says why it could not, or is None."""
+
+    code: str
+    text: str
+    failed: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorResult:
+    """What was found.
+
+    Attributes:
+        root: The project's folder; None outside of every project.
+        findings: The heaviest first.
+        ignored: Code → the reason that ``[tool.provenv.doctor]`` gives, of what was found and left out.
+        mended: What ``--fix`` did, in order. ``findings`` are what is left after that.
+    """
+
+    root: str | None
+    findings: tuple[Finding, ...]
+    ignored: Mapping[str, str]
+    mended: tuple[Mended, ...]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """No finding of weight ``error`` remains."""
+        return count(self.findings, "error") == 0
+
+
+def doctor(
+    context: Context,
+    *,
+    start: str,
+    environment: str | None = None,
+    only: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    fix: bool = False,
+    today: date | None = None,
+) -> DoctorResult:
+    """Look at the project that ``start`` lies in, at the shell and at the machine.
+
+    ``only`` and ``ignore`` hold codes, or how they begin (``PV4``). Outside of a project, shell and
+    machine are looked at. With ``fix``, what can be mended safely is, and everything is looked at again.
+
+    Raises:
+        UsageError: An unknown code or environment.
+    """
+    started = time.monotonic()
+    day = today or datetime.now(UTC).date()
+    wanted = registry.chosen(only) if only else registry.chosen(["PV"])
+    wanted -= registry.chosen(ignore)
+    subject, project = _subject(context, start, environment, day)
+    silenced = _silenced(project)
+    noticed = registry.examine(gather(subject, context.emit), wanted)
+    mended: list[Mended] = []
+    if fix:
+        mended = _mend([n for n in noticed if n.finding.code not in silenced], project, context)
+    if mended:
+        subject, project = _subject(context, start, environment, day)
+        noticed = registry.examine(gather(subject, context.emit), wanted)
+    found = {n.finding.code for n in noticed}
+    return DoctorResult(
+        root=subject.root,
+        findings=tuple(n.finding for n in noticed if n.finding.code not in silenced),
+        ignored={code: reason for code, reason in silenced.items() if code in found},
+        mended=tuple(mended),
+        seconds=time.monotonic() - started,
+    )
+
+
+def explain(code: str) -> Rule:
+    """What there is to say of one kind of finding.
+
+    Raises:
+        UsageError: There is none of that code.
+    """
+    return registry.find_rule(code)
+
+
+def as_sarif(result: DoctorResult) -> dict[str, Any]:
+    """The findings as a SARIF 2.1.0 document."""
+    return sarif(result.findings, registry.RULES, version=__version__, root=result.root)
+
+
+def _silenced(project: Project | None) -> dict[str, str]:
+    """Code → reason, of what the manifest leaves out.
+
+    Raises:
+        InputError: It names a code that does not exist.
+    """
+    found: dict[str, str] = {}
+    for text, reason in project.manifest.doctor_ignore.items() if project else ():
+        try:
+            found |= dict.fromkeys(registry.chosen([text]), reason)
+        except UsageError as error:
+            assert project is not None
+            raise InputError(
+                error.message,
+                file=project.manifest_path,
+                key="tool.provenv.doctor.ignore",
+                hint=error.hint,
+            ) from error
+    return found
+
+
+def _subject(
+    context: Context, start: str, environment: str | None, today: date
+) -> tuple[Subject, Project | None]:
+    """What to look at, and the project where it has a manifest that can be read."""
+    root = find_root(start)
+    if root is None and environment is not None:
+        raise UsageError(
+            f"there is no project here, and so no environment {environment!r}",
+            hint="--directory chooses another folder.",
+        )
+    project, troubles = _read_project(root)
+    locks: dict[str | None, LockFile] = {}
+    if project is not None:
+        locks, more = _read_locks(project)
+        troubles += more
+    stale = None
+    if project is not None and not troubles:
+        stale = locking.why_stale(project, locks)
+    environments = _environments(project, locks, environment) if project is not None else ()
+    return Subject(
+        start=start,
+        environ=context.environ,
+        user_home=context.user_home,
+        home=context.home,
+        root=root,
+        manifest=project.manifest if project is not None else None,
+        troubles=tuple(troubles),
+        stale=stale,
+        environments=tuple(environments),
+        today=today,
+    ), project
+
+
+def _read_project(root: str | None) -> tuple[Project | None, list[InputError]]:
+    if root is None:
+        return None, []
+    try:
+        return open_project(root), []
+    except InputError as error:
+        return None, [error]
+
+
+def _read_locks(project: Project) -> tuple[dict[str | None, LockFile], list[InputError]]:
+    """The project's locks, and why others of them cannot be read."""
+    found: dict[str | None, LockFile] = {}
+    troubles: list[InputError] = []
+    keys = [None, *(project.lock_key(spec) for spec in project.manifest.environments.values())]
+    for key in dict.fromkeys(keys):
+        try:
+            lock = read_lock(project, key)
+        except InputError as error:
+            troubles.append(error)
+            continue
+        if lock is not None:
+            found[key] = lock
+    return found, troubles
+
+
+def _environments(
+    project: Project, locks: Mapping[str | None, LockFile], environment: str | None
+) -> list[EnvironmentSubject]:
+    """The default environment, and the others that are there; or the one that is asked for."""
+    found = []
+    default = project.manifest.environment(None).name
+    for spec in _specs(project, environment):
+        folder = project.folder(spec)
+        if environment is None and spec.name != default and not os.path.lexists(folder):
+            continue
+        lock = locks.get(project.lock_key(spec))
+        found.append(
+            EnvironmentSubject(
+                name=spec.name,
+                folder=folder,
+                lock_digest=lock.digest if lock is not None else None,
+                default=spec.name == default,
+            )
+        )
+    return found
+
+
+def _specs(project: Project, environment: str | None) -> list[EnvironmentSpec]:
+    if environment is not None:
+        return [project.manifest.environment(environment)]
+    return list(project.manifest.environments.values())
+
+
+def _mend(noticed: Collection[Noticed], project: Project | None, context: Context) -> list[Mended]:
+    """Do what is safe, each thing once: locks first, for environments are made from them."""
+    done: list[Mended] = []
+    seen: set[tuple[str, str]] = set()
+    for item in sorted(noticed, key=_turn):
+        if item.fix is None or item.target is None or (item.fix, item.target) in seen:
+            continue
+        seen.add((item.fix, item.target))
+        try:
+            text = _mend_one(item, item.fix, item.target, project, context)
+        except (ProvenvError, OSError) as error:
+            reason = error.message if isinstance(error, ProvenvError) else str(error)
+            done.append(Mended(code=item.finding.code, text=item.finding.seen, failed=reason))
+            continue
+        done.append(Mended(code=item.finding.code, text=text))
+    return done
+
+
+def _turn(item: Noticed) -> tuple[int, bool]:
+    """When something is mended. Edited files first among what sync does: it is told of them."""
+    return _ORDER.get(item.fix or "", len(_ORDER)), item.finding.code != _EDITED
+
+
+def _mend_one(
+    item: Noticed, fix: str, target: str, project: Project | None, context: Context
+) -> str:
+    """Mend one thing; returns what was done.
+
+    Raises:
+        ProvenvError, OSError: It could not be.
+    """
+    if fix == "close":
+        mode = stat.S_IMODE(os.stat(target).st_mode)
+        os.chmod(target, mode & ~stat.S_IWOTH)
+        return f"{target}: others cannot write there any more"
+    if project is None:
+        raise UsageError(f"{MANIFEST_FILE} cannot be used")
+    if fix == "ignore":
+        _append(os.path.join(project.root, ".gitignore"), target)
+        return f".gitignore: {target}"
+    if fix == "lock":
+        locked = locking.lock(project, context)
+        return f"locked {locked.packages} packages in {', '.join(locked.files)}"
+    from provenv.workspace.sync import sync
+
+    if item.finding.code == _EDITED:  # sync looks at what verify has noted down
+        from provenv.workspace.verification import verify
+
+        verify(context, project=project, environment=target)
+    made = sync(project, context, environment=target)
+    return f"synced {made.environment}: generation {made.generation}"
+
+
+def _append(path: str, line: str) -> None:
+    """Add a line to a file that may not be there, keeping what is."""
+    text = ""
+    if os.path.lexists(path):
+        text = read_text(path)
+    if line in text.splitlines():
+        return
+    end = "" if not text or text.endswith("\n") else "\n"
+    write_atomic(path, f"{text}{end}{line}\n".encode())
