@@ -17,7 +17,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseStarted(Event):
-    """A stretch of work began: ``resolve``, ``fetch``, ``build``, ``link``, ``verify``, ``examine``, …
+    """A stretch of work began: ``resolve``, ``fetch``, ``build``, ``link``, ``verify`` and the like.
 
     ``total`` counts its items and ``size`` its bytes, where known.
     """

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from provenv.doctor.registry import RULES, THEMES
 from provenv.doctor.rule import Rule
 
+_WIDTH = 108
 _HEAD = """\
 # Findings
 
@@ -29,6 +32,18 @@ def findings_page() -> str:
 
 def _entry(rule: Rule) -> str:
     marks = rule.weight if rule.fix is None else f"{rule.weight}, fix"
-    seen = " ".join((rule.check.__doc__ or "").split())
-    told = f"*{marks}.* {seen} {rule.why} **To mend it:** {rule.advice}"
-    return f"\n### {rule.code}: {rule.title}\n\n{told}\n"
+    lines = [f"### {rule.code}: {rule.title}", "", *_wrapped("", f"*{marks}*: {rule.sees}"), ""]
+    lines += _wrapped("- Why it hurts: ", rule.why)
+    lines += _wrapped("- To mend it: ", rule.advice)
+    return "\n" + "\n".join(lines) + "\n"
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    indent = "  " if label else ""
+    return textwrap.wrap(
+        label + text,
+        _WIDTH,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -55,6 +55,11 @@ class Rule:
     check: Callable[[Facts], Iterator[Seen]]
     fix: Fix | None = None
 
+    @property
+    def sees(self) -> str:
+        """What it looks for: the docstring of its function."""
+        return " ".join((self.check.__doc__ or "").split())
+
     def finding(self, seen: Seen) -> Finding:
         """What was seen, completed by what is always true of it."""
         return Finding(

@@ -174,7 +174,7 @@ def explain(rule: Rule, screen: Screen) -> None:
     screen.line(f"{paint(_STYLES[rule.weight], rule.code)}  {paint('strong', rule.title)}")
     for label, said in (
         ("weight", rule.weight),
-        ("seen", _doc(rule)),
+        ("seen", rule.sees),
         ("why", rule.why),
         ("to mend", rule.advice),
         ("--fix", "mends it" if rule.fix else "leaves it to you"),
@@ -183,16 +183,12 @@ def explain(rule: Rule, screen: Screen) -> None:
         screen.block(said, f"{_INDENT}  ")
 
 
-def _doc(rule: Rule) -> str:
-    return " ".join((rule.check.__doc__ or "").split())
-
-
 def rule_data(rule: Rule) -> dict[str, Any]:
     return {
         "code": rule.code,
         "title": rule.title,
         "weight": rule.weight,
-        "seen": _doc(rule),
+        "seen": rule.sees,
         "why": rule.why,
         "advice": rule.advice,
         "fixable": rule.fix is not None,
