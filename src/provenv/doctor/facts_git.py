@@ -79,23 +79,24 @@ def _in_index(ask: _Ask, root: str) -> list[Committed]:
 
 def _in_history(ask: _Ask, top: str) -> tuple[Committed, ...] | None:
     """Environments that any commit of any branch holds; sizes as they lie in the repository."""
-    told = ask(["rev-list", "--objects", "--all", "--", *(_from_top(spec) for spec in _PATHSPECS)])
+    specs = [_from_top(spec) for spec in _PATHSPECS]
+    added = ["--diff-filter=A", "--no-renames", "--name-only", "--format=", "-z"]
+    told = ask(["log", "--all", *added, "--", *specs])
     if told is None:
         return None
-    paths = [line.partition(" ")[2] for line in told.splitlines()]
-    folders = _outermost({folder for path in paths if (folder := _environment(path))})
+    folders = _outermost(folder for path in told.split("\0") if (folder := _environment(path)))
     found = []
     for folder in folders:
-        where = f":(top,literal){folder}"
-        blobs = ["--filter=object:type=blob", "--filter-provided-objects"]
-        inside = ask(["rev-list", "--objects", "--disk-usage", *blobs, "--all", "--", where])
-        names = ask(["rev-list", "--objects", "--all", "--", where])
-        if inside is None or names is None:
+        blobs = ["--objects", "--filter=object:type=blob", "--filter-provided-objects", "--all"]
+        where = ["--", f":(top,literal){folder}"]
+        names = ask(["rev-list", *blobs, *where])
+        size = ask(["rev-list", *blobs, "--disk-usage", *where])
+        if names is None or size is None:
             return None
         files = {line.partition(" ")[2] for line in names.splitlines()}
-        below = [path for path in files if path.startswith(f"{folder}/")]
+        inside = [path for path in files if path.startswith(f"{folder}/")]
         found.append(
-            Committed(folder=f"{top}/{folder}", files=len(below), size=int(inside.strip() or 0))
+            Committed(folder=f"{top}/{folder}", files=len(inside), size=int(size.strip() or 0))
         )
     return tuple(found)
 

@@ -188,7 +188,7 @@ RULES = (
         title="Another project's environment is active",
         weight="warning",
         why="`python` and `pip` here work on that project: what is installed lands there.",
-        advice="Leave it; `provenv run` and `provenv shell` take the right one by themselves.",
+        advice="Leave it; `provenv run` takes the right one by itself.",
         check=another_project,
     ),
     Rule(
