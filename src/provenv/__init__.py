@@ -57,6 +57,13 @@ if TYPE_CHECKING:
     from provenv.workspace.isolation import isolation as isolation
     from provenv.workspace.locking import LockResult as LockResult
     from provenv.workspace.locking import lock as lock
+    from provenv.workspace.new import NewResult as NewResult
+    from provenv.workspace.new import new as new
+    from provenv.workspace.pipelines import write_pipeline as write_pipeline
+    from provenv.workspace.publishing import BuildResult as BuildResult
+    from provenv.workspace.publishing import PublishResult as PublishResult
+    from provenv.workspace.publishing import build as build
+    from provenv.workspace.publishing import publish as publish
     from provenv.workspace.run import environment_for as environment_for
     from provenv.workspace.run import start as start
     from provenv.workspace.storage import GcResult as GcResult
@@ -91,6 +98,9 @@ _ROOMS = {
     ),
     "provenv.workspace.isolation": ("IsolationResult", "isolation"),
     "provenv.workspace.locking": ("LockResult", "lock"),
+    "provenv.workspace.new": ("NewResult", "new"),
+    "provenv.workspace.pipelines": ("write_pipeline",),
+    "provenv.workspace.publishing": ("BuildResult", "PublishResult", "build", "publish"),
     "provenv.workspace.run": ("environment_for", "start"),
     "provenv.workspace.storage": ("GcResult", "StoredItem", "gc", "list_store"),
     "provenv.workspace.sync": ("SyncResult", "sync"),

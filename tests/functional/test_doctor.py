@@ -130,7 +130,26 @@ def test_outside_of_a_project_shell_and_machine_are_looked_at(
     told = project.ok("doctor", env={"PYTHONPATH": "/somewhere"})
     assert "PV303" in told.stdout
     assert "no project here" in project.ok("doctor", "--only", "PV3").stdout
-    assert "no environment 'dev'" in project.fails(2, "doctor", "-e", "dev").stderr
+    assert "unknown environment 'dev'" in project.fails(2, "doctor", "-e", "dev").stderr
+
+
+def test_environments_by_name(healthy: Project) -> None:
+    healthy.ok("sync", "-e", "prod")
+    (next(healthy.folder.glob(".venvs/prod/current/lib/python3*/site-packages")) / "own.py").touch()
+    assert codes(healthy, "--only", "PV404", code=0) == ["PV404"]
+    assert codes(healthy, "--only", "PV404", "-e", "dev", code=0) == []
+    document = healthy.ok("doctor", "--json", "--only", "PV404", "-e", "dev", "-e", "prod").json
+    assert [f["mend"] for f in document["findings"]] == ["provenv sync -e prod"]
+
+
+def test_an_environment_outside_of_projects(healthy: Project, tmp_path: Path) -> None:
+    healthy.ok("env", "create", "ml", "--global")
+    (folder,) = healthy.home.glob("provenv/environments/ml/.venv")
+    (next(folder.glob("current/lib/python3*/site-packages")) / "own.py").touch()
+    document = healthy.ok("doctor", "--json", "--only", "PV404", "-e", "ml").json
+    assert [f["mend"] for f in document["findings"]] == ["provenv sync -e ml"]
+    refused = healthy.fails(2, "doctor", "-e", "ml", "-e", "dev")
+    assert "these environments lie in 2 projects" in refused.stderr
 
 
 def test_a_project_without_anything(project: Project) -> None:

@@ -20,7 +20,7 @@ HEAVY = {
     "isal", "json", "keyring", "locale", "logging", "multiprocessing", "packaging", "pathlib",
     "pkgutil", "platform", "platformdirs", "pydoc", "queue", "random", "re", "rich", "sched",
     "selectors", "shutil", "signal", "socket", "sqlite3", "ssl", "string", "struct", "subprocess",
-    "tempfile", "textwrap", "threading", "tomlkit", "tomllib", "traceback", "typing", "unittest",
+    "tempfile", "textwrap", "threading", "tomlkit", "tomli", "tomllib", "traceback", "typing", "unittest",
     "urllib", "urllib3", "uuid", "xml", "zipfile", "zlib",
 }  # fmt: skip
 OWN = {

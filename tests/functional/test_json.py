@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from support import Project
+from support import Project, make_source
 
 PAGE = Path(__file__).parents[2] / "docs/reference/json.md"
 # Below these, the page says what is there in words.
-OPEN = ("error.details", "sync.", "tree[].children[]")
+OPEN = (
+    "error.details", "sync.", "syncs[].", "tree[].children[]", "results[].result", "results[].error",
+)  # fmt: skip
 
 
 def documented() -> dict[str, set[str]]:
@@ -46,7 +48,7 @@ def paths(value: Any, at: str = "") -> set[str]:
 
 def check(document: dict[str, Any], schema: str) -> None:
     assert document.pop("schema") == schema
-    known = documented()[schema]
+    known = documented()[re.sub(r"\.\w+-many/", ".VERB-many/", schema)]
     seen = {p for p in paths(document) if not p.startswith(OPEN)}
     parents = {p.rpartition(".")[0] for p in known}
     assert seen <= known, f"not on the page: {sorted(seen - known)}"
@@ -72,6 +74,10 @@ def test_every_command(project: Project) -> None:
     check(told("status", code=1), "provenv.status/1")
     check(told("sync"), "provenv.sync/1")
     check(told("status"), "provenv.status/1")
+    two = ("-e", "dev", "-e", "prod")
+    check(told("sync", *two), "provenv.sync-many/1")
+    check(told("status", *two), "provenv.status-many/1")
+    check(told("verify", *two), "provenv.verify-many/1")
     check(told("lock", "--upgrade"), "provenv.lock/1")
     check(told("remove", "core"), "provenv.remove/1")
     check(told("lock", "--upgrade", "--dry-run"), "provenv.lock/1")
@@ -92,10 +98,25 @@ def test_every_command(project: Project) -> None:
     victim.chmod(0o644)
     victim.write_text("evil = True\n")
     check(told("verify", code=1), "provenv.verify/1")
+    check(told("env", "create", "docs", "--with", "tool"), "provenv.env-create/1")
+    check(told("env", "create", "ml", "--global"), "provenv.env-create/1")
+    check(told("env", "path", "docs"), "provenv.env-path/1")
+    check(told("env", "remove", "docs", "--yes", "--undeclare"), "provenv.env-remove/1")
+    check(told("env", "remove", "ml", "--yes"), "provenv.env-remove/1")
     check(told("store", "path"), "provenv.store-path/1")
     check(told("store", "list"), "provenv.store-list/1")
     check(told("store", "gc", "--keep", "0", "--dry-run"), "provenv.store-gc/1")
     check(told("completion", "bash"), "provenv.completion/1")
+    check(told("ci", "github"), "provenv.ci/1")
+    check(told("ci", "gitlab", "--stdout"), "provenv.ci/1")
+    check(told("new", "other", "--no-git", "--offline", code=3), "provenv.new/1")
+
+
+def test_what_is_built_and_published(project: Project) -> None:
+    make_source(project.folder, "shop", "1.0")
+    built = project.ok("build", "--wheel", "--json").json
+    check(dict(built), "provenv.build/1")
+    check(project.ok("publish", "--dry-run", "--json").json, "provenv.publish/1")
 
 
 @pytest.mark.parametrize(

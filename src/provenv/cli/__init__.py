@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    if arguments and arguments[0] in ("run", "sync", "lock"):
+    if arguments and arguments[0] in ("run", "sync", "lock", "env"):
         from provenv.cli import hot
 
         try:

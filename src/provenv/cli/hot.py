@@ -1,9 +1,9 @@
-"""The calls that must cost milliseconds: ``run``, ``sync`` and ``lock`` in their usual forms.
+"""The calls that must cost milliseconds: ``run``, ``sync``, ``lock`` and ``env create``, as they are usual.
 
-Understands ``run [-e NAME] [--] CMD…``, ``lock [-q] [--check] [--offline]`` and ``sync`` with ``-e``,
-``--python``, ``--link-mode``, ``-q``, ``--locked`` and ``--offline``; anything else, and any doubt, is
-left to the whole program by answering None. Imports nothing heavier than ``os`` (a test holds it to
-that).
+Understands ``run [-e NAME] [--] CMD…``, ``lock [-q] [--check] [--offline]``, ``sync`` with ``-e``,
+``--python``, ``--link-mode``, ``-q``, ``--locked`` and ``--offline``, and ``env create NAME`` with the
+same and ``--global``; anything else, and any doubt, is left to the whole program by answering None.
+Imports nothing heavier than ``os`` (a test holds it to that).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _PLAIN = {
     "sync": ("-q", "--quiet", "--locked", "--offline"),
     "lock": ("-q", "--quiet", "--check", "--offline"),
     "run": (),
+    "env": ("-q", "--quiet", "--global", "--offline"),
 }
 
 
@@ -27,6 +28,7 @@ _VALUES = {
     "sync": ("-e", "--environment", "--python", "--link-mode"),
     "lock": (),
     "run": ("-e", "--environment"),
+    "env": ("--python", "--link-mode"),
 }
 _ATTRIBUTES = {
     "-e": "environment",
@@ -37,11 +39,13 @@ _ATTRIBUTES = {
 
 
 class _Call:
-    __slots__ = ("asked", "command", "quiet", "rest")
+    __slots__ = ("asked", "command", "name", "outside", "quiet", "rest")
 
     def __init__(self, command: str) -> None:
         self.command = command
         self.asked = fast.Asked()
+        self.name = ""  # of the environment to create
+        self.outside = False
         self.quiet = False
         self.rest: list[str] = []
 
@@ -66,10 +70,12 @@ def attempt(arguments: list[str]) -> int | None:
 def _attempt(call: _Call, cause: str) -> int | None:
     started = time.monotonic()
     try:
-        root = fast.find_root(os.getcwd())
+        home = home_folder(os.environ)
+        if call.command == "env":
+            return _create(call, home, cause, started)
+        root = _root(call, home)
         if root is None:
             return None
-        home = home_folder(os.environ)
         if call.command == "lock":
             return _lock(call, root, home)
         held = call.command == "run"
@@ -82,15 +88,51 @@ def _attempt(call: _Call, cause: str) -> int | None:
         return None  # the whole program says what is wrong
     if outcome is None:
         return None
+    if call.command == "sync" and call.asked.environment is None and "@" in outcome.environment:
+        return None  # one of several Pythons, and all of them are meant
     if call.command == "run":
         return _become(outcome, call.rest)
+    _tell(call, outcome, started)
+    return 0
+
+
+def _tell(call: _Call, outcome: fast.Outcome, started: float) -> None:
     if not call.quiet:
         said = f"nothing to do: generation {outcome.generation}"
         if outcome.made:
             took = f"in {time.monotonic() - started:.2f} s"
             said = f"generation {outcome.generation} {_facts(outcome)}{took}"
         print(f"{outcome.environment}: {said}", file=sys.stderr)
+
+
+def _create(call: _Call, home: str, cause: str, started: float) -> int | None:
+    """``env create NAME``, outside projects: from a template of an empty one."""
+    if not call.outside and fast.find_root(os.getcwd()) is not None:
+        return None
+    from provenv.workspace import template
+
+    outcome = template.make(call.name, call.asked, home, os.environ, cause)
+    if outcome is None:
+        return None
+    _tell(call, outcome, started)
     return 0
+
+
+def _root(call: _Call, home: str) -> str | None:
+    """The project that the call is about; ``asked`` is put right where it lies outside of all others."""
+    root = fast.find_root(os.getcwd())
+    name = call.asked.environment
+    if name is None:
+        return root
+    if root is not None and os.path.exists(fast.candidate_folder(root, name)):
+        return root
+    base = name.partition("@")[0]
+    outside = fast.outside_root(root, home, base)
+    if outside is None:
+        return root
+    if name == base:
+        call.asked.environment = None  # its default environment, as the whole program asks for it
+    return outside
 
 
 def _lock(call: _Call, root: str, home: str) -> int | None:
@@ -138,6 +180,8 @@ def _parse(arguments: list[str]) -> _Call | None:
     """The call in plain terms; None where it is not one of the usual forms."""
     call = _Call(arguments[0])
     words = iter(arguments[1:])
+    if call.command == "env" and next(words, None) != "create":
+        return None
     for word in words:
         if word in _VALUES[call.command]:
             value, attribute = next(words, None), _ATTRIBUTES[word]
@@ -152,11 +196,14 @@ def _parse(arguments: list[str]) -> _Call | None:
             call.rest = list(words)
         elif word in _PLAIN[call.command]:
             call.quiet = call.quiet or word in ("-q", "--quiet")
+            call.outside = call.outside or word == "--global"
+        elif call.command == "env" and not word.startswith("-") and not call.name:
+            call.name = word
         elif call.command == "run" and not word.startswith("-"):
             call.rest = [word, *words]
         else:
             return None
-    if (call.command == "run") != bool(call.rest):
+    if (call.command == "run") != bool(call.rest) or (call.command == "env") != bool(call.name):
         return None
     return call
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
+from provenv.core.errors import UsageError
+
 COLOURS = ("auto", "always", "never")
 
 
@@ -19,7 +21,22 @@ class Options:
     color: str = "auto"
     offline: bool = False
     index_url: str | None = None
-    environment: str | None = None
+    environments: tuple[str, ...] = ()
+
+    @property
+    def environment(self) -> str | None:
+        """The one environment that was named, or None.
+
+        Raises:
+            UsageError: Several were.
+        """
+        if len(self.environments) > 1:
+            raise UsageError(
+                f"this command is about one environment, not {len(self.environments)}: "
+                f"{', '.join(self.environments)}",
+                hint="Give one -e.",
+            )
+        return self.environments[0] if self.environments else None
 
 
 def add_environment(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
@@ -27,8 +44,10 @@ def add_environment(parser: argparse.ArgumentParser, *, top: bool = False) -> No
     parser.add_argument(
         "-e",
         "--environment",
+        dest="environment_before" if top else "environment",
         metavar="NAME",
-        default=None if top else argparse.SUPPRESS,
+        action="append",
+        default=[] if top else argparse.SUPPRESS,
         help="the environment that is meant (default: the project's default, dev)",
     )
 
@@ -61,6 +80,11 @@ def add_common(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
     )
 
 
+def named_environments(args: argparse.Namespace) -> tuple[str, ...]:
+    """Every ``-e``, also before the command, each once."""
+    return tuple(dict.fromkeys([*args.environment_before, *getattr(args, "environment", [])]))
+
+
 def read_options(args: argparse.Namespace) -> Options:
     """The common options out of what was parsed."""
     return Options(
@@ -71,5 +95,5 @@ def read_options(args: argparse.Namespace) -> Options:
         color=args.color,
         offline=args.offline,
         index_url=args.index_url,
-        environment=args.environment,
+        environments=named_environments(args),
     )

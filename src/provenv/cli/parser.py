@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from provenv.cli.commands import COMMANDS, GROUPS
-from provenv.cli.options import add_common, add_environment
+from provenv.cli.options import add_common, add_environment, named_environments
 from provenv.core.errors import UsageError
 
 PROGRAM = "provenv"
@@ -236,12 +236,19 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     args, rest = parser.parse_known_args(own)
     if rest:
         raise _unknown(parser, args, rest)
-    if args.environment is not None and args.command is not None:
-        command = importlib.import_module(f"provenv.cli.commands.{args.command}")
-        if not getattr(command, "ENVIRONMENT", False):
-            raise _no_environment(args.command)
+    if named_environments(args) and args.command is not None and not _takes_environment(args):
+        raise _no_environment(args.command)
     args.words = words
     return args
+
+
+def _takes_environment(args: argparse.Namespace) -> bool:
+    """Whether ``-e`` means something to the command, or to the action of it that was chosen."""
+    names = [args.command]
+    if args.command == "env":
+        names.append(f"env_{args.action}")
+    modules = [importlib.import_module(f"provenv.cli.commands.{name}") for name in names]
+    return any(getattr(module, "ENVIRONMENT", False) for module in modules)
 
 
 def _no_environment(command: str) -> UsageError:

@@ -16,6 +16,7 @@ from provenv.cli.place import command_line
 from provenv.cli.progress import Progress
 
 if TYPE_CHECKING:
+    from provenv.cli.targets import Target
     from provenv.workspace.context import Context, Project
 
 
@@ -73,6 +74,18 @@ class Session:
         from provenv.workspace.context import open_project
 
         return open_project(os.getcwd())
+
+    @cached_property
+    def target(self) -> Target:
+        """The one environment that the call is about, and its project, which may lie elsewhere.
+
+        Raises:
+            UsageError: There is none of this name, or several were named.
+            InputError: There is no project, or its manifest cannot be used.
+        """
+        from provenv.cli import targets
+
+        return targets.one(self)
 
     def answer(
         self, verb: str, data: Callable[[], dict[str, Any]], text: Callable[[Screen], None]

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from os import PathLike
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hashlib import sha256 as _sha256
+else:
+    try:  # hashlib loads OpenSSL: 12 ms, worth it for files alone. `random` avoids it in the same way.
+        from _sha2 import sha256 as _sha256
+    except ImportError:  # before Python 3.12, or another implementation
+        from hashlib import sha256 as _sha256
 
 
 def of_bytes(data: bytes) -> str:
-    """SHA-256 of ``data``: 64 hexadecimal digits."""
-    return hashlib.sha256(data).hexdigest()
+    """SHA-256 of ``data``, at most some hundred kilobytes: 64 hexadecimal digits."""
+    return _sha256(data).hexdigest()
 
 
 def of_file(path: str | PathLike[str]) -> str:
@@ -20,6 +28,8 @@ def of_file(path: str | PathLike[str]) -> str:
     Raises:
         OSError: The file cannot be read.
     """
+    import hashlib
+
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -47,6 +47,12 @@ class ProvenvError(Exception):
         self.hint = hint
         self.details: dict[str, object] = dict(details or {})
 
+    def data(self) -> dict[str, object]:
+        """As it stands in ``provenv.error/1``."""
+        return {
+            "kind": self.kind, "message": self.message, "hint": self.hint, "details": self.details,
+        }  # fmt: skip
+
 
 class UsageError(ProvenvError):
     """The call itself is wrong: an unknown name, options that exclude each other."""

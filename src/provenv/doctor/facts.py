@@ -15,12 +15,19 @@ from provenv.model.manifest import Manifest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentSubject:
-    """One environment to look at: its folder, and the digest of the lock that decides for it."""
+    """One environment to look at.
+
+    Attributes:
+        lock_digest: Of the lock that decides for it; None where there is none.
+        default: It is the project's default one.
+        options: What a command line needs to mean it: ``-e NAME``, or nothing.
+    """
 
     name: str
     folder: str
     lock_digest: str | None
     default: bool
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +202,7 @@ class EnvironmentFacts:
     """One environment of the project, as it lies on disk.
 
     Attributes:
-        name, folder, default: Which one.
+        asked: Which one.
         there: It has a current generation, or should have one.
         foreign: Something else made the folder.
         generation: The current one; None where there is none, or it cannot be read.
@@ -213,9 +220,7 @@ class EnvironmentFacts:
         user_site: The user's own packages that are seen as well: folder; None where there are none.
     """
 
-    name: str
-    folder: str
-    default: bool
+    asked: EnvironmentSubject
     there: bool
     foreign: bool = False
     generation: Generation | None = None
@@ -231,6 +236,16 @@ class EnvironmentFacts:
     end_of_life: str | None = None
     system_packages: bool = False
     user_site: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.asked.name
+
+    @property
+    def folder(self) -> str:
+        """Where it lies."""
+        return self.asked.folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

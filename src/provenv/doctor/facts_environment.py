@@ -31,18 +31,14 @@ def environment_facts(subject: Subject, asked: EnvironmentSubject) -> Environmen
     """How one environment of the project lies on disk."""
     folder = asked.folder
     if not os.path.lexists(folder):
-        return EnvironmentFacts(name=asked.name, folder=folder, default=asked.default, there=False)
+        return EnvironmentFacts(asked=asked, there=False)
     if not generations.is_ours(folder):
-        return EnvironmentFacts(
-            name=asked.name, folder=folder, default=asked.default, there=True, foreign=True
-        )
+        return EnvironmentFacts(asked=asked, there=True, foreign=True)
     number = switch.current(folder)
     if number is None:
         there = os.path.lexists(f"{folder}/current")
         return EnvironmentFacts(
-            name=asked.name,
-            folder=folder,
-            default=asked.default,
+            asked=asked,
             there=there,
             broken="`current` leads nowhere" if there else None,
         )
@@ -51,9 +47,7 @@ def environment_facts(subject: Subject, asked: EnvironmentSubject) -> Environmen
         recipe = generations.read_recipe(folder, number)
         hashes = generations.own_hashes(folder, number)
     except IntegrityError as error:
-        return EnvironmentFacts(
-            name=asked.name, folder=folder, default=asked.default, there=True, broken=error.message
-        )
+        return EnvironmentFacts(asked=asked, there=True, broken=error.message)
     return _whole(subject, asked, generation, recipe, hashes)
 
 
@@ -71,9 +65,7 @@ def _whole(
     system = config.get("include-system-site-packages") == "true"
     gone = None if os.path.exists(generation.executable) else generation.executable
     return EnvironmentFacts(
-        name=asked.name,
-        folder=folder,
-        default=asked.default,
+        asked=asked,
         there=True,
         generation=generation,
         other_lock=asked.lock_digest not in (None, generation.lock_digest),

@@ -15,14 +15,13 @@ _PLACES = 20
 
 def _sync(environment: EnvironmentFacts, *more: str) -> str:
     """The command that makes this environment what the lock says."""
-    name = () if environment.default else ("-e", environment.name)
-    return command("provenv", "sync", *name, *more)
+    return command("provenv", "sync", *environment.asked.options, *more)
 
 
 def not_made(facts: Facts) -> Iterator[Seen]:
     """The default environment is not there yet."""
     for item in facts.environments:
-        if item.default and not item.there:
+        if item.asked.default and not item.there:
             yield Seen(text=f"{item.name} is not made yet", mend=_sync(item), target=item.name)
 
 
@@ -232,7 +231,7 @@ RULES = (
         weight="error",
         why="It works here and nowhere else, and is gone with the next generation.",
         advice="Sync makes a generation without it; what is needed belongs into "
-        "pyproject.toml (`provenv add`).",
+        "pyproject.toml (`provenv add PACKAGE`).",
         check=drifted,
         fix="sync",
     ),

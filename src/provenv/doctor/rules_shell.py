@@ -138,7 +138,7 @@ RULES = (
         title="python and pip of different environments",
         weight="warning",
         why="`pip install` succeeds, and `python` does not find what was installed.",
-        advice="Let the Python that is meant run pip, or use `provenv add`.",
+        advice="Let the Python that is meant run pip, or use `provenv add PACKAGE`.",
         check=two_homes,
     ),
     Rule(

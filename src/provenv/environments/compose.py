@@ -153,7 +153,10 @@ class _Composer:
 
     def inner(self, path: str) -> str:
         """``path`` relative to the home."""
-        return os.path.relpath(path, self.layout.root).replace(os.sep, "/")
+        inside = path.removeprefix(self.layout.root + os.sep)  # relpath(): 7 ms for 1,500 paths
+        if inside == path:
+            inside = os.path.relpath(path, self.layout.root)
+        return inside.replace(os.sep, "/")
 
     def links(self, objects: Mapping[str, StoredObject]) -> None:
         """Directory symlinks, as hard links to inodes that every generation shares."""

@@ -39,3 +39,15 @@ def is_dead(minor: str, today: date) -> bool:
     """Whether CPython ``minor`` has got its last fix; False where that is not known."""
     end = end_of_life(minor)
     return end is not None and end < today
+
+
+def living(today: date) -> tuple[str, ...]:
+    """Every minor version since 3.9 that is out and gets fixes, the oldest first (PEP 602).
+
+    A release comes out in an October, five years before its last fix.
+    """
+    return tuple(
+        minor
+        for minor, end in _ENDS.items()
+        if end >= today and end.replace(year=end.year - 5) < today
+    )

@@ -10,6 +10,7 @@ import os
 DEFAULT_ENVIRONMENT_FOLDER = ".venv"
 NAMED_ENVIRONMENTS_FOLDER = ".venvs"
 LOCK_FILE = "pylock.toml"
+OUTSIDE_FOLDER = "environments"
 
 
 class HomeLayout:
@@ -17,12 +18,13 @@ class HomeLayout:
 
     ``store/wheels/ab/abcd…/`` objects · ``store/links/ab/abcd…/`` prepared symlinks into an object ·
     ``plans/`` · ``roots/`` one link an environment · ``builds/`` what was built from which source ·
-    ``interpreters.json`` · ``cache/`` what may be deleted at any time.
+    ``environments/NAME/`` an environment outside projects · ``interpreters.json`` · ``cache/`` what may be
+    deleted at any time.
     """
 
     __slots__ = (
-        "builds", "cache", "interpreters", "links", "lock", "plans", "quarantine", "root", "roots",
-        "suspects", "tmp", "wheels",
+        "builds", "cache", "environments", "interpreters", "links", "lock", "plans", "quarantine",
+        "root", "roots", "suspects", "tmp", "wheels",
     )  # fmt: skip
 
     def __init__(self, root: str) -> None:
@@ -35,6 +37,7 @@ class HomeLayout:
         self.lock = os.path.join(root, "store", "lock")
         self.plans = os.path.join(root, "plans")
         self.roots = os.path.join(root, "roots")
+        self.environments = os.path.join(root, OUTSIDE_FOLDER)
         self.builds = os.path.join(root, "builds")
         self.cache = os.path.join(root, "cache")
         self.interpreters = os.path.join(root, "interpreters.json")
@@ -65,8 +68,26 @@ class EnvironmentLayout:
         return os.path.join(self.generations, str(number))
 
 
+def is_environment_name(text: str) -> bool:
+    """Whether ``text`` may name an environment: it becomes a folder, and must stay in its place.
+
+    Letters, digits, ``-``, ``_`` and ``.``, the first of them a letter, a digit or ``_``.
+    """
+    return text[:1].replace("_", "a").isalnum() and all(c.isalnum() or c in "-_." for c in text)
+
+
+def is_plain_request(text: str) -> bool:
+    """Whether a request for an interpreter may be part of a folder's name: ``3.12``, ``pypy3.11``."""
+    return text[:1].isalnum() and all(c.isascii() and (c.isalnum() or c in "-_.+") for c in text)
+
+
+def base_name(name: str) -> str:
+    """The environment that ``name`` is of: ``test`` for ``test@3.12``, one of several Pythons."""
+    return name.partition("@")[0]
+
+
 def environment_folder(project: str, name: str, default: str) -> str:
-    """Where the environment ``name`` of a project lies; ``default`` names its default environment."""
+    """Where the environment ``name`` of a project lies; ``default`` names the one in ``.venv``."""
     if name == default:
         return os.path.join(project, DEFAULT_ENVIRONMENT_FOLDER)
     return os.path.join(project, NAMED_ENVIRONMENTS_FOLDER, name)

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +20,11 @@ from packaging.version import InvalidVersion, Version
 from provenv.core import digest
 from provenv.core.errors import UsageError
 from provenv.model import toml
+from provenv.model.layout import base_name, is_environment_name
 from provenv.model.settings import (
     BUILT_IN_ENVIRONMENTS,
     LINK_MODES,
+    NAME_RULE,
     TOOL_KEYS,
     EnvironmentSpec,
     IndexSpec,
@@ -84,19 +87,34 @@ class Manifest:
         return self.build_system is not None and self.name is not None
 
     def environment(self, name: str | None = None) -> EnvironmentSpec:
-        """The environment called ``name``, or the default one.
+        """The environment called ``name``, or the default one; of several Pythons, the first.
 
         Raises:
             UsageError: There is no such environment.
         """
-        wanted = name or self.default_environment
-        if wanted in self.environments:
-            return self.environments[wanted]
-        known = ", ".join(self.environments)
-        raise UsageError(
-            f"unknown environment {wanted!r}",
-            hint=f"Known environments: {known}. Declare others in [tool.provenv.environments].",
-        )
+        return self.instances(name)[0]
+
+    def instances(self, name: str | None = None) -> tuple[EnvironmentSpec, ...]:
+        """The environment called ``name`` for each of its Pythons; for ``NAME@PYTHON``, that one alone.
+
+        Raises:
+            UsageError: There is no such environment; the known ones are listed, the nearest first.
+        """
+        wanted = self.default_environment if name is None else name
+        base = base_name(wanted)
+        if base not in self.environments:
+            raise unknown_environment(base, self.environments)
+        found = self.environments[base].instances()
+        if "@" not in wanted:
+            return found
+        for spec in found:
+            if spec.name == wanted:
+                return (spec,)
+        raise _undeclared_python(wanted, found)
+
+    def all_instances(self) -> tuple[EnvironmentSpec, ...]:
+        """Every environment of the project, those of several Pythons once for each."""
+        return tuple(spec for one in self.environments.values() for spec in one.instances())
 
     def lock_digest(self) -> str:
         """A digest over everything that the lock depends on, and nothing else."""
@@ -121,6 +139,34 @@ class Manifest:
                 "conflicts": [list(c) for c in self.conflicts],
             }
         )
+
+
+def unknown_environment(name: str, known: Iterable[str]) -> UsageError:
+    """No environment is called ``name``; the hint lists those there are, the nearest first."""
+    if not is_environment_name(name):
+        return UsageError(f"{name!r} is not the name of an environment: {NAME_RULE}")
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    listed = ", ".join([*near, *(other for other in names if other not in near)])
+    return UsageError(
+        f"unknown environment {name!r}",
+        hint=(f"Did you mean {near[0]!r}? " if near else "") + f"Known environments: {listed}. "
+        "Declare others in [tool.provenv.environments].",
+        details={"known": names, "nearest": near[0] if near else None},
+    )
+
+
+def _undeclared_python(wanted: str, found: tuple[EnvironmentSpec, ...]) -> UsageError:
+    base, _, python = wanted.partition("@")
+    if len(found) == 1:
+        return UsageError(
+            f"environment {base!r} is not one of several Pythons: there is no {wanted!r}",
+            hint=f"It is called {base!r}. With a list as its `python` there is one for each.",
+        )
+    return UsageError(
+        f"environment {base!r} does not declare Python {python!r}",
+        hint=f"Declared: {', '.join(spec.name for spec in found)}.",
+    )
 
 
 def parse_manifest(text: str, file: str = "pyproject.toml") -> Manifest:
@@ -261,4 +307,5 @@ __all__ = [
     "IndexSpec",
     "Manifest",
     "parse_manifest",
+    "unknown_environment",
 ]

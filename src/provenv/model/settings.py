@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
 from provenv.model import toml
+from provenv.model.layout import is_environment_name, is_plain_request
 
+NAME_RULE = "a name holds letters, digits, '-', '_' and '.' only, and begins with no '-' or '.'"
 LINK_MODES = ("linked", "hardlink", "clone", "copy")
 BUILT_IN_ENVIRONMENTS = ("dev", "test", "staging", "prod")
 _EDITABLE_BY_DEFAULT = frozenset({"dev", "test"})
@@ -21,7 +23,7 @@ TOOL_KEYS = frozenset(
 )  # fmt: skip
 ENVIRONMENT_KEYS = frozenset({"editable", "extras", "groups", "inherits", "link-mode", "python"})
 DOCTOR_KEYS = frozenset({"ignore"})
-INDEX_KEYS = frozenset({"default", "explicit", "name", "packages", "url"})
+INDEX_KEYS = frozenset({"default", "explicit", "name", "packages", "publish-url", "url"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class IndexSpec:
         default: It replaces PyPI.
         explicit: Only ``packages`` come from it.
         packages: Normalized names that must come from it and from nowhere else.
+        publish_url: Where ``publish`` uploads to (the legacy upload API); None where it cannot.
     """
 
     name: str
@@ -41,6 +44,7 @@ class IndexSpec:
     default: bool = False
     explicit: bool = False
     packages: tuple[str, ...] = ()
+    publish_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +52,9 @@ class EnvironmentSpec:
     """One named environment (``[tool.provenv.environments]``), inheritance resolved.
 
     ``editable`` is about the project itself: a PEP 660 install, or a wheel. ``python`` holds the
-    requests in order of preference; empty means what ``requires-python`` allows. ``link_mode`` is
-    None where nothing is declared: what the environment has is kept, and a new one is ``linked``.
+    requests; empty means what ``requires-python`` allows, and where there are several, this is one
+    environment for each (:meth:`instances`). ``link_mode`` is None where nothing is declared: what
+    the environment has is kept, and a new one is ``linked``.
     """
 
     name: str
@@ -58,6 +63,12 @@ class EnvironmentSpec:
     python: tuple[str, ...] = ()
     editable: bool = True
     link_mode: str | None = None
+
+    def instances(self) -> tuple[EnvironmentSpec, ...]:
+        """One environment for each Python, called ``NAME@PYTHON``; itself where there are not several."""
+        if len(self.python) < 2:
+            return (self,)
+        return tuple(replace(self, name=f"{self.name}@{r}", python=(r,)) for r in self.python)
 
 
 def read_default_groups(
@@ -116,11 +127,10 @@ def read_environments(
         return found[name]
 
     for name in names:
-        if (
-            name in ("", ".", "..")
-            or not name.replace("-", "").replace("_", "").replace(".", "").isalnum()
-        ):
-            raise declared.error(name, "a name holds letters, digits, '-', '_' and '.' only")
+        if not is_environment_name(name):
+            raise declared.error(
+                name, NAME_RULE if name else f"an environment has an empty name: {NAME_RULE}"
+            )
         resolve(name, ())
     return {name: found[name] for name in names}
 
@@ -156,21 +166,36 @@ def _environment(
     if "extras" in table:
         own_extras = tuple(canonicalize_name(item) for item in table.strings("extras"))
         _check_names(table, "extras", own_extras, extras, "extra")
-    python = parent.python
-    if isinstance(table.data.get("python"), list):
-        python = table.strings("python")
-    elif (single := table.get("python", str)) is not None:
-        python = (single,)
     mode = _link_mode(table) or parent.link_mode
     editable = table.get("editable", bool)
     return EnvironmentSpec(
         name=name,
         groups=own_groups,
         extras=own_extras,
-        python=python,
+        python=parent.python if "python" not in table else _requests(table),
         editable=parent.editable if editable is None else editable,
         link_mode=mode,
     )
+
+
+def _requests(table: toml.Table) -> tuple[str, ...]:
+    """``python``: one request of any form, or several that can be part of a folder's name."""
+    if not isinstance(table.data["python"], list):
+        found: tuple[str, ...] = (table.get("python", str) or "",)
+    else:
+        found = table.strings("python")
+    for number, request in enumerate(found):
+        if not request.strip():
+            raise table.error("python", "a request for an interpreter is empty")
+        if len(found) > 1 and not is_plain_request(request):
+            raise table.error(
+                "python", f"{request!r} cannot be part of an environment's name",
+                hint="Several Pythons are one environment each: write versions or names, as 3.12 or "
+                "pypy3.11. A range or a path stands alone, in an environment of its own.",
+            )  # fmt: skip
+        if request.lower() in (other.lower() for other in found[:number]):
+            raise table.error("python", f"{request!r} is there twice")
+    return found
 
 
 def _link_mode(table: toml.Table) -> str | None:
@@ -188,11 +213,13 @@ def read_indexes(tool: toml.Table) -> tuple[IndexSpec, ...]:
         name, url = table.get("name", str), table.get("url", str)
         if not name or not url:
             raise table.error("name" if not name else "url", "is missing")
-        if "@" in url.split("://", 1)[-1].split("/", 1)[0]:
-            raise table.error(
-                "url", "must not hold credentials",
-                hint="Give them in the environment, in netrc or in a keyring.",
-            )  # fmt: skip
+        publish_url = table.get("publish-url", str)
+        for key, address in (("url", url), ("publish-url", publish_url or "")):
+            if "@" in address.split("://", 1)[-1].split("/", 1)[0]:
+                raise table.error(
+                    key, "must not hold credentials",
+                    hint="Give them in the environment, in netrc or in a keyring.",
+                )  # fmt: skip
         if any(name == other.name for other in found):
             raise table.error("name", f"two indexes are called {name!r}")
         found.append(
@@ -202,6 +229,7 @@ def read_indexes(tool: toml.Table) -> tuple[IndexSpec, ...]:
                 default=table.get("default", bool) or False,
                 explicit=table.get("explicit", bool) or False,
                 packages=tuple(canonicalize_name(item) for item in table.strings("packages")),
+                publish_url=publish_url,
             )
         )
     if sum(index.default for index in found) > 1:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
+
+import tomli
 
 from provenv.core.errors import InputError
 
@@ -25,8 +26,8 @@ def parse(text: str, file: str) -> dict[str, Any]:
         InputError: It is not TOML; names the line, and says so where it holds merge conflicts.
     """
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
         found = _WHERE.search(str(error))
         line = int(found.group(1)) if found else None
         conflict = re.search(r"^(<{7}|={7}|>{7})( |$)", text, re.MULTILINE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -99,6 +98,8 @@ def _ask_size(transport: Transport, url: str) -> int | None:
 
 
 def _measure(entry: dict[str, Any], pieces: Iterator[bytes]) -> None:
+    import hashlib  # loads OpenSSL: 12 ms, and hardly ever is there anything to hash
+
     digest, size = hashlib.sha256(), 0
     for piece in pieces:
         digest.update(piece)

@@ -8,11 +8,11 @@ which roots it is installed, and where.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import tomli
 from packaging.markers import Marker
 
 _MARKER = re.compile(r"^marker = (.*)\n", re.MULTILINE)
@@ -59,10 +59,10 @@ def merge_exports(exports: Iterable[tuple[Root, str]]) -> list[dict[str, Any]]:
         for block in text.split("\n[[packages]]\n")[1:]:
             body = _MARKER.sub("", block.strip("\n") + "\n", count=1)
             found = _MARKER.search(block)
-            marker = tomllib.loads(f"m = {found.group(1)}")["m"] if found else None
+            marker = tomli.loads(f"m = {found.group(1)}")["m"] if found else None
             entry = merged.setdefault(_FILES.sub("", body), Merged())
             if body not in entry.tables:
-                entry.tables[body] = tomllib.loads(body)
+                entry.tables[body] = tomli.loads(body)
             entry.markers[root] = marker
     return [_table(entry) for entry in merged.values()]
 

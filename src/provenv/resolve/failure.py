@@ -134,6 +134,24 @@ def explain(stderr: str, *, folder: str, asked: Asked) -> tuple[str, tuple[str, 
     return text or "uv failed without a word", tuple(" ".join(lines) for lines in hints)
 
 
+def told(output: str) -> str:
+    """What uv said of anything else, in plain lines, without its chatter and without passwords."""
+    shown = _USER_INFO.sub("****@", output)
+    lines = [_plain(line) for line in shown.splitlines() if not _CHATTER.match(line)]
+    return "\n".join(line for line in lines if line) or "uv failed without a word"
+
+
+def from_error(output: str) -> str:
+    """What uv wrote from its error on; all of it where it names none."""
+    start = re.search(r"^error:", output, re.MULTILINE)
+    return output[start.start() :] if start else output
+
+
+def is_about_the_network(output: str) -> bool:
+    """Whether uv failed because a server did not answer as it must."""
+    return _NETWORK.search(output) is not None
+
+
 def _plain(line: str) -> str:
     return _BOX.sub("", _PREFIX.sub("", line)).rstrip()
 

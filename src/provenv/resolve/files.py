@@ -7,10 +7,11 @@ export`` takes 10 ms instead of 40, and so does a TOML parser.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+
+import tomli
 
 _HEAD = re.compile(
     r'name = "([^"]+)"\nversion = "([^"]+)"\nsource = \{ registry = "(https?:[^"]+)" \}\n'
@@ -46,7 +47,7 @@ def give_files(package: dict[str, Any], files: Files) -> None:
     rows = [_FILE.fullmatch(line.strip().removeprefix("sdist = ").rstrip(","))
             for line in text.splitlines() if "{" in line]  # fmt: skip
     if None in rows:
-        table = tomllib.loads(text)
+        table = tomli.loads(text)
         sources = [table["sdist"]] if "sdist" in table else []
         entries = [_converted(row) for row in (*sources, *table.get("wheels", ()))]
     else:

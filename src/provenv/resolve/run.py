@@ -6,13 +6,13 @@ import contextlib
 import os
 import shutil
 import tempfile
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+import tomli
 from packaging.utils import canonicalize_name
 
 from provenv.core.errors import ProvenvError
@@ -97,6 +97,8 @@ class Run:
         upgrade: bool | frozenset[str],
     ) -> Pylock:
         """One lock over the project's own dependencies, ``groups`` and ``extras``."""
+        if self._asks_for_nothing(groups, extras):
+            return self._pylock(groups, extras, [], None)
         asked = Asked(
             manifest=self.manifest,
             project=self.project,
@@ -109,14 +111,23 @@ class Run:
         if asked.dynamic:
             asked = replace(asked, extras=())
         self._solve(asked, previous, upgrade)
-        if asked.dynamic and (provided := _provided_extras(tomllib.loads(self._uv_lock()), asked)):
+        if asked.dynamic and (provided := _provided_extras(tomli.loads(self._uv_lock()), asked)):
             wanted = tuple(extra for extra in provided if not extras or extra in extras)
             asked = replace(asked, extras=wanted)
             self._solve(asked, previous, upgrade)
         uv_lock, packages = self._packages(asked)
         transport = Transport(authorized(self.settings, self.indexes), emit=self.emit)
         complete_files(packages, previous, self.project, transport, self.emit)
-        return self._pylock(asked, packages, uv_lock)
+        markers = uv_lock.get("supported-markers")
+        return self._pylock(asked.groups, asked.extras, packages, markers)
+
+    def _asks_for_nothing(self, groups: tuple[str, ...], extras: tuple[str, ...]) -> bool:
+        """Whether there is nothing to resolve; with settings for uv, it still has a say in them."""
+        manifest = self.manifest
+        lists = [manifest.dependencies, *(manifest.groups[name] for name in groups)]
+        lists += [manifest.optional_dependencies[name] for name in extras]
+        dynamic = manifest.installable and _DYNAMIC.intersection(manifest.dynamic)
+        return not any(lists) and not dynamic and not manifest.uv
 
     def _solve(self, asked: Asked, previous: Pylock | None, upgrade: bool | frozenset[str]) -> None:
         """Have uv write a ``uv.lock``."""
@@ -199,7 +210,7 @@ class Run:
         self._write("uv.lock", text)
         with ThreadPoolExecutor(2) as pool:
             texts = pool.map(lambda root: self._export(asked, root), roots)
-            uv_lock = tomllib.loads(text)  # while the exports run
+            uv_lock = tomli.loads(text)  # while the exports run
             merged = merge_exports(zip(roots, texts, strict=True))
         packages = [package for package in merged if package["name"] not in asked.own_names]
         packages.sort(
@@ -231,7 +242,11 @@ class Run:
                 entry["path"] = os.path.relpath(absolute, self.project).replace(os.sep, "/")
 
     def _pylock(
-        self, asked: Asked, packages: list[dict[str, Any]], uv_lock: Mapping[str, Any]
+        self,
+        groups: tuple[str, ...],
+        extras: tuple[str, ...],
+        packages: list[dict[str, Any]],
+        markers: list[str] | None,
     ) -> Pylock:
         from packaging.pylock import Pylock
 
@@ -239,11 +254,11 @@ class Run:
 
         data: dict[str, Any] = {
             "lock-version": "1.0",
-            "environments": uv_lock.get("supported-markers"),
+            "environments": markers,
             "requires-python": self.requires_python,
-            "extras": list(asked.extras),
-            "dependency-groups": list(asked.groups),
-            "default-groups": [g for g in self.manifest.default_groups if g in asked.groups],
+            "extras": list(extras),
+            "dependency-groups": list(groups),
+            "default-groups": [g for g in self.manifest.default_groups if g in groups],
             "created-by": "provenv",
             "packages": packages,
         }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 
+from provenv.core import digest
 from provenv.core.files import disk_error, ensure_folder, replace_symlink
 from provenv.model.layout import HomeLayout
 
@@ -60,7 +60,7 @@ def link_name(path: str) -> str:
     name = path.replace("%", "%25").replace("/", "%2F")
     if len(os.fsencode(name)) <= _LONGEST:
         return name
-    return "%" + hashlib.sha256(os.fsencode(path)).hexdigest()
+    return "%" + digest.of_bytes(os.fsencode(path))
 
 
 def _make(link: str, target: str) -> None:

@@ -1,10 +1,10 @@
-"""The ``uv`` program behind one adapter: where it is, what it may see, and the two verbs used of it."""
+"""The ``uv`` program behind one adapter: where it is, what it may see, and the verbs used of it."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from provenv.core import process
@@ -19,6 +19,8 @@ _WITHHELD = frozenset(
         "XDG_CONFIG_DIRS", "XDG_CONFIG_HOME",
     }
 )  # fmt: skip
+
+OnLine = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +39,25 @@ class Uv:
         fixed = ["--frozen", "--offline", "--no-header", "--format", "pylock.toml"]
         return self._run(folder, ["export", *fixed, *options])
 
-    def _run(self, folder: str, arguments: Sequence[str]) -> process.Completed:
+    def build(
+        self, folder: str, out: str, *, python: str, options: Sequence[str], on_line: OnLine
+    ) -> process.Completed:
+        """``uv build`` of the project in ``folder``; what it makes lies in ``out``."""
+        arguments = ["build", "--python", python, "--out-dir", out, "--no-create-gitignore"]
+        return self._run(folder, [*arguments, *options], on_line)
+
+    def publish(
+        self, folder: str, files: Sequence[str], options: Sequence[str], on_line: OnLine
+    ) -> process.Completed:
+        """``uv publish`` of ``files``; credentials come from the environment."""
+        return self._run(folder, ["publish", *options, *files], on_line)
+
+    def _run(
+        self, folder: str, arguments: Sequence[str], on_line: OnLine | None = None
+    ) -> process.Completed:
         fixed = ["--no-python-downloads", "--no-progress", "--color", "never", "--project", folder]
-        return process.run(
-            [self.binary, arguments[0], *fixed, *arguments[1:]], env=self.environ, cwd=folder
-        )
+        command = [self.binary, arguments[0], *fixed, *arguments[1:]]
+        return process.run(command, env=self.environ, cwd=folder, on_line=on_line)
 
 
 def find_uv() -> str:

@@ -15,7 +15,7 @@ from provenv.core import digest
 from provenv.core.errors import InputError
 from provenv.core.events import Emit, silent
 from provenv.core.http import HttpSettings
-from provenv.model.layout import HomeLayout, environment_folder, lock_file_name
+from provenv.model.layout import HomeLayout, base_name, environment_folder, lock_file_name
 from provenv.model.manifest import EnvironmentSpec, Manifest, parse_manifest
 
 if TYPE_CHECKING:
@@ -86,13 +86,16 @@ class Project:
         return self.manifest.name or "".join(c if c.isprintable() else "?" for c in name)
 
     def folder(self, environment: EnvironmentSpec) -> str:
-        """Where an environment of this project lies."""
-        return environment_folder(self.root, environment.name, self.manifest.default_environment)
+        """Where an environment of this project lies; the default one (its first Python) in ``.venv``."""
+        return environment_folder(self.root, environment.name, self.manifest.environment().name)
 
     def lock_key(self, environment: EnvironmentSpec) -> str | None:
-        """Which lock decides for ``environment``: None for the common one, else its name."""
+        """Which lock decides for ``environment``: None for the common one, else its name.
+
+        The environments of several Pythons have one lock.
+        """
         conflicting = {name for group in self.manifest.conflicts for name in group}
-        return environment.name if conflicting.intersection(environment.groups) else None
+        return base_name(environment.name) if conflicting.intersection(environment.groups) else None
 
     def lock_path(self, key: str | None) -> str:
         """Where the lock of that key lies."""

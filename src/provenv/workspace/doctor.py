@@ -32,6 +32,7 @@ from provenv.workspace.context import (
     read_lock,
     read_text,
 )
+from provenv.workspace.outside import is_outside
 
 _ORDER = {"close": 0, "ignore": 1, "lock": 2, "sync": 3}
 _EDITED = "PV405"
@@ -73,32 +74,35 @@ def doctor(
     context: Context,
     *,
     start: str,
-    environment: str | None = None,
+    root: str | None = None,
+    environments: Sequence[str] = (),
     only: Sequence[str] = (),
     ignore: Sequence[str] = (),
     fix: bool = False,
     today: date | None = None,
 ) -> DoctorResult:
-    """Look at the project that ``start`` lies in, at the shell and at the machine.
+    """Look at the project that ``start`` lies in (or the one in ``root``), at shell and machine.
 
-    ``only`` and ``ignore`` hold codes, or how they begin (``PV4``). Outside of a project, shell and
-    machine are looked at. With ``fix``, what can be mended safely is, and everything is looked at again.
+    Of the project's environments those named are looked at, without any all that are there. ``only``
+    and ``ignore`` hold codes, or how they begin (``PV4``). Outside of a project, shell and machine are
+    looked at. With ``fix``, what can be mended safely is, and everything is looked at again.
 
     Raises:
         UsageError: An unknown code or environment.
     """
     started = time.monotonic()
+    asked = _Asked(start=start, root=root or find_root(start), environments=tuple(environments))
     day = today or datetime.now(UTC).date()
     wanted = registry.chosen(only) if only else registry.chosen(["PV"])
     wanted -= registry.chosen(ignore)
-    subject, project = _subject(context, start, environment, day)
+    subject, project = _subject(context, asked, day)
     silenced = _silenced(project)
     noticed = registry.examine(gather(subject, context.emit), wanted)
     mended: list[Mended] = []
     if fix:
         mended = _mend([n for n in noticed if n.finding.code not in silenced], project, context)
     if mended:
-        subject, project = _subject(context, start, environment, day)
+        subject, project = _subject(context, asked, day)
         noticed = registry.examine(gather(subject, context.emit), wanted)
     found = {n.finding.code for n in noticed}
     return DoctorResult(
@@ -145,14 +149,21 @@ def _silenced(project: Project | None) -> dict[str, str]:
     return found
 
 
-def _subject(
-    context: Context, start: str, environment: str | None, today: date
-) -> tuple[Subject, Project | None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """Where the question comes from, and what it is about."""
+
+    start: str
+    root: str | None
+    environments: tuple[str, ...]
+
+
+def _subject(context: Context, asked: _Asked, today: date) -> tuple[Subject, Project | None]:
     """What to look at, and the project where it has a manifest that can be read."""
-    root = find_root(start)
-    if root is None and environment is not None:
+    root = asked.root
+    if root is None and asked.environments:
         raise UsageError(
-            f"there is no project here, and so no environment {environment!r}",
+            f"there is no project here, and so no environment {asked.environments[0]!r}",
             hint="--directory chooses another folder.",
         )
     project, troubles = _read_project(root)
@@ -163,9 +174,11 @@ def _subject(
     stale = None
     if project is not None and not troubles:
         stale = locking.why_stale(project, locks)
-    environments = _environments(project, locks, environment) if project is not None else ()
+    environments: list[EnvironmentSubject] = []
+    if project is not None:
+        environments = _environments(project, context, locks, asked.environments)
     return Subject(
-        start=start,
+        start=asked.start,
         environ=context.environ,
         user_home=context.user_home,
         home=context.home,
@@ -204,14 +217,18 @@ def _read_locks(project: Project) -> tuple[dict[str | None, LockFile], list[Inpu
 
 
 def _environments(
-    project: Project, locks: Mapping[str | None, LockFile], environment: str | None
+    project: Project,
+    context: Context,
+    locks: Mapping[str | None, LockFile],
+    names: Sequence[str],
 ) -> list[EnvironmentSubject]:
-    """The default environment, and the others that are there; or the one that is asked for."""
+    """The default environment, and the others that are there; or those that are asked for."""
     found = []
-    default = project.manifest.environment(None).name
-    for spec in _specs(project, environment):
+    default = project.manifest.environment().name
+    outside = is_outside(context.home, project.root)
+    for spec in _specs(project, names):
         folder = project.folder(spec)
-        if environment is None and spec.name != default and not os.path.lexists(folder):
+        if not names and spec.name != default and not os.path.lexists(folder):
             continue
         lock = locks.get(project.lock_key(spec))
         found.append(
@@ -220,15 +237,17 @@ def _environments(
                 folder=folder,
                 lock_digest=lock.digest if lock is not None else None,
                 default=spec.name == default,
+                options=("-e", spec.name) if outside or spec.name != default else (),
             )
         )
     return found
 
 
-def _specs(project: Project, environment: str | None) -> list[EnvironmentSpec]:
-    if environment is not None:
-        return [project.manifest.environment(environment)]
-    return list(project.manifest.environments.values())
+def _specs(project: Project, names: Sequence[str]) -> list[EnvironmentSpec]:
+    if not names:
+        return list(project.manifest.all_instances())
+    found = [spec for name in names for spec in project.manifest.instances(name)]
+    return list({spec.name: spec for spec in found}.values())
 
 
 def _mend(noticed: Collection[Noticed], project: Project | None, context: Context) -> list[Mended]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,13 @@ from packaging.utils import canonicalize_name
 from provenv.core.errors import InputError, ProvenvError, UsageError
 from provenv.core.files import locked_folder, write_atomic
 from provenv.model.generation import Change
+from provenv.model.layout import lock_file_name
 from provenv.model.manifest import parse_manifest
 from provenv.workspace import files, locking, machine, specifiers
 from provenv.workspace.context import (
     MANIFEST_FILE,
     Context,
+    LockFile,
     Project,
     open_project,
     read_locks,
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
     from provenv.workspace.sync import SyncResult
 
+Edit = Callable[[str, "Pylock | None"], str]
+_LOCK = re.compile(r"pylock(\..+)?\.toml")
 _IGNORED = (".venv/", ".venvs/", "__pycache__/")
 
 
@@ -96,6 +101,11 @@ def project_name(root: str) -> str:
 
 
 def _requires_python(root: str, context: Context) -> str:
+    return f">={best_minor(root, context)}"
+
+
+def best_minor(root: str, context: Context) -> str:
+    """The minor version of the interpreter that a new project in ``root`` gets (``3.13``)."""
     from provenv.interpreters import find
 
     interpreter = find(
@@ -105,7 +115,7 @@ def _requires_python(root: str, context: Context) -> str:
         cache=context.home.interpreters,
         emit=context.emit,
     )
-    return f">={interpreter.minor}"
+    return interpreter.minor
 
 
 def _fresh(name: str, requires_python: str) -> str:
@@ -175,11 +185,11 @@ def add(
         UsageError: Not a requirement.
         UnsatisfiableError: No versions go together.
     """
-    parsed = [_parsed(text, project.root) for text in requirements]
+    parsed = [parsed_requirement(text, project.root) for text in requirements]
     file = project.manifest_path
 
     def edit(text: str, lock: Pylock | None) -> str:
-        lines = [_bounded(item, lock) for item in parsed]
+        lines = [bounded(item, lock) for item in parsed]
         return specifiers.set_requirements(text, file, lines, group=group, optional=optional)
 
     names = tuple(canonicalize_name(item.name) for item in parsed)
@@ -211,7 +221,12 @@ def remove(
     return _change(project, context, edit, (), place, synced=synced, environment=environment)
 
 
-def _parsed(text: str, root: str) -> Requirement:
+def parsed_requirement(text: str, root: str) -> Requirement:
+    """A requirement as somebody typed it.
+
+    Raises:
+        UsageError: It is none (PEP 508).
+    """
     try:
         found = Requirement(text)
         if any(
@@ -227,7 +242,7 @@ def _parsed(text: str, root: str) -> Requirement:
         raise UsageError(f"{text!r} is not a requirement", hint=hint) from error
 
 
-def _bounded(item: Requirement, lock: Pylock | None) -> str:
+def bounded(item: Requirement, lock: Pylock | None) -> str:
     """The requirement as it is written down: with the locked version as lower bound."""
     if lock is None or item.specifier or item.url:
         return str(item)
@@ -235,15 +250,15 @@ def _bounded(item: Requirement, lock: Pylock | None) -> str:
     versions = [p.version for p in lock.packages if p.name == name and p.version is not None]
     if not versions:
         return str(item)
-    bounded = Requirement(str(item))
-    bounded.specifier = SpecifierSet(f">={min(versions).public}")
-    return str(bounded)
+    found = Requirement(str(item))
+    found.specifier = SpecifierSet(f">={min(versions).public}")
+    return str(found)
 
 
 def _change(
     project: Project,
     context: Context,
-    edit: Callable[[str, Pylock | None], str],
+    edit: Edit,
     names: tuple[str, ...],
     place: str,
     *,
@@ -263,42 +278,69 @@ def _change(
 def _change_alone(
     project: Project,
     context: Context,
-    edit: Callable[[str, Pylock | None], str],
+    edit: Edit,
     names: tuple[str, ...],
     place: str,
     *,
     synced: bool,
     environment: str | None,
 ) -> EditResult:
-    before = {path: _bytes(path) for path in _files(project)}
-    try:
-        first = _with_text(project, edit(project.manifest_text, None))
-        old = read_locks(project)
-        new = locking.resolve_manifest(first, context, old, meanwhile=_get_ready)
-        final = _with_text(project, edit(project.manifest_text, new[None]))
-        # The bounds are the locked versions: nothing moves, only the digest of the manifest does.
-        fresh = locking.render_locks(final, locking.answering(final, new))
-        texts = {file.path: file.text for file in fresh.values()}
-        files.sweep(project.root)
-        files.write(project, {**texts, project.manifest_path: final.manifest_text})
-        locking.remember_fresh(final, context, fresh)
-        result = None
+    result = None
+    with whole(project):
+        relocked = relock(project, context, edit)
         if synced:
             from provenv.workspace.sync import sync
 
-            result = sync(final, context, environment=environment, fresh=fresh)
+            result = sync(relocked.project, context, environment=environment, fresh=relocked.fresh)
+    return EditResult(
+        requirements=written(relocked.project, names),
+        place=place,
+        changes=relocked.changes,
+        sync=result,
+    )
+
+
+@contextlib.contextmanager
+def whole(project: Project) -> Iterator[None]:
+    """Where the block fails, the manifest and the locks become what they were before it."""
+    before = {path: _bytes(path) for path in _files(project)}
+    try:
+        yield
     except BaseException as error:
         _put_back(before)
         if isinstance(error, ProvenvError) and error.hint is None:
             error.hint = "Every file is as it was."
         raise
-    before_lock = old[None].lock if None in old else None
-    return EditResult(
-        requirements=_written(final, names),
-        place=place,
-        changes=locking.lock_changes(before_lock, new[None]),
-        sync=result,
-    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relocked:
+    """A project after an edit of its manifest: with its new locks, and what moved in them."""
+
+    project: Project
+    fresh: Mapping[str | None, LockFile]
+    changes: tuple[Change, ...]
+
+
+def relock(project: Project, context: Context, edit: Edit) -> Relocked:
+    """Edit the manifest, lock, and write both.
+
+    ``edit`` makes the manifest's new text of the old one; it is called twice, the second time with the
+    lock, whose versions become bounds.
+    """
+    first = with_text(project, edit(project.manifest_text, None))
+    old = read_locks(project)
+    new = locking.resolve_manifest(first, context, old, meanwhile=_get_ready)
+    final = with_text(project, edit(project.manifest_text, new[None]))
+    # The bounds are the locked versions: nothing moves, only the digest of the manifest does.
+    fresh = locking.render_locks(final, locking.answering(final, new))
+    texts = {file.path: file.text for file in fresh.values()}
+    files.sweep(project.root)
+    files.write(project, {**texts, project.manifest_path: final.manifest_text})
+    locking.remember_fresh(final, context, fresh)
+    before = old[None].lock if None in old else None
+    changes = locking.lock_changes(before, new[None])
+    return Relocked(project=final, fresh=fresh, changes=changes)
 
 
 def _get_ready() -> None:
@@ -306,14 +348,27 @@ def _get_ready() -> None:
     import provenv.workspace.sync  # noqa: F401
 
 
-def _with_text(project: Project, text: str) -> Project:
+def with_text(project: Project, text: str) -> Project:
+    """The project as it is once its manifest reads ``text``.
+
+    Raises:
+        InputError: That would be no manifest that can be used.
+    """
     manifest = parse_manifest(text, project.manifest_path)
     return replace(project, manifest_text=text, manifest=manifest)
 
 
 def _files(project: Project) -> list[str]:
-    keys = [None, *(project.lock_key(spec) for spec in project.manifest.environments.values())]
-    return [project.manifest_path, *(project.lock_path(key) for key in dict.fromkeys(keys))]
+    """The manifest, and every lock that the project has or may get."""
+    names = [None, *project.manifest.environments]
+    there = [name for name in os.listdir(project.root) if is_lock(name)]
+    locks = dict.fromkeys([*map(lock_file_name, names), *there])
+    return [project.manifest_path, *(os.path.join(project.root, name) for name in locks)]
+
+
+def is_lock(name: str) -> bool:
+    """Whether a file of this name is a lock (PEP 751, "File Name")."""
+    return _LOCK.fullmatch(name) is not None
 
 
 def _bytes(path: str) -> bytes | None:
@@ -335,7 +390,8 @@ def _put_back(before: dict[str, bytes | None]) -> None:
             os.unlink(path)
 
 
-def _written(project: Project, names: tuple[str, ...]) -> tuple[str, ...]:
+def written(project: Project, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The requirements on these distributions as they stand in the manifest."""
     manifest = project.manifest
     everything = [
         *manifest.dependencies,

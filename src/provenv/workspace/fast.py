@@ -82,7 +82,7 @@ def watched(root: str, environment: str) -> list[str]:
     return [
         f"{root}/{_MANIFEST}",
         f"{root}/pylock.toml",
-        f"{root}/pylock.{environment}.toml",
+        f"{root}/pylock.{environment.partition('@')[0]}.toml",
         f"{root}/.python-version",
     ]
 
@@ -216,6 +216,39 @@ def lock_known(root: str, home: str) -> tuple[str, int] | None:
     return (names, int(count)) if said.startswith(b"+") and count.isdigit() else None
 
 
+def outside_root(root: str | None, home: str, name: str) -> str | None:
+    """The project of the environment ``name`` outside projects, where it is known to be meant.
+
+    That is where there is no project at hand, or one of which it is written down that these bytes of
+    its manifest declare no such environment.
+    """
+    own = f"{home}/environments/{name}"
+    if not os.path.isfile(f"{own}/{_MANIFEST}"):
+        return None
+    if root is None or os.path.exists(_outside_path(root, home, name)):
+        return own
+    return None
+
+
+def _outside_path(root: str, home: str, name: str) -> str:
+    from provenv.environments import plans
+
+    key = plans.key_of([b"outside", os.fsencode(name), _read(f"{root}/{_MANIFEST}")])
+    return f"{home}/plans/locks/{key}"
+
+
+def remember_outside(root: str, home: str, name: str) -> None:
+    """Write down that the project in ``root``, as it stands, declares no environment ``name``.
+
+    Raises:
+        OSError: What the file system says.
+    """
+    path = _outside_path(root, home, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8"):
+        pass
+
+
 def _read(path: str) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -240,7 +273,7 @@ def sync_known(
     Raises:
         OSError: What the file system says; nothing was switched.
     """
-    from provenv.environments import plans, switch, tree
+    from provenv.environments import plans, tree
 
     key = plan_key(root, asked, environ)
     known = plans.recall(f"{home}/plans", key, root) if key is not None else None
@@ -256,6 +289,20 @@ def sync_known(
         return None
     if steps is None:
         return None
+    return make_first(root, known, plan, steps, asked, home, cause)
+
+
+def make_first(
+    root: str, known: Known, plan: str, steps: Steps, asked: Asked, home: str, cause: str
+) -> Outcome | None:
+    """Make the first generation of an environment from a plan; None where the long way must be taken.
+
+    Raises:
+        OSError: What the file system says; nothing was switched.
+    """
+    from provenv.environments import switch
+
+    folder = f"{root}/{known.folder}"
     switch.prepare(folder)
     with _Locks(f"{folder}/.lock", f"{home}/store/lock") as held:
         if not held or switch.current(folder) is not None:

@@ -23,7 +23,7 @@ def write(project: Project, texts: Mapping[str, str]) -> None:
     Raises:
         DiskError: The file system refused.
     """
-    for spec in project.manifest.environments.values():
+    for spec in project.manifest.all_instances():
         stamp.forget(project.folder(spec))
     for path in sorted(texts, key=lambda path: os.path.basename(path) == MANIFEST_FILE):
         write_atomic(path, texts[path].encode())

@@ -18,7 +18,6 @@ from provenv.environments.tree import Steps
 from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import EnvironmentSpec
 from provenv.model.plan import Artifact, make_plan
-from provenv.store.crew import Crew
 from provenv.store.fetch import fetch
 from provenv.store.objects import StoredObject, require_object
 from provenv.workspace import machine
@@ -26,6 +25,7 @@ from provenv.workspace.context import Context, LockFile, Project
 
 if TYPE_CHECKING:
     from provenv.building import Built
+    from provenv.store.crew import Crew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,12 @@ from provenv.core.errors import InputError, UsageError
 from provenv.model import toml
 
 
-def _document(text: str, file: str) -> tomlkit.TOMLDocument:
+def document_of(text: str, file: str) -> tomlkit.TOMLDocument:
+    """The text as a document that keeps comments and order.
+
+    Raises:
+        InputError: It is not TOML.
+    """
     try:
         return tomlkit.parse(text.replace("\r\n", "\n"))
     except TOMLKitError as error:
@@ -23,7 +28,7 @@ def _document(text: str, file: str) -> tomlkit.TOMLDocument:
         raise InputError(f"not valid TOML: {error}", file=file) from error
 
 
-def _rendered(document: tomlkit.TOMLDocument, former: str) -> str:
+def rendered(document: tomlkit.TOMLDocument, former: str) -> str:
     """The document as text, with the line ends that ``former`` has."""
     text = tomlkit.dumps(document)
     if former.count("\r\n") * 2 > former.count("\n"):
@@ -85,13 +90,13 @@ def set_requirements(
         UsageError: Both ``group`` and ``optional``.
         InputError: The text is not TOML.
     """
-    document = _document(text, file)
+    document = document_of(text, file)
     array = _array(document, place(group, optional), make=True)
     if array is None:
         raise InputError("must be an array", file=file, key=".".join(place(group, optional)))
     for item in requirements:
         _put(array, item)
-    return _rendered(document, text)
+    return rendered(document, text)
 
 
 def _put(array: Array, item: str) -> None:
@@ -121,7 +126,7 @@ def drop_requirements(
         UsageError: One of them is not there; says where it is.
         InputError: The text is not TOML.
     """
-    document = _document(text, file)
+    document = document_of(text, file)
     array = _array(document, place(group, optional), make=False)
     for name in names:
         hits = [
@@ -134,7 +139,7 @@ def drop_requirements(
             raise _not_there(document, name, group, optional)
         for index in reversed(hits):
             del array[index]
-    return _rendered(document, text)
+    return rendered(document, text)
 
 
 def _not_there(
@@ -179,7 +184,7 @@ def restore(current: str, former: str, file: str) -> str:
     Raises:
         InputError: One of the texts is not TOML.
     """
-    document, old = _document(current, file), _document(former, file).unwrap()
+    document, old = document_of(current, file), document_of(former, file).unwrap()
     new = document.unwrap()
     for path in (
         ("project", "requires-python"),
@@ -188,7 +193,7 @@ def restore(current: str, former: str, file: str) -> str:
         ("dependency-groups",),
     ):
         _restore(document, new, old, path)
-    return _rendered(document, current)
+    return rendered(document, current)
 
 
 def _restore(

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from provenv.core.errors import IntegrityError
 from provenv.core.events import Warned
 from provenv.environments import generations, stamp, switch
-from provenv.store.verify import quarantine
 from provenv.workspace.context import Context
 
 _MARK = ".suspect"
@@ -56,6 +55,8 @@ def set_aside(context: Context, folder: str) -> tuple[bool, dict[str, str]]:
 
 def quarantined(context: Context, sha256: str) -> str:
     """Set one damaged object aside, so that it is fetched again; returns where, if it was there."""
+    from provenv.store.verify import quarantine  # loads OpenSSL, and is seldom needed
+
     where = quarantine(context.home, sha256)
     if where:
         context.emit(

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from packaging.pylock import Pylock
 
@@ -25,11 +26,13 @@ from provenv.model.generation import Change, changes
 from provenv.model.interpreter import Interpreter
 from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import LINK_MODES, EnvironmentSpec
-from provenv.store.crew import Crew
 from provenv.store.fetch import ahead
 from provenv.workspace import choosing, fast, files, locking, suspects
 from provenv.workspace.context import Context, LockFile, Project, read_locks, read_text
 from provenv.workspace.planning import Prepared, prepare
+
+if TYPE_CHECKING:
+    from provenv.store.crew import Crew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +119,8 @@ def sync(
             switch.sweep(folder)
             interpreter = choosing.choose_interpreter(project, context, spec, folder, python)
             mode = link_mode or spec.link_mode or _present_mode(folder) or LINK_MODES[0]
-            asked = fast.Asked(environment, python, link_mode)
+            # by its whole name: `test` may be several, and the short way must not take one for all
+            asked = fast.Asked(spec.name if environment is not None else None, python, link_mode)
             request = SyncRequest(asked=asked, spec=spec, lock=lock, mode=mode)
             prepared, outcome = _make(project, context, folder, interpreter, request, crew)
             finish(project, context, folder, prepared, request, outcome.number)

@@ -103,9 +103,9 @@ def _count(tree: Mapping[str, Any]) -> int:
 def _folders(context: Context, project: Project | None, environment: str | None) -> list[str]:
     if project is None:
         return registered(context)
-    specs = project.manifest.environments
-    names = [environment] if environment is not None else list(specs)
-    folders = [project.folder(project.manifest.environment(name)) for name in names]
+    manifest = project.manifest
+    specs = manifest.all_instances() if environment is None else manifest.instances(environment)
+    folders = [project.folder(spec) for spec in specs]
     return [folder for folder in folders if os.path.isdir(f"{folder}/generations")]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from provenv.cli import parser, place
 from provenv.cli.commands import COMMANDS, GROUPS
+from provenv.cli.options import read_options
 from provenv.cli.reference import commands_page
 from provenv.core.errors import UsageError
 
@@ -52,9 +53,9 @@ def test_options_may_stand_anywhere() -> None:
     args = parser.parse(["add", "a", "--group", "test", "b", "-q"])
     assert (args.requirements, args.group, args.quiet) == (["a", "b"], "test", True)
     args = parser.parse(["-e", "x", "--offline", "sync"])
-    assert (args.environment, args.offline) == ("x", True)
-    args = parser.parse(["-e", "x", "sync", "-e", "y"])
-    assert args.environment == "y"
+    assert (args.environment_before, args.offline) == (["x"], True)
+    args = parser.parse(["-e", "x", "sync", "-e", "y", "-e", "x"])
+    assert read_options(args).environments == ("x", "y")
 
 
 def test_no_option_is_abbreviated() -> None:

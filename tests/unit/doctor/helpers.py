@@ -61,7 +61,7 @@ class Patient:
             only=only,
             ignore=ignore,
             fix=fix,
-            environment=environment,
+            environments=() if environment is None else (environment,),
             today=TODAY,
         )
 

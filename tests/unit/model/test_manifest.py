@@ -51,7 +51,7 @@ FULL = """
 
     [tool.provenv.environments]
     docs = { groups = ["lint"], python = "3.12" }
-    nightly = { inherits = "docs", extras = ["fast-api"], python = ["3.14", "3.13"], editable = false }
+    nightly = { inherits = "docs", extras = ["fast-api"], python = ["3.14"], editable = false }
     prod = { link-mode = "copy" }
 """
 
@@ -92,7 +92,7 @@ def test_environments_are_built_in_declared_and_inherited() -> None:
     )
     assert manifest.environment("prod").link_mode == "copy"
     assert manifest.environment("nightly") == EnvironmentSpec(
-        name="nightly", groups=("lint",), extras=("fast-api",), python=("3.14", "3.13"),
+        name="nightly", groups=("lint",), extras=("fast-api",), python=("3.14",),
         editable=False, link_mode="hardlink",
     )  # fmt: skip
 
@@ -101,6 +101,57 @@ def test_an_unknown_environment_is_answered_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="unknown environment 'x'") as caught:
         parse(FULL).environment("x")
     assert "dev, test, staging, prod, docs, nightly" in (caught.value.hint or "")
+
+
+def test_the_nearest_known_environment_stands_first() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(FULL).environment("stagin")
+    hint = caught.value.hint or ""
+    assert hint.startswith("Did you mean 'staging'? Known environments: staging, dev, test, prod,")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "/x", "a/b", ".x", "-x", "a b", "a\nb"])
+def test_what_can_be_no_name_is_refused_as_that(name: str) -> None:
+    with pytest.raises(UsageError, match="is not the name of an environment"):
+        parse(FULL).environment(name)
+
+
+SEVERAL = """
+    [tool.provenv]
+    default-environment = "test"
+    [tool.provenv.environments]
+    test = { python = ["3.12", "pypy3.11", "3.13t"] }
+    one = { python = ["3.12"] }
+    more = { inherits = "test" }
+"""
+
+
+def test_a_list_of_pythons_is_one_environment_for_each() -> None:
+    manifest = parse(SEVERAL)
+    assert [(s.name, s.python) for s in manifest.instances("test")] == [
+        ("test@3.12", ("3.12",)), ("test@pypy3.11", ("pypy3.11",)), ("test@3.13t", ("3.13t",)),
+    ]  # fmt: skip
+    assert manifest.environment("more").name == "more@3.12"
+    assert manifest.environment("test@3.13t").python == ("3.13t",)
+    assert manifest.instances("test@3.13t") == (manifest.environment("test@3.13t"),)
+    assert manifest.environment() == manifest.environment("test@3.12")
+    assert [s.name for s in manifest.instances("one")] == ["one"]
+    assert "test@pypy3.11" in [s.name for s in manifest.all_instances()]
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        ("test@3.9", "'test' does not declare Python '3.9'", "test@3.12, test@pypy3.11, test@3.13t"),
+        ("test@", "does not declare Python ''", "test@3.12"),
+        ("one@3.12", "'one' is not one of several Pythons", "It is called 'one'"),
+        ("tset@3.12", "unknown environment 'tset'", "Did you mean 'test'?"),
+    ],
+)  # fmt: skip
+def test_a_python_that_is_not_declared_is_named(name: str, message: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        parse(SEVERAL).environment(name)
+    assert hint in (caught.value.hint or "")
 
 
 def test_an_empty_file_is_a_manifest() -> None:
@@ -247,6 +298,20 @@ ERRORS = [
      "tool.provenv.environments.x.editable", "must be true or false"),
     ("[tool.provenv.environments.x]\npython = 3.12", 2, "tool.provenv.environments.x.python",
      "must be a string"),
+    ("[tool.provenv.environments.x]\npython = ' '", 2, "tool.provenv.environments.x.python",
+     "a request for an interpreter is empty"),
+    ("[tool.provenv.environments.x]\npython = ['3.12', '>=3.11']", 2,
+     "tool.provenv.environments.x.python", "'>=3.11' cannot be part of an environment's name"),
+    ("[tool.provenv.environments.x]\npython = ['3.12', '../x']", 2,
+     "tool.provenv.environments.x.python", "'../x' cannot be part of an environment's name"),
+    ("[tool.provenv.environments.x]\npython = ['3.12', 'pypy@3.11']", 2,
+     "tool.provenv.environments.x.python", "'pypy@3.11' cannot be part of an environment's name"),
+    ("[tool.provenv.environments.x]\npython = ['Pypy3.11', 'pypy3.11']", 2,
+     "tool.provenv.environments.x.python", "'pypy3.11' is there twice"),
+    ("[tool.provenv.environments]\n'' = {}", 2, "tool.provenv.environments",
+     "an environment has an empty name"),
+    ("[tool.provenv.environments]\n'-x' = {}", 2, "tool.provenv.environments.-x",
+     "a name holds letters, digits, '-', '_' and '.' only"),
     ("[tool.provenv.environments.x]\nlink-mode = 'fast'", 2,
      "tool.provenv.environments.x.link-mode", "'fast' is not one of"),
     ("[tool.provenv.environments.x]\ngroup = []", 2, "tool.provenv.environments.x.group",

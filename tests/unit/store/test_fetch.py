@@ -33,7 +33,9 @@ from provenv.core.http import HttpSettings
 from provenv.model.layout import HomeLayout
 from provenv.model.plan import Artifact
 from provenv.store import crew
-from provenv.store.fetch import _Arrivals, _Arrived, ahead, download, fetch
+from provenv.store.download import download
+from provenv.store.fetch import ahead, fetch
+from provenv.store.fetching import _Arrivals, _Arrived
 from provenv.store.objects import read_object, require_object
 from provenv.store.worker import decode_error, encode_error
 from unit.store import server as faults

@@ -6,11 +6,15 @@ A command's module holds, in this order:
 - ``ENVIRONMENT = True`` where ``-e/--environment`` means something to it;
 - ``add_arguments(parser)``; ``run(args, session) -> exit code``;
 - the twins: a text renderer, and ``data(…)``, the JSON document without its ``schema``.
+
+The actions of ``env`` are modules of the same form called ``env_ACTION``; ``env`` itself lists and
+dispatches them.
 """
 
 from __future__ import annotations
 
 COMMANDS = {
+    "new": "lay out a new project: service, library or cli",
     "init": "make a project here, or complete one",
     "add": "add packages to the project, lock and sync",
     "remove": "remove packages from the project, lock and sync",
@@ -23,16 +27,22 @@ COMMANDS = {
     "outdated": "what is newer than the lock",
     "doctor": "what goes wrong with project, shell and machine",
     "isolation": "proof that an environment is closed",
+    "env": "environments: create, remove, where they are",
     "history": "the environment's generations",
     "diff": "what differs between two generations",
     "rollback": "go back to an earlier generation, at once and offline",
     "verify": "compare every file with its hash",
     "store": "what all projects share: where, what, how large",
+    "build": "build the project's sdist and wheel",
+    "publish": "upload them to an index",
+    "ci": "write a pipeline for a CI system",
     "completion": "completion for a shell",
 }
 GROUPS = {
-    "Project": ("init", "add", "remove", "lock", "sync", "run"),
+    "Project": ("new", "init", "add", "remove", "lock", "sync", "run"),
     "Questions": ("status", "tree", "why", "outdated", "doctor", "isolation"),
+    "Environments": ("env",),
     "Generations": ("history", "diff", "rollback", "verify"),
+    "Handing over": ("build", "publish", "ci"),
     "Machine": ("store", "completion"),
 }

@@ -28,14 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.edit import add
 
+    target = session.target
     result = add(
-        session.project,
+        target.project,
         session.context,
         args.requirements,
         group=args.group,
         optional=args.optional,
         synced=not args.no_sync,
-        environment=session.options.environment,
+        environment=target.environment,
     )
     editing.report("add", "added", result.requirements, result, session)
     return 0

@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.history import diff
 
-    environment = session.options.environment
-    result = diff(session.project, args.before, args.after, environment=environment)
+    target = session.target
+    result = diff(target.project, args.before, args.after, environment=target.environment)
     session.answer("diff", lambda: data(result), lambda screen: text(result, screen))
     return 0
 

@@ -60,10 +60,12 @@ def run(args: argparse.Namespace, session: Session) -> int:
         return 0
     if args.sarif == "-" and session.options.json:
         raise UsageError("--sarif - and --json both write to standard output")
+    root, names = _environments(session)
     result = use_case.doctor(
         session.context,
         start=os.getcwd(),
-        environment=session.options.environment,
+        root=root,
+        environments=names,
         only=[code for codes in args.only for code in codes],
         ignore=[code for codes in args.ignore for code in codes],
         fix=args.fix,
@@ -80,6 +82,25 @@ def run(args: argparse.Namespace, session: Session) -> int:
         limit = None if session.options.verbose else _PLACES
         session.verdict("doctor", lambda: data(result), lambda screen: text(result, screen, limit))
     return 0 if result.ok else 1
+
+
+def _environments(session: Session) -> tuple[str | None, list[str]]:
+    """Which project, and which of its environments are meant; None and nothing without ``-e``.
+
+    Raises:
+        UsageError: There is none of this name, or they lie in several projects.
+    """
+    if not session.options.environments:
+        return None, []
+    from provenv.cli.targets import several
+
+    targets = several(session)
+    roots = {target.project.root for target in targets}
+    if len(roots) > 1:
+        raise UsageError(
+            f"these environments lie in {len(roots)} projects", hint="Give those of one of them."
+        )
+    return roots.pop(), [target.name for target in targets]
 
 
 def text(result: DoctorResult, screen: Screen, limit: int | None = _PLACES) -> None:

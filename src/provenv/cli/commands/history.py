@@ -31,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:  # noqa: ARG001  # every command's shape
     from provenv.workspace.history import history
 
-    project, options = session.project, session.options
-    entries = history(project, environment=options.environment)
-    name = project.manifest.environment(options.environment).name
+    target, options = session.target, session.options
+    entries = history(target.project, environment=target.environment)
+    name = target.name
     session.answer(
         "history",
         lambda: data(name, entries),

@@ -30,13 +30,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:  # noqa: ARG001  # every command's shape
+    from provenv.cli.targets import Answer, Target, for_each
     from provenv.workspace.isolation import isolation
 
-    result = isolation(
-        session.project, session.context, start=os.getcwd(), environment=session.options.environment
-    )
-    session.verdict("isolation", lambda: data(result), lambda screen: text(result, screen))
-    return 0 if result.ok else 1
+    def act(target: Target) -> Answer:
+        result = isolation(
+            target.project, session.context, start=os.getcwd(), environment=target.environment
+        )
+        return Answer(
+            code=0 if result.ok else 1,
+            data=lambda: data(result),
+            text=lambda screen: text(result, screen),
+        )
+
+    return for_each(session, "isolation", act, tell="verdict")
 
 
 def text(result: IsolationResult, screen: Screen) -> None:

@@ -25,14 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.edit import remove
 
+    target = session.target
     result = remove(
-        session.project,
+        target.project,
         session.context,
         args.names,
         group=args.group,
         optional=args.optional,
         synced=not args.no_sync,
-        environment=session.options.environment,
+        environment=target.environment,
     )
     editing.report("remove", "removed", args.names, result, session)
     return 0

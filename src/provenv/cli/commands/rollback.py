@@ -33,10 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.history import rollback
 
+    target = session.target
     result = rollback(
-        session.project,
+        target.project,
         session.context,
-        environment=session.options.environment,
+        environment=target.environment,
         to=args.to,
         environment_only=args.environment_only,
     )

@@ -14,6 +14,7 @@ input are its own. Everything from the first word that is no option belongs to t
 EXAMPLES = (
     ("provenv run python app.py", "or `provenv run app.py`"),
     ("provenv run -e test pytest -x", "in another environment"),
+    ("provenv run -e test@3.12 pytest", "in one of several Pythons"),
     ("provenv run -- mypy --strict src", "-- ends provenv's options"),
 )
 ENVIRONMENT = True
@@ -41,8 +42,8 @@ def run(args: argparse.Namespace, session: Session) -> int:
 def _as_it_is(session: Session) -> tuple[str, int]:
     from provenv.environments import generations, switch
 
-    spec = session.project.manifest.environment(session.options.environment)
-    folder = session.project.folder(spec)
+    target = session.target
+    folder = target.project.folder(target.project.manifest.environment(target.environment))
     generations.refuse_foreign(folder)
     number = switch.current(folder)
     if number is None:
@@ -55,10 +56,11 @@ def _as_it_is(session: Session) -> tuple[str, int]:
 def _synced(args: argparse.Namespace, session: Session) -> tuple[str, int]:
     from provenv.workspace.sync import sync
 
+    target = session.target
     result = sync(
-        session.project,
+        target.project,
         session.context,
-        environment=session.options.environment,
+        environment=target.environment,
         python=args.python,
         locked_only=args.locked,
     )

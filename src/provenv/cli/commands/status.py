@@ -17,6 +17,7 @@ What is current, and whether pyproject.toml, the lock and the environment agree.
 they do, 1 where they do not."""
 EXAMPLES = (
     ("provenv status", "of the default environment"),
+    ("provenv status -e test -e prod", "of two of them"),
     ("provenv status -q -e prod || provenv sync -e prod", "by exit code"),
 )
 ENVIRONMENT = True
@@ -27,15 +28,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:  # noqa: ARG001  # every command's shape
+    from provenv.cli.targets import Answer, Target, for_each
     from provenv.workspace.inspection import status
 
-    result = status(session.project, session.context, environment=session.options.environment)
     limit = None if session.options.verbose else LIMIT
-    session.verdict("status", lambda: data(result), lambda screen: text(result, screen, limit))
-    return 0 if result.agrees else 1
+
+    def act(target: Target) -> Answer:
+        result = status(target.project, session.context, environment=target.environment)
+        return Answer(
+            code=0 if result.agrees else 1,
+            data=lambda: data(result),
+            text=lambda screen: text(result, screen, limit, target.option),
+        )
+
+    return for_each(session, "status", act, tell="verdict")
 
 
-def text(result: StatusResult, screen: Screen, limit: int | None = LIMIT) -> None:
+def text(result: StatusResult, screen: Screen, limit: int | None = LIMIT, option: str = "") -> None:
     paint = screen.paint
     generation = result.generation
     rows = [
@@ -57,8 +66,7 @@ def text(result: StatusResult, screen: Screen, limit: int | None = LIMIT) -> Non
     draw_changes(result.pending, screen, limit=limit)
     draw_drift(result.drift, screen, limit=limit)
     if not result.agrees:
-        name = "" if result.folder.endswith("/.venv") else f" -e {result.environment}"
-        screen.line(f"{paint('hint', 'hint:')} `provenv sync{name}` brings them together.")
+        screen.line(f"{paint('hint', 'hint:')} `provenv sync{option}` brings them together.")
 
 
 def _dim_path(result: StatusResult, screen: Screen) -> str:

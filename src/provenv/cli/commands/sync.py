@@ -12,6 +12,7 @@ Make the environment what the lock says, as a new generation that is switched to
 whole. Where nothing differs, nothing is made. A stale lock is made anew first."""
 EXAMPLES = (
     ("provenv sync", "the default environment, in .venv"),
+    ("provenv sync -e dev -e test", "two of them; of several Pythons, each"),
     ("provenv sync -e prod --locked", "as in a deployment: refuse a stale lock"),
     ("provenv sync --python 3.12", "with another interpreter"),
 )
@@ -31,21 +32,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
+    from provenv.cli.targets import Answer, Target, for_each
     from provenv.workspace.sync import sync
 
-    result = sync(
-        session.project,
-        session.context,
-        environment=session.options.environment,
-        python=args.python,
-        link_mode=args.link_mode,
-        locked_only=args.locked,
-        adopt=args.adopt,
-    )
     verbose = session.options.verbose
-    session.report(
-        "sync",
-        lambda: syncing.data(result),
-        lambda screen: syncing.text(result, screen, verbose=verbose),
-    )
-    return 0
+
+    def act(target: Target) -> Answer:
+        result = sync(
+            target.project,
+            session.context,
+            environment=target.environment,
+            python=args.python,
+            link_mode=args.link_mode,
+            locked_only=args.locked,
+            adopt=args.adopt,
+        )
+        return Answer(
+            code=0,
+            data=lambda: syncing.data(result),
+            text=lambda screen: syncing.text(result, screen, verbose=verbose),
+        )
+
+    return for_each(session, "sync", act)

@@ -44,7 +44,8 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
     if args.invert and not args.names:
         raise UsageError("--invert needs a NAME: who needs what?")
-    graph, spec, _ = project_graph(session.project, session.context, session.options.environment)
+    target = session.target
+    graph, spec, _ = project_graph(target.project, session.context, target.environment)
     missing = [name for name in args.names if canonicalize_name(name) not in graph.versions]
     if missing:
         raise CheckFailedError(

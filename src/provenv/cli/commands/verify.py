@@ -10,6 +10,7 @@ from provenv.cli.session import Session
 from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from provenv.cli.targets import Answer, Target
     from provenv.workspace.verification import Hit, VerifyResult
 
 DESCRIPTION = """\
@@ -29,15 +30,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
+    from provenv.cli.targets import for_each
     from provenv.workspace.verification import verify
 
-    environment = session.options.environment
-    if args.all and environment is not None:
+    if session.options.environments and args.all:
         raise UsageError("--all is about every environment: it takes no --environment")
-    project = None if args.all else session.project
-    result = verify(session.context, project=project, environment=environment)
+    if session.options.environments:
+        return for_each(session, "verify", lambda target: act(session, target), tell="verdict")
+    result = verify(session.context, project=None if args.all else session.project)
     session.verdict("verify", lambda: data(result), lambda screen: text(result, screen))
     return 0 if result.ok else 1
+
+
+def act(session: Session, target: Target) -> Answer:
+    from provenv.cli.targets import Answer
+    from provenv.workspace.verification import verify
+
+    result = verify(session.context, project=target.project, environment=target.name)
+    return Answer(
+        code=0 if result.ok else 1,
+        data=lambda: data(result),
+        text=lambda screen: text(result, screen),
+    )
 
 
 def text(result: VerifyResult, screen: Screen) -> None:

@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.inspection import why
 
-    environment = session.options.environment
-    result = why(session.project, session.context, args.name, environment=environment)
+    target = session.target
+    result = why(target.project, session.context, args.name, environment=target.environment)
     session.answer("why", lambda: data(result), lambda screen: text(result, screen))
     return 0
 

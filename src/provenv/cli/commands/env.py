@@ -1,0 +1,33 @@
+"""``provenv env ACTION``: each action is a module of its own."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+from provenv.cli.session import Session
+
+DESCRIPTION = """\
+Environments by name: in a project, or outside of all, where `-e NAME` finds them from anywhere."""
+EXAMPLES = (
+    ("provenv env create ml --python 3.12 --with jupyterlab", "declare and make one"),
+    ("provenv env path ml", "where it is"),
+    ("provenv env remove ml", "take it away"),
+)
+ACTIONS = {
+    "create": "declare an environment, and make it",
+    "path": "where an environment is",
+    "remove": "take an environment away",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
+    for action, text in ACTIONS.items():
+        actions.add_parser(action, help=text, module=f"env_{action}")
+
+
+def run(args: argparse.Namespace, session: Session) -> int:
+    module = importlib.import_module(f"provenv.cli.commands.env_{args.action}")
+    code: int = module.run(args, session)
+    return code

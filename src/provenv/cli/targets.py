@@ -1,0 +1,207 @@
+"""From options to targets: which environments, of which project, a call is about.
+
+``-e NAME`` is an environment of the project at hand. Where that has none of this name, it is an
+environment outside projects, which is a project of its own in the home folder.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from provenv.cli.draw import Screen
+from provenv.core.errors import DiskError, ProvenvError, UsageError
+from provenv.model.layout import base_name
+from provenv.model.manifest import unknown_environment
+from provenv.workspace import outside
+from provenv.workspace.context import Project, find_root, open_project
+
+if TYPE_CHECKING:
+    from provenv.cli.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One environment of one project.
+
+    Attributes:
+        environment: Its name, or None where the project's default one is meant.
+        outside: The project lies outside of the one at hand: it was found by the environment's name.
+    """
+
+    project: Project
+    environment: str | None
+    outside: bool = False
+
+    @property
+    def name(self) -> str:
+        """The environment's name, for people."""
+        return self.project.manifest.environment(self.environment).name
+
+    @property
+    def option(self) -> str:
+        """What must be added to a command line that means this environment: `` -e NAME``, or nothing."""
+        spec = self.project.manifest.environment(self.environment)
+        default = self.project.manifest.environment().name
+        return f" -e {spec.name}" if self.outside or spec.name != default else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a command has to say of one target: its exit code and the twins, JSON and text."""
+
+    code: int
+    data: Callable[[], dict[str, Any]]
+    text: Callable[[Screen], None]
+
+
+Tell = Literal["answer", "report", "verdict"]
+
+
+def find(session: Session, name: str | None) -> Target:
+    """The environment that ``name`` means here; of several Pythons, the first.
+
+    Raises:
+        UsageError: There is none of this name.
+        InputError: There is no project, and no name.
+    """
+    if name is None:
+        return Target(project=session.project, environment=None)
+    root = find_root(os.getcwd())
+    project = session.project if root is not None else None
+    if project is not None and base_name(name) in project.manifest.environments:
+        project.manifest.environment(name)
+        return Target(project=project, environment=name)
+    home = session.context.home
+    found = outside.find(home, base_name(name))
+    if found is None:
+        names = outside.names(home)
+        if project is not None:
+            raise unknown_environment(base_name(name), [*project.manifest.environments, *names])
+        raise _nowhere(base_name(name), names)
+    if project is not None:
+        outside.remember(project.root, home.root, name)
+    own = open_project(found)
+    own.manifest.environment(name)
+    return Target(project=own, environment=name if "@" in name else None, outside=True)
+
+
+def _nowhere(name: str, names: Sequence[str]) -> UsageError:
+    error = unknown_environment(name, names)
+    if error.hint is not None:
+        error.message = f"{error.message}, and no project here"
+        listed = f"Environments outside projects: {', '.join(names)}. " if names else ""
+        error.hint = f"{listed}`provenv env create {name}` makes one."
+    return error
+
+
+def one(session: Session) -> Target:
+    """The one environment that a call is about; of several Pythons, the first.
+
+    Raises:
+        UsageError: Several were asked for, or there is none of this name.
+    """
+    target = find(session, session.options.environment)
+    names = target.project.manifest.instances(target.environment)
+    if len(names) > 1:
+        return replace(target, environment=_name(target, names[0].name))
+    return target
+
+
+def several(session: Session) -> list[Target]:
+    """All environments that a call is about: every ``-e``, and of each every Python."""
+    found: list[Target] = []
+    for name in session.options.environments or (None,):
+        target = find(session, name)
+        specs = target.project.manifest.instances(target.environment)
+        if len(specs) == 1:
+            found.append(target)
+        else:
+            found += [replace(target, environment=spec.name) for spec in specs]
+    unique = {(target.project.root, target.name): target for target in reversed(found)}
+    return list(reversed(unique.values()))
+
+
+def _name(target: Target, first: str) -> str | None:
+    """None for the default environment, whose calls are known to the short way without a name."""
+    return None if target.environment is None else first
+
+
+def for_each(
+    session: Session, verb: str, act: Callable[[Target], Answer], *, tell: Tell = "report"
+) -> int:
+    """Do ``act`` for every target, and tell all of it; one failure does not stop the others.
+
+    Returns:
+        The highest exit code.
+
+    Raises:
+        ProvenvError: There is one target, and it failed.
+    """
+    targets = several(session)
+    if len(targets) == 1:
+        answer = act(targets[0])
+        getattr(session, tell)(verb, answer.data, answer.text)
+        return answer.code
+    results: list[dict[str, Any]] = []
+    highest = 0
+    for target in targets:
+        try:
+            answer = act(target)
+        except (ProvenvError, OSError) as error:
+            failure = error if isinstance(error, ProvenvError) else _disk(error)
+            code, result = failure.exit_code, failed_data(target, failure)
+            _draw_failure(session, target, failure)
+        else:
+            code, result = answer.code, done_data(target, answer, json=session.options.json)
+            _draw(session, answer, tell)
+        results.append(result)
+        highest = max(highest, code)
+    session.progress.close()
+    if session.options.json:
+        session.answer(f"{verb}-many", lambda: {"results": results}, lambda screen: None)  # noqa: ARG005
+    return highest
+
+
+def _disk(error: OSError) -> DiskError:
+    where = f"{error.filename}: " if error.filename else ""
+    return DiskError(f"{where}{error.strerror or error}", details={"path": error.filename})
+
+
+def _draw(session: Session, answer: Answer, tell: Tell) -> None:
+    session.progress.close()
+    if session.options.json or (tell == "verdict" and session.options.quiet):
+        return
+    answer.text(session.talk if tell == "report" else session.out)
+
+
+def _draw_failure(session: Session, target: Target, error: ProvenvError) -> None:
+    session.progress.close()
+    if session.options.json:
+        return
+    alarm = session.alarm
+    alarm.prose(alarm.paint("error", "error:"), f"{target.name}: {error.message}")
+    if error.hint:
+        alarm.prose(alarm.paint("hint", "hint:"), error.hint)
+
+
+def done_data(target: Target, answer: Answer, *, json: bool) -> dict[str, Any]:
+    """One entry of ``results``: what was done."""
+    return _entry(target, answer.code, answer.data() if json else None, None)
+
+
+def failed_data(target: Target, error: ProvenvError) -> dict[str, Any]:
+    """One entry of ``results``: what went wrong, as in ``provenv.error/1``."""
+    return _entry(target, error.exit_code, None, error.data())
+
+
+def _entry(target: Target, code: int, result: object, error: object) -> dict[str, Any]:
+    return {
+        "root": target.project.root,
+        "environment": target.name,
+        "exit_code": code,
+        "result": result,
+        "error": error,
+    }

@@ -1,0 +1,68 @@
+"""Container files: an image that holds one environment and not what made it, and a dev container."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from provenv.templates import texts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """What an image holds.
+
+    Attributes:
+        name: Of the project.
+        python: The minor version of the interpreter, ``3.13``: the base image's tag.
+        environment: Its name. ``folder``: Where it lies, relative to the project.
+        sources: Groups of paths that making the environment needs: ``COPY`` lines, each with its
+            target as the last word.
+        application: The same for what is not installed, and must be in the image beside it.
+        command: What the container runs.
+        version: Of provenv.
+    """
+
+    name: str
+    python: str
+    environment: str
+    folder: str
+    sources: tuple[tuple[str, ...], ...]
+    application: tuple[tuple[str, ...], ...]
+    command: tuple[str, ...]
+    version: str
+
+
+def dockerfile(image: Image) -> str:
+    """A Dockerfile in two stages, with cache mounts and a user without rights."""
+    values = _values(image) | {
+        "COPY_SOURCES": _copies(image.sources),
+        "COPY_APPLICATION": _copies(image.application),
+        "COMMAND": json.dumps(list(image.command)),
+    }
+    return texts.fill(texts.read("containers/Dockerfile.txt"), values)
+
+
+def devcontainer(image: Image) -> str:
+    """A ``devcontainer.json`` (containers.dev) whose editor finds the environment."""
+    values = _values(image) | {"NAME": json.dumps(image.name)}
+    return texts.fill(texts.read("containers/devcontainer.json"), values)
+
+
+def _values(image: Image) -> dict[str, str]:
+    return {
+        "PYTHON": image.python,
+        "ENVIRONMENT": image.environment,
+        "FOLDER": image.folder,
+        "VERSION": image.version,
+    }
+
+
+def _copies(groups: Sequence[tuple[str, ...]]) -> str:
+    return "".join(
+        f"COPY {json.dumps(list(group))}\n"
+        if " " in "".join(group)
+        else f"COPY {' '.join(group)}\n"
+        for group in groups
+    )
