@@ -14,20 +14,23 @@ from provenv.core.errors import IntegrityError
 from provenv.doctor.facts import EnvironmentFacts, EnvironmentSubject, StrangerFacts, Subject
 from provenv.doctor.facts_shell import interpreter_of
 from provenv.doctor.facts_sources import site_packages
+from provenv.doctor.shelf import Shelf
 from provenv.environments import generations, switch
 from provenv.environments.drift import Drift, find_altered, find_drift
 from provenv.environments.tree import Steps
 from provenv.interpreters.lifetimes import end_of_life, is_dead
 from provenv.model.generation import Generation
 from provenv.store.look import look
-from provenv.store.objects import StoredObject, read_object
+from provenv.store.objects import StoredObject
 from provenv.store.verify import verify_object
 
 _WRITABLE = 0o222
 _MANY = 5  # objects whose every file is hashed; more than that has one cause
 
 
-def environment_facts(subject: Subject, asked: EnvironmentSubject) -> EnvironmentFacts:
+def environment_facts(
+    subject: Subject, asked: EnvironmentSubject, shelf: Shelf
+) -> EnvironmentFacts:
     """How one environment of the project lies on disk."""
     folder = asked.folder
     if not os.path.lexists(folder):
@@ -48,12 +51,13 @@ def environment_facts(subject: Subject, asked: EnvironmentSubject) -> Environmen
         hashes = generations.own_hashes(folder, number)
     except IntegrityError as error:
         return EnvironmentFacts(asked=asked, there=True, broken=error.message)
-    return _whole(subject, asked, generation, recipe, hashes)
+    return _whole(subject, asked, shelf, generation, recipe, hashes)
 
 
 def _whole(
     subject: Subject,
     asked: EnvironmentSubject,
+    shelf: Shelf,
     generation: Generation,
     recipe: Steps,
     hashes: Mapping[str, str],
@@ -71,7 +75,7 @@ def _whole(
         other_lock=asked.lock_digest not in (None, generation.lock_digest),
         held=_is_held(folder),
         drift=tuple(drift),
-        altered=tuple(_altered(subject, generation, recipe, hashes, root, drift)),
+        altered=tuple(_altered(subject, shelf, generation, recipe, hashes, root, drift)),
         unregistered=not _is_registered(subject.home.roots, folder),
         points_to=_points_to(subject, generation, root),
         python=generation.python,
@@ -112,6 +116,7 @@ def _leads_to(link: str, folder: str) -> bool:
 
 def _altered(
     subject: Subject,
+    shelf: Shelf,
     generation: Generation,
     recipe: Steps,
     hashes: Mapping[str, str],
@@ -124,8 +129,7 @@ def _altered(
     A tree of copies is compared by size and time: to hash all of it is what ``verify`` is for.
     """
     found: dict[str, str] = {}
-    objects = {p.sha256: read_object(subject.home, p.sha256) for p in generation.packages}
-    stored = [item for item in objects.values() if item is not None]
+    stored = [item for _, item in shelf.of(generation)]
     suspected = {damage.sha256 for damage in look(stored, every_file=True)}
     suspected |= {item.sha256 for item in stored if _is_writable(item)}
     for item in [item for item in stored if item.sha256 in suspected][:_MANY]:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from provenv.doctor import modules
 from provenv.doctor.facts import Command, EnvironmentFacts, SourceFacts
+from provenv.doctor.shelf import Shelf
 from provenv.doctor.sources import read_sources
 from provenv.doctor.walk import Tree
 from provenv.interpreters.executables import base_executable
-from provenv.model.layout import HomeLayout
 
 _DEFAULT = (3, 13)
 
@@ -21,7 +21,7 @@ def source_facts(
     tree: Tree,
     environments: Sequence[EnvironmentFacts],
     python: Command | None,
-    home: HomeLayout,
+    shelf: Shelf,
     user_home: str,
 ) -> SourceFacts:
     """Read the sources of the project in ``root``; ``python`` is what that word starts."""
@@ -30,7 +30,7 @@ def source_facts(
     standard = modules.standard_library(version)
     read = read_sources(root, tree, standard)
     provided, commanding = modules.provided_by(
-        [item.generation for item in made if item.generation is not None], home
+        [item.generation for item in made if item.generation is not None], shelf
     )
     local = read.local | _linked(made)
     wanted = {item.top for item in read.imports} - standard - local

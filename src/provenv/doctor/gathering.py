@@ -13,6 +13,7 @@ from provenv.doctor.facts_machine import machine_facts
 from provenv.doctor.facts_project import project_facts
 from provenv.doctor.facts_shell import shell_facts
 from provenv.doctor.facts_sources import source_facts
+from provenv.doctor.shelf import Shelf
 from provenv.doctor.walk import walk
 
 _PHASE = "examine"
@@ -36,17 +37,20 @@ def gather(subject: Subject, emit: Emit = silent) -> Facts:
 def _in_project(subject: Subject, root: str, facts: Facts, emit: Emit) -> Facts:
     _say(emit, "files")
     tree = walk(root)
+    shelf = Shelf(subject.home)
     must = [f"{root}/pyproject.toml", f"{root}/pylock.toml"]
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(git_facts, root, tree.environments, must, subject.environ)
         _say(emit, "environments")
-        environments = tuple(environment_facts(subject, item) for item in subject.environments)
+        environments = tuple(
+            environment_facts(subject, item, shelf) for item in subject.environments
+        )
         own = {item.folder for item in environments if not item.foreign}
         others = [folder for folder in tree.environments if folder not in own]
         project = project_facts(subject, root, tree)
         _say(emit, "sources")
         sources = source_facts(
-            root, tree, environments, facts.shell.python, subject.home, subject.user_home
+            root, tree, environments, facts.shell.python, shelf, subject.user_home
         )
         _say(emit, "git")
         git = asking.result()

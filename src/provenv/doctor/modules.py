@@ -10,9 +10,9 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from provenv.doctor.shelf import Shelf
 from provenv.model.generation import Generation
-from provenv.model.layout import HomeLayout
-from provenv.store.objects import StoredObject, read_object
+from provenv.store.objects import StoredObject
 
 # Modules that came after 3.8 or went since ("What's New" of each version; PEP 594 for 3.13).
 ADDED = {
@@ -68,28 +68,20 @@ def distribution_of(module: str) -> str:
 
 
 def provided_by(
-    generations: Iterable[Generation], home: HomeLayout
+    generations: Iterable[Generation], shelf: Shelf
 ) -> tuple[dict[str, frozenset[str]], frozenset[str]]:
-    """Module → distributions that have it, told by their objects in the store, and those with entry points.
+    """Module → distributions that have it, told by their objects, and those with entry points.
 
     Namespace packages (no ``__init__``) are told apart below: ``google.cloud.storage``.
     """
     found: dict[str, set[str]] = {}
     commanding: set[str] = set()
-    seen: set[str] = set()
-    for generation in generations:
-        for package in generation.packages:
-            if package.sha256 in seen:
-                continue
-            seen.add(package.sha256)
-            stored = read_object(home, package.sha256)
-            if stored is None:
-                continue
-            site = stored.tree.get("site", {})
-            for module in _modules(site, "", 1):
-                found.setdefault(module, set()).add(package.name)
-            if _has_entry_points(stored):
-                commanding.add(package.name)
+    objects = {item.sha256: (name, item) for one in generations for name, item in shelf.of(one)}
+    for name, stored in objects.values():
+        for module in _modules(stored.tree.get("site", {}), "", 1):
+            found.setdefault(module, set()).add(name)
+        if _has_entry_points(stored):
+            commanding.add(name)
     return {name: frozenset(names) for name, names in found.items()}, frozenset(commanding)
 
 

@@ -6,12 +6,13 @@ import ast
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from provenv.doctor.facts import Import
 from provenv.doctor.walk import Tree
 
 _CATCHING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+_DEPENDING = frozenset({"PY2", "PY3", "name", "platform", "system", "version_info"})
 _DYNAMIC = re.compile(
     r"""(?:import_module|importorskip|__import__|find_spec)\(\s*["']([A-Za-z_][\w.]*)["']"""
 )
@@ -158,16 +159,19 @@ class _Reader:
         )
 
     def _condition(self, node: ast.If, optional: bool, typing: bool) -> None:
-        words = {
-            inner.id if isinstance(inner, ast.Name) else inner.attr
-            for inner in ast.walk(node.test)
-            if isinstance(inner, (ast.Name, ast.Attribute))
-        }
-        depends = bool(words & {"platform", "version_info", "PY2", "PY3", "name", "system"})
-        checking = "TYPE_CHECKING" in words
-        here = optional or depends
-        self.statements(node.body, optional=here, typing=typing or checking)
-        self.statements(node.orelse, optional=here, typing=typing)
+        first = len(self.found)
+        self.statements(node.body, optional=optional, typing=typing)
+        middle = len(self.found)
+        self.statements(node.orelse, optional=optional, typing=typing)
+        if len(self.found) == first:
+            return  # most conditions hold no import, and need not be understood
+        words = _words(node.test)
+        if "TYPE_CHECKING" in words:
+            self.found[first:middle] = [
+                replace(item, typing=True) for item in self.found[first:middle]
+            ]
+        if words & _DEPENDING:
+            self.found[first:] = [replace(item, optional=True) for item in self.found[first:]]
 
     def _try(self, node: ast.Try | ast.TryStar, optional: bool, typing: bool) -> None:
         caught = any(_catches(handler) for handler in node.handlers)
@@ -176,6 +180,12 @@ class _Reader:
             self.statements(handler.body, optional=optional or _catches(handler), typing=typing)
         self.statements(node.orelse, optional=optional, typing=typing)
         self.statements(node.finalbody, optional=optional, typing=typing)
+
+
+def _words(test: ast.expr) -> set[str]:
+    """The names in a condition: ``sys.platform`` has ``sys`` and ``platform``."""
+    found = {node.id for node in ast.walk(test) if isinstance(node, ast.Name)}
+    return found | {node.attr for node in ast.walk(test) if isinstance(node, ast.Attribute)}
 
 
 def _catches(handler: ast.ExceptHandler) -> bool:

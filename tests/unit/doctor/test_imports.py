@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from provenv.doctor.modules import distribution_of, provided_by, standard_library
+from provenv.doctor.shelf import Shelf
 from provenv.doctor.sources import read_sources
 from provenv.doctor.walk import walk
 from provenv.model.layout import HomeLayout
@@ -121,7 +122,9 @@ def test_the_store_knows_which_module_comes_with_what(patient: Patient, home: Ho
     patient.sync()
     from provenv.environments.generations import read_generation
 
-    provided, commanding = provided_by([read_generation(str(patient.folder / ".venv"), 1)], home)
+    provided, commanding = provided_by(
+        [read_generation(str(patient.folder / ".venv"), 1)], Shelf(home)
+    )
     assert provided["yaml"] == {"pyyaml"}
     assert provided["corp.mail"] == {"corp-mail"}
     assert "corp" not in provided
