@@ -88,6 +88,7 @@ class Import:
         optional: The code goes on without it (``try``, a condition on platform or version).
         typing: It is there for type checkers only.
         development: It stands in a test, a script, the documentation or the like.
+        late: It runs when a function is called: tests import so what they have just written.
     """
 
     module: str
@@ -97,6 +98,7 @@ class Import:
     optional: bool = False
     typing: bool = False
     development: bool = False
+    late: bool = False
 
     @property
     def top(self) -> str:

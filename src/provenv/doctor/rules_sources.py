@@ -13,7 +13,7 @@ from provenv.doctor.facts import Facts, Import, SourceFacts
 from provenv.doctor.modules import REMOVED, distribution_of, standard_library
 from provenv.doctor.rule import Rule, Seen
 from provenv.doctor.words import command, many, some
-from provenv.model.finding import Place
+from provenv.model.finding import Place, Weight
 from provenv.model.manifest import Manifest
 
 _PLACES = 10
@@ -70,6 +70,13 @@ class Used:
     def places(self) -> tuple[Place, ...]:
         """The first places."""
         return tuple(Place(file=item.file, line=item.line) for item in self.imports[:_PLACES])
+
+    @property
+    def weight(self) -> Weight:
+        """How bad it is that it cannot be had."""
+        if self.shipped:
+            return "error"
+        return "note" if all(item.late for item in self.imports) else "warning"
 
     @property
     def shipped(self) -> bool:
@@ -137,7 +144,7 @@ def not_there(facts: Facts) -> Iterator[Seen]:
         yield Seen(
             text=f"module {used.name} is imported, and {where}",
             mend=_add(likely, used),
-            weight="error" if sources.provided is not None and used.shipped else "warning",
+            weight=_weight(used, sources),
             places=used.places,
         )
 
@@ -153,6 +160,11 @@ def _excused(item: Import, sources: SourceFacts, declared: Declared) -> bool:
     """Declared, and not in the environments that are made: an extra, a group, or another platform's."""
     there = {name for names in (sources.provided or {}).values() for name in names}
     return distribution_of(item.module) in declared.all - there
+
+
+def _weight(used: Used, sources: SourceFacts) -> Weight:
+    """What is told by names alone is no error."""
+    return "warning" if sources.provided is None and used.shipped else used.weight
 
 
 def _add(name: str, used: Used) -> str:
@@ -256,13 +268,13 @@ def installed_globally(facts: Facts) -> Iterator[Seen]:
         yield Seen(
             text=f"module {used.name} is imported, and only {sources.outside[used.name]} has it",
             mend=_add(distribution_of(used.imports[0].module), used),
-            weight="error" if used.shipped and sources.provided is not None else "warning",
+            weight=_weight(used, sources),
             places=used.places,
         )
     for folder, names in sorted(both.items()):
         told = sorted(set(names))
         yield Seen(
-            text=f"{folder} has {some(told)}, too, which the project's environment has anyway",
+            text=f"{folder} has {some(told)}, too, which the project has or declares anyway",
             weight="note",
             advice="What is installed there hides what is missing elsewhere; uninstall it "
             "when nothing else uses it.",
@@ -289,7 +301,7 @@ def gone_from_python(facts: Facts) -> Iterator[Seen]:
         yield Seen(
             text=f"module {used.name} went from the standard library with Python {since}; "
             f"this is {here}",
-            weight="error" if used.shipped and sources.provided is not None else "warning",
+            weight=_weight(used, sources),
             places=used.places,
         )
 

@@ -124,6 +124,7 @@ class _Reader:
     def __init__(self, path: str, development: bool) -> None:
         self.path = path
         self.development = development
+        self.depth = 0  # of functions
         self.found: list[Import] = []
 
     def statements(self, body: Sequence[ast.stmt], *, optional: bool, typing: bool) -> None:
@@ -140,8 +141,11 @@ class _Reader:
             elif isinstance(node, (ast.Try, ast.TryStar)):
                 self._try(node, optional, typing)
             else:
+                function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+                self.depth += function
                 for block in _blocks(node):
                     self.statements(block, optional=optional, typing=typing)
+                self.depth -= function
 
     def _add(
         self, module: str, names: tuple[str, ...], line: int, optional: bool, typing: bool
@@ -155,6 +159,7 @@ class _Reader:
                 optional=optional,
                 typing=typing,
                 development=self.development,
+                late=self.depth > 0,
             )
         )
 

@@ -59,6 +59,7 @@ def test_imports_are_read_from_the_syntax(tmp_path: Path) -> None:
         "ujson", "json", "winreg_extra", "by_name",
     }  # fmt: skip
     assert {name for name, item in found.items() if item.typing} == {"hints"}
+    assert {name for name, item in found.items() if item.late} == {"lazy", "matched", "looped"}
     assert found["core.inner"].line == 3
     assert found["core.inner"].names == ("thing",)
 
@@ -191,6 +192,16 @@ def test_what_may_be_missing_is_not_told(patient: Patient) -> None:
     patient.project.write("docs/conf.py", "import idle\n")
     patient.sync()
     assert patient.look(only=("PV11",)).findings == ()
+
+
+@pytest.mark.usefixtures("shelf")
+def test_what_tests_import_weighs_less(patient: Patient) -> None:
+    patient.project.depends("core")
+    patient.project.write("tests/test_it.py", "import absent\ndef test_it():\n    import written\n")
+    patient.sync()
+    absent, written = patient.seen("PV111")
+    assert (absent.weight, absent.mend) == ("warning", "provenv add --group dev absent")
+    assert (written.weight, places(written, patient.folder)) == ("note", ["tests/test_it.py:3"])
 
 
 def test_without_an_environment_names_are_compared(patient: Patient) -> None:
