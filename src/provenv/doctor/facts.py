@@ -18,15 +18,15 @@ class EnvironmentSubject:
     """One environment to look at.
 
     Attributes:
-        lock_digest: Of the lock that decides for it; None where there is none.
+        pending: What ``sync`` would change by the lock, as one reads it: ``core 1.0 → 2.0``.
         default: It is the project's default one.
         options: What a command line needs to mean it: ``-e NAME``, or nothing.
     """
 
     name: str
     folder: str
-    lock_digest: str | None
     default: bool
+    pending: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
 
 
@@ -209,10 +209,9 @@ class EnvironmentFacts:
         foreign: Something else made the folder.
         generation: The current one; None where there is none, or it cannot be read.
         broken: Why it cannot be used.
-        other_lock: It was made from another lock than the project has now.
         held: The last switch was a rollback.
         drift: Names and links that others changed.
-        altered: Files with another content than what was stored: path, package.
+        altered: Files that are not as they were stored: path, package, what became of it.
         unregistered: The store does not know of an environment in this folder.
         points_to: Where its editable project lies, if not here.
         python: Version of its interpreter.
@@ -227,10 +226,9 @@ class EnvironmentFacts:
     foreign: bool = False
     generation: Generation | None = None
     broken: str | None = None
-    other_lock: bool = False
     held: bool = False
     drift: tuple[Drift, ...] = ()
-    altered: tuple[tuple[str, str], ...] = ()
+    altered: tuple[tuple[str, str, str], ...] = ()
     unregistered: bool = False
     points_to: str | None = None
     python: str | None = None

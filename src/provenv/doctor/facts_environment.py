@@ -72,7 +72,6 @@ def _whole(
         asked=asked,
         there=True,
         generation=generation,
-        other_lock=asked.lock_digest not in (None, generation.lock_digest),
         held=_is_held(folder),
         drift=tuple(drift),
         altered=tuple(_altered(subject, shelf, generation, recipe, hashes, root, drift)),
@@ -122,26 +121,36 @@ def _altered(
     hashes: Mapping[str, str],
     root: str,
     drift: list[Drift],
-) -> list[tuple[str, str]]:
-    """Files whose content others changed: their path, and what they belong to.
+) -> list[tuple[str, str, str]]:
+    """Files that others changed: their path, what they belong to, and what was done.
 
     Of what is shared with the store, sizes, times and modes are compared first; what stands out is hashed.
     A tree of copies is compared by size and time: to hash all of it is what ``verify`` is for.
     """
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, str]] = {}
     stored = [item for _, item in shelf.of(generation)]
     suspected = {damage.sha256 for damage in look(stored, every_file=True)}
     suspected |= {item.sha256 for item in stored if _is_writable(item)}
     for item in [item for item in stored if item.sha256 in suspected][:_MANY]:
         for damage in verify_object(item):
             if damage.kind != "mode":
-                found[f"{item.folder}/{damage.path}"] = f"{item.name} {item.version}"
+                path = _in_environment(root, item.folder, damage.path)
+                found[path] = (f"{item.name} {item.version}", damage.kind)
     told = {item.path for item in drift}
     small = [step for step in recipe if step[0] in ("P", "N")]
     for changed in find_altered(small, root, subject.home.root, hashes):
         if changed.path not in told:
-            found[f"{root}/{changed.path}"] = "the environment itself"
-    return list(found.items())
+            found[f"{root}/{changed.path}"] = ("the environment itself", changed.kind)
+    return [(path, *what) for path, what in found.items()]
+
+
+def _in_environment(root: str, folder: str, path: str) -> str:
+    """Where a file of an object appears in a generation; its place in the store where it does not."""
+    scheme, _, below = path.partition("/")
+    inside = {"site": site_packages(root), "bin": f"{root}/bin"}.get(scheme)
+    if inside is not None and os.path.lexists(os.path.dirname(f"{inside}/{below}")):
+        return f"{inside}/{below}"
+    return f"{folder}/{path}"
 
 
 def _is_writable(stored: StoredObject) -> bool:

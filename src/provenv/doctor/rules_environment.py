@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from provenv.doctor.facts import EnvironmentFacts, Facts
 from provenv.doctor.rule import Rule, Seen
-from provenv.doctor.words import below, command, many, some
+from provenv.doctor.words import below, command, some
 from provenv.environments.drift import Drift
 from provenv.model.finding import Place
 
 _PLACES = 20
+_DONE = (("changed", "changed:"), ("missing", "deleted:"), ("added", "added:"))
 
 
 def _sync(environment: EnvironmentFacts, *more: str) -> str:
@@ -38,13 +39,12 @@ def broken(facts: Facts) -> Iterator[Seen]:
 
 
 def other_lock(facts: Facts) -> Iterator[Seen]:
-    """An environment was made from another lock than the project has."""
+    """An environment holds other packages than the lock says."""
     for item in facts.environments:
-        if item.other_lock and item.generation is not None:
-            number = item.generation.number
+        if item.asked.pending and item.generation is not None:
             yield Seen(
-                text=f"generation {number} of {item.name} was made from another lock"
-                + (", and chosen by a rollback" if item.held else ""),
+                text=f"the lock asks for other packages in {item.name}: {some(item.asked.pending)}"
+                + ("; a rollback chose it as it is" if item.held else ""),
                 mend=_sync(item),
                 weight="note" if item.held else None,
                 places=(Place(file=item.folder),),
@@ -71,23 +71,29 @@ def drifted(facts: Facts) -> Iterator[Seen]:
 def _told(drift: tuple[Drift, ...]) -> str:
     parts = []
     for kind, word in (("added", "installed"), ("changed", "changed"), ("missing", "deleted")):
-        names = [item.path.rpartition("/")[2] for item in drift if item.kind == kind]
+        names = [_short(item.path) for item in drift if item.kind == kind]
         if names:
             parts.append(f"{word} {some(names)}")
     return "; ".join(parts)
 
 
+def _short(path: str) -> str:
+    """A path in a generation, as one says it: relative to ``site-packages``."""
+    return path.rpartition("/site-packages/")[2]
+
+
 def altered(facts: Facts) -> Iterator[Seen]:
-    """Files have another content than what was stored."""
+    """Files of packages were edited, deleted or added where environments share them."""
     for item in facts.environments:
         if not item.altered:
             continue
-        packages = sorted({package for _, package in item.altered})
+        packages = sorted({package for _, package, _ in item.altered})
+        kinds = [kind for _, _, kind in item.altered]
+        done = [f"{word} {kinds.count(kind)}" for kind, word in _DONE if kinds.count(kind)]
         yield Seen(
-            text=f"{item.name}: {many(len(item.altered), 'file')} of {some(packages)} "
-            "are not what was installed",
+            text=f"{item.name}, in {some(packages)}: files {', '.join(done)}",
             mend=f"provenv verify; {_sync(item)}",
-            places=tuple(Place(file=path) for path, _ in item.altered[:_PLACES]),
+            places=tuple(Place(file=path) for path, _, _ in item.altered[:_PLACES]),
             target=item.name,
         )
 
@@ -218,7 +224,7 @@ RULES = (
     ),
     Rule(
         code="PV403",
-        title="An environment of another lock",
+        title="An environment that the lock has left behind",
         weight="warning",
         why="What runs here is not what the lock says, and not what others run.",
         advice="Sync.",

@@ -6,12 +6,13 @@ import os
 import stat
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from provenv import __version__
 from provenv.core.errors import InputError, ProvenvError, UsageError
+from provenv.core.events import silent
 from provenv.core.files import write_atomic
 from provenv.doctor import registry
 from provenv.doctor.facts import EnvironmentSubject, Subject
@@ -19,6 +20,7 @@ from provenv.doctor.gathering import gather
 from provenv.doctor.registry import Noticed
 from provenv.doctor.rule import Rule
 from provenv.doctor.sarif import sarif
+from provenv.environments import generations, switch
 from provenv.model.finding import Finding, count
 from provenv.model.manifest import EnvironmentSpec
 from provenv.workspace import locking
@@ -32,6 +34,7 @@ from provenv.workspace.context import (
     read_lock,
     read_text,
 )
+from provenv.workspace.inspection import pending_changes
 from provenv.workspace.outside import is_outside
 
 _ORDER = {"close": 0, "ignore": 1, "lock": 2, "sync": 3}
@@ -176,7 +179,8 @@ def _subject(context: Context, asked: _Asked, today: date) -> tuple[Subject, Pro
         stale = locking.why_stale(project, locks)
     environments: list[EnvironmentSubject] = []
     if project is not None:
-        environments = _environments(project, context, locks, asked.environments)
+        known = locks if stale is None else {}
+        environments = _environments(project, context, known, asked.environments)
     return Subject(
         start=asked.start,
         environ=context.environ,
@@ -235,12 +239,31 @@ def _environments(
             EnvironmentSubject(
                 name=spec.name,
                 folder=folder,
-                lock_digest=lock.digest if lock is not None else None,
                 default=spec.name == default,
+                pending=_pending(project, context, spec, lock) if lock is not None else (),
                 options=("-e", spec.name) if outside or spec.name != default else (),
             )
         )
     return found
+
+
+def _pending(
+    project: Project, context: Context, spec: EnvironmentSpec, lock: LockFile
+) -> tuple[str, ...]:
+    """What ``sync`` would change, where an environment was made from another lock."""
+    folder = project.folder(spec)
+    number = switch.current(folder)
+    if number is None:
+        return ()
+    try:
+        generation = generations.read_generation(folder, number)
+        if generation.lock_digest == lock.digest:
+            return ()
+        quiet = replace(context, emit=silent)  # what is wrong with its interpreter has a finding
+        found = pending_changes(project, quiet, spec, folder, lock, generation)
+    except ProvenvError:
+        return ()  # whatever keeps it from being told has a finding of its own
+    return tuple(f"{c.name} {c.before or 'none'} → {c.after or 'none'}" for c in found)
 
 
 def _specs(project: Project, names: Sequence[str]) -> list[EnvironmentSpec]:
@@ -253,18 +276,19 @@ def _specs(project: Project, names: Sequence[str]) -> list[EnvironmentSpec]:
 def _mend(noticed: Collection[Noticed], project: Project | None, context: Context) -> list[Mended]:
     """Do what is safe, each thing once: locks first, for environments are made from them."""
     done: list[Mended] = []
-    seen: set[tuple[str, str]] = set()
+    outcomes: dict[tuple[str, str], tuple[str | None, str | None]] = {}
     for item in sorted(noticed, key=_turn):
-        if item.fix is None or item.target is None or (item.fix, item.target) in seen:
+        if item.fix is None or item.target is None:
             continue
-        seen.add((item.fix, item.target))
-        try:
-            text = _mend_one(item, item.fix, item.target, project, context)
-        except (ProvenvError, OSError) as error:
-            reason = error.message if isinstance(error, ProvenvError) else str(error)
-            done.append(Mended(code=item.finding.code, text=item.finding.seen, failed=reason))
-            continue
-        done.append(Mended(code=item.finding.code, text=text))
+        key = (item.fix, item.target)
+        if key not in outcomes:
+            try:
+                outcomes[key] = (_mend_one(item, item.fix, item.target, project, context), None)
+            except (ProvenvError, OSError) as error:
+                reason = error.message if isinstance(error, ProvenvError) else str(error)
+                outcomes[key] = (None, reason)
+        text, failed = outcomes[key]
+        done.append(Mended(code=item.finding.code, text=text or item.finding.seen, failed=failed))
     return done
 
 

@@ -63,7 +63,7 @@ def status(project: Project, context: Context, *, environment: str | None = None
     pending: tuple[Change, ...] = ()
     lock = locks.get(project.lock_key(spec))
     if lock is not None and stale is None:
-        pending = _pending(project, context, spec, folder, lock, generation)
+        pending = pending_changes(project, context, spec, folder, lock, generation)
     return StatusResult(
         project=project.title,
         root=project.root,
@@ -99,7 +99,7 @@ def _current(
     return generation, broken, drift
 
 
-def _pending(
+def pending_changes(
     project: Project,
     context: Context,
     spec: EnvironmentSpec,
@@ -107,6 +107,7 @@ def _pending(
     lock: LockFile,
     generation: Generation | None,
 ) -> tuple[Change, ...]:
+    """What ``sync`` would change in an environment, by the lock."""
     interpreter = choose_interpreter(project, context, spec, folder, None)
     plan = make_plan(lock.lock, lock.digest, spec, interpreter, lock.path)
     wanted = {artifact.name: artifact.version for artifact in plan.artifacts}

@@ -63,11 +63,26 @@ def test_a_file_that_was_edited_in_the_store(patient: Patient) -> None:
     victim.chmod(0o644)
     victim.write_text(victim.read_text() + "evil = True\n")
     finding = patient.one("PV405")
-    assert "1 file of core 1.0" in finding.seen
-    assert finding.places[0].file.endswith("/core/__init__.py")
+    assert finding.seen == "dev, in core 1.0: files changed: 1"
+    (place,) = places(finding, patient.folder)
+    assert place.startswith(".venv/generations/1/lib/python3")
+    assert place.endswith("/site-packages/core/__init__.py")
     result = patient.look(only=("PV405",), fix=True)
     assert result.findings == ()
     assert "evil" not in (site(patient) / "core/__init__.py").read_text()
+
+
+def test_files_that_came_and_went_inside_a_linked_folder(patient: Patient) -> None:
+    patient.project.depends("pyyaml")
+    patient.sync()
+    folder = (site(patient) / "yaml").resolve()
+    folder.chmod(0o755)
+    (folder / "mine.py").write_text("")
+    (folder / "__init__.py").unlink()
+    finding = patient.one("PV405")
+    assert finding.seen == "dev, in pyyaml 6.0: files deleted: 1, added: 1"
+    names = sorted(p.rpartition("/site-packages/")[2] for p in places(finding, patient.folder))
+    assert names == ["yaml/__init__.py", "yaml/mine.py"]
 
 
 def test_a_file_of_the_environment_itself_that_was_edited(patient: Patient) -> None:
@@ -157,11 +172,20 @@ def test_another_lock_than_the_environment_was_made_from(patient: Patient) -> No
     patient.project.ok("lock", "--upgrade")
     finding = patient.one("PV403")
     assert (finding.weight, finding.mend) == ("warning", "provenv sync")
+    assert finding.seen.endswith("in dev: idle 1.0 → 2.0")
     patient.sync()
     patient.project.ok("rollback", "--environment-only")
     finding = patient.one("PV403")
     assert finding.weight == "note"
     assert not finding.fixable  # somebody wanted it so
+
+
+def test_a_lock_that_says_the_same_in_other_bytes(patient: Patient) -> None:
+    patient.project.depends("core")
+    patient.sync()
+    patient.project.depends("core>=0.1")
+    patient.project.ok("lock")
+    assert patient.seen("PV403") == []
 
 
 def test_folders_of_other_tools(patient: Patient) -> None:
