@@ -24,7 +24,8 @@ HEAVY = {
     "urllib", "urllib3", "uuid", "xml", "zipfile", "zlib",
 }  # fmt: skip
 OWN = {
-    "provenv", "provenv.cli", "provenv.cli.hot", "provenv.cli.place", "provenv.environments",
+    "provenv", "provenv.cli", "provenv.cli.hot", "provenv.cli.place", "provenv.core",
+    "provenv.core.boot", "provenv.environments",
     "provenv.environments.stamp", "provenv.workspace", "provenv.workspace.fast",
 }  # fmt: skip
 

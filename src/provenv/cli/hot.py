@@ -78,6 +78,8 @@ def _attempt(call: _Call, cause: str) -> int | None:
             return None
         if call.command == "lock":
             return _lock(call, root, home)
+        if fast.unsettled(home):
+            return None
         held = call.command == "run"
         outcome = fast.in_sync(root, call.asked, home, held=held)
         if outcome is None:

@@ -24,7 +24,7 @@ class HomeLayout:
 
     __slots__ = (
         "builds", "cache", "environments", "interpreters", "links", "lock", "plans", "quarantine",
-        "root", "roots", "suspects", "tmp", "wheels",
+        "root", "roots", "suspects", "tmp", "unsettled", "wheels",
     )  # fmt: skip
 
     def __init__(self, root: str) -> None:
@@ -34,6 +34,7 @@ class HomeLayout:
         self.tmp = os.path.join(root, "store", "tmp")
         self.quarantine = os.path.join(root, "store", "quarantine")
         self.suspects = os.path.join(root, "store", "suspects")
+        self.unsettled = os.path.join(root, "store", "unsettled")
         self.lock = os.path.join(root, "store", "lock")
         self.plans = os.path.join(root, "plans")
         self.roots = os.path.join(root, "roots")

@@ -25,6 +25,7 @@ from provenv.store.crew import Crew, Worker
 from provenv.store.download import PHASE, Courier, LookUp, StoppedError
 from provenv.store.fetch import ALONE, most_workers
 from provenv.store.ingest import unpack
+from provenv.store.settling import note
 
 _CONNECTIONS = 8
 _SMALL_FIRST = 2  # of them
@@ -46,6 +47,7 @@ def bring(
     crew: Crew | None,
 ) -> None:
     """Download, verify and ingest all of ``missing``; arguments and errors as of :func:`fetch.fetch`."""
+    note(layout, [artifact.sha256 for artifact in missing])
     ordered = sorted(missing, key=_weight, reverse=True)
     sizes = [artifact.size for artifact in ordered]
     total = None if None in sizes else sum(size or 0 for size in sizes)

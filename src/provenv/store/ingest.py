@@ -26,6 +26,7 @@ from provenv.store.objects import (
     from_description,
     read_object,
 )
+from provenv.store.settling import note
 from provenv.store.unpacking import Unpacking
 
 
@@ -51,6 +52,7 @@ def ingest(
         if found is not None:
             return found
         check_file(wheel, filename=filename, sha256=sha256, size=size)
+        note(layout, [sha256])
         return unpack(layout, wheel, filename=filename, sha256=sha256, workspace=layout.tmp)
 
 

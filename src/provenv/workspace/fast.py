@@ -72,6 +72,13 @@ def find_root(start: str) -> str | None:
         folder = above
 
 
+def unsettled(home: str) -> bool:
+    """Whether objects were stored before the machine was started anew: they are verified first."""
+    from provenv.core import boot
+
+    return bool(boot.earlier(f"{home}/store/unsettled"))
+
+
 def candidate_folder(root: str, name: str | None) -> str:
     """Where the environment ``name`` lies, as far as that can be told without the manifest."""
     return f"{root}/.venv" if name is None else f"{root}/.venvs/{name}"

@@ -21,7 +21,7 @@ from provenv.core.errors import (
 from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned
 from provenv.core.files import disk_error, locked, remove_tree
 from provenv.environments import generations, plans, stamp, switch
-from provenv.environments.drift import Drift, find_drift
+from provenv.environments.drift import Drift, find_altered, find_drift
 from provenv.model.generation import Change, changes
 from provenv.model.interpreter import Interpreter
 from provenv.model.layout import EnvironmentLayout
@@ -30,6 +30,7 @@ from provenv.store.fetch import ahead
 from provenv.workspace import choosing, fast, files, locking, suspects
 from provenv.workspace.context import Context, LockFile, Project, read_locks, read_text
 from provenv.workspace.planning import Prepared, prepare
+from provenv.workspace.settling import settle
 
 if TYPE_CHECKING:
     from provenv.store.crew import Crew
@@ -115,6 +116,7 @@ def sync(
             _whole(folder),
             ahead(context.home, _least(lock.lock)) as crew,
         ):
+            settle(context)
             switch.prepare(folder)
             switch.sweep(folder)
             interpreter = choosing.choose_interpreter(project, context, spec, folder, python)
@@ -295,7 +297,11 @@ def _switch(
             record = generations.read_generation(folder, previous)
             before = {package.name: package.version for package in record.packages}
             recipe = generations.read_recipe(folder, previous)
-            drift = find_drift(recipe, f"{folder}/generations/{previous}", home)
+            tree = f"{folder}/generations/{previous}"
+            drift = find_drift(recipe, tree, home)
+            if not drift and stamp.read(folder) is None:  # lost, perhaps with more, in a power cut
+                hashes = generations.own_hashes(folder, previous)
+                drift = find_altered(recipe, tree, home, hashes)
         except IntegrityError as error:
             context.emit(Warned(message=error.message, hint="A new generation is made."))
             drift = [Drift(path=".provenv", kind="changed")]

@@ -94,6 +94,13 @@ def verify(
     )
 
 
+def environments_holding(context: Context, objects: Iterable[str]) -> list[str]:
+    """The folders of all environments that have one of ``objects`` (sha256) in a generation."""
+    holders, _ = _holders(registered(context))
+    places = {place.rpartition(":")[0] for sha256 in objects for place in holders.get(sha256, ())}
+    return sorted(places)
+
+
 def _count(tree: Mapping[str, Any]) -> int:
     """How many files a tree, or a directory in it, holds."""
     tables = tree.values()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from provenv.cli import syncing
 from provenv.cli.session import Session
 from provenv.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from provenv.cli.targets import Target
 
 DESCRIPTION = """\
 Sync the environment if needed, then become the command: its signals, exit code, terminal and
@@ -53,10 +57,30 @@ def _as_it_is(session: Session) -> tuple[str, int]:
     return folder, number
 
 
+def _settled(target: Target, session: Session) -> tuple[str, int] | None:
+    """After a power cut, what was in sync and is whole stays; so does what a rollback chose."""
+    from provenv.core.files import locked
+    from provenv.workspace import fast
+    from provenv.workspace.settling import settle
+
+    home = session.context.home
+    if not fast.unsettled(home.root):
+        return None
+    with locked(home.lock, shared=True):
+        settle(session.context)
+    asked = fast.Asked(target.environment)
+    outcome = fast.in_sync(target.project.root, asked, home.root, held=True)
+    return None if outcome is None else (outcome.folder, outcome.generation)
+
+
 def _synced(args: argparse.Namespace, session: Session) -> tuple[str, int]:
     from provenv.workspace.sync import sync
 
     target = session.target
+    if not (args.python or args.locked):
+        as_it_is = _settled(target, session)
+        if as_it_is is not None:
+            return as_it_is
     result = sync(
         target.project,
         session.context,

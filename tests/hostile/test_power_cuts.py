@@ -1,0 +1,122 @@
+"""The machine goes down shortly after something was written: names are there, data is not.
+
+What a disk looks like then is made by hand: files of size 0 under their right names and times, and the
+journal of the store under the name of an earlier start of the machine.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from provenv.core.boot import boot_id
+from support import Index, Project, make_wheel
+
+pytestmark = pytest.mark.skipif(
+    boot_id() == "-", reason="the system does not say when it was started"
+)
+EARLIER = "00000000-0000-0000-0000-000000000000"
+
+
+@pytest.fixture
+def shop(project: Project, index: Index, tmp_path: Path) -> Project:
+    for name in ("alpha", "beta"):
+        files = {f"{name}/__init__.py": "x = 1\n", f"{name}/deep/core.py": "y = 2\n"}
+        index.add(make_wheel(tmp_path / "wheels", name, "1.0", files=files))
+    project.depends("alpha")
+    project.ok("sync")
+    return project
+
+
+def journals(project: Project) -> Path:
+    return project.home / "provenv/store/unsettled"
+
+
+def start_anew(project: Project) -> None:
+    """What the store's journal looks like after the machine was started anew."""
+    (journals(project) / boot_id()).rename(journals(project) / EARLIER)
+
+
+def lose(path: Path) -> None:
+    """A file whose data did not reach the disk."""
+    status = path.stat()
+    mode = path.parent.stat().st_mode
+    path.parent.chmod(0o755)
+    path.chmod(0o644)
+    os.truncate(path, 0)
+    path.chmod(status.st_mode)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    path.parent.chmod(mode)
+
+
+def stored(project: Project, pattern: str) -> Path:
+    (found,) = (project.home / "provenv/store/wheels").glob(f"*/*/site/{pattern}")
+    return found
+
+
+def test_what_is_stored_is_noted_first(shop: Project) -> None:
+    (journal,) = journals(shop).iterdir()
+    assert journal.name == boot_id()
+    named = set(journal.read_text().split())
+    assert named == {path.name for path in shop.home.glob("provenv/store/wheels/*/*")}
+
+
+@pytest.mark.parametrize("command", [("sync",), ("run", "python", "-c", "import alpha.deep.core")])
+def test_lost_data_is_found_and_fetched_again(shop: Project, command: tuple[str, ...]) -> None:
+    lose(stored(shop, "alpha/deep/core.py"))
+    start_anew(shop)
+    done = shop.ok(*command)
+    assert "set aside" in done.stderr
+    assert shop.python("from alpha.deep.core import y; print(y)") == "2"
+    assert not any(path.name == EARLIER for path in journals(shop).iterdir())
+    shop.ok("verify")
+
+
+def test_another_project_does_not_link_what_is_lost(shop: Project) -> None:
+    lose(stored(shop, "alpha/deep/core.py"))
+    start_anew(shop)
+    other = Project(shop.folder.parent / "other", home=shop.home)
+    other.env = shop.env
+    for name in ("pyproject.toml", "pylock.toml"):
+        other.write(name, shop.read(name))
+    assert "set aside" in other.ok("sync").stderr
+    assert other.python("from alpha.deep.core import y; print(y)") == "2"
+    assert "generation 2" in shop.ok("sync").stderr  # its environment held the damaged object
+
+
+def test_whole_objects_stay_and_are_looked_at_once(shop: Project) -> None:
+    start_anew(shop)
+    first = shop.ok("sync")
+    assert "stored before with their hashes" in first.stderr
+    assert "nothing to do: generation 1" in first.stderr
+    again = shop.ok("sync")
+    assert "comparing" not in again.stderr
+
+
+def test_what_a_rollback_chose_is_kept(shop: Project) -> None:
+    shop.depends("alpha", "beta")
+    shop.ok("sync")
+    shop.ok("rollback", "--environment-only")
+    start_anew(shop)
+    code = "import importlib.util as u; print(u.find_spec('beta'))"
+    assert shop.ok("run", "python", "-c", code).stdout.strip() == "None"
+
+
+def test_small_files_of_a_generation_that_were_lost(shop: Project) -> None:
+    (shop.folder / ".venv/.stamp").unlink()  # it is the last that is written
+    lose(shop.folder / ".venv/generations/1/pyvenv.cfg")
+    done = shop.ok("sync")
+    assert "generation 2" in done.stderr
+    assert (shop.folder / ".venv/pyvenv.cfg").stat().st_size > 0
+    assert shop.python("import alpha; print(alpha.x)") == "1"
+
+
+def test_offline_what_cannot_be_mended_is_said(shop: Project) -> None:
+    lose(stored(shop, "alpha/deep/core.py"))
+    start_anew(shop)
+    failed = shop.fails(3, "sync", "--offline")
+    assert "alpha" in failed.stderr
+    shop.ok("sync")
+    assert shop.python("from alpha.deep.core import y; print(y)") == "2"
