@@ -203,3 +203,8 @@ def short_path(path: str) -> str:
     if path == here:
         return "."
     return path[len(here) + 1 :] if path.startswith(here + os.sep) else path
+
+
+def printable(text: str) -> str:
+    """``text`` without what a terminal would take for a command: a file may be called anything."""
+    return "".join(c if c.isprintable() else "?" for c in text)

@@ -150,14 +150,14 @@ class GitFacts:
     Attributes:
         top: The repository's folder.
         index: Environments that are in the index.
-        history: Environments that some commit holds; None where looking took too long.
+        history: Environments that some commit of any branch holds.
         open: Environment folders that are not ignored.
         ignored_files: Files of the project that must be committed and are ignored.
     """
 
     top: str
     index: tuple[Committed, ...]
-    history: tuple[Committed, ...] | None
+    history: tuple[Committed, ...]
     open: tuple[str, ...]
     ignored_files: tuple[str, ...]
 

@@ -24,25 +24,38 @@ _PATHSPECS = (
 
 def git_facts(
     root: str, environments: Sequence[str], must: Sequence[str], environ: Mapping[str, str]
-) -> GitFacts | None:
-    """What git knows of the project in ``root``; None where there is no repository, or no git.
+) -> tuple[GitFacts | None, str | None]:
+    """What git knows of the project in ``root``, and what kept it from telling (all).
 
-    ``environments`` are environment folders, ``must`` names of files that belong into a commit.
+    ``environments`` are environment folders, ``must`` names of files that belong into a commit. Both
+    answers are None where there is no repository.
     """
     program = shutil.which("git", path=environ.get("PATH", os.defpath))
     if program is None:
-        return None
+        return None, "it is not on PATH" if _in_repository(root) else None
     ask = _asker(program, root, environ)
     top = ask(["rev-parse", "--show-toplevel"])
     if top is None:
-        return None
-    return GitFacts(
+        return None, "it refuses this repository" if _in_repository(root) else None
+    history = _in_history(ask, top.strip())
+    facts = GitFacts(
         top=top.strip(),
         index=tuple(_in_index(ask, root)),
-        history=_in_history(ask, top.strip()),
+        history=history or (),
         open=tuple(_not_ignored(ask, environments)),
         ignored_files=tuple(_ignored(ask, [path for path in must if os.path.exists(path)])),
     )
+    return facts, None if history is not None else f"its history took more than {_TIME:g} s"
+
+
+def _in_repository(root: str) -> bool:
+    folder = root
+    while not os.path.lexists(f"{folder}/.git"):
+        above = os.path.dirname(folder)
+        if above == folder:
+            return False
+        folder = above
+    return True
 
 
 _Ask = Callable[..., str | None]

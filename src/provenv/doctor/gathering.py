@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from provenv.core.events import Emit, ItemFinished, ItemStarted, PhaseFinished, PhaseStarted, silent
+from provenv.core.events import (
+    Emit,
+    ItemFinished,
+    ItemStarted,
+    PhaseFinished,
+    PhaseStarted,
+    Warned,
+    silent,
+)
 from provenv.doctor.facts import Facts, Subject
 from provenv.doctor.facts_environment import environment_facts, stranger_facts
 from provenv.doctor.facts_git import git_facts
@@ -24,6 +33,8 @@ def gather(subject: Subject, emit: Emit = silent) -> Facts:
     started = time.monotonic()
     emit(PhaseStarted(phase=_PHASE))
     default = next((item.folder for item in subject.environments if item.default), None)
+    if default is not None and not os.path.lexists(f"{default}/bin/python"):
+        default = None
     facts = Facts(
         shell=shell_facts(subject.environ, subject.user_home, subject.start, default),
         machine=machine_facts(subject.home, subject.root),
@@ -53,7 +64,9 @@ def _in_project(subject: Subject, root: str, facts: Facts, emit: Emit) -> Facts:
             root, tree, environments, facts.shell.python, shelf, subject.user_home
         )
         _say(emit, "git")
-        git = asking.result()
+        git, trouble = asking.result()
+    if trouble is not None:
+        emit(Warned(message=f"git was not asked about everything: {trouble}"))
     return Facts(
         shell=facts.shell,
         machine=facts.machine,

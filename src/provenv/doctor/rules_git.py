@@ -42,7 +42,7 @@ def in_history(facts: Facts) -> Iterator[Seen]:
     if facts.git is None or facts.project is None:
         return
     now = {item.folder for item in facts.git.index}
-    for item in facts.git.history or ():
+    for item in facts.git.history:
         if item.folder in now:
             continue
         name = below(item.folder, facts.git.top)

@@ -13,13 +13,21 @@ from provenv.model.finding import Finding, Place
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
-_ROOT = "PROJECT"
+_ROOT = "ROOT"
 
 
 def sarif(
-    findings: Sequence[Finding], rules: Sequence[Rule], *, version: str, root: str | None
+    findings: Sequence[Finding],
+    rules: Sequence[Rule],
+    *,
+    version: str,
+    root: str | None,
+    project: str | None,
 ) -> dict[str, Any]:
-    """One run of ``doctor``. Files below ``root`` are relative to it, as viewers want them."""
+    """One run of ``doctor``. Files below ``root`` are relative to it, as viewers want them.
+
+    The manifest of ``project`` stands for what has no place in a file.
+    """
     used = sorted({finding.code for finding in findings})
     run: dict[str, Any] = {
         "tool": {
@@ -29,7 +37,7 @@ def sarif(
                 "rules": [_rule(rule) for rule in rules if rule.code in used],
             }
         },
-        "results": [_result(finding, used, root) for finding in findings],
+        "results": [_result(finding, used, root, project) for finding in findings],
         "columnKind": "unicodeCodePoints",
     }
     if root is not None:
@@ -48,7 +56,9 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding, used: Sequence[str], root: str | None) -> dict[str, Any]:
+def _result(
+    finding: Finding, used: Sequence[str], root: str | None, project: str | None
+) -> dict[str, Any]:
     mend = f" Run: {finding.mend}" if finding.mend else ""
     result: dict[str, Any] = {
         "ruleId": finding.code,
@@ -57,7 +67,7 @@ def _result(finding: Finding, used: Sequence[str], root: str | None) -> dict[str
         "message": {"text": f"{finding.seen}. {finding.why}{mend}"},
     }
     # GitHub shows a result where it is first seen, and leaves one without a place out
-    places = finding.places or ((Place(file=f"{root}/pyproject.toml"),) if root else ())
+    places = finding.places or ((Place(file=f"{project}/pyproject.toml"),) if project else ())
     if places:
         result["locations"] = [_location(place, root) for place in places]
     return result

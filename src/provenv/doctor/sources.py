@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from provenv.doctor.facts import Import
 from provenv.doctor.walk import Tree
 
+_LARGEST = 2_000_000  # bytes; whatever is larger was written by a program
 _CATCHING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _DEPENDING = frozenset({"PY2", "PY3", "name", "platform", "system", "version_info"})
 _DYNAMIC = re.compile(
@@ -88,8 +89,12 @@ def _modules(files: Sequence[str], folders: Sequence[str]) -> set[str]:
 def _read(path: str, development: bool, beside: set[str], found: Sources) -> None:
     try:
         with open(path, "rb") as stream:
-            data = stream.read()
-    except OSError:
+            data = stream.read(_LARGEST + 1)
+    except OSError as error:
+        found.unparsed.append((path, 1, error.strerror or str(error)))
+        return
+    if len(data) > _LARGEST:
+        found.unparsed.append((path, 1, f"it is larger than {_LARGEST:,} bytes"))
         return
     if b"import" not in data:
         return

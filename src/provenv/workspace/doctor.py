@@ -56,12 +56,14 @@ class DoctorResult:
 
     Attributes:
         root: The project's folder; None outside of every project.
+        repository: The folder of the git repository that it lies in, or None.
         findings: The heaviest first.
         ignored: Code → the reason that ``[tool.provenv.doctor]`` gives, of what was found and left out.
         mended: What ``--fix`` did, in order. ``findings`` are what is left after that.
     """
 
     root: str | None
+    repository: str | None
     findings: tuple[Finding, ...]
     ignored: Mapping[str, str]
     mended: tuple[Mended, ...]
@@ -100,16 +102,19 @@ def doctor(
     wanted -= registry.chosen(ignore)
     subject, project = _subject(context, asked, day)
     silenced = _silenced(project)
-    noticed = registry.examine(gather(subject, context.emit), wanted)
+    facts = gather(subject, context.emit)
+    noticed = registry.examine(facts, wanted)
     mended: list[Mended] = []
     if fix:
         mended = _mend([n for n in noticed if n.finding.code not in silenced], project, context)
     if mended:
         subject, project = _subject(context, asked, day)
-        noticed = registry.examine(gather(subject, context.emit), wanted)
+        facts = gather(subject, context.emit)
+        noticed = registry.examine(facts, wanted)
     found = {n.finding.code for n in noticed}
     return DoctorResult(
         root=subject.root,
+        repository=facts.git.top if facts.git is not None else None,
         findings=tuple(n.finding for n in noticed if n.finding.code not in silenced),
         ignored={code: reason for code, reason in silenced.items() if code in found},
         mended=tuple(mended),
@@ -128,7 +133,10 @@ def explain(code: str) -> Rule:
 
 def as_sarif(result: DoctorResult) -> dict[str, Any]:
     """The findings as a SARIF 2.1.0 document."""
-    return sarif(result.findings, registry.RULES, version=__version__, root=result.root)
+    top = result.repository or result.root  # hosts know files by their place in the repository
+    return sarif(
+        result.findings, registry.RULES, version=__version__, root=top, project=result.root
+    )
 
 
 def _silenced(project: Project | None) -> dict[str, str]:

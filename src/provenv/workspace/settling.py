@@ -41,4 +41,6 @@ def settle(context: Context) -> bool:
 
 def _said(count: int) -> str:
     noun = "object" if count == 1 else "objects"
-    return f"the machine was started anew: comparing {count:,} {noun} stored before with their hashes"
+    return (
+        f"the machine was started anew: comparing {count:,} {noun} stored before with their hashes"
+    )

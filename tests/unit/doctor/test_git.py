@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from provenv.core.events import Event, Warned
 from unit.doctor.helpers import Patient, fake_environment, places
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -112,6 +113,17 @@ def test_no_program_of_the_repository_is_run(patient: Patient, tmp_path: Path) -
     fake_environment(patient.folder / "venv")
     assert len(patient.seen("PV203")) == 1
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_repository_that_git_refuses_is_said(patient: Patient) -> None:
+    patient.project.depends()
+    patient.git("init", "-q")
+    (patient.folder / ".git/HEAD").write_text("rubbish\n")
+    heard: list[Event] = []
+    patient.look(emit=heard.append)
+    assert [e.message for e in heard if isinstance(e, Warned)] == [
+        "git was not asked about everything: it refuses this repository"
+    ]
 
 
 def test_without_a_repository_or_without_git_there_is_nothing_to_say(patient: Patient) -> None:

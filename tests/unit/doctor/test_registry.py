@@ -60,14 +60,14 @@ FINDINGS = [
 @pytest.mark.parametrize("findings", [FINDINGS, []], ids=["some", "none"])
 def test_sarif_is_what_its_schema_asks_for(root: str | None, findings: list[Finding]) -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    document = sarif(findings, RULES, version="1.0.0", root=root)
+    document = sarif(findings, RULES, version="1.0.0", root=root, project=root)
     jsonschema.validate(document, json.loads(SCHEMA.read_text()))
 
 
 def test_sarif_says_what_was_found() -> None:
-    (run,) = sarif(FINDINGS, RULES, version="1.0.0", root="/p")["runs"]
+    (run,) = sarif(FINDINGS, RULES, version="1.0.0", root="/p", project="/p/below")["runs"]
     assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["PV104", "PV303", "PV501"]
-    assert run["originalUriBaseIds"] == {"PROJECT": {"uri": "file:///p/"}}
+    assert run["originalUriBaseIds"] == {"ROOT": {"uri": "file:///p/"}}
     stale, path, store = run["results"]
     for result in run["results"]:
         assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
@@ -76,13 +76,16 @@ def test_sarif_says_what_was_found() -> None:
     assert stale["locations"] == [
         {
             "physicalLocation": {
-                "artifactLocation": {"uri": "my%20lock.toml", "uriBaseId": "PROJECT"},
+                "artifactLocation": {"uri": "my%20lock.toml", "uriBaseId": "ROOT"},
                 "region": {"startLine": 3},
             }
         }
     ]
     # a result without a place is not shown by code hosts: the manifest stands for the project
-    assert path["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "pyproject.toml"
+    assert (
+        path["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+        == "below/pyproject.toml"
+    )
     assert store["locations"][0]["physicalLocation"]["artifactLocation"] == {
         "uri": "file:///home/store"
     }

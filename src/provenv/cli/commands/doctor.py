@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from provenv.cli.draw import Screen, many, seconds, short_path
+from provenv.cli.draw import Screen, many, printable, seconds, short_path
 from provenv.cli.session import Session
 from provenv.core.errors import UsageError
 
@@ -124,10 +124,10 @@ def _draw(findings: Sequence[Finding], screen: Screen, limit: int | None) -> Non
     first, paint = findings[0], screen.paint
     screen.line(f"{paint(_STYLES[first.weight], first.code)}  {paint('strong', first.title)}")
     for finding in findings:
-        screen.block(finding.seen, _INDENT)
+        screen.block(printable(finding.seen), _INDENT)
         _draw_places(finding.places, screen, limit)
         if finding.mend is not None:
-            screen.line(f"{_INDENT}{paint('dim', '$')} {paint('name', finding.mend)}")
+            screen.line(f"{_INDENT}{paint('dim', '$')} {paint('name', printable(finding.mend))}")
     screen.block(f"{first.why} {first.advice or ''}", _INDENT, style="dim")
     screen.line()
 
@@ -142,7 +142,7 @@ def _draw_places(places: Sequence[Place], screen: Screen, limit: int | None) -> 
 
 
 def _place(place: Place) -> str:
-    return short_path(place.file) + (f":{place.line}" if place.line is not None else "")
+    return printable(short_path(place.file)) + (f":{place.line}" if place.line is not None else "")
 
 
 def _summary(result: DoctorResult, screen: Screen) -> str:
