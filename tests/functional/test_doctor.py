@@ -160,6 +160,25 @@ def test_a_project_without_anything(project: Project) -> None:
     assert codes(project, "--only", "PV1,PV4", code=1) == ["PV101"]
 
 
+def test_a_project_of_former_days(project: Project, tmp_path: Path) -> None:
+    quiet_shell(project, tmp_path)
+    project.write("requirements.txt", "flask\n")
+    project.write("app.py", "import flask\n")
+    project.write("env/pyvenv.cfg", "home = /usr/bin\n")
+    project.write("below/notes.txt", "")
+    result = project.run("doctor", "--json", "--ignore", "PV5", cwd=project.folder / "below")
+    document = result.json
+    assert document["root"] == str(project.folder)
+    assert [f["code"] for f in document["findings"]] == ["PV121", "PV105", "PV409"]
+    assert document["findings"][0]["mend"] == "provenv init"
+
+
+def test_the_home_folder_is_no_project(project: Project, tmp_path: Path) -> None:
+    quiet_shell(project, tmp_path)
+    (project.home / "requirements.txt").write_text("flask\n")
+    assert project.run("doctor", "--json", cwd=project.home).json["root"] is None
+
+
 def test_quiet_answers_by_exit_code(project: Project) -> None:
     project.depends()
     told = project.fails(1, "doctor", "-q")

@@ -16,6 +16,7 @@ from provenv.doctor.words import below, many, some
 from provenv.interpreters.versions import allows
 from provenv.model.finding import Place
 
+_OTHER_LOCKS = ("poetry.lock", "uv.lock", "pdm.lock", "Pipfile.lock")
 _MARKERS = re.compile(r"^(<{7}|>{7})( |$)", re.MULTILINE)
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _NEWEST_MINOR, _NEWEST_PATCH = 20, 30
@@ -66,12 +67,28 @@ def no_lock(facts: Facts) -> Iterator[Seen]:
     if project is None or project.manifest is None or not (project.stale or "").endswith("missing"):
         return
     name = (project.stale or "").split()[0]
+    others = [n for n in _OTHER_LOCKS if f"{project.root}/{n}" in project.texts]
+    if others:
+        yield Seen(
+            text=f"{name} is not there, and {others[0]} of another tool is",
+            weight="note",
+            advice="Whoever uses that tool gets these versions. provenv makes a lock of its own.",
+            places=(Place(file=f"{project.root}/{others[0]}"),),
+        )
+        return
     yield Seen(
         text=f"{name} is not there",
         mend="provenv lock",
         places=(Place(file=project.manifest.file),),
         target="",
     )
+
+
+def no_manifest(facts: Facts) -> Iterator[Seen]:
+    """There is no ``pyproject.toml``."""
+    project = facts.project
+    if project is not None and f"{project.root}/pyproject.toml" not in project.texts:
+        yield Seen(text=f"{project.root} has none", mend="provenv init")
 
 
 def stale_lock(facts: Facts) -> Iterator[Seen]:
@@ -220,6 +237,14 @@ RULES = (
         advice="Lock again: nothing moves that need not.",
         check=stale_lock,
         fix="lock",
+    ),
+    Rule(
+        code="PV105",
+        title="No pyproject.toml",
+        weight="note",
+        why="Nothing says what the project needs, which Python it runs on, and what decides on versions.",
+        advice="Make one.",
+        check=no_manifest,
     ),
     Rule(
         code="PV121",

@@ -22,11 +22,11 @@ def sarif(
     *,
     version: str,
     root: str | None,
-    project: str | None,
+    manifest: str | None,
 ) -> dict[str, Any]:
     """One run of ``doctor``. Files below ``root`` are relative to it, as viewers want them.
 
-    The manifest of ``project`` stands for what has no place in a file.
+    ``manifest`` stands for what has no place in a file.
     """
     used = sorted({finding.code for finding in findings})
     run: dict[str, Any] = {
@@ -37,7 +37,7 @@ def sarif(
                 "rules": [_rule(rule) for rule in rules if rule.code in used],
             }
         },
-        "results": [_result(finding, used, root, project) for finding in findings],
+        "results": [_result(finding, used, root, manifest) for finding in findings],
         "columnKind": "unicodeCodePoints",
     }
     if root is not None:
@@ -57,7 +57,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 
 def _result(
-    finding: Finding, used: Sequence[str], root: str | None, project: str | None
+    finding: Finding, used: Sequence[str], root: str | None, manifest: str | None
 ) -> dict[str, Any]:
     mend = f" Run: {finding.mend}" if finding.mend else ""
     result: dict[str, Any] = {
@@ -67,7 +67,7 @@ def _result(
         "message": {"text": f"{finding.seen}. {finding.why}{mend}"},
     }
     # GitHub shows a result where it is first seen, and leaves one without a place out
-    places = finding.places or ((Place(file=f"{project}/pyproject.toml"),) if project else ())
+    places = finding.places or ((Place(file=manifest),) if manifest else ())
     if places:
         result["locations"] = [_location(place, root) for place in places]
     return result

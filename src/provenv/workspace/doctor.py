@@ -1,11 +1,10 @@
-"""``doctor``: what goes wrong with this project, shell and machine, and the mending of what is safe."""
+"""``doctor``: what goes wrong with this project, shell and machine, and what mends it."""
 
 from __future__ import annotations
 
 import os
-import stat
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -13,11 +12,9 @@ from typing import Any
 from provenv import __version__
 from provenv.core.errors import InputError, ProvenvError, UsageError
 from provenv.core.events import silent
-from provenv.core.files import write_atomic
 from provenv.doctor import registry
 from provenv.doctor.facts import EnvironmentSubject, Subject
 from provenv.doctor.gathering import gather
-from provenv.doctor.registry import Noticed
 from provenv.doctor.rule import Rule
 from provenv.doctor.sarif import sarif
 from provenv.environments import generations, switch
@@ -32,22 +29,19 @@ from provenv.workspace.context import (
     find_root,
     open_project,
     read_lock,
-    read_text,
 )
 from provenv.workspace.inspection import pending_changes
+from provenv.workspace.mending import Mended, mend
 from provenv.workspace.outside import is_outside
 
-_ORDER = {"close": 0, "ignore": 1, "lock": 2, "sync": 3}
-_EDITED = "PV405"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mended:
-    """What ``--fix`` did about one finding; ``failed`` says why it could not, or is None."""
-
-    code: str
-    text: str
-    failed: str | None = None
+_SIGNS = (
+    "Pipfile",
+    "environment.yml",
+    "manage.py",
+    "requirements.txt",
+    "setup.cfg",
+    "setup.py",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,14 +83,16 @@ def doctor(
     """Look at the project that ``start`` lies in (or the one in ``root``), at shell and machine.
 
     Of the project's environments those named are looked at, without any all that are there. ``only``
-    and ``ignore`` hold codes, or how they begin (``PV4``). Outside of a project, shell and machine are
-    looked at. With ``fix``, what can be mended safely is, and everything is looked at again.
+    and ``ignore`` hold codes, or how they begin (``PV4``). A folder without ``pyproject.toml`` is taken
+    for a project where it looks like one; elsewhere shell and machine are looked at. With ``fix``, what
+    can be mended safely is, and everything is looked at again.
 
     Raises:
         UsageError: An unknown code or environment.
     """
     started = time.monotonic()
-    asked = _Asked(start=start, root=root or find_root(start), environments=tuple(environments))
+    where = root or find_root(start) or _folder_of_sources(start, context.user_home)
+    asked = _Asked(start=start, root=where, environments=tuple(environments))
     day = today or datetime.now(UTC).date()
     wanted = registry.chosen(only) if only else registry.chosen(["PV"])
     wanted -= registry.chosen(ignore)
@@ -106,7 +102,8 @@ def doctor(
     noticed = registry.examine(facts, wanted)
     mended: list[Mended] = []
     if fix:
-        mended = _mend([n for n in noticed if n.finding.code not in silenced], project, context)
+        told = [n for n in noticed if n.finding.code not in silenced]
+        mended = mend(told, asked.root, project, context)
     if mended:
         subject, project = _subject(context, asked, day)
         facts = gather(subject, context.emit)
@@ -134,8 +131,13 @@ def explain(code: str) -> Rule:
 def as_sarif(result: DoctorResult) -> dict[str, Any]:
     """The findings as a SARIF 2.1.0 document."""
     top = result.repository or result.root  # hosts know files by their place in the repository
+    manifest = os.path.join(result.root, MANIFEST_FILE) if result.root is not None else ""
     return sarif(
-        result.findings, registry.RULES, version=__version__, root=top, project=result.root
+        result.findings,
+        registry.RULES,
+        version=__version__,
+        root=top,
+        manifest=manifest if os.path.isfile(manifest) else None,
     )
 
 
@@ -158,6 +160,21 @@ def _silenced(project: Project | None) -> dict[str, str]:
                 hint=error.hint,
             ) from error
     return found
+
+
+def _folder_of_sources(start: str, user_home: str) -> str | None:
+    """The nearest folder that holds what a Python project had before ``pyproject.toml``.
+
+    The user's home is none, nor is anything above it.
+    """
+    folder, home = os.path.realpath(start), os.path.realpath(user_home)
+    while not (home == folder or home.startswith(f"{folder.rstrip('/')}/")):
+        if any(os.path.isfile(os.path.join(folder, name)) for name in _SIGNS):
+            return folder
+        folder = os.path.dirname(folder)
+        if folder == os.path.dirname(folder):
+            break
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +221,7 @@ def _subject(context: Context, asked: _Asked, today: date) -> tuple[Subject, Pro
 
 
 def _read_project(root: str | None) -> tuple[Project | None, list[InputError]]:
-    if root is None:
+    if root is None or not os.path.isfile(os.path.join(root, MANIFEST_FILE)):
         return None, []
     try:
         return open_project(root), []
@@ -279,68 +296,3 @@ def _specs(project: Project, names: Sequence[str]) -> list[EnvironmentSpec]:
         return list(project.manifest.all_instances())
     found = [spec for name in names for spec in project.manifest.instances(name)]
     return list({spec.name: spec for spec in found}.values())
-
-
-def _mend(noticed: Collection[Noticed], project: Project | None, context: Context) -> list[Mended]:
-    """Do what is safe, each thing once: locks first, for environments are made from them."""
-    done: list[Mended] = []
-    outcomes: dict[tuple[str, str], tuple[str | None, str | None]] = {}
-    for item in sorted(noticed, key=_turn):
-        if item.fix is None or item.target is None:
-            continue
-        key = (item.fix, item.target)
-        if key not in outcomes:
-            try:
-                outcomes[key] = (_mend_one(item, item.fix, item.target, project, context), None)
-            except (ProvenvError, OSError) as error:
-                reason = error.message if isinstance(error, ProvenvError) else str(error)
-                outcomes[key] = (None, reason)
-        text, failed = outcomes[key]
-        done.append(Mended(code=item.finding.code, text=text or item.finding.seen, failed=failed))
-    return done
-
-
-def _turn(item: Noticed) -> tuple[int, bool]:
-    """When something is mended. Edited files first among what sync does: it is told of them."""
-    return _ORDER.get(item.fix or "", len(_ORDER)), item.finding.code != _EDITED
-
-
-def _mend_one(
-    item: Noticed, fix: str, target: str, project: Project | None, context: Context
-) -> str:
-    """Mend one thing; returns what was done.
-
-    Raises:
-        ProvenvError, OSError: It could not be.
-    """
-    if fix == "close":
-        mode = stat.S_IMODE(os.stat(target).st_mode)
-        os.chmod(target, mode & ~stat.S_IWOTH)
-        return f"{target}: others cannot write there any more"
-    if project is None:
-        raise UsageError(f"{MANIFEST_FILE} cannot be used")
-    if fix == "ignore":
-        _append(os.path.join(project.root, ".gitignore"), target)
-        return f".gitignore: {target}"
-    if fix == "lock":
-        locked = locking.lock(project, context)
-        return f"locked {locked.packages} packages in {', '.join(locked.files)}"
-    from provenv.workspace.sync import sync
-
-    if item.finding.code == _EDITED:  # sync looks at what verify has noted down
-        from provenv.workspace.verification import verify
-
-        verify(context, project=project, environment=target)
-    made = sync(project, context, environment=target)
-    return f"synced {made.environment}: generation {made.generation}"
-
-
-def _append(path: str, line: str) -> None:
-    """Add a line to a file that may not be there, keeping what is."""
-    text = ""
-    if os.path.lexists(path):
-        text = read_text(path)
-    if line in text.splitlines():
-        return
-    end = "" if not text or text.endswith("\n") else "\n"
-    write_atomic(path, f"{text}{end}{line}\n".encode())

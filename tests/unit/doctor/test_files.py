@@ -29,6 +29,14 @@ def test_no_lock_then_a_stale_one_then_a_fresh_one(patient: Patient) -> None:
     assert "has changed" in finding.seen
 
 
+def test_a_lock_of_another_tool_is_a_lock(patient: Patient) -> None:
+    patient.project.depends("core")
+    patient.project.write("poetry.lock", "")
+    finding = patient.one("PV103")
+    assert (finding.weight, finding.fixable) == ("note", False)
+    assert "poetry.lock" in finding.seen
+
+
 @pytest.mark.usefixtures("shelf")
 def test_a_lock_with_merge_markers(patient: Patient) -> None:
     patient.project.depends("core")

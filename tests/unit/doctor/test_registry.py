@@ -60,12 +60,14 @@ FINDINGS = [
 @pytest.mark.parametrize("findings", [FINDINGS, []], ids=["some", "none"])
 def test_sarif_is_what_its_schema_asks_for(root: str | None, findings: list[Finding]) -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    document = sarif(findings, RULES, version="1.0.0", root=root, project=root)
+    document = sarif(findings, RULES, version="1.0.0", root=root, manifest="/p/pyproject.toml")
     jsonschema.validate(document, json.loads(SCHEMA.read_text()))
 
 
 def test_sarif_says_what_was_found() -> None:
-    (run,) = sarif(FINDINGS, RULES, version="1.0.0", root="/p", project="/p/below")["runs"]
+    (run,) = sarif(FINDINGS, RULES, version="1.0.0", root="/p", manifest="/p/below/pyproject.toml")[
+        "runs"
+    ]
     assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["PV104", "PV303", "PV501"]
     assert run["originalUriBaseIds"] == {"ROOT": {"uri": "file:///p/"}}
     stale, path, store = run["results"]
