@@ -19,8 +19,10 @@ _TOKEN = re.compile(
     r"\b(?P<scheme>(?:git\+)?https?)://(?P<user>(?:gh[a-z]|github_pat|glpat|pypi)[-_][\w-]{16,})@"
     r"(?P<host>[^\s/'\"<>]+)"
 )
+# ${TOKEN}, $TOKEN, %(token)s, %TOKEN%, {token}, ****: something that is put in later
 _PLACEHOLDER = re.compile(
-    r"[$%{}*]|^(?:password|passwd|token|secret|pass|xxx+|\.\.\.)$", re.IGNORECASE
+    r"\$\{?[A-Za-z_]|%\(|^%\w+%$|[{}]|\*\*|^(?:password|passwd|token|secret|pass|x+|\.+)$",
+    re.IGNORECASE,
 )
 
 

@@ -116,7 +116,7 @@ def unpinned(facts: Facts) -> Iterator[Seen]:
         yield Seen(
             text=f"{below(path, facts.project.root)} leaves the version of "
             f"{many(len(names), 'package')} open: {some(names)}",
-            mend="provenv lock" if facts.project.manifest else "provenv init",
+            mend=None if facts.project.manifest else "provenv init",
             advice="Put what the project asks for into pyproject.toml, and let the lock "
             "decide the versions.",
             places=tuple(Place(file=path, line=line) for _, line in lines),

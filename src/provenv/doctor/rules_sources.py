@@ -150,16 +150,22 @@ def not_there(facts: Facts) -> Iterator[Seen]:
 
 
 def _declared_by_name(item: Import, declared: Declared) -> bool:
-    name = canonicalize_name(item.top)
-    if distribution_of(item.module) in declared.all:
-        return True
-    return any(name in other.split("-") or name == other.replace("-", "") for other in declared.all)
+    return _looks_like(item, declared.all)
+
+
+def _looks_like(item: Import, distributions: Iterable[str]) -> bool:
+    """Whether one of these distributions is likely to be what is imported, told by its name."""
+    known, name = distribution_of(item.module), canonicalize_name(item.top)
+    return any(
+        known == other or name == other.replace("-", "") or name in (other, *other.split("-"))
+        for other in distributions
+    )
 
 
 def _excused(item: Import, sources: SourceFacts, declared: Declared) -> bool:
     """Declared, and not in the environments that are made: an extra, a group, or another platform's."""
     there = {name for names in (sources.provided or {}).values() for name in names}
-    return distribution_of(item.module) in declared.all - there
+    return _looks_like(item, declared.all - there)
 
 
 def _weight(used: Used, sources: SourceFacts) -> Weight:

@@ -26,6 +26,7 @@ _DEVELOPMENT = frozenset(
 _DEVELOPMENT_FILES = frozenset(
     {"conftest.py", "dodo.py", "fabfile.py", "hatch_build.py", "noxfile.py", "setup.py", "tasks.py"}
 )
+_HARMLESS = frozenset({"__future__", "__init__", "__main__", "antigravity", "test", "this"})
 # What lies there is read by tests, and need not run.
 _SAMPLES = frozenset({"cases", "data", "fixtures", "samples", "snapshots", "templates", "testdata"})
 
@@ -52,7 +53,9 @@ def read_sources(root: str, tree: Tree, standard: frozenset[str]) -> Sources:
             found.local |= _modules(files, folders)
             if folder in (root, f"{root}/src"):
                 found.shadows |= {
-                    name: f"{folder}/{name}.py" for name in _stems(files) if name in standard
+                    name: f"{folder}/{name}.py"
+                    for name in _stems(files) & (standard - _HARMLESS)
+                    if f"{name}.py" in files
                 }
     for folder, files, folders in tree.folders:
         parts = folder[len(root) + 1 :].split("/") if folder != root else []

@@ -117,7 +117,7 @@ def test_no_requires_python_is_a_note(patient: Patient) -> None:
 def test_passwords_in_files_are_named_and_not_shown(patient: Patient) -> None:
     patient.project.depends()
     patient.project.write(
-        "requirements.txt", "--index-url https://me:s3cret@pypi.example/simple\nflask==1\n"
+        "requirements.txt", "--index-url https://me:s3cret%40x@pypi.example/simple\nflask==1\n"
     )
     patient.project.write(
         "Dockerfile", "RUN pip install git+https://ghp_0123456789abcdefABCD@github.com/a/b\n"

@@ -170,7 +170,9 @@ def test_imports_are_held_against_the_environment(patient: Patient) -> None:
 
 @pytest.mark.usefixtures("shelf")
 def test_what_may_be_missing_is_not_told(patient: Patient) -> None:
-    patient.project.depends("pyyaml", extras={"fast": ["core"]}, groups={"docs": ["idle"]})
+    patient.project.depends(
+        "pyyaml", extras={"fast": ["core"]}, groups={"docs": ["idle", "psycopg2"]}
+    )
     patient.project.write(
         "app.py",
         """
@@ -205,8 +207,8 @@ def test_what_tests_import_weighs_less(patient: Patient) -> None:
 
 
 def test_without_an_environment_names_are_compared(patient: Patient) -> None:
-    patient.project.depends("pyyaml", "python-frobnicate")
-    patient.project.write("app.py", "import yaml, frobnicate, requests\n")
+    patient.project.depends("pyyaml", "python-frobnicate", "psycopg2")
+    patient.project.write("app.py", "import yaml, frobnicate, psycopg2, requests\n")
     finding = patient.one("PV111")
     assert finding.weight == "warning"
     assert finding.mend == "provenv add requests"
@@ -223,6 +225,8 @@ def test_a_module_that_went_from_the_standard_library(patient: Patient) -> None:
 def test_a_file_that_hides_the_standard_library(patient: Patient) -> None:
     patient.project.depends()
     patient.project.write("random.py", "x = 1\n")
+    patient.project.write("test.py", "")
+    patient.project.write("__main__.py", "")
     patient.project.write("shop/random.py", "x = 1\n")  # within a package it hides nothing
     patient.project.write("shop/__init__.py", "")
     assert places(patient.one("PV117"), patient.folder) == ["random.py"]
