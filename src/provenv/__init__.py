@@ -64,6 +64,9 @@ if TYPE_CHECKING:
     from provenv.workspace.publishing import PublishResult as PublishResult
     from provenv.workspace.publishing import build as build
     from provenv.workspace.publishing import publish as publish
+    from provenv.workspace.repair import Repaired as Repaired
+    from provenv.workspace.repair import RepairResult as RepairResult
+    from provenv.workspace.repair import repair as repair
     from provenv.workspace.run import environment_for as environment_for
     from provenv.workspace.run import start as start
     from provenv.workspace.storage import GcResult as GcResult
@@ -101,6 +104,7 @@ _ROOMS = {
     "provenv.workspace.new": ("NewResult", "new"),
     "provenv.workspace.pipelines": ("write_pipeline",),
     "provenv.workspace.publishing": ("BuildResult", "PublishResult", "build", "publish"),
+    "provenv.workspace.repair": ("RepairResult", "Repaired", "repair"),
     "provenv.workspace.run": ("environment_for", "start"),
     "provenv.workspace.storage": ("GcResult", "StoredItem", "gc", "list_store"),
     "provenv.workspace.sync": ("SyncResult", "sync"),

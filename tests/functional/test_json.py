@@ -103,6 +103,7 @@ def test_every_command(project: Project) -> None:
     check(told("env", "path", "docs"), "provenv.env-path/1")
     check(told("env", "remove", "docs", "--yes", "--undeclare"), "provenv.env-remove/1")
     check(told("env", "remove", "ml", "--yes"), "provenv.env-remove/1")
+    check(told("repair", code=1), "provenv.repair/1")  # somebody added a file
     check(told("store", "path"), "provenv.store-path/1")
     check(told("store", "list"), "provenv.store-list/1")
     check(told("store", "gc", "--keep", "0", "--dry-run"), "provenv.store-gc/1")

@@ -178,6 +178,20 @@ def _artifact(
     )
 
 
+def find_wheel(lock: Pylock, sha256: str, file: str) -> Artifact | None:
+    """The wheel of that digest in a lock, whichever interpreter it is for; None where it has none."""
+    for package in lock.packages:
+        version = str(package.version) if package.version is not None else ""
+        common = _Common(name=package.name, version=version, index=package.index or "", file=file)
+        if package.archive is not None and package.archive.hashes.get("sha256") == sha256:
+            found = common.archive(package.archive)
+            return found if found.kind == "wheel" else None
+        for wheel in package.wheels or ():
+            if wheel.hashes.get("sha256") == sha256:
+                return common.file_of("wheel", wheel.filename, wheel)
+    return None
+
+
 def best_wheel(
     wheels: tuple[PackageWheel, ...] | list[PackageWheel] | object, rank: Mapping[str, int]
 ) -> PackageWheel | None:

@@ -1,4 +1,10 @@
-"""Writing the files of one object, and recording each directory as it then stands."""
+"""Writing the files of one object, and recording each directory as it then stands.
+
+All times in an object are one moment that is derived from its name: the same wheel gives the same object,
+whenever it is unpacked, so that what was noted of it for a quick look (size, mtime) holds for the next one
+that takes its place. Different wheels have different moments, so that no cache that goes by path, size and
+mtime takes the file of one for that of another.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +14,21 @@ from typing import Any
 
 from provenv.store.objects import CLOSED_MODE, FILE_MODE, OPEN_MODE
 
+_BEGIN = 978_307_200  # 2001-01-01, in Unix time
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_BINARY", 0)
 
 
 class TreeWriter:
     """Files below ``root``, every path written once; :meth:`finish` gives the tree of the object."""
 
-    def __init__(self, root: str) -> None:
-        """Begin in the empty folder ``root``."""
+    def __init__(self, root: str, sha256: str) -> None:
+        """Begin in the empty folder ``root``; ``sha256`` names the object."""
         self.root = root
+        self.moment = moment(sha256)
+        self._times = (self.moment, self.moment)
+        self._masked: bool | None = (
+            None  # whether the umask takes from the modes that are asked for
+        )
         self._files: dict[str, dict[str, list[int]]] = {}
         self._folders: dict[str, dict[str, Any]] = {"": {}}
         self._open: set[str] = set()
@@ -44,17 +56,19 @@ class TreeWriter:
         mode = CLOSED_MODE if executable else FILE_MODE
         descriptor = os.open(f"{self.root}/{path}", _FLAGS, mode)
         try:
-            _write(descriptor, content)
+            size = _write(descriptor, content)
             for piece in more:
-                _write(descriptor, piece)
-            status = os.fstat(descriptor)
-            if status.st_mode & 0o7777 != mode:
+                size += _write(descriptor, piece)
+            if self._masked is None:
+                self._masked = os.fstat(descriptor).st_mode & 0o7777 != mode
+            if self._masked:
                 os.fchmod(descriptor, mode)
+            os.utime(descriptor, ns=self._times)
         finally:
             os.close(descriptor)
-        files[name] = [status.st_size, status.st_mtime_ns]
+        files[name] = [size, self.moment]
         self.count += 1
-        self.unpacked += status.st_size
+        self.unpacked += size
         if name.endswith(".py") and folder not in self._compiled and path.startswith("site/"):
             self._compiled.add(folder)
 
@@ -66,7 +80,7 @@ class TreeWriter:
             folder = folder.rpartition("/")[0]
 
     def finish(self) -> dict[str, Any]:
-        """Close the folders (0555), give byte code its place, and record every mtime.
+        """Close the folders (0555), give byte code its place, and set and record every mtime.
 
         Raises:
             OSError: What the file system says.
@@ -80,7 +94,8 @@ class TreeWriter:
                 continue
             absolute = f"{self.root}/{folder}"
             os.chmod(absolute, CLOSED_MODE)
-            node["m"] = os.stat(absolute).st_mtime_ns
+            os.utime(absolute, ns=self._times)
+            node["m"] = self.moment
             if files := self._files[folder]:
                 node["f"] = files
             if folder in self._open:
@@ -100,7 +115,13 @@ class TreeWriter:
         return files
 
 
-def _write(descriptor: int, piece: bytes | memoryview) -> None:
+def moment(sha256: str) -> int:
+    """The time of everything in the object of that name, in ns: a second of 2001 to 2009."""
+    return (_BEGIN + int(sha256[:7], 16)) * 1_000_000_000
+
+
+def _write(descriptor: int, piece: bytes | memoryview) -> int:
     done = os.write(descriptor, piece)
     while done < len(piece):
         done += os.write(descriptor, piece[done:])
+    return done

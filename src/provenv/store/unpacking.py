@@ -39,7 +39,7 @@ class Unpacking:
         self.record = bytes(self._read_info("RECORD"))
         self.rows = record.parse_record(self._text("RECORD", self.record), filename, self.dist_info)
         self._check_rows()
-        self.writer = TreeWriter(root)
+        self.writer = TreeWriter(root, sha256)
         self.generated: dict[str, str] = {}
         self._folders: dict[str, set[str]] = {}
 

@@ -22,7 +22,7 @@ from provenv.store.objects import (
 )
 from provenv.store.spread import place
 
-__all__ = ["Damage", "quarantine", "verify_object"]
+__all__ = ["Damage", "has_digest", "hashes_of", "quarantine", "verify_object"]
 
 _CACHE = "__pycache__"
 _PIECE = 1 << 20
@@ -69,6 +69,20 @@ def verify_object(obj: StoredObject) -> list[Damage]:
         )
         for item in sorted(set(found))
     ]
+
+
+def hashes_of(obj: StoredObject) -> Mapping[str, tuple[str, bytes]]:
+    """Path in the object → algorithm and digest, as far as a sound RECORD and ingest say."""
+    return dict(_expected(obj, []))
+
+
+def has_digest(path: str, algorithm: str, digest: bytes) -> bool:
+    """Whether a regular file has that digest; False where it cannot be read."""
+    if os.path.islink(path) or not os.path.isfile(path):
+        return False
+    return (
+        _check(os.path.dirname(path), os.path.basename(path), _Expected(algorithm, digest)) is None
+    )
 
 
 def quarantine(layout: HomeLayout, sha256: str) -> str:

@@ -67,6 +67,12 @@ def quarantined(context: Context, sha256: str) -> str:
     return where
 
 
+def cleared(context: Context, sha256: str) -> None:
+    """The object is as it was stored again."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{context.home.suspects}/{sha256}")
+
+
 def bring_back(context: Context, moved: Mapping[str, str]) -> None:
     """Put back what could not be replaced: with one damaged file it is of more use than missing."""
     for sha256, where in moved.items():

@@ -56,7 +56,7 @@ def verify(
     hold; without, every object in the store and every environment that it knows.
     """
     started = time.monotonic()
-    folders = _folders(context, project, environment)
+    folders = folders_of(context, project, environment)
     holders, unreadable = _holders(folders)
     wanted = sorted(holders if project is not None else {*all_objects(context), *holders})
     context.emit(PhaseStarted(phase="verify", total=len(wanted)))
@@ -74,7 +74,7 @@ def verify(
         context.emit(ItemStarted(phase="verify", name=stored.name))
         held = tuple(holders.get(sha256, ()))
         hits += [Hit(damage=damage, generations=held) for damage in verify_object(stored)]
-        files += _count(stored.tree)
+        files += count_files(stored.tree)
         size += stored.unpacked
         context.emit(ItemFinished(phase="verify", name=stored.name))
     drift = list(_drift(context, folders))
@@ -101,13 +101,14 @@ def environments_holding(context: Context, objects: Iterable[str]) -> list[str]:
     return sorted(places)
 
 
-def _count(tree: Mapping[str, Any]) -> int:
+def count_files(tree: Mapping[str, Any]) -> int:
     """How many files a tree, or a directory in it, holds."""
     tables = tree.values()
-    return sum(len(table.get("f", {})) + _count(table.get("d", {})) for table in tables)
+    return sum(len(table.get("f", {})) + count_files(table.get("d", {})) for table in tables)
 
 
-def _folders(context: Context, project: Project | None, environment: str | None) -> list[str]:
+def folders_of(context: Context, project: Project | None, environment: str | None) -> list[str]:
+    """The environments that are meant: of a project, or one of its, or all that the store knows."""
     if project is None:
         return registered(context)
     manifest = project.manifest

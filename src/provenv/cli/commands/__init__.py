@@ -32,6 +32,7 @@ COMMANDS = {
     "diff": "what differs between two generations",
     "rollback": "go back to an earlier generation, at once and offline",
     "verify": "compare every file with its hash",
+    "repair": "mend what verify finds, where it lies",
     "store": "what all projects share: where, what, how large",
     "build": "build the project's sdist and wheel",
     "publish": "upload them to an index",
@@ -42,7 +43,7 @@ GROUPS = {
     "Project": ("new", "init", "add", "remove", "lock", "sync", "run"),
     "Questions": ("status", "tree", "why", "outdated", "doctor", "isolation"),
     "Environments": ("env",),
-    "Generations": ("history", "diff", "rollback", "verify"),
+    "Generations": ("history", "diff", "rollback", "verify", "repair"),
     "Handing over": ("build", "publish", "ci"),
     "Machine": ("store", "completion"),
 }

@@ -74,7 +74,9 @@ def text(result: VerifyResult, screen: Screen) -> None:
         return
     count = len(result.hits) + len(result.drift) + len(result.unreadable)
     screen.line(f"{paint('bad', 'not as it was made')}: {count} of {compared} {took}")
-    screen.line(f"{paint('hint', 'hint:')} `provenv sync` replaces what is damaged.")
+    screen.line(
+        f"{paint('hint', 'hint:')} `provenv repair` mends it; `provenv sync` makes a new generation."
+    )
 
 
 def _draw_hit(hit: Hit, screen: Screen) -> None:

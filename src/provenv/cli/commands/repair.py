@@ -1,0 +1,117 @@
+"""``provenv repair``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from provenv.cli.draw import Screen, many, seconds, short_path
+from provenv.cli.session import Session
+from provenv.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from provenv.cli.targets import Answer, Target
+    from provenv.workspace.repair import Repaired, RepairResult
+
+DESCRIPTION = """\
+Verify, and mend what is damaged where it lies: from another copy on this machine, else from the
+wheel that a lock names. Every generation that held a damaged file gets the mended one. Nothing is
+switched. Exit code 1 where something could not be mended."""
+EXAMPLES = (
+    ("provenv repair", "all environments of this project"),
+    ("provenv repair --all", "the whole store, and every environment that it knows"),
+)
+ENVIRONMENT = True
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--all", action="store_true", help="the whole store, every environment")
+
+
+def run(args: argparse.Namespace, session: Session) -> int:
+    from provenv.cli.targets import for_each
+    from provenv.workspace.repair import repair
+
+    if session.options.environments and args.all:
+        raise UsageError("--all is about every environment: it takes no --environment")
+    if session.options.environments:
+        return for_each(session, "repair", lambda target: _act(session, target), tell="verdict")
+    result = repair(session.context, project=None if args.all else session.project)
+    session.verdict("repair", lambda: data(result), lambda screen: text(result, screen))
+    return 0 if result.ok else 1
+
+
+def _act(session: Session, target: Target) -> Answer:
+    from provenv.cli.targets import Answer
+    from provenv.workspace.repair import repair
+
+    result = repair(session.context, project=target.project, environment=target.name)
+    return Answer(
+        code=0 if result.ok else 1,
+        data=lambda: data(result),
+        text=lambda screen: text(result, screen),
+    )
+
+
+def text(result: RepairResult, screen: Screen) -> None:
+    paint = screen.paint
+    took = paint("dim", f"in {seconds(result.seconds)}")
+    compared = many(result.checked, "package")
+    if result.ok and not result.objects and not result.paths:
+        screen.line(f"{paint('good', 'nothing to repair')}: {compared} {took}")
+        return
+    if result.objects:
+        head = [paint("dim", word) for word in ("package", "from here", "fetched", "")]
+        screen.table([head, *(_row(item, screen) for item in result.objects)])
+    for item in result.objects:
+        for reason in item.left:
+            screen.line(f"{paint('bad', 'left')} {item.name} {item.version}: {reason}")
+        for place in item.aside:
+            screen.line(f"set aside as {short_path(place)}: it did not belong there")
+    environments = {(folder, number) for folder, number, _ in result.paths}
+    if environments:
+        screen.line(
+            f"{many(len(result.paths), 'path')} put right in {many(len(environments), 'generation')}"
+        )
+    for folder, number, path, why in result.left:
+        where = f"{short_path(folder)}, generation {number}"
+        screen.line(f"{paint('bad', 'left')} {where}: {path}{': ' if path else ''}{why}")
+    if result.ok:
+        screen.line(f"{paint('good', 'repaired')} {took}")
+    else:
+        screen.line(
+            f"{paint('hint', 'hint:')} `provenv sync` makes a new generation from the lock."
+        )
+
+
+def _row(item: Repaired, screen: Screen) -> list[str]:
+    said = screen.paint("bad", "not whole") if item.left else screen.paint("good", "whole")
+    return [f"{item.name} {item.version}", str(item.copied), str(item.fetched), said]
+
+
+def data(result: RepairResult) -> dict[str, Any]:
+    return {
+        "ok": result.ok,
+        "checked": result.checked,
+        "objects": [
+            {
+                "sha256": item.sha256,
+                "name": item.name,
+                "version": item.version,
+                "copied": item.copied,
+                "fetched": item.fetched,
+                "aside": list(item.aside),
+                "left": list(item.left),
+            }
+            for item in result.objects
+        ],
+        "paths": [
+            {"folder": folder, "generation": number, "path": path}
+            for folder, number, path in result.paths
+        ],
+        "left": [
+            {"folder": folder, "generation": number, "path": path, "reason": why}
+            for folder, number, path, why in result.left
+        ],
+        "seconds": round(result.seconds, 4),
+    }
