@@ -211,6 +211,7 @@ class EnvironmentFacts:
         broken: Why it cannot be used.
         held: The last switch was a rollback.
         drift: Names and links that others changed.
+        rewritten: Small files of its own (``activate``, ``pyvenv.cfg``) with another content.
         altered: Files that are not as they were stored: path, package, what became of it.
         unregistered: The store does not know of an environment in this folder.
         points_to: Where its editable project lies, if not here.
@@ -228,6 +229,7 @@ class EnvironmentFacts:
     broken: str | None = None
     held: bool = False
     drift: tuple[Drift, ...] = ()
+    rewritten: tuple[Drift, ...] = ()
     altered: tuple[tuple[str, str, str], ...] = ()
     unregistered: bool = False
     points_to: str | None = None

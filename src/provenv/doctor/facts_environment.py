@@ -20,12 +20,13 @@ from provenv.environments.drift import Drift, find_altered, find_drift
 from provenv.environments.tree import Steps
 from provenv.interpreters.lifetimes import end_of_life, is_dead
 from provenv.model.generation import Generation
+from provenv.store.damage import Damage
 from provenv.store.look import look
 from provenv.store.objects import StoredObject
 from provenv.store.verify import verify_object
 
 _WRITABLE = 0o222
-_MANY = 5  # objects whose every file is hashed; more than that has one cause
+_MANY = 5  # objects whose every file is hashed; of further ones times and sizes have to do
 
 
 def environment_facts(
@@ -74,7 +75,8 @@ def _whole(
         generation=generation,
         held=_is_held(folder),
         drift=tuple(drift),
-        altered=tuple(_altered(subject, shelf, generation, recipe, hashes, root, drift)),
+        rewritten=tuple(_rewritten(subject, recipe, hashes, root, drift)),
+        altered=tuple(_altered(shelf, generation, root)),
         unregistered=not _is_registered(subject.home.roots, folder),
         points_to=_points_to(subject, generation, root),
         python=generation.python,
@@ -113,34 +115,38 @@ def _leads_to(link: str, folder: str) -> bool:
         return False
 
 
-def _altered(
-    subject: Subject,
-    shelf: Shelf,
-    generation: Generation,
-    recipe: Steps,
-    hashes: Mapping[str, str],
-    root: str,
-    drift: list[Drift],
-) -> list[tuple[str, str, str]]:
-    """Files that others changed: their path, what they belong to, and what was done.
+def _rewritten(
+    subject: Subject, recipe: Steps, hashes: Mapping[str, str], root: str, drift: list[Drift]
+) -> list[Drift]:
+    """Small files of the environment's own whose content others changed."""
+    told = {item.path for item in drift}
+    small = [step for step in recipe if step[0] in ("P", "N")]
+    found = find_altered(small, root, subject.home.root, hashes)
+    return [item for item in found if item.path not in told]
+
+
+def _altered(shelf: Shelf, generation: Generation, root: str) -> list[tuple[str, str, str]]:
+    """Files of packages that others changed: path, package, what was done.
 
     Of what is shared with the store, sizes, times and modes are compared first; what stands out is hashed.
     A tree of copies is compared by size and time: to hash all of it is what ``verify`` is for.
     """
-    found: dict[str, tuple[str, str]] = {}
     stored = [item for _, item in shelf.of(generation)]
-    suspected = {damage.sha256 for damage in look(stored, every_file=True)}
-    suspected |= {item.sha256 for item in stored if _is_writable(item)}
-    for item in [item for item in stored if item.sha256 in suspected][:_MANY]:
-        for damage in verify_object(item):
+    seen: dict[str, list[Damage]] = {}
+    for damage in look(stored, every_file=True):
+        seen.setdefault(damage.sha256, []).append(damage)
+    found: dict[str, tuple[str, str]] = {}
+    hashed = 0
+    for item in stored:
+        if item.sha256 not in seen and not _is_writable(item):
+            continue
+        damages = seen.get(item.sha256, [])
+        if hashed < _MANY:
+            damages, hashed = verify_object(item), hashed + 1
+        for damage in damages:
             if damage.kind != "mode":
                 path = _in_environment(root, item.folder, damage.path)
                 found[path] = (f"{item.name} {item.version}", damage.kind)
-    told = {item.path for item in drift}
-    small = [step for step in recipe if step[0] in ("P", "N")]
-    for changed in find_altered(small, root, subject.home.root, hashes):
-        if changed.path not in told:
-            found[f"{root}/{changed.path}"] = ("the environment itself", changed.kind)
     return [(path, *what) for path, what in found.items()]
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from provenv.doctor.facts import Facts
 from provenv.model.finding import Finding, Place, Weight
 
-Fix = Literal["lock", "sync", "ignore", "close"]
+Fix = Literal["close", "ignore", "lock", "repair", "sync"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,15 +55,16 @@ def other_lock(facts: Facts) -> Iterator[Seen]:
 def drifted(facts: Facts) -> Iterator[Seen]:
     """Files came, went or were replaced since the generation was made."""
     for item in facts.environments:
-        if not item.drift or item.generation is None:
+        drift = (*item.drift, *item.rewritten)
+        if not drift or item.generation is None:
             continue
         root = f"{item.folder}/generations/{item.generation.number}"
+        first = f"{command('provenv', 'verify', *item.asked.options)}; " if item.rewritten else ""
         yield Seen(
-            text=f"{item.name}, since generation {item.generation.number} was made: "
-            f"{_told(item.drift)}",
-            mend=_sync(item),
-            weight="warning" if all(d.kind == "added" for d in item.drift) else None,
-            places=tuple(Place(file=f"{root}/{d.path}") for d in item.drift[:_PLACES]),
+            text=f"{item.name}, since generation {item.generation.number} was made: {_told(drift)}",
+            mend=first + _sync(item),  # only what verify has noted down does sync look for in files
+            weight="warning" if all(d.kind == "added" for d in drift) else None,
+            places=tuple(Place(file=f"{root}/{d.path}") for d in drift[:_PLACES]),
             target=item.name,
         )
 
@@ -92,7 +93,7 @@ def altered(facts: Facts) -> Iterator[Seen]:
         done = [f"{word} {kinds.count(kind)}" for kind, word in _DONE if kinds.count(kind)]
         yield Seen(
             text=f"{item.name}, in {some(packages)}: files {', '.join(done)}",
-            mend=f"provenv verify; {_sync(item)}",
+            mend=command("provenv", "repair", *item.asked.options),
             places=tuple(Place(file=path) for path, _, _ in item.altered[:_PLACES]),
             target=item.name,
         )
@@ -247,9 +248,9 @@ RULES = (
         weight="error",
         why="The store shares files between environments: every one that has the package "
         "runs the edit.",
-        advice="`verify` names each file, and the next sync fetches what is damaged again.",
+        advice="`repair` puts every file back where it lies; nothing is switched.",
         check=altered,
-        fix="sync",
+        fix="repair",
     ),
     Rule(
         code="PV406",

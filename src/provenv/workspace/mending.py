@@ -7,14 +7,15 @@ import stat
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from provenv.core.errors import ProvenvError, UsageError
+from provenv.core.errors import CheckFailedError, ProvenvError, UsageError
 from provenv.core.files import write_atomic
 from provenv.doctor.registry import Noticed
-from provenv.workspace import locking
+from provenv.workspace import locking, suspects
 from provenv.workspace.context import MANIFEST_FILE, Context, Project, read_text
 
-_ORDER = {"close": 0, "ignore": 1, "lock": 2, "sync": 3}
-_EDITED = "PV405"
+_ORDER = ("close", "ignore", "lock", "repair", "sync")
+
+_DRIFT = "PV404"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ def mend(
     """
     done: list[Mended] = []
     outcomes: dict[tuple[str, str], tuple[str | None, str | None]] = {}
-    for item in sorted(noticed, key=_turn):
+    for item in sorted(noticed, key=lambda noticed: _ORDER.index(noticed.fix or "sync")):
         if item.fix is None or item.target is None:
             continue
         key = (item.fix, item.target)
@@ -55,11 +56,6 @@ def mend(
     return done
 
 
-def _turn(item: Noticed) -> tuple[int, bool]:
-    """When something is mended. Edited files first among what sync does: it is told of them."""
-    return _ORDER.get(item.fix or "", len(_ORDER)), item.finding.code != _EDITED
-
-
 def _mend_one(item: Noticed, target: str, project: Project | None, context: Context) -> str:
     """Mend one thing; returns what was done.
 
@@ -75,14 +71,30 @@ def _mend_one(item: Noticed, target: str, project: Project | None, context: Cont
     if item.fix == "lock":
         locked = locking.lock(project, context)
         return f"locked {locked.packages} packages in {', '.join(locked.files)}"
+    if item.fix == "repair":
+        return _repair(project, context, target)
     from provenv.workspace.sync import sync
 
-    if item.finding.code == _EDITED:  # sync looks at what verify has noted down
-        from provenv.workspace.verification import verify
-
-        verify(context, project=project, environment=target)
+    if item.finding.code == _DRIFT:  # sync itself does not look into files
+        suspects.note(context, (), {project.folder(project.manifest.environment(target))})
     made = sync(project, context, environment=target)
     return f"synced {made.environment}: generation {made.generation}"
+
+
+def _repair(project: Project, context: Context, environment: str) -> str:
+    """Put edited files back; returns what was done.
+
+    Raises:
+        CheckFailedError: Some could not be.
+    """
+    from provenv.workspace.repair import repair
+
+    done = repair(context, project=project, environment=environment)
+    left = [f"{item.name}: {why}" for item in done.objects for why in item.left]
+    left += [f"{path}: {why}" for _, _, path, why in done.left]
+    if left:
+        raise CheckFailedError("; ".join(left))
+    return f"repaired {environment}: {', '.join(item.name for item in done.objects)}"
 
 
 def _ignore(path: str, line: str) -> str:

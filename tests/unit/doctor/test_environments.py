@@ -67,8 +67,10 @@ def test_a_file_that_was_edited_in_the_store(patient: Patient) -> None:
     (place,) = places(finding, patient.folder)
     assert place.startswith(".venv/generations/1/lib/python3")
     assert place.endswith("/site-packages/core/__init__.py")
+    assert finding.mend == "provenv repair"
     result = patient.look(only=("PV405",), fix=True)
     assert result.findings == ()
+    assert [item.text for item in result.mended] == ["repaired dev: core"]
     assert "evil" not in (site(patient) / "core/__init__.py").read_text()
 
 
@@ -91,9 +93,11 @@ def test_a_file_of_the_environment_itself_that_was_edited(patient: Patient) -> N
     script = patient.folder / ".venv/current/bin/activate"
     script.unlink()
     script.write_text("echo evil\n")
-    assert [p.rpartition("/")[2] for p in places(patient.one("PV405"), patient.folder)] == [
-        "activate"
-    ]
+    finding = patient.one("PV404")
+    assert "changed bin/activate" in finding.seen
+    assert finding.mend == "provenv verify; provenv sync"
+    assert patient.look(only=("PV404",), fix=True).findings == ()
+    assert "evil" not in (patient.folder / ".venv/current/bin/activate").read_text()
 
 
 def test_a_copied_project(patient: Patient, tmp_path: Path) -> None:

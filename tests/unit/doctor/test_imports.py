@@ -170,9 +170,7 @@ def test_imports_are_held_against_the_environment(patient: Patient) -> None:
 
 @pytest.mark.usefixtures("shelf")
 def test_what_may_be_missing_is_not_told(patient: Patient) -> None:
-    patient.project.depends(
-        "pyyaml", extras={"fast": ["core"]}, groups={"docs": ["idle", "psycopg2"]}
-    )
+    patient.project.depends("pyyaml", extras={"fast": ["core"]}, groups={"docs": ["idle"]})
     patient.project.write(
         "app.py",
         """
