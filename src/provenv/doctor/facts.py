@@ -117,6 +117,7 @@ class SourceFacts:
         shadows: Modules of the project that hide one of the standard library: name → file.
         provided: Dotted module → normalized distributions that have it in an environment; None
             where no environment of the project is there to be asked.
+        metadata: Distributions that the project requires by its own metadata, where it is installed.
         commanding: Distributions with scripts, plugins or other entry points.
         python: The minor version that the project runs on, ``(3, 13)``.
         outside: Module → folder of a global interpreter (or the user's) that has it.
@@ -128,6 +129,7 @@ class SourceFacts:
     unparsed: tuple[tuple[str, int, str], ...]
     shadows: Mapping[str, str]
     provided: Mapping[str, frozenset[str]] | None
+    metadata: frozenset[str] | None
     commanding: frozenset[str]
     python: tuple[int, int]
     outside: Mapping[str, str]

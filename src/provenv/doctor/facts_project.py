@@ -11,8 +11,8 @@ from provenv.environments.generations import is_ours
 _NAMES = (
     ".gitlab-ci.yml", ".pypirc", "Dockerfile", "Pipfile", "Pipfile.lock", "azure-pipelines.yml",
     "docker-compose.yml", "environment.yaml", "environment.yml", "pdm.lock", "pdm.toml", "pip.conf",
-    "pip.ini", "poetry.lock", "poetry.toml", "pyproject.toml", "setup.cfg", "tox.ini", "uv.lock",
-    "uv.toml",
+    "pip.ini", "poetry.lock", "poetry.toml", "pyproject.toml", "setup.cfg", "setup.py", "tox.ini",
+    "uv.lock", "uv.toml",
 )  # fmt: skip
 _LARGEST = 16_000_000  # bytes
 _PIN_FILES = (".python-version", ".tool-versions")

@@ -6,6 +6,8 @@ import os
 import re
 from collections.abc import Sequence
 
+from packaging.utils import canonicalize_name
+
 from provenv.doctor import modules
 from provenv.doctor.facts import Command, EnvironmentFacts, SourceFacts
 from provenv.doctor.shelf import Shelf
@@ -23,8 +25,9 @@ def source_facts(
     python: Command | None,
     shelf: Shelf,
     user_home: str,
+    own: str | None,
 ) -> SourceFacts:
-    """Read the sources of the project in ``root``; ``python`` is what that word starts."""
+    """Read the sources of the project ``own`` in ``root``; ``python`` is what that word starts."""
     made = [item for item in environments if item.generation is not None]
     version = _minor(next((item.python for item in made if item.python), None)) or _DEFAULT
     standard = modules.standard_library(version)
@@ -41,11 +44,25 @@ def source_facts(
         unparsed=tuple(read.unparsed),
         shadows=read.shadows,
         provided=provided if made else None,
+        metadata=required_by_metadata(made, own) if own is not None else None,
         commanding=commanding,
         python=version,
         outside=outside,
         system=system,
     )
+
+
+def required_by_metadata(made: Sequence[EnvironmentFacts], own: str) -> frozenset[str] | None:
+    """What an installed project requires (core metadata, ``Requires-Dist``)."""
+    for item in made:
+        site = site_packages(item.folder)
+        for name in _names(site) if site else []:
+            title = name.removesuffix(".dist-info").partition("-")[0]
+            if name.endswith(".dist-info") and canonicalize_name(title) == canonicalize_name(own):
+                lines = _lines(f"{site}/{name}/METADATA")
+                found = [re.match(r"Requires-Dist:\s*([\w.-]+)", line) for line in lines]
+                return frozenset(canonicalize_name(match[1]) for match in found if match)
+    return None
 
 
 def _outside(

@@ -60,8 +60,9 @@ def _in_project(subject: Subject, root: str, facts: Facts, emit: Emit) -> Facts:
         others = [folder for folder in tree.environments if folder not in own]
         project = project_facts(subject, root, tree)
         _say(emit, "sources")
+        own_name = subject.manifest.name if subject.manifest is not None else None
         sources = source_facts(
-            root, tree, environments, facts.shell.python, shelf, subject.user_home
+            root, tree, environments, facts.shell.python, shelf, subject.user_home, own_name
         )
         _say(emit, "git")
         git, trouble = asking.result()

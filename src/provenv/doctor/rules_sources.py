@@ -6,57 +6,16 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from provenv.doctor.declared import Declared, declared_by
 from provenv.doctor.facts import Facts, Import, SourceFacts
 from provenv.doctor.modules import REMOVED, distribution_of, standard_library
 from provenv.doctor.rule import Rule, Seen
 from provenv.doctor.words import command, many, some
 from provenv.model.finding import Place, Weight
-from provenv.model.manifest import Manifest
 
 _PLACES = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
-    """Normalized names that a project asks for: ``own`` to run, ``groups`` to work on it."""
-
-    own: frozenset[str]
-    groups: frozenset[str]
-    build: frozenset[str]
-
-    @property
-    def all(self) -> frozenset[str]:
-        """Every one of them."""
-        return self.own | self.groups | self.build
-
-
-def declared_by(manifest: Manifest) -> Declared:
-    """What a manifest asks for, by place. Markers do not count: the platform may be another."""
-    own = [*manifest.dependencies, *_flat(manifest.optional_dependencies.values())]
-    build = (manifest.build_system or {}).get("requires", ())
-    return Declared(
-        own=_names(own),
-        groups=_names(_flat(manifest.groups.values())),
-        build=_names(item for item in build if isinstance(item, str)),
-    )
-
-
-def _flat(items: Iterable[Iterable[str]]) -> Iterator[str]:
-    for inner in items:
-        yield from inner
-
-
-def _names(requirements: Iterable[str]) -> frozenset[str]:
-    found = set()
-    for text in requirements:
-        try:
-            found.add(canonicalize_name(Requirement(text).name))
-        except ValueError:
-            continue  # the build backend's to complain about
-    return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +62,9 @@ def providers(item: Import, sources: SourceFacts) -> frozenset[str]:
             if here is not None:
                 found |= here
                 break
+    if not found:  # a namespace package itself
+        inside = [names for name, names in provided.items() if name.startswith(f"{item.module}.")]
+        found = frozenset().union(*inside)
     return found
 
 
@@ -114,9 +76,11 @@ def _grouped(pairs: Iterable[tuple[str, Import]]) -> list[Used]:
 
 
 def _judged(facts: Facts) -> tuple[SourceFacts, Declared] | None:
-    if facts.project is None or facts.project.manifest is None or facts.sources is None:
+    """What is imported, and what is declared; None where that cannot be known."""
+    if facts.project is None or facts.sources is None:
         return None
-    return facts.sources, declared_by(facts.project.manifest)
+    declared = declared_by(facts.project, facts.sources.metadata)
+    return (facts.sources, declared) if declared is not None else None
 
 
 def not_there(facts: Facts) -> Iterator[Seen]:
@@ -143,7 +107,7 @@ def not_there(facts: Facts) -> Iterator[Seen]:
             )
         yield Seen(
             text=f"module {used.name} is imported, and {where}",
-            mend=_add(likely, used),
+            mend=_add(facts, likely, used),
             weight=_weight(used, sources),
             places=used.places,
         )
@@ -173,7 +137,10 @@ def _weight(used: Used, sources: SourceFacts) -> Weight:
     return "warning" if sources.provided is None and used.shipped else used.weight
 
 
-def _add(name: str, used: Used) -> str:
+def _add(facts: Facts, name: str, used: Used) -> str | None:
+    """The command that declares it; None where there is no manifest to declare it in."""
+    if facts.project is None or facts.project.manifest is None:
+        return None
     if used.shipped:
         return command("provenv", "add", name)
     return command("provenv", "add", "--group", "dev", name)
@@ -194,7 +161,7 @@ def undeclared(facts: Facts) -> Iterator[Seen]:
         yield Seen(
             text=f"{used.name} is imported and not declared: it is there because something "
             "else needs it",
-            mend=_add(used.name, used),
+            mend=_add(facts, used.name, used),
             weight="warning" if used.shipped else "note",
             places=used.places,
         )
@@ -273,7 +240,7 @@ def installed_globally(facts: Facts) -> Iterator[Seen]:
     for used in _grouped(lacking):
         yield Seen(
             text=f"module {used.name} is imported, and only {sources.outside[used.name]} has it",
-            mend=_add(distribution_of(used.imports[0].module), used),
+            mend=_add(facts, distribution_of(used.imports[0].module), used),
             weight=_weight(used, sources),
             places=used.places,
         )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from provenv.doctor.facts import EnvironmentFacts, EnvironmentSubject
+from provenv.doctor.facts_sources import required_by_metadata
 from provenv.doctor.modules import distribution_of, provided_by, standard_library
 from provenv.doctor.shelf import Shelf
 from provenv.doctor.sources import read_sources
@@ -210,6 +212,48 @@ def test_without_an_environment_names_are_compared(patient: Patient) -> None:
     finding = patient.one("PV111")
     assert finding.weight == "warning"
     assert finding.mend == "provenv add requests"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "told"),
+    [
+        ("requirements.txt", "PyYAML==6.0 --hash=sha256:00\nrequests>=2  # why\n-r more.txt\n", {"rich"}),
+        ("Pipfile", '[packages]\nrequests = "*"\n[dev-packages]\nrich = "*"\n', {"yaml"}),
+        ("pyproject.toml", '[tool.poetry.group.dev.dependencies]\nrich = "^13"\n', {"yaml", "requests"}),
+        ("pyproject.toml", '[project]\nname = "x"\ndynamic = ["dependencies", "version"]\n', set()),
+        ("setup.py", "", set()),
+    ],
+    ids=["requirements", "Pipfile", "Poetry", "dynamic", "setup.py"],
+)  # fmt: skip
+def test_where_projects_declare_what_they_need(
+    patient: Patient, file: str, text: str, told: set[str]
+) -> None:
+    patient.project.write("requirements.txt", "")
+    patient.project.write(file, text)
+    patient.project.write("app.py", "import yaml, requests, rich\n")
+    found = {f.seen.split()[1]: f for f in patient.seen("PV111")}
+    assert set(found) == told
+    assert {f.mend is None for f in found.values()} <= {file != "pyproject.toml"}
+
+
+def test_what_the_backend_decides_on_is_read_from_the_metadata(patient: Patient) -> None:
+    site = patient.folder / ".venv/lib/python3.12/site-packages/shop-1.0.dist-info"
+    site.mkdir(parents=True)
+    (site / "METADATA").write_text(
+        "Name: shop\nRequires-Dist: PyYAML>=6\nRequires-Dist: x ; extra\n"
+    )
+    asked = EnvironmentSubject(name="dev", folder=str(patient.folder / ".venv"), default=True)
+    made = EnvironmentFacts(asked=asked, there=True)
+    assert required_by_metadata([made], "Shop") == frozenset({"pyyaml", "x"})
+    assert required_by_metadata([made], "other") is None
+
+
+@pytest.mark.usefixtures("shelf")
+def test_a_namespace_itself_is_no_missing_module(patient: Patient) -> None:
+    patient.project.depends("corp-mail", "corp-billing")
+    patient.project.write("app.py", "import corp\nimport corp.mail, corp.billing\n")
+    patient.sync()
+    assert patient.look(only=("PV11",)).findings == ()
 
 
 def test_a_module_that_went_from_the_standard_library(patient: Patient) -> None:
