@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from provenv.workspace.context import Project as Project
     from provenv.workspace.context import open_project as open_project
     from provenv.workspace.doctor import DoctorResult as DoctorResult
-    from provenv.workspace.doctor import doctor as doctor
+    from provenv.workspace.doctor import diagnose as diagnose
     from provenv.workspace.edit import EditResult as EditResult
     from provenv.workspace.edit import InitResult as InitResult
     from provenv.workspace.edit import add as add
@@ -91,7 +91,7 @@ _ROOMS = {
     "provenv.model.finding": ("Finding", "Place"),
     "provenv.model.generation": ("Change", "Generation"),
     "provenv.workspace.context": ("Context", "Project", "open_project"),
-    "provenv.workspace.doctor": ("DoctorResult", "doctor"),
+    "provenv.workspace.doctor": ("DoctorResult", "diagnose"),
     "provenv.workspace.edit": ("EditResult", "InitResult", "add", "init", "remove"),
     "provenv.workspace.history": (
         "DiffResult", "HistoryEntry", "RollbackResult", "diff", "history", "rollback",

@@ -181,7 +181,8 @@ class ShellFacts:
     Attributes:
         variables: All of them.
         python, pip: What these words start; None where nothing.
-        active: Folders of environments that are active: VIRTUAL_ENV, CONDA_PREFIX.
+        active: Real paths of environments that are active: VIRTUAL_ENV, CONDA_PREFIX.
+        gone: Variables of these whose folder is not there.
         stacked: Environments whose ``bin`` is on PATH, the first first.
         shim: pyenv's shim that comes first for ``python``; None where there is none.
         selected: What pyenv would start by it: the names, and where they are written down.
@@ -192,7 +193,8 @@ class ShellFacts:
     variables: Mapping[str, str] = field(repr=False)
     python: Command | None
     pip: Command | None
-    active: tuple[str, ...]
+    active: Mapping[str, str]
+    gone: tuple[str, ...]
     stacked: tuple[str, ...]
     shim: str | None = None
     selected: tuple[str, ...] = ()

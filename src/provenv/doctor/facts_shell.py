@@ -13,6 +13,7 @@ from provenv.interpreters.discovery import pyenv_python
 from provenv.interpreters.executables import is_shim
 from provenv.interpreters.search import read_versions_file
 
+_ACTIVE = ("VIRTUAL_ENV", "CONDA_PREFIX")
 _EXEC = re.compile(rb"""exec'? +(?:"([^"\n]*python[^"\n]*)"|(\S*python\S*)) """)
 
 
@@ -24,21 +25,19 @@ def shell_facts(
     search = Search.from_environ(environ, user_home)
     shim, selected, by, target = _pyenv(search, path, start)
     python = _python(path, shim, target)
+    active = {name: folder for name in _ACTIVE if (folder := environ.get(name))}
     return ShellFacts(
         variables=dict(environ),
         python=python,
         pip=_pip(path, shim, target),
-        active=tuple(
-            os.path.normpath(folder)
-            for name in ("VIRTUAL_ENV", "CONDA_PREFIX")
-            if (folder := environ.get(name))
-        ),
+        active={name: os.path.realpath(folder) for name, folder in active.items()},
+        gone=tuple(name for name, folder in active.items() if not os.path.isdir(folder)),
         stacked=tuple(_stacked(path)),
         shim=shim,
         selected=selected,
         selected_by=by,
         shim_target=target,
-        default_environment=default_environment,
+        default_environment=os.path.realpath(default_environment) if default_environment else None,
     )
 
 

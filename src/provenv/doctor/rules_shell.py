@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 
@@ -30,12 +29,11 @@ def two_homes(facts: Facts) -> Iterator[Seen]:
 def two_active(facts: Facts) -> Iterator[Seen]:
     """More than one environment is active."""
     shell = facts.shell
-    found = list(dict.fromkeys([*shell.stacked, *map(os.path.realpath, shell.active)]))
+    found = list(dict.fromkeys([*shell.stacked, *shell.active.values()]))
     if len(found) < 2:
         return
     first = shell.stacked[0] if shell.stacked else found[0]
-    conda = bool(shell.variables.get("CONDA_PREFIX")) and bool(shell.variables.get("VIRTUAL_ENV"))
-    leave = "conda deactivate" if conda else "deactivate"
+    leave = "conda deactivate" if len(shell.active) > 1 else "deactivate"
     yield Seen(text=f"active are {some(found)}; {first} answers first", mend=leave)
 
 
@@ -66,22 +64,20 @@ def pip_elsewhere(facts: Facts) -> Iterator[Seen]:
 
 def active_is_gone(facts: Facts) -> Iterator[Seen]:
     """What is active does not exist."""
-    for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
-        folder = facts.shell.variables.get(name)
-        if folder and not os.path.isdir(folder):
-            leave = "deactivate" if name == "VIRTUAL_ENV" else "conda deactivate"
-            yield Seen(text=f"{name} is {folder}, which is not there", mend=leave)
+    for name in facts.shell.gone:
+        leave = "deactivate" if name == "VIRTUAL_ENV" else "conda deactivate"
+        yield Seen(text=f"{name} is {facts.shell.variables[name]}, which is not there", mend=leave)
 
 
 def another_project(facts: Facts) -> Iterator[Seen]:
     """The active environment is another project's."""
-    folder = facts.shell.variables.get("VIRTUAL_ENV")
-    if facts.project is None or not folder or not os.path.isdir(folder):
+    shell, project = facts.shell, facts.project
+    folder = shell.active.get("VIRTUAL_ENV")
+    if project is None or folder is None or "VIRTUAL_ENV" in shell.gone:
         return
-    real, root = os.path.realpath(folder), os.path.realpath(facts.project.root)
-    if not real.startswith(f"{root}/"):
+    if not folder.startswith(f"{project.root}/"):
         yield Seen(
-            text=f"the active environment is {folder}, and this project is {facts.project.root}",
+            text=f"the active environment is {folder}, and this project is {project.root}",
             mend="deactivate",
         )
 
@@ -91,7 +87,7 @@ def not_activated(facts: Facts) -> Iterator[Seen]:
     shell = facts.shell
     if shell.default_environment is None or shell.active or shell.python is None:
         return
-    if shell.python.prefix != os.path.realpath(shell.default_environment):
+    if shell.python.prefix != shell.default_environment:
         yield Seen(
             text=f"`{shell.python.name}` is {shell.python.path}, not that of "
             f"{shell.default_environment}",

@@ -69,7 +69,7 @@ class DoctorResult:
         return count(self.findings, "error") == 0
 
 
-def doctor(
+def diagnose(
     context: Context,
     *,
     start: str,
@@ -92,7 +92,11 @@ def doctor(
     """
     started = time.monotonic()
     where = root or find_root(start) or _folder_of_sources(start, context.user_home)
-    asked = _Asked(start=start, root=where, environments=tuple(environments))
+    asked = _Asked(
+        start=start,
+        root=os.path.realpath(where) if where is not None else None,
+        environments=tuple(environments),
+    )
     day = today or datetime.now(UTC).date()
     wanted = registry.chosen(only) if only else registry.chosen(["PV"])
     wanted -= registry.chosen(ignore)

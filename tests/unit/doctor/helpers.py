@@ -12,7 +12,7 @@ from pathlib import Path
 import provenv
 from provenv.core.events import Emit, silent
 from provenv.model.finding import Finding
-from provenv.workspace.doctor import DoctorResult, doctor
+from provenv.workspace.doctor import DoctorResult, diagnose
 from support import Project
 
 TODAY = date(2026, 11, 22)
@@ -55,7 +55,7 @@ class Patient:
     ) -> DoctorResult:
         """What doctor says."""
         context = provenv.make_context({**self.shell, **(variables or {})}, emit=emit)
-        return doctor(
+        return diagnose(
             context,
             start=str(start or self.folder),
             only=only,

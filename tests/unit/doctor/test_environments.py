@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import provenv
-from provenv.workspace.doctor import doctor
+from provenv.workspace.doctor import diagnose
 from unit.doctor.helpers import TODAY, Patient, fake_environment, places
 
 pytestmark = pytest.mark.usefixtures("shelf")
@@ -161,7 +161,7 @@ def test_an_end_of_life(patient: Patient) -> None:
     context = provenv.make_context(patient.shell)
 
     def told(day: date) -> list[str]:
-        result = doctor(context, start=str(patient.folder), only=["PV408"], today=day)
+        result = diagnose(context, start=str(patient.folder), only=["PV408"], today=day)
         return [f.seen for f in result.findings]
 
     assert told(TODAY) == []

@@ -14,7 +14,7 @@ from provenv.doctor.facts_machine import Mount, read_mounts, volume
 from provenv.model.finding import Finding
 from unit.doctor.helpers import Patient
 
-SHELL = ShellFacts(variables={}, python=None, pip=None, active=(), stacked=())
+SHELL = ShellFacts(variables={}, python=None, pip=None, active={}, gone=(), stacked=())
 DISK = Volume(
     folder="/data",
     device=1,

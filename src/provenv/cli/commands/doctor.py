@@ -61,7 +61,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
     if args.sarif == "-" and session.options.json:
         raise UsageError("--sarif - and --json both write to standard output")
     root, names = _environments(session)
-    result = use_case.doctor(
+    result = use_case.diagnose(
         session.context,
         start=os.getcwd(),
         root=root,
