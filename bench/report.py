@@ -46,6 +46,11 @@ def _verdict(line: summary.Line) -> list[str]:
     if line.row == "rollback":
         beyond = f"{summary.beyond_start(line) * 1000:.0f} ms beyond `python -c pass`"
         return [beyond, "≤ 100 ms", _MARKS[line.met]]
+    if line.row == "create":
+        beyond = f"{summary.beyond_start(line) * 1000:.0f} ms beyond `python -c pass`"
+        if "virtualenv" in line.seconds:
+            beyond += f"; virtualenv: {summary.seconds(line.seconds['virtualenv'])}"
+        return [beyond, "≤ uv, beyond the start", _MARKS[line.met]]
     target = "" if line.target is None else f"≤ {line.target:g}"
     return [str(line.ratio) if line.ratio else "", target, _MARKS[line.met]]
 

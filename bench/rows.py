@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bench import tools
-from bench.measure import BenchError, Sample, file_system, inodes
+from bench.measure import BenchError, Sample, census, file_system, inodes
 from bench.series import Series
 
 Measured = Iterator[tuple[str, Sample]]
@@ -127,6 +127,36 @@ def _rollback(series: Series) -> Measured:
         yield "python -c pass", series.setting.watch.run(pass_, cwd=folder, env=tool.env())
 
 
+def _create(series: Series) -> Measured:
+    """Each once unmeasured: what a tool remembers of interpreters is there afterwards."""
+    able = [tool for tool in series.members if not isinstance(tool, tools.Poetry)]
+    for tool in able:
+        _created(series, tool)
+    other = tools.virtualenv()
+    for tool in series.turns(peers=True):
+        if tool not in able:
+            continue
+        yield tool.name, _created(series, tool)
+        if isinstance(tool, tools.Provenv):
+            folder = series.fresh("other")
+            os.makedirs(folder)
+            pass_ = [*_interpreter_of(tool), "-c", "pass"]
+            yield "python -c pass", series.setting.watch.run(pass_, cwd=folder, env=tool.env())
+            if other is not None:
+                made = [other, "--no-seed", "--python", series.setting.python, "made"]
+                yield "virtualenv", series.setting.watch.run(made, cwd=folder, env=tool.env())
+
+
+def _created(series: Series, tool: tools.Tool) -> Sample:
+    folder = series.fresh(f"create-{tool.name}")
+    os.makedirs(folder)
+    sample, python = tool.create(folder, os.path.basename(folder))
+    found = census(python)
+    if found.found or found.base != series.held[tool.name].base:
+        raise BenchError(f"{tool.name} made {python} of {found.base}, with {sorted(found.found)}")
+    return sample
+
+
 ROWS = {
     "warm": Row(
         title="Sync into a new folder, everything cached", measure=_warm, target=(0.15, 0.12)
@@ -143,6 +173,9 @@ ROWS = {
     "relock": Row(title="Lock, unchanged", measure=_lock_unchanged, target=(1.2, 1.2)),
     "add": Row(title="Add one small package", measure=_add, target=(1.0, 1.0)),
     "rollback": Row(title="Rollback", measure=_rollback),
+    "create": Row(
+        title="Make an empty environment (pip: `python -m venv --without-pip`)", measure=_create
+    ),
     "many": Row(title="100 environments of that lock", measure=_many, target=(0.12, 0.12)),
 }
 

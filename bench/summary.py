@@ -46,6 +46,9 @@ class Line:
         """Whether the target is met; None where there is none, or nothing to hold against it."""
         if self.row == "rollback":
             return beyond_start(self) <= ROLLBACK_LIMIT if SUBJECT in self.seconds else None
+        if self.row == "create":
+            both = SUBJECT in self.seconds and BASELINE in self.seconds
+            return beyond_start(self) <= self.seconds[BASELINE] if both else None
         if self.ratio is None or self.target is None:
             return None
         return self.ratio.value <= self.target
@@ -90,7 +93,7 @@ def read(path: str) -> Summary:
 
 
 def beyond_start(line: Line) -> float:
-    """What the subject's rollback takes beyond starting its interpreter, in seconds."""
+    """What the subject takes beyond starting its interpreter, in seconds."""
     return line.seconds[SUBJECT] - line.seconds[PASS]
 
 

@@ -98,6 +98,10 @@ class Tool:
         """Add one requirement to the project: manifest, lock and environment."""
         return self.call(folder, "add", package)
 
+    def create(self, folder: str, name: str) -> tuple[Sample, str]:
+        """Make an empty environment called ``name``, in no project; and its interpreter."""
+        raise NotImplementedError
+
 
 class Provenv(Tool):
     """The subject. Its store plays the cache's part."""
@@ -115,6 +119,10 @@ class Provenv(Tool):
     def sync(self, folder: str) -> Sample:
         mode = ["--link-mode", self.link_mode] if self.link_mode else []
         return self.call(folder, "sync", *mode)
+
+    def create(self, folder: str, name: str) -> tuple[Sample, str]:
+        made = self.call(folder, "env", "create", name)
+        return made, os.path.join(self.cache, "environments", name, ".venv", "bin", "python")
 
     def rollback(self, folder: str) -> Sample:
         """Back to the generation before."""
@@ -142,6 +150,9 @@ class Uv(Tool):
 
     def sync(self, folder: str) -> Sample:
         return self.call(folder, "sync")
+
+    def create(self, folder: str, name: str) -> tuple[Sample, str]:
+        return self.call(folder, "venv", name), os.path.join(folder, name, "bin", "python")
 
     def requirements(self, folder: str) -> str:
         """The lock as a requirements file with hashes, for pip."""
@@ -177,6 +188,11 @@ class Pip(Tool):
             made = self.setting.watch.run(venv, cwd=folder, env=self.env())
         install = ("install", "--quiet", "--no-deps", "--require-hashes", "-r", self.lock_file)
         return made + self.call(folder, "--python", ".venv", *install)
+
+    def create(self, folder: str, name: str) -> tuple[Sample, str]:
+        venv = [self.setting.python, "-m", "venv", "--without-pip", name]
+        made = self.setting.watch.run(venv, cwd=folder, env=self.env())
+        return made, os.path.join(folder, name, "bin", "python")
 
 
 class Poetry(Tool):
@@ -223,6 +239,12 @@ def program(name: str, given: str | None) -> list[str]:
     if found is None:
         raise BenchError(f"{name} is not installed: give its command with --{name}")
     return [found]
+
+
+def virtualenv() -> str | None:
+    """The program virtualenv, which Poetry brings along; None where it is not beside this interpreter."""
+    beside = os.path.join(os.path.dirname(sys.executable), "virtualenv")
+    return beside if os.access(beside, os.X_OK) else shutil.which("virtualenv")
 
 
 def direct_requirements() -> list[str]:

@@ -31,9 +31,15 @@ if TYPE_CHECKING:
     from provenv.model.finding import Place as Place
     from provenv.model.generation import Change as Change
     from provenv.model.generation import Generation as Generation
+    from provenv.workspace.comparing import CompareResult as CompareResult
+    from provenv.workspace.comparing import compare_environments as compare_environments
     from provenv.workspace.context import Context as Context
     from provenv.workspace.context import Project as Project
     from provenv.workspace.context import open_project as open_project
+    from provenv.workspace.creating import CreateResult as CreateResult
+    from provenv.workspace.creating import WantedEnvironment as WantedEnvironment
+    from provenv.workspace.creating import create_environment as create_environment
+    from provenv.workspace.creating import create_environment_outside as create_environment_outside
     from provenv.workspace.doctor import DoctorResult as DoctorResult
     from provenv.workspace.doctor import diagnose as diagnose
     from provenv.workspace.edit import EditResult as EditResult
@@ -64,6 +70,8 @@ if TYPE_CHECKING:
     from provenv.workspace.publishing import PublishResult as PublishResult
     from provenv.workspace.publishing import build as build
     from provenv.workspace.publishing import publish as publish
+    from provenv.workspace.removing import RemoveResult as RemoveResult
+    from provenv.workspace.removing import remove_environment as remove_environment
     from provenv.workspace.repair import Repaired as Repaired
     from provenv.workspace.repair import RepairResult as RepairResult
     from provenv.workspace.repair import repair as repair
@@ -90,7 +98,11 @@ _ROOMS = {
     "provenv.core.events": ("Emit", "Event", "silent"),
     "provenv.model.finding": ("Finding", "Place"),
     "provenv.model.generation": ("Change", "Generation"),
+    "provenv.workspace.comparing": ("CompareResult", "compare_environments"),
     "provenv.workspace.context": ("Context", "Project", "open_project"),
+    "provenv.workspace.creating": (
+        "CreateResult", "WantedEnvironment", "create_environment", "create_environment_outside",
+    ),
     "provenv.workspace.doctor": ("DoctorResult", "diagnose"),
     "provenv.workspace.edit": ("EditResult", "InitResult", "add", "init", "remove"),
     "provenv.workspace.history": (
@@ -104,6 +116,7 @@ _ROOMS = {
     "provenv.workspace.new": ("NewResult", "new"),
     "provenv.workspace.pipelines": ("write_pipeline",),
     "provenv.workspace.publishing": ("BuildResult", "PublishResult", "build", "publish"),
+    "provenv.workspace.removing": ("RemoveResult", "remove_environment"),
     "provenv.workspace.repair": ("RepairResult", "Repaired", "repair"),
     "provenv.workspace.run": ("environment_for", "start"),
     "provenv.workspace.storage": ("GcResult", "StoredItem", "gc", "list_store"),

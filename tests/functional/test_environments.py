@@ -173,7 +173,10 @@ def test_create_declares_locks_and_makes(project: Project, shelf: Index) -> None
     assert "# the end" in text
     assert {"core", "tool", "web"} == set(held(project, "docs"))
     before = everything(project.folder)
+    (project.home / "provenv/interpreters.json").rename(project.home / "aside")
     assert "docs: nothing to do" in project.ok("env", "create", "docs").stderr
+    assert not (project.home / "provenv/interpreters.json").exists()  # the long way would ask
+    (project.home / "aside").rename(project.home / "provenv/interpreters.json")
     project.ok("env", "create", "docs", "--group", "lint", "--with", "core")
     assert everything(project.folder) == before
     project.ok("lock", "--check")
@@ -399,6 +402,13 @@ def test_remove_can_undeclare(project: Project, shelf: Index) -> None:
 
 def test_remove_finds_what_is_no_longer_declared(matrix: Project) -> None:
     matrix.ok("sync", "-e", "test")
+    text = matrix.read("pyproject.toml")
+    matrix.depends("web")
+    matrix.ok("sync", "-e", "test")
+    matrix.write("pyproject.toml", text)
+    matrix.ok("env", "remove", "--yes", "test")
+    assert not (matrix.folder / ".venvs").exists()
+    matrix.ok("sync", "-e", "test")
     matrix.depends("web")
     assert "unknown environment" not in matrix.ok("env", "remove", "--yes", f"test@{MINOR}").stderr
     assert not (matrix.folder / f".venvs/test@{MINOR}").exists()
@@ -446,3 +456,65 @@ def test_path_of_one_that_is_not_made_is_no_path(project: Project) -> None:
     failed = project.fails(1, "env", "path", "prod")
     assert failed.stdout == ""
     assert "`provenv sync -e prod` makes it" in failed.stderr
+
+
+def test_diff_of_two_environments(project: Project, shelf: Index) -> None:
+    project.depends(
+        "web",
+        groups={"test": ["tool"]},
+        more='[tool.provenv.environments]\nstaging = { inherits = "prod" }\n',
+    )
+    project.ok("lock")
+    assert project.ok("diff", "-e", "staging", "-e", "prod").stdout == (
+        "staging → prod: nothing differs\n"
+    )
+    assert project.ok("diff", "-e", "prod", "-e", "test").stdout == "prod → test\n  + tool 3.1\n"
+    project.ok("sync", "-e", "prod", "--link-mode", "copy")
+    told = project.ok("diff", "-e", "staging", "-e", "prod").stdout
+    assert told == "staging → prod\n  ~ link mode linked → copy\n"
+    assert project.ok("diff", "-e", "staging", "-e", "prod", "--json").json["differs"] is True
+    assert "give one -e" in project.fails(2, "diff", "-e", "staging", "-e", "prod", "1").stderr
+    three = ("-e", "dev", "-e", "staging", "-e", "prod")
+    assert "about one environment, not 3" in project.fails(2, "diff", *three).stderr
+    assert "unknown environment 'x'" in project.fails(2, "diff", "-e", "x", "-e", "prod").stderr
+
+
+def test_diff_of_two_environments_says_how_the_project_is_installed(
+    project: Project, shelf: Index
+) -> None:
+    project.depends(
+        more='[build-system]\nrequires = []\nbuild-backend = "x"\nbackend-path = ["."]\n'
+    )
+    project.ok("lock")
+    told = project.ok("diff", "-e", "dev", "-e", "prod").stdout
+    assert told == "dev → prod\n  ~ project in place → as a wheel\n"
+
+
+def test_two_that_create_the_same_environment_at_once(nowhere: Project) -> None:
+    nowhere.ok("env", "create", "template")
+    for name in ("ml", "template"):
+        running = [nowhere.popen("env", "create", name) for _ in range(4)]
+        ends = [(process.communicate()[1], process.returncode) for process in running]
+        assert [code for _, code in ends] == [0] * 4, ends
+    nowhere.ok("run", "-e", "ml", "true")
+    nowhere.ok("verify", "-e", "ml")
+
+
+def test_create_that_fails_leaves_no_lock_of_its_own(project: Project, shelf: Index) -> None:
+    project.depends(
+        groups={"test": ["core==1.0"], "dev": ["core==2.0"]},
+        more='[tool.provenv]\nconflicts = [["test", "dev"]]\n',
+    )
+    before = everything(project.folder)
+    project.fails(1, "env", "create", "old", "--group", "test", "--python", "2.6")
+    assert everything(project.folder) == before
+    project.ok("env", "create", "old", "--group", "test")
+    assert (project.folder / "pylock.old.toml").exists()
+
+
+def test_what_a_killed_create_left_is_no_obstacle(nowhere: Project) -> None:
+    root = nowhere.home / "provenv/environments/ml"
+    root.mkdir(parents=True)
+    (root / ".pyproject.toml.4194304.0.tmp").write_text("")
+    nowhere.ok("env", "create", "ml")
+    assert sorted(p.name for p in root.iterdir()) == [".venv", "pylock.toml", "pyproject.toml"]

@@ -87,6 +87,23 @@ def test_a_known_plan_is_linked_without_anything_heavy(shop: Project) -> None:
     assert heavy(modules) == set()
 
 
+def test_an_environment_outside_projects_is_run_without_anything_heavy(shop: Project) -> None:
+    shop.ok("env", "create", "ml", "--global")
+    shop.ok("run", "-e", "ml", "true")  # writes down that the project has none of this name
+    modules = modules_of(shop, "run", "-e", "ml", "true")
+    assert heavy(modules) == set()
+    assert "provenv.workspace.run" in modules
+
+
+def test_another_environment_outside_projects_is_made_without_anything_heavy(
+    shop: Project,
+) -> None:
+    shop.ok("env", "create", "one", "--global")
+    modules = modules_of(shop, "env", "create", "--global", "two")
+    assert heavy(modules) == set()
+    assert shop.ok("env", "path", "two").code == 0
+
+
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_a_sync_with_nothing_to_do_asks_the_kernel_little(shop: Project) -> None:
     # Measuring coverage makes thousands of calls of its own.

@@ -90,6 +90,7 @@ def test_every_command(project: Project) -> None:
     check(told("isolation"), "provenv.isolation/1")
     check(told("history"), "provenv.history/1")
     check(told("diff"), "provenv.diff/1")
+    check(told("diff", *two), "provenv.diff-environments/1")
     check(told("rollback"), "provenv.rollback/1")
     project.write(".venv/current/bin/extra", "")
     check(told("verify", code=1), "provenv.verify/1")

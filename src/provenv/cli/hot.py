@@ -71,7 +71,7 @@ def _attempt(call: _Call, cause: str) -> int | None:
     started = time.monotonic()
     try:
         home = home_folder(os.environ)
-        if call.command == "env":
+        if call.command == "env" and (call.outside or fast.find_root(os.getcwd()) is None):
             return _create(call, home, cause, started)
         root = _root(call, home)
         if root is None:
@@ -109,8 +109,6 @@ def _tell(call: _Call, outcome: fast.Outcome, started: float) -> None:
 
 def _create(call: _Call, home: str, cause: str, started: float) -> int | None:
     """``env create NAME``, outside projects: from a template of an empty one."""
-    if not call.outside and fast.find_root(os.getcwd()) is not None:
-        return None
     from provenv.workspace import template
 
     outcome = template.make(call.name, call.asked, home, os.environ, cause)
@@ -123,6 +121,9 @@ def _create(call: _Call, home: str, cause: str, started: float) -> int | None:
 def _root(call: _Call, home: str) -> str | None:
     """The project that the call is about; ``asked`` is put right where it lies outside of all others."""
     root = fast.find_root(os.getcwd())
+    if call.command == "env":  # of a project: as `sync -e NAME`, where it is declared as it stands
+        call.asked.environment = call.name
+        return root if call.asked.overrides == "-" else None
     name = call.asked.environment
     if name is None:
         return root

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from provenv.cli.draw import Screen
 from provenv.core.errors import DiskError, ProvenvError, UsageError
-from provenv.model.layout import base_name
+from provenv.model.layout import base_name, is_environment_name
 from provenv.model.manifest import unknown_environment
 from provenv.workspace import outside
 from provenv.workspace.context import Project, find_root, open_project
@@ -82,19 +82,21 @@ def find(session: Session, name: str | None) -> Target:
             raise unknown_environment(base_name(name), [*project.manifest.environments, *names])
         raise _nowhere(base_name(name), names)
     if project is not None:
-        outside.remember(project.root, home.root, name)
+        outside.remember(project.root, home.root, base_name(name))
     own = open_project(found)
     own.manifest.environment(name)
     return Target(project=own, environment=name if "@" in name else None, outside=True)
 
 
 def _nowhere(name: str, names: Sequence[str]) -> UsageError:
-    error = unknown_environment(name, names)
-    if error.hint is not None:
-        error.message = f"{error.message}, and no project here"
-        listed = f"Environments outside projects: {', '.join(names)}. " if names else ""
-        error.hint = f"{listed}`provenv env create {name}` makes one."
-    return error
+    if not is_environment_name(name):
+        return unknown_environment(name, names)
+    listed = f"Environments outside projects: {', '.join(names)}. " if names else ""
+    return UsageError(
+        f"unknown environment {name!r}, and no project here",
+        hint=f"{listed}`provenv env create {name}` makes one.",
+        details={"known": list(names)},
+    )
 
 
 def one(session: Session) -> Target:
@@ -155,8 +157,8 @@ def for_each(
             code, result = failure.exit_code, failed_data(target, failure)
             _draw_failure(session, target, failure)
         else:
-            code, result = answer.code, done_data(target, answer, json=session.options.json)
-            _draw(session, answer, tell)
+            code, result = answer.code, done_data(target, answer)
+            _draw(session, answer, tell, first=not results)
         results.append(result)
         highest = max(highest, code)
     session.progress.close()
@@ -170,10 +172,12 @@ def _disk(error: OSError) -> DiskError:
     return DiskError(f"{where}{error.strerror or error}", details={"path": error.filename})
 
 
-def _draw(session: Session, answer: Answer, tell: Tell) -> None:
+def _draw(session: Session, answer: Answer, tell: Tell, *, first: bool) -> None:
     session.progress.close()
     if session.options.json or (tell == "verdict" and session.options.quiet):
         return
+    if tell != "report" and not first:
+        session.out.line()
     answer.text(session.talk if tell == "report" else session.out)
 
 
@@ -187,9 +191,9 @@ def _draw_failure(session: Session, target: Target, error: ProvenvError) -> None
         alarm.prose(alarm.paint("hint", "hint:"), error.hint)
 
 
-def done_data(target: Target, answer: Answer, *, json: bool) -> dict[str, Any]:
+def done_data(target: Target, answer: Answer) -> dict[str, Any]:
     """One entry of ``results``: what was done."""
-    return _entry(target, answer.code, answer.data() if json else None, None)
+    return _entry(target, answer.code, answer.data(), None)
 
 
 def failed_data(target: Target, error: ProvenvError) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from provenv.core import digest
 from provenv.environments.generations import OWN_FOLDER
-from provenv.environments.tree import Steps
+from provenv.environments.tree import Steps, filled_in
 
 _IGNORED = frozenset({"__pycache__"})
 
@@ -44,6 +44,23 @@ def find_drift(recipe: Steps, root: str, home: str) -> list[Drift]:
         if _is_changed(kind, source, f"{root}/{path}", home):
             found.append(Drift(path=path, kind="changed"))
     return found
+
+
+def is_misplaced(recipe: Steps, root: str, plan: str, project: str) -> bool:
+    """Whether what leads from a generation to its project leads elsewhere: it was moved or copied.
+
+    ``plan`` is the folder of the plan that the recipe is of, ``project`` where the project lies now.
+    """
+    for kind, source, path in recipe:
+        if kind != "E":
+            continue
+        try:
+            with open(f"{plan}/{source}", "rb") as template, open(f"{root}/{path}", "rb") as made:
+                if filled_in(template.read(), project) != made.read():
+                    return True
+        except OSError:
+            continue  # what is missing is told as drift
+    return False
 
 
 def _names(root: str, folder: str, expected: set[str]) -> list[Drift]:

@@ -104,10 +104,14 @@ def _rewrite(source: str, target: str) -> None:
 
 
 def _fill_in(source: str, target: str, project: str) -> None:
-    place = os.fsencode(project)
     with open(source, "rb") as reader, open(target, "xb") as writer:
-        text = reader.read().replace(PLACE, place)
-        writer.write(text.replace(PLACE_IN_URL, quoted(place)))
+        writer.write(filled_in(reader.read(), project))
+
+
+def filled_in(text: bytes, project: str) -> bytes:
+    """The content of an E step's file for a project in this folder."""
+    place = os.fsencode(project)
+    return text.replace(PLACE, place).replace(PLACE_IN_URL, quoted(place))
 
 
 def quoted(path: bytes) -> bytes:

@@ -12,7 +12,7 @@ from packaging.utils import InvalidName, canonicalize_name
 
 from provenv.core.errors import ForeignError, InputError, UsageError
 from provenv.core.events import silent
-from provenv.core.files import locked_folder, write_atomic
+from provenv.core.files import ensure_folder, locked_folder, write_atomic
 from provenv.environments import switch
 from provenv.interpreters import find
 from provenv.model.layout import (
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class WantedEnvironment:
     """What ``env create`` was asked for; None and empty stand for what was not said.
 
     Attributes:
@@ -71,7 +71,9 @@ class CreateResult:
     syncs: tuple[SyncResult, ...]
 
 
-def create(project: Project, context: Context, name: str, wanted: Wanted) -> CreateResult:
+def create_environment(
+    project: Project, context: Context, name: str, wanted: WantedEnvironment
+) -> CreateResult:
     """Declare the environment ``name`` in a project's manifest, lock if needed, and make it.
 
     One that is declared already is just made. Where anything fails, every file is as it was.
@@ -88,7 +90,7 @@ def create(project: Project, context: Context, name: str, wanted: Wanted) -> Cre
         there = _is_declared(now, name, wanted)
         if there:
             _refuse_other(now, name, wanted, own=own)
-        with edit.whole(now), _whole(context, now, name):
+        with edit.whole(now, name), _whole(context, now, name):
             final, fresh = (now, None) if there else _declare(now, context, name, wanted)
             syncs = _sync(final, context, name, fresh)
     names = tuple(canonicalize_name(r.name) for r in _parsed(now, wanted))
@@ -96,7 +98,9 @@ def create(project: Project, context: Context, name: str, wanted: Wanted) -> Cre
     return _result(final, name, syncs, own=own, requirements=said, made=not there)
 
 
-def create_outside(context: Context, name: str, wanted: Wanted) -> CreateResult:
+def create_environment_outside(
+    context: Context, name: str, wanted: WantedEnvironment
+) -> CreateResult:
     """Make the environment ``name`` outside projects: a project of its own in the home folder.
 
     Raises:
@@ -106,27 +110,44 @@ def create_outside(context: Context, name: str, wanted: Wanted) -> CreateResult:
     """
     check_name(name)
     root = outside.folder(context.home, name)
-    if outside.find(context.home, name) is not None:
-        return create(open_project(root), context, name, wanted)
-    _refuse_project_options(wanted)
-    if os.path.lexists(root) and (not os.path.isdir(root) or os.listdir(root)):
-        raise ForeignError(
-            f"{root} is no environment of provenv; it is left as it is", details={"path": root}
-        )
-    python = _lowest(context, root, wanted)
-    os.makedirs(root, exist_ok=True)
-    with locked_folder(root):
-        try:
-            text = outside.manifest_text(name, wanted.python, python, wanted.link_mode)
-            write_atomic(os.path.join(root, MANIFEST_FILE), text.encode())
-            project, fresh = _fill(open_project(root), context, wanted)
-            syncs = _sync(project, context, name, fresh)
-        except BaseException:
-            removing.clear(context, root)
-            raise
+    if os.path.lexists(root) and not os.path.isdir(root):
+        raise _foreign(root)
+    ensure_folder(root)
+    with locked_folder(root):  # where two make it at once, the second finds it made
+        made = None
+        if outside.find(context.home, name) is None:
+            files.sweep(root)
+            if os.listdir(root):
+                raise _foreign(root)
+            made = _make_outside(context, root, name, wanted)
+    if made is None:
+        return create_environment(open_project(root), context, name, wanted)
+    project, syncs = made
     template.remember(context, project, wanted.python, wanted.link_mode)
     said = tuple(project.manifest.dependencies)
     return _result(project, name, syncs, own=True, requirements=said, made=True)
+
+
+def _foreign(root: str) -> ForeignError:
+    return ForeignError(
+        f"{root} is no environment of provenv; it is left as it is", details={"path": root}
+    )
+
+
+def _make_outside(
+    context: Context, root: str, name: str, wanted: WantedEnvironment
+) -> tuple[Project, tuple[SyncResult, ...]]:
+    """Fill an empty folder: manifest, lock, environments; where that fails, it is gone."""
+    try:
+        _refuse_project_options(wanted)
+        python = _lowest(context, root, wanted)
+        text = outside.manifest_text(name, wanted.python, python, wanted.link_mode)
+        write_atomic(os.path.join(root, MANIFEST_FILE), text.encode())
+        project, fresh = _fill(open_project(root), context, wanted)
+        return project, _sync(project, context, name, fresh)
+    except BaseException:
+        removing.clear(context, root)
+        raise
 
 
 def check_name(name: str) -> None:
@@ -139,7 +160,7 @@ def check_name(name: str) -> None:
         raise UsageError(f"{name!r} is not the name of an environment: {NAME_RULE}")
 
 
-def _refuse_project_options(wanted: Wanted) -> None:
+def _refuse_project_options(wanted: WantedEnvironment) -> None:
     given = {
         "--group": wanted.groups, "--extra": wanted.extras, "--inherits": wanted.inherits,
         "--editable or --no-editable": wanted.editable is not None,
@@ -152,7 +173,7 @@ def _refuse_project_options(wanted: Wanted) -> None:
             )
 
 
-def _lowest(context: Context, root: str, wanted: Wanted) -> str:
+def _lowest(context: Context, root: str, wanted: WantedEnvironment) -> str:
     """The lowest ``3.N`` of the interpreters that were asked for."""
     found = [
         find(
@@ -168,7 +189,7 @@ def _lowest(context: Context, root: str, wanted: Wanted) -> str:
 
 
 def _fill(
-    project: Project, context: Context, wanted: Wanted
+    project: Project, context: Context, wanted: WantedEnvironment
 ) -> tuple[Project, Mapping[str | None, LockFile] | None]:
     """Add the packages that were asked for to a new project's dependencies, and lock."""
     if not wanted.requirements:
@@ -186,18 +207,18 @@ def _fill(
     return relocked.project, relocked.fresh
 
 
-def _parsed(project: Project, wanted: Wanted) -> list[Any]:
+def _parsed(project: Project, wanted: WantedEnvironment) -> list[Any]:
     return [edit.parsed_requirement(text, project.root) for text in wanted.requirements]
 
 
-def _is_declared(project: Project, name: str, wanted: Wanted) -> bool:
+def _is_declared(project: Project, name: str, wanted: WantedEnvironment) -> bool:
     """Whether nothing is to be written: it is declared, or built in and nothing was said of it."""
     if declared(project.manifest_text, project.manifest_path, name) is not None:
         return True
-    return name in BUILT_IN_ENVIRONMENTS and wanted == Wanted()
+    return name in BUILT_IN_ENVIRONMENTS and wanted == WantedEnvironment()
 
 
-def _refuse_other(project: Project, name: str, wanted: Wanted, *, own: bool) -> None:
+def _refuse_other(project: Project, name: str, wanted: WantedEnvironment, *, own: bool) -> None:
     """Refuse options that say something else than what is declared.
 
     Raises:
@@ -244,7 +265,7 @@ def _group(name: str) -> str:
 
 
 def _declare(
-    project: Project, context: Context, name: str, wanted: Wanted
+    project: Project, context: Context, name: str, wanted: WantedEnvironment
 ) -> tuple[Project, Mapping[str | None, LockFile] | None]:
     """Write the environment into the manifest, with its packages and the lock where there are any."""
     file = project.manifest_path
@@ -288,7 +309,7 @@ def _check_group(name: str) -> None:
         ) from error
 
 
-def _values(manifest: Manifest, name: str, wanted: Wanted) -> dict[str, Any]:
+def _values(manifest: Manifest, name: str, wanted: WantedEnvironment) -> dict[str, Any]:
     """The table of the environment, as it is written down."""
     values: dict[str, Any] = {}
     if wanted.inherits is not None:
@@ -313,7 +334,7 @@ def _values(manifest: Manifest, name: str, wanted: Wanted) -> dict[str, Any]:
     return values
 
 
-def _parent(manifest: Manifest, name: str, wanted: Wanted) -> EnvironmentSpec | None:
+def _parent(manifest: Manifest, name: str, wanted: WantedEnvironment) -> EnvironmentSpec | None:
     """Whose values hold where the new table has none; None where that is nobody's."""
     return manifest.environments.get(wanted.inherits or name)
 

@@ -301,9 +301,12 @@ def _change_alone(
 
 
 @contextlib.contextmanager
-def whole(project: Project) -> Iterator[None]:
-    """Where the block fails, the manifest and the locks become what they were before it."""
-    before = {path: _bytes(path) for path in _files(project)}
+def whole(project: Project, environment: str | None = None) -> Iterator[None]:
+    """Where the block fails, the manifest and the locks become what they were before it.
+
+    ``environment`` is one that the block declares, and that may get a lock of its own.
+    """
+    before = {path: _bytes(path) for path in _files(project, environment)}
     try:
         yield
     except BaseException as error:
@@ -358,9 +361,9 @@ def with_text(project: Project, text: str) -> Project:
     return replace(project, manifest_text=text, manifest=manifest)
 
 
-def _files(project: Project) -> list[str]:
+def _files(project: Project, environment: str | None) -> list[str]:
     """The manifest, and every lock that the project has or may get."""
-    names = [None, *project.manifest.environments]
+    names = [None, environment, *project.manifest.environments]
     there = [name for name in os.listdir(project.root) if is_lock(name)]
     locks = dict.fromkeys([*map(lock_file_name, names), *there])
     return [project.manifest_path, *(os.path.join(project.root, name) for name in locks)]

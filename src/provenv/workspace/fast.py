@@ -144,6 +144,8 @@ def still_in_sync(root: str, asked: Asked, home: str, environ: Mapping[str, str]
     known = plans.recall(f"{home}/plans", key, root) if key is not None else None
     if old is None or known is None or old.home != home or f"{root}/{known.folder}" != folder:
         return None
+    if not old.signatures[0].endswith(f" {root}/{_MANIFEST}"):
+        return None  # moved or copied here: what leads to the project leads elsewhere
     plan = plans.plan_folder(f"{home}/plans", known.digest)
     try:
         if os.readlink(f"{folder}/current") != old.current:

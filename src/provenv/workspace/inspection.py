@@ -109,6 +109,22 @@ def pending_changes(
 ) -> tuple[Change, ...]:
     """What ``sync`` would change in an environment, by the lock."""
     interpreter = choose_interpreter(project, context, spec, folder, None)
+    have = {p.name: p.version for p in generation.packages} if generation else {}
+    return changes(have, wanted_versions(project, spec, interpreter, lock, generation))
+
+
+def wanted_versions(
+    project: Project,
+    spec: EnvironmentSpec,
+    interpreter: Interpreter,
+    lock: LockFile,
+    generation: Generation | None,
+) -> dict[str, str]:
+    """What the lock wants the environment to hold; versions that it leaves open as ``generation`` has them.
+
+    Raises:
+        InputError, UnsatisfiableError: The lock has nothing that fits.
+    """
     plan = make_plan(lock.lock, lock.digest, spec, interpreter, lock.path)
     wanted = {artifact.name: artifact.version for artifact in plan.artifacts}
     have = {p.name: p.version for p in generation.packages} if generation else {}
@@ -118,7 +134,7 @@ def pending_changes(
     for name, version in wanted.items():  # a local project's version may be left open
         if not version and name in have:
             wanted[name] = have[name]
-    return changes(have, wanted)
+    return wanted
 
 
 def project_graph(

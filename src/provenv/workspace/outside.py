@@ -63,7 +63,7 @@ default-environment = {toml_value(name)}
 
 def is_outside(home: HomeLayout, root: str) -> bool:
     """Whether the project in ``root`` is an environment outside projects."""
-    return os.path.dirname(root) == home.environments
+    return os.path.dirname(os.path.realpath(root)) == os.path.realpath(home.environments)
 
 
 def remember(root: str, home: str, name: str) -> None:

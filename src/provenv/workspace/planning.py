@@ -204,7 +204,9 @@ def _members(
                     direct_url=own.direct_url,
                     inputs=own.inputs,
                     editable=spec.editable,
-                    links=_links(own, project.root) if spec.editable and mode == "linked" else None,
+                    links=_links(own, project.root, _way_back(project, spec, interpreter))
+                    if spec.editable and mode == "linked"
+                    else None,
                 )
             )
     return sorted(found, key=lambda member: member.stored.name)
@@ -218,8 +220,25 @@ def _archive_url(wheel: Artifact, base: str) -> Mapping[str, object] | None:
     return {"url": url, "archive_info": {"hashes": {"sha256": wheel.sha256}}}
 
 
-def _links(built: Built, root: str) -> dict[str, bytes] | None:
+# Where the project has moved, or was copied, the path above this line leads nowhere or to another copy:
+# the environment finds the sources that it lies beside. `sitedir` is as in the line that pins.
+_BESIDE = (
+    "import os, sys; (lambda p: os.path.isdir(p) and os.path.realpath(sys.path[-1]) != p "
+    "and sys.path.insert(-1, p))(os.path.realpath(sitedir + {way!a}))\n"
+)
+
+
+def _way_back(project: Project, spec: EnvironmentSpec, interpreter: Interpreter) -> str:
+    """From the ``site-packages`` of a generation to the project's folder: ``/../../…``."""
+    folder = os.path.relpath(project.folder(spec), project.root)
+    depth = len(f"{folder}/generations/N/{interpreter.site_packages}".split("/"))
+    return "/.." * depth
+
+
+def _links(built: Built, root: str, back: str) -> dict[str, bytes] | None:
     """The ``.pth`` files of an editable install with the project's path taken out.
+
+    ``back`` leads from ``site-packages`` to the project.
 
     None where the install says more of the project's place than that, or depends on something that
     does not lie in the project: then it is of no use to another checkout.
@@ -239,7 +258,11 @@ def _links(built: Built, root: str) -> dict[str, bytes] | None:
             line == place or line.startswith(place + b"/") for line in lines
         ):
             return None
-        found[name] = b"".join(tree.PLACE + line.removeprefix(place) + b"\n" for line in lines)
+        rests = [line.removeprefix(place) for line in lines]
+        found[name] = b"".join(
+            tree.PLACE + rest + b"\n" + _BESIDE.format(way=back + os.fsdecode(rest)).encode()
+            for rest in rests
+        )
     return found
 
 

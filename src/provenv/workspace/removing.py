@@ -44,7 +44,7 @@ class RemoveResult:
 def candidates(project: Project, name: str | None) -> list[tuple[str, str]]:
     """Names and folders of the environments that ``name`` means: of several Pythons, all.
 
-    One that is no longer declared counts where its folder is still there.
+    One that is no longer declared so counts where its folder is still there.
 
     Raises:
         UsageError: There is none of this name, declared or left over.
@@ -56,7 +56,9 @@ def candidates(project: Project, name: str | None) -> list[tuple[str, str]]:
         if left is None:
             raise
         return [left]
-    return [(spec.name, project.folder(spec)) for spec in specs]
+    found = [(spec.name, project.folder(spec)) for spec in specs]
+    left = _left_over(project, name or "")  # from the time when it was not one of several Pythons
+    return found if left is None or left in found else [*found, left]
 
 
 def _left_over(project: Project, name: str) -> tuple[str, str] | None:
@@ -111,7 +113,8 @@ def remove_environment(
             left += take_away(context, folder)
         whole = own and name in (None, project.manifest.default_environment)
         if whole:
-            gone, kept = _clear_project(context, project.root)
+            with locked_folder(project.root):
+                gone, kept = _clear_project(context, project.root)
             changed += gone
             left += kept
         elif text is not None:

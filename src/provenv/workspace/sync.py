@@ -21,7 +21,7 @@ from provenv.core.errors import (
 from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned
 from provenv.core.files import disk_error, locked, remove_tree
 from provenv.environments import generations, plans, stamp, switch
-from provenv.environments.drift import Drift, find_altered, find_drift
+from provenv.environments.drift import Drift, find_altered, find_drift, is_misplaced
 from provenv.model.generation import Change, changes
 from provenv.model.interpreter import Interpreter
 from provenv.model.layout import EnvironmentLayout
@@ -306,6 +306,9 @@ def _switch(
             context.emit(Warned(message=error.message, hint="A new generation is made."))
             drift = [Drift(path=".provenv", kind="changed")]
         same = generations.tree_digest(folder, previous) == prepared.tree_digest
+        if same and not drift:
+            here = f"{folder}/generations/{previous}"
+            force = force or is_misplaced(prepared.steps, here, prepared.folder, project.root)
         if same and not drift and not force:
             switch.straighten(folder, previous)
             return _Outcome(number=previous, previous=previous, made=False, changes=(), drift=[])

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from provenv.workspace.context import Context, Project
 
 NAME = "provenv-name-of-the-environment"
+_FILES = ("pyproject.toml", "pylock.toml")
 _OF_THE_PLAN = ("checks", "contents.json", "pylock.toml", "pyproject.toml", "recipe")
 
 
@@ -115,22 +116,48 @@ def make(
         os.mkdir(root)
     except FileExistsError:
         return None
+    descriptor = _held_alone(root)
+    if descriptor < 0:
+        return None  # another call makes it; the long way waits for that one
     outcome = None
     try:
-        for file in ("pylock.toml", "pyproject.toml"):
-            with open(f"{root}/{file}", "xb") as stream:
-                stream.write(files[file])
+        for file in _FILES:
+            _write(root, file, files[file])
         outcome = fast.make_first(root, own, plan, steps, fast.Asked(), home, cause)
     finally:
-        if outcome is None:
+        if outcome is None and not os.path.lexists(f"{root}/.venv"):
             _undo(root)
+        os.close(descriptor)
     return outcome
 
 
+def _write(root: str, file: str, data: bytes) -> None:
+    """Write a file of the project: whole, or under a name that the next command sweeps."""
+    temporary = f"{root}/.{file}.{os.getpid()}.0.tmp"
+    with open(temporary, "xb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.rename(temporary, f"{root}/{file}")
+
+
+def _held_alone(root: str) -> int:
+    """A descriptor that holds the lock of the new folder, as the long way does; -1 where that cannot be."""
+    import fcntl
+
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.listdir(root):
+            return descriptor
+    except OSError:
+        pass
+    os.close(descriptor)
+    return -1
+
+
 def _undo(root: str) -> None:
-    for remove, path in (
-        (os.unlink, f"{root}/pyproject.toml"), (os.unlink, f"{root}/pylock.toml"), (os.rmdir, root),
-    ):  # fmt: skip
+    for remove, path in (*((os.unlink, f"{root}/{file}") for file in _FILES), (os.rmdir, root)):
         try:
             remove(path)
         except OSError:

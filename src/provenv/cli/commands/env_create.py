@@ -59,9 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.context import find_root
-    from provenv.workspace.creating import Wanted, create, create_outside
+    from provenv.workspace.creating import (
+        WantedEnvironment,
+        create_environment,
+        create_environment_outside,
+    )
 
-    wanted = Wanted(
+    wanted = WantedEnvironment(
         python=tuple(args.python),
         groups=tuple(args.group),
         extras=tuple(args.extra),
@@ -71,9 +75,9 @@ def run(args: argparse.Namespace, session: Session) -> int:
         editable=args.editable,
     )
     if args.outside or find_root(os.getcwd()) is None:
-        result = create_outside(session.context, args.name, wanted)
+        result = create_environment_outside(session.context, args.name, wanted)
     else:
-        result = create(session.project, session.context, args.name, wanted)
+        result = create_environment(session.project, session.context, args.name, wanted)
     verbose = session.options.verbose
     session.report(
         "env-create", lambda: data(result), lambda screen: text(result, screen, verbose=verbose)

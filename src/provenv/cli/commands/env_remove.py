@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
     target, name = _target(args.name, session)
     listed = [path for _, path in candidates(target.project, name) if os.path.isdir(path)]
-    if target.outside:
+    if target.outside and name is None:
         listed = [target.project.root]
     if listed or args.undeclare:
         what = ", ".join(map(short_path, listed)) or "the declaration"
