@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import provenv
-from support import Index, Project
+from support import Index, Project, tiny_backend
 
 
 @pytest.fixture
@@ -104,6 +105,28 @@ def test_a_path_that_a_pth_file_adds(made: Project, tmp_path: Path) -> None:
     (site / "code.pth").write_text(f"import sys; sys.path.insert(0, {str(outside)!r})\n")
     found = claims(made, code=1)
     assert found["sys.path[0]"]["claim"] == "from outside"
+
+
+def test_a_copied_project_leads_to_its_former_place(project: Project, tmp_path: Path) -> None:
+    project.depends(
+        more="""
+        [build-system]
+        requires = []
+        build-backend = "tiny_backend"
+        backend-path = ["."]
+        """
+    )
+    shutil.copy(tiny_backend.__file__, project.folder / "tiny_backend.py")
+    project.write("src/shop.py", "")
+    project.ok("sync")
+    assert "of the project, editable" in {c["claim"] for c in claims(project).values()}
+    copy = tmp_path / "copy"
+    shutil.copytree(project.folder, copy, symlinks=True)
+    result = project.run("isolation", "--json", cwd=copy)
+    assert result.code == 1, result
+    told = {c["claim"]: c for c in result.json["claims"]}
+    former = told["of the place where the project was before"]
+    assert (former["verdict"], former["evidence"]) == ("fail", str(project.folder / "src"))
 
 
 def test_system_site_packages_are_declared(made: Project) -> None:

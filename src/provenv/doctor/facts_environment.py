@@ -178,21 +178,28 @@ def _points_to(subject: Subject, generation: Generation, root: str) -> str | Non
     own = canonicalize_name(subject.manifest.name)
     if not any(package.editable and package.name == own for package in generation.packages):
         return None
+    told = editable_projects(root).get(own)
+    if told is None or os.path.realpath(told) == os.path.realpath(subject.root):
+        return None
+    return told
+
+
+def editable_projects(root: str) -> dict[str, str]:
+    """Normalized name → folder of every project that an environment has in place (PEP 610)."""
     site = site_packages(root)
+    found: dict[str, str] = {}
     for name in os.listdir(site) if site else []:
         if not name.endswith(".dist-info"):
             continue
-        if canonicalize_name(name.partition("-")[0]) != own:
-            continue
         try:
             with open(f"{site}/{name}/direct_url.json", "rb") as stream:
-                url = str(json.load(stream)["url"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        told = unquote(urlsplit(url).path)
-        same = os.path.realpath(told) == os.path.realpath(subject.root)
-        return None if same else told
-    return None
+                told = json.load(stream)
+            if told["dir_info"].get("editable"):
+                folder = unquote(urlsplit(told["url"]).path)
+                found[canonicalize_name(name.partition("-")[0])] = folder
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # most come from an index
+    return found
 
 
 def _user_site(subject: Subject, generation: Generation) -> str | None:

@@ -47,14 +47,17 @@ class Asked:
     Attributes:
         folder: Its folder.
         executable: The base interpreter that it was made for.
-        sources: Folders that the project put onto the path: editable installs.
+        root: The project's folder.
+        editable: Name → folder of what is installed in place; the project itself is called ``own``.
         environ: The caller's variables.
         start: The caller's folder.
     """
 
     folder: str
     executable: str
-    sources: tuple[str, ...]
+    root: str
+    own: str | None
+    editable: Mapping[str, str] = field(default_factory=dict)
     environ: Mapping[str, str] = field(repr=False)
     start: str
 
@@ -128,8 +131,7 @@ class _Judge:
         self.standard = tuple({os.path.realpath(path) for path in told["standard"] if path})
 
     def _inside(self, path: str) -> bool:
-        real = os.path.realpath(path)
-        return real == self.folder or real.startswith(f"{self.folder}/")
+        return _lies_in(os.path.realpath(path), self.folder)
 
     def interpreter(self) -> Iterator[Claim]:
         """Executable, prefix, base."""
@@ -160,16 +162,27 @@ class _Judge:
         packages = os.path.basename(real) in ("site-packages", "dist-packages")
         if self._is_standard(real) and not packages:
             return "of the standard library", "pass"
-        if real in map(os.path.realpath, self.asked.sources):
-            return "of the project, editable", "pass"
-        if packages and self.declared:
-            return "of the system: system-site-packages is declared", "declared"
         listed = self.asked.environ.get("PYTHONPATH", "").split(os.pathsep)
         if real in (os.path.realpath(path) for path in listed if path):
             return "from PYTHONPATH", "fail"
+        if packages and self.declared:
+            return "of the system: system-site-packages is declared", "declared"
+        if (editable := self._editable(real)) is not None:
+            return editable
         if real == os.path.realpath(str(self.told["user_site"])):
             return "the user site", "fail"
         return "from outside", "fail"
+
+    def _editable(self, real: str) -> tuple[str, Verdict] | None:
+        """What an entry is that an install in place put there."""
+        if _lies_in(real, self.asked.root):
+            return "of the project, editable", "pass"
+        for name, folder in self.asked.editable.items():
+            if _lies_in(real, folder) and name == self.asked.own:
+                return "of the place where the project was before", "fail"
+            if _lies_in(real, folder):
+                return f"of {name}, editable", "pass"
+        return None
 
     def _is_standard(self, real: str) -> bool:
         if any(real == path or real.startswith(f"{path}/") for path in self.standard):
@@ -293,8 +306,13 @@ class _Judge:
         real = os.path.realpath(place)
         if self._inside(real):
             return True
-        # an egg-info beside the sources of an editable install
-        return any(real == os.path.realpath(path) for path in self.asked.sources)
+        editable = self._editable(real)  # an egg-info beside the sources
+        return editable is not None and editable[1] == "pass"
+
+
+def _lies_in(real: str, folder: str) -> bool:
+    there = os.path.realpath(folder)
+    return real == there or real.startswith(f"{there}/")
 
 
 def _diverts(line: str) -> bool:

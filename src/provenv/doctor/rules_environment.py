@@ -104,9 +104,7 @@ def moved(facts: Facts) -> Iterator[Seen]:
     for item in facts.environments:
         if item.points_to is not None:
             yield Seen(
-                text=f"{item.name} installs the project from {item.points_to}, not from here: "
-                "it was copied "
-                "or moved",
+                text=f"{item.name} was made for the project in {item.points_to}: it was copied or moved",
                 mend=_sync(item),
                 places=(Place(file=item.folder),),
                 target=item.name,
@@ -256,8 +254,7 @@ RULES = (
         code="PV406",
         title="An environment that was copied or moved",
         weight="error",
-        why="It still refers to its former place: imports come from there, and `store gc` "
-        "does not spare what it uses.",
+        why="It still leads to its former place, and `store gc` does not spare what it uses.",
         advice="Sync.",
         check=moved,
         fix="sync",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from packaging.utils import canonicalize_name
+
 from provenv.core.errors import InputError
 from provenv.doctor import isolation as examining
-from provenv.doctor.facts_sources import editable_folders
+from provenv.doctor.facts_environment import editable_projects
 from provenv.doctor.isolation import Claim
 from provenv.environments import generations, switch
 from provenv.workspace.context import Context, Project
@@ -51,7 +53,9 @@ def isolation(
     asked = examining.Asked(
         folder=folder,
         executable=generation.executable,
-        sources=tuple(editable_folders(os.path.join(folder, "generations", str(number)))),
+        root=project.root,
+        own=canonicalize_name(project.manifest.name) if project.manifest.name else None,
+        editable=editable_projects(os.path.join(folder, "generations", str(number))),
         environ=context.environ,
         start=start,
     )
