@@ -83,6 +83,10 @@ if TYPE_CHECKING:
     from provenv.workspace.storage import list_store as list_store
     from provenv.workspace.sync import SyncResult as SyncResult
     from provenv.workspace.sync import sync as sync
+    from provenv.workspace.trust import Trusted as Trusted
+    from provenv.workspace.trust import allow as allow
+    from provenv.workspace.trust import allowed_folders as allowed_folders
+    from provenv.workspace.trust import disallow as disallow
     from provenv.workspace.verification import VerifyResult as VerifyResult
     from provenv.workspace.verification import verify as verify
 
@@ -121,6 +125,7 @@ _ROOMS = {
     "provenv.workspace.run": ("environment_for", "start"),
     "provenv.workspace.storage": ("GcResult", "StoredItem", "gc", "list_store"),
     "provenv.workspace.sync": ("SyncResult", "sync"),
+    "provenv.workspace.trust": ("Trusted", "allow", "allowed_folders", "disallow"),
     "provenv.workspace.verification": ("VerifyResult", "verify"),
 }  # fmt: skip
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}

@@ -180,6 +180,32 @@ def test_paths_of_the_environment(env: Project) -> None:
     assert isolated.strip() == venv
 
 
+def test_processes_that_it_starts_are_in_it(env: Project) -> None:
+    program = env.write(
+        "pool.py",
+        """
+        import multiprocessing, subprocess, sys
+
+        def where(_):
+            import alpha
+            return sys.prefix, sys.executable, alpha.__file__
+
+        if __name__ == "__main__":
+            for way in multiprocessing.get_all_start_methods():
+                with multiprocessing.get_context(way).Pool(1) as pool:
+                    assert pool.map(where, [0]) == [where(0)], way
+            code = "import sys; print(sys.prefix)"
+            told = subprocess.check_output([sys.executable, "-c", code], text=True)
+            assert told.strip() == sys.prefix
+            assert sys._base_executable.startswith(sys.base_prefix + "/")
+            print(sys.prefix)
+        """,
+    )
+    venv = f"{env.folder}/.venv"
+    assert outside(env, python_of(env), str(program)).strip() == venv
+    assert env.ok("run", "python", str(program)).stdout.strip() == f"{venv}/generations/1"
+
+
 def test_an_environment_made_from_it(env: Project, tmp_path: Path) -> None:
     made = tmp_path / "made"
     outside(env, python_of(env), "-m", "venv", "--without-pip", str(made))

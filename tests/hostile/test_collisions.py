@@ -55,7 +55,9 @@ def test_data_that_claims_the_environments_own_files(
     assert "evil" in attempt(shop, "evil")
 
 
-@pytest.mark.parametrize("name", few(["activate", "python", "python3", "activate.fish"], 1))
+@pytest.mark.parametrize(
+    "name", few(["activate", "python", "python3", "activate.fish", "activate_this.py"], 1)
+)
 def test_scripts_that_claim_the_environments_own(
     shop: Project, index: Index, tmp_path: Path, name: str
 ) -> None:

@@ -2,7 +2,8 @@
 
 Understands ``run [-e NAME] [--] CMD…``, ``lock [-q] [--check] [--offline]``, ``sync`` with ``-e``,
 ``--python``, ``--link-mode``, ``-q``, ``--locked`` and ``--offline``, and ``env create NAME`` with the
-same and ``--global``; anything else, and any doubt, is left to the whole program by answering None.
+same, ``--global`` and ``--seed``; anything else, and any doubt, is left to the whole program by
+answering None.
 Imports nothing heavier than ``os`` (a test holds it to that).
 """
 
@@ -39,7 +40,7 @@ _ATTRIBUTES = {
 
 
 class _Call:
-    __slots__ = ("asked", "command", "name", "outside", "quiet", "rest")
+    __slots__ = ("asked", "command", "name", "outside", "quiet", "rest", "seed")
 
     def __init__(self, command: str) -> None:
         self.command = command
@@ -48,6 +49,7 @@ class _Call:
         self.outside = False
         self.quiet = False
         self.rest: list[str] = []
+        self.seed: list[str] = []
 
 
 def attempt(arguments: list[str]) -> int | None:
@@ -108,10 +110,12 @@ def _tell(call: _Call, outcome: fast.Outcome, started: float) -> None:
 
 
 def _create(call: _Call, home: str, cause: str, started: float) -> int | None:
-    """``env create NAME``, outside projects: from a template of an empty one."""
+    """``env create NAME``, outside projects: from a template of one with the same seeds."""
     from provenv.workspace import template
 
-    outcome = template.make(call.name, call.asked, home, os.environ, cause)
+    if call.seed and fast.unsettled(home):
+        return None
+    outcome = template.make(call.name, call.asked, home, os.environ, cause, call.seed)
     if outcome is None:
         return None
     _tell(call, outcome, started)
@@ -195,6 +199,8 @@ def _parse(arguments: list[str]) -> _Call | None:
             ):
                 return None
             setattr(call.asked, attribute, value)
+        elif call.command == "env" and word == "--seed":
+            call.seed.append(next(words, ""))
         elif call.command == "run" and word == "--":
             call.rest = list(words)
         elif word in _PLAIN[call.command]:

@@ -12,6 +12,7 @@ from provenv.environments.generations import OWN_FOLDER
 from provenv.environments.tree import Steps, filled_in
 
 _IGNORED = frozenset({"__pycache__"})
+_MADE_FROM = ("L", "C", "Y", "X")  # steps whose source is there to be compared with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,9 @@ def _names(root: str, folder: str, expected: set[str]) -> list[Drift]:
     except OSError:
         return [Drift(path=folder, kind="missing")]
     prefix = f"{folder}/" if folder else ""
-    added = sorted(present - expected - _IGNORED)
+    added = sorted(
+        name for name in present - expected - _IGNORED if not _is_byte_code(name, expected)
+    )
     missing = sorted(expected - present - _IGNORED)
     return [
         *(Drift(path=prefix + name, kind="added") for name in added),
@@ -77,13 +80,18 @@ def _names(root: str, folder: str, expected: set[str]) -> list[Drift]:
     ]
 
 
+def _is_byte_code(name: str, expected: set[str]) -> bool:
+    """Whether it is what Python 2.7 writes beside a source; Python 3 imports that from nowhere."""
+    return name.endswith((".pyc", ".pyo")) and name[:-1] in expected
+
+
 def _is_changed(kind: str, source: str, path: str, home: str) -> bool:
     try:
         if kind == "S":
             return os.readlink(path) != source
-        if kind not in ("L", "C", "Y"):
+        if kind not in _MADE_FROM:
             return False
-        status, origin = os.lstat(path), os.lstat(f"{home}/{source}")
+        status, origin = os.lstat(path), os.lstat(_origin(kind, source, home))
         if stat.S_ISLNK(origin.st_mode):  # the store may have moved, or lie on another file system
             return os.readlink(path) != os.readlink(f"{home}/{source}") or _is_dangling(path, home)
     except OSError:
@@ -91,6 +99,10 @@ def _is_changed(kind: str, source: str, path: str, home: str) -> bool:
     if (status.st_ino, status.st_dev) == (origin.st_ino, origin.st_dev):
         return False
     return status.st_size != origin.st_size or status.st_mtime_ns != origin.st_mtime_ns
+
+
+def _origin(kind: str, source: str, home: str) -> str:
+    return source if kind == "X" else f"{home}/{source}"
 
 
 def _is_dangling(path: str, home: str) -> bool:
@@ -120,9 +132,9 @@ def find_altered(recipe: Steps, root: str, home: str, hashes: Mapping[str, str])
 def _is_altered(kind: str, source: str, path: str, home: str, hashes: Mapping[str, str]) -> bool:
     if kind in ("P", "N"):
         return source in hashes and digest.of_file(path) != hashes[source]
-    if kind not in ("L", "C", "Y"):
+    if kind not in _MADE_FROM:
         return False
-    origin = f"{home}/{source}"
+    origin = _origin(kind, source, home)
     status, wanted = os.lstat(path), os.lstat(origin)
     if (status.st_ino, status.st_dev) == (wanted.st_ino, wanted.st_dev):
         return False

@@ -92,6 +92,16 @@ def read_generation(folder: str, number: int) -> Generation:
         raise _broken(folder, number, str(error)) from error
 
 
+def sees_system(folder: str, number: int) -> bool:
+    """Whether a generation also sees what is installed for its interpreter (PEP 405)."""
+    try:
+        with open(f"{folder}/generations/{number}/pyvenv.cfg", encoding="utf-8") as stream:
+            rows = [line.replace(" ", "").strip().lower() for line in stream]
+    except (OSError, UnicodeDecodeError):
+        return False
+    return "include-system-site-packages=true" in rows
+
+
 def tree_digest(folder: str, number: int) -> str | None:
     """The digest of the tree that generation ``number`` was made from; None where unreadable."""
     try:

@@ -12,6 +12,7 @@ plan; this module reads it and makes the tree, importing nothing but ``os``.
     E <source> TAB <path>         a new file with the content of that, the project's place filled in
     C <source> TAB <path>         clone (reflink) or copy
     Y <source> TAB <path>         copy
+    X <source> TAB <path>         copy of a file outside the home: the executable of an interpreter
 
 Paths are relative to the generation.
 """
@@ -21,7 +22,7 @@ from __future__ import annotations
 import os
 
 HEADER = "provenv-recipe 1"
-_MAKING = ("S", "L", "P", "N", "E", "C", "Y")
+_MAKING = ("S", "L", "P", "N", "E", "C", "Y", "X")
 
 # In the files of E steps: the project's folder as a path, and as the path of a file:// address. What is
 # installed in place differs between two checkouts of one project in nothing else.
@@ -93,6 +94,8 @@ def make(steps: Steps, home: str, plan: str, root: str, *, project: str = "") ->
             _rewrite(f"{plan}/{source}", root + path)
         elif kind == "E":
             _fill_in(f"{plan}/{source}", root + path, project)
+        elif kind == "X":
+            _copy(kind, source, root + path)
         else:
             _copy(kind, f"{home}/{source}", root + path)
     return shared

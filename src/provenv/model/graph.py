@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from provenv.model.manifest import EnvironmentSpec, Manifest
 
-RootKind = Literal["project", "extra", "group"]
+RootKind = Literal["project", "extra", "group", "seed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class GraphRoot:
 
     Attributes:
         kind: Where it stands: the project's own dependencies, an extra, or a dependency group.
-        name: Of the extra or group; empty for the project's own dependencies.
+        name: Of the extra, group or seed; empty for the project's own dependencies.
         requirement: As written (PEP 508).
         distribution: The normalized name of what it asks for.
     """
@@ -87,7 +87,7 @@ def _applies(package: Package, environment: EnvironmentSpec, markers: Mapping[st
     variables: dict[str, str | frozenset[str]] = {
         **markers,
         "extras": frozenset(environment.extras),
-        "dependency_groups": frozenset(environment.groups),
+        "dependency_groups": frozenset(environment.lock_groups),
     }
     return package.marker.evaluate(variables, context="lock_file")
 
@@ -104,6 +104,7 @@ def _roots(
     pending: list[tuple[RootKind, str, tuple[str, ...]]] = [("project", "", manifest.dependencies)]
     pending += [("extra", name, extras.get(name, ())) for name in environment.extras]
     pending += [("group", name, manifest.groups.get(name, ())) for name in environment.groups]
+    pending += [("seed", name, (name,)) for name in environment.seed]
     seen: set[tuple[RootKind, str, str]] = set()
     while pending:
         kind, name, requirements = pending.pop(0)

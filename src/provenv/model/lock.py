@@ -9,7 +9,7 @@ What provenv adds stands under ``[tool.provenv]``, which PEP 751 leaves to tools
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from datetime import date, datetime
 from functools import cache
 from typing import Any
@@ -61,6 +61,23 @@ def packages_digest(packages: Iterable[Package]) -> str:
     """A digest over names, versions, markers, sources, addresses, sizes and hashes of packages."""
     rows = [_plain(package) for package in packages]
     return digest.of_json({"packages": rows})
+
+
+def empty_lock(
+    *, requires_python: str | None, extras: Iterable[str], groups: Iterable[str]
+) -> Pylock:
+    """The lock of what asks for nothing, which needs no resolver."""
+    made: dict[str, Any] = {
+        "lock-version": "1.0",
+        "extras": list(extras),
+        "dependency-groups": list(groups),
+        "created-by": "provenv",
+        "packages": [],
+    }
+    if requires_python is not None:
+        made["requires-python"] = requires_python
+    lock = Pylock.from_dict(made)
+    return replace(lock, tool={"provenv": {"packages-digest": packages_digest(())}})
 
 
 def tool_table(lock: Pylock) -> Mapping[str, Any]:

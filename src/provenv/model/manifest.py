@@ -25,6 +25,7 @@ from provenv.model.settings import (
     BUILT_IN_ENVIRONMENTS,
     LINK_MODES,
     NAME_RULE,
+    SEED_GROUP,
     TOOL_KEYS,
     EnvironmentSpec,
     IndexSpec,
@@ -36,6 +37,7 @@ from provenv.model.settings import (
     read_indexes,
     read_keep,
     read_no_build,
+    seed_groups,
 )
 
 
@@ -49,7 +51,7 @@ class Manifest:
         dynamic: Fields that the build backend decides (PEP 621).
         dependencies: Of the project itself.
         optional_dependencies: By normalized extra.
-        groups: By normalized dependency group, includes resolved (PEP 735).
+        groups: By normalized dependency group, includes resolved (PEP 735); and those of seeds.
         build_system: The ``[build-system]`` table, or None where the project is not installable.
         sources: ``[tool.uv.sources]`` as it stands.
         uv: The rest of ``[tool.uv]``.
@@ -198,7 +200,7 @@ def parse_manifest(text: str, file: str = "pyproject.toml") -> Manifest:
         dynamic=project.strings("dynamic"),
         dependencies=_requirements(project, "dependencies"),
         optional_dependencies=optional,
-        groups=groups,
+        groups={**groups, **seed_groups(environments)},
         build_system=root.get("build-system", dict),
         sources=uv_table.table("sources").data,
         uv=uv,
@@ -280,6 +282,8 @@ def _groups(root: toml.Table) -> dict[str, tuple[str, ...]]:
     for key in table.data:
         if names.setdefault(canonicalize_name(key), key) != key:
             raise table.error(key, f"is the same group as {names[canonicalize_name(key)]!r}")
+        if canonicalize_name(key).startswith(SEED_GROUP):
+            raise table.error(key, f"names that begin with {SEED_GROUP!r} are kept for seeds")
     try:
         resolver = DependencyGroupResolver(table.data)
     except (ValueError, TypeError) as error:

@@ -91,7 +91,8 @@ def make_plan(
 
     Raises:
         InputError: Two entries of one name apply, or an entry has no sha256.
-        UnsatisfiableError: The interpreter is not supported, or no wheel fits and there is no sdist.
+        UnsatisfiableError: The interpreter is not supported, no wheel fits and there is no sdist, or
+            what the environment is seeded with is not in the lock.
     """
     _check_supported(lock, interpreter, file)
     python = interpreter.version
@@ -108,6 +109,12 @@ def make_plan(
                 hint="Lock again with `provenv lock`.",
             )
         chosen[package.name] = package
+    if missing := [name for name in environment.seed if name not in chosen]:
+        raise UnsatisfiableError(
+            f"{file} has no {' and no '.join(missing)} for environment {environment.name!r} on Python "
+            f"{python}, which is seeded with it",
+            hint="Lock again with `provenv lock`; into a lock of another tool it has to be put there.",
+        )
     rank = {tag: position for position, tag in enumerate(interpreter.tags)}
     artifacts = tuple(
         _artifact(package, interpreter, rank, file) for _, package in sorted(chosen.items())
@@ -148,7 +155,7 @@ def _applies(package: Package, environment: EnvironmentSpec, interpreter: Interp
     variables: dict[str, str | frozenset[str]] = {
         **interpreter.markers,
         "extras": frozenset(environment.extras),
-        "dependency_groups": frozenset(environment.groups),
+        "dependency_groups": frozenset(environment.lock_groups),
     }
     return package.marker.evaluate(variables, context="lock_file")
 
@@ -170,12 +177,21 @@ def _artifact(
     if package.sdist is not None:
         return common.file_of("sdist", package.sdist.filename, package.sdist)
     have = sorted({tag for w in package.wheels or () for tag in _tags(w.filename)})
+    some = _some(have, interpreter)
     raise UnsatisfiableError(
         f"{package.name} {version} has no wheel for Python {interpreter.version} on this platform "
-        f"({interpreter.tag}), and no sdist to build one from; its wheels are for: {', '.join(have)}",
+        f"({interpreter.tag}), and no sdist to build one from; its wheels are for: {some}",
         hint="Choose another interpreter with --python, or another version of the package.",
         details={"package": package.name, "tags": have},
     )
+
+
+def _some(tags: list[str], interpreter: Interpreter, most: int = 8) -> str:
+    """A few of the tags, those for the same Python first."""
+    own = interpreter.tag.partition("-")[0]
+    first = sorted(tags, key=lambda tag: (not tag.startswith(f"{own}-"), tag))[:most]
+    more = len(tags) - len(first)
+    return ", ".join(first) + (f" and {more} more" if more else "")
 
 
 def find_wheel(lock: Pylock, sha256: str, file: str) -> Artifact | None:

@@ -21,7 +21,14 @@ TOOL_KEYS = frozenset(
         "index", "keep", "link-mode", "no-build",
     }
 )  # fmt: skip
-ENVIRONMENT_KEYS = frozenset({"editable", "extras", "groups", "inherits", "link-mode", "python"})
+ENVIRONMENT_KEYS = frozenset(
+    {
+        "editable", "extras", "groups", "inherits", "link-mode", "prompt", "python", "seed",
+        "system-site-packages",
+    }
+)  # fmt: skip
+SEEDS = ("pip", "setuptools", "wheel")
+SEED_GROUP = "provenv-seed-"  # and the seed's name: a group of the lock that no manifest declares
 DOCTOR_KEYS = frozenset({"ignore"})
 INDEX_KEYS = frozenset({"default", "explicit", "name", "packages", "publish-url", "url"})
 
@@ -55,6 +62,9 @@ class EnvironmentSpec:
     requests; empty means what ``requires-python`` allows, and where there are several, this is one
     environment for each (:meth:`instances`). ``link_mode`` is None where nothing is declared: what
     the environment has is kept, and a new one is ``linked``.
+    ``seed`` names the installers that it holds for its own use, ``prompt`` what shells show of it
+    (None: the project's name), and with ``system_site_packages`` it also sees what is installed for
+    its interpreter (PEP 405).
     """
 
     name: str
@@ -63,6 +73,14 @@ class EnvironmentSpec:
     python: tuple[str, ...] = ()
     editable: bool = True
     link_mode: str | None = None
+    seed: tuple[str, ...] = ()
+    prompt: str | None = None
+    system_site_packages: bool = False
+
+    @property
+    def lock_groups(self) -> tuple[str, ...]:
+        """The groups of the lock that it holds: its own, and those of its seeds."""
+        return (*self.groups, *(f"{SEED_GROUP}{name}" for name in self.seed))
 
     def instances(self) -> tuple[EnvironmentSpec, ...]:
         """One environment for each Python, called ``NAME@PYTHON``; itself where there are not several."""
@@ -168,6 +186,7 @@ def _environment(
         _check_names(table, "extras", own_extras, extras, "extra")
     mode = _link_mode(table) or parent.link_mode
     editable = table.get("editable", bool)
+    system = table.get("system-site-packages", bool)
     return EnvironmentSpec(
         name=name,
         groups=own_groups,
@@ -175,7 +194,41 @@ def _environment(
         python=parent.python if "python" not in table else _requests(table),
         editable=parent.editable if editable is None else editable,
         link_mode=mode,
+        seed=_seed(table, parent.seed),
+        prompt=_prompt(table, parent.prompt),
+        system_site_packages=parent.system_site_packages if system is None else system,
     )
+
+
+def _seed(table: toml.Table, inherited: tuple[str, ...]) -> tuple[str, ...]:
+    if "seed" not in table:
+        return inherited
+    names = sorted({canonicalize_name(item) for item in table.strings("seed")})
+    for name in names:
+        if name not in SEEDS:
+            raise table.error(
+                "seed", f"{name!r} is not one of {', '.join(SEEDS)}",
+                hint="Anything else belongs into a dependency group; a version into "
+                "`constraint-dependencies` of [tool.uv].",
+            )  # fmt: skip
+    return tuple(names)
+
+
+def _prompt(table: toml.Table, inherited: str | None) -> str | None:
+    prompt = table.get("prompt", str)
+    if prompt is not None and (not prompt.strip() or not prompt.isprintable()):
+        raise table.error("prompt", "must be one line of text that can be shown")
+    return inherited if prompt is None else prompt
+
+
+def seed_groups(environments: Mapping[str, EnvironmentSpec]) -> dict[str, tuple[str, ...]]:
+    """The groups of the lock that hold what environments are seeded with, one for each seed.
+
+    They are resolved together with everything else: a project that needs setuptools itself and an
+    environment that is seeded with it have one version.
+    """
+    names = sorted({name for spec in environments.values() for name in spec.seed})
+    return {f"{SEED_GROUP}{name}": (name,) for name in names}
 
 
 def _requests(table: toml.Table) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ def resolve(
             if conflicting.intersection(environment.groups):
                 _check_conflicts(manifest, environment)
                 before = _preferring(main, previous.get(name), upgrade)
-                locks[name] = run.lock(environment.groups, environment.extras, before, False)
+                locks[name] = run.lock(environment.lock_groups, environment.extras, before, False)
     count = sum(len(lock.packages) for lock in locks.values())
     emit(PhaseFinished(phase="resolve", count=count, seconds=time.monotonic() - started))
     return locks

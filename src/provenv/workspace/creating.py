@@ -21,7 +21,7 @@ from provenv.model.layout import (
     base_name,
     is_environment_name,
 )
-from provenv.model.manifest import BUILT_IN_ENVIRONMENTS, EnvironmentSpec, Manifest
+from provenv.model.manifest import BUILT_IN_ENVIRONMENTS, EnvironmentSpec, Manifest, parse_manifest
 from provenv.model.settings import NAME_RULE
 from provenv.workspace import edit, files, locking, machine, outside, removing, specifiers, template
 from provenv.workspace.context import MANIFEST_FILE, Context, LockFile, Project, open_project
@@ -40,6 +40,7 @@ class WantedEnvironment:
     Attributes:
         python: Requests for interpreters; several make one environment each.
         requirements: Packages that it gets besides (PEP 508).
+        seed: Which of pip, setuptools and wheel the environment itself gets, sorted.
     """
 
     python: tuple[str, ...] = ()
@@ -49,6 +50,19 @@ class WantedEnvironment:
     inherits: str | None = None
     link_mode: str | None = None
     editable: bool | None = None
+    seed: tuple[str, ...] = ()
+    prompt: str | None = None
+    system_site_packages: bool | None = None
+
+    @property
+    def virtual(self) -> dict[str, Any]:
+        """What it says of the virtual environment as such, as it is written down."""
+        said = {
+            "seed": list(self.seed) or None,
+            "prompt": self.prompt,
+            "system-site-packages": self.system_site_packages,
+        }
+        return {key: value for key, value in said.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +137,8 @@ def create_environment_outside(
     if made is None:
         return create_environment(open_project(root), context, name, wanted)
     project, syncs = made
-    template.remember(context, project, wanted.python, wanted.link_mode)
+    if wanted.virtual.keys() <= {"seed"}:
+        template.remember(context, project, wanted.python, wanted.link_mode, wanted.seed)
     said = tuple(project.manifest.dependencies)
     return _result(project, name, syncs, own=True, requirements=said, made=True)
 
@@ -141,7 +156,10 @@ def _make_outside(
     try:
         _refuse_project_options(wanted)
         python = _lowest(context, root, wanted)
-        text = outside.manifest_text(name, wanted.python, python, wanted.link_mode)
+        text = outside.manifest_text(
+            name, wanted.python, python, wanted.link_mode, more=wanted.virtual
+        )
+        _check_text(text, name)
         write_atomic(os.path.join(root, MANIFEST_FILE), text.encode())
         project, fresh = _fill(open_project(root), context, wanted)
         return project, _sync(project, context, name, fresh)
@@ -193,7 +211,9 @@ def _fill(
 ) -> tuple[Project, Mapping[str | None, LockFile] | None]:
     """Add the packages that were asked for to a new project's dependencies, and lock."""
     if not wanted.requirements:
-        locking.lock(project, replace(context, emit=silent))  # nothing to resolve, nothing to say
+        if not wanted.seed:
+            context = replace(context, emit=silent)  # nothing to resolve, nothing to say
+        locking.lock(project, context)
         return project, None
     parsed = _parsed(project, wanted)
 
@@ -234,6 +254,9 @@ def _refuse_other(project: Project, name: str, wanted: WantedEnvironment, *, own
         ("inherits", wanted.inherits, table.get("inherits")),
         ("link-mode", wanted.link_mode, spec.link_mode),
         ("editable", wanted.editable, spec.editable),
+        ("seed", wanted.seed or None, spec.seed),
+        ("prompt", wanted.prompt, spec.prompt),
+        ("system-site-packages", wanted.system_site_packages, spec.system_site_packages),
     ]
     for key, said, there in pairs:
         if said is not None and said != there and not (key == "groups" and said == spec.groups):
@@ -295,8 +318,19 @@ def _check(project: Project, name: str, text: str) -> None:
     try:
         edit.with_text(project, text)
     except InputError as error:
-        reason = error.message.rpartition(f"environments.{name}")[2].lstrip(".")
-        raise UsageError(f"environment {name!r} cannot be so: {reason}", hint=error.hint) from error
+        raise _said(error, name) from error
+
+
+def _check_text(text: str, name: str) -> None:
+    try:
+        parse_manifest(text)
+    except InputError as error:
+        raise _said(error, name) from error
+
+
+def _said(error: InputError, name: str) -> UsageError:
+    reason = error.message.rpartition(f"environments.{name}")[2].lstrip(".")
+    return UsageError(f"environment {name!r} cannot be so: {reason}", hint=error.hint)
 
 
 def _check_group(name: str) -> None:
@@ -331,7 +365,7 @@ def _values(manifest: Manifest, name: str, wanted: WantedEnvironment) -> dict[st
         values["editable"] = wanted.editable
     if wanted.link_mode is not None:
         values["link-mode"] = wanted.link_mode
-    return values
+    return values | wanted.virtual
 
 
 def _parent(manifest: Manifest, name: str, wanted: WantedEnvironment) -> EnvironmentSpec | None:

@@ -18,6 +18,7 @@ from provenv.core.files import locked_folder, write_atomic
 from provenv.model.generation import Change
 from provenv.model.layout import lock_file_name
 from provenv.model.manifest import parse_manifest
+from provenv.model.settings import SEED_GROUP
 from provenv.workspace import files, locking, machine, specifiers
 from provenv.workspace.context import (
     MANIFEST_FILE,
@@ -399,7 +400,12 @@ def written(project: Project, names: tuple[str, ...]) -> tuple[str, ...]:
     everything = [
         *manifest.dependencies,
         *(item for items in manifest.optional_dependencies.values() for item in items),
-        *(item for items in manifest.groups.values() for item in items),
+        *(
+            item
+            for group, items in manifest.groups.items()
+            if not group.startswith(SEED_GROUP)
+            for item in items
+        ),
     ]
     found = [item for item in everything if canonicalize_name(Requirement(item).name) in names]
     return tuple(dict.fromkeys(found))

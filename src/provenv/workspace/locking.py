@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from provenv.core.errors import CheckFailedError, InputError, UsageError
+from provenv.core.errors import CheckFailedError, InputError, UnsatisfiableError, UsageError
 from provenv.interpreters import find
 from provenv.model.generation import Change
 from provenv.model.interpreter import Interpreter
@@ -22,6 +22,9 @@ from provenv.workspace.context import Context, LockFile, Project, read_locks
 
 if TYPE_CHECKING:
     from packaging.pylock import Pylock
+
+# For older ones frozen requirements are installed (docs/decisions/0016-other-pythons.md).
+_OLDEST_RESOLVED = (3, 8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +198,8 @@ def resolve_manifest(
         finding = pool.submit(resolving_interpreter, project, context, python)
         from provenv.resolve import resolve
     interpreter = finding.result()
+    if _is_old(interpreter):
+        return _unresolved(project, interpreter)
     return resolve(
         project.manifest,
         project=project.root,
@@ -203,6 +208,53 @@ def resolve_manifest(
         settings=machine.resolve_settings(project, context, interpreter),
         emit=context.emit,
         meanwhile=meanwhile,
+    )
+
+
+def _is_old(interpreter: Interpreter) -> bool:
+    return tuple(map(int, interpreter.minor.split("."))) < _OLDEST_RESOLVED
+
+
+def _unresolved(project: Project, interpreter: Interpreter) -> Mapping[str | None, Pylock]:
+    """For a Python that only frozen requirements are installed for: the lock of a project without any.
+
+    Raises:
+        UnsatisfiableError: It has some.
+    """
+    manifest = project.manifest
+    asked = (
+        manifest.dependencies,
+        *manifest.optional_dependencies.values(),
+        *manifest.groups.values(),
+    )
+    if not any(asked) and not any("dependencies" in field for field in manifest.dynamic):
+        from provenv.model.lock import empty_lock
+
+        lock = empty_lock(
+            requires_python=manifest.requires_python,
+            extras=manifest.optional_dependencies,
+            groups=manifest.groups,
+        )
+        keys = [project.lock_key(spec) for spec in manifest.environments.values()]
+        return answering(project, dict.fromkeys([None, *keys], lock))
+    reason = (
+        "uv, which resolves, does not run with it"
+        if interpreter.version.startswith("2.")
+        else "it has reached its end of life, and what would be chosen today was never tried with it"
+    )
+    hint = (
+        "Freeze what works there with its hashes (pip-compile --generate-hashes does it), and read it in "
+        "with `provenv import requirements.txt`. `provenv sync` installs what is frozen."
+    )
+    newer = Requirement(f"python{manifest.requires_python or ''}").specifier
+    if any(newer.contains(f"3.{minor}") for minor in range(_OLDEST_RESOLVED[1], 30)):
+        hint += (
+            " Or resolve with a newer one, which this project allows: `provenv lock --python 3`."
+        )
+    raise UnsatisfiableError(
+        f"nothing is resolved for Python {interpreter.version} ({interpreter.executable}): {reason}",
+        hint=hint,
+        details={"python": interpreter.version, "oldest": "{}.{}".format(*_OLDEST_RESOLVED)},
     )
 
 

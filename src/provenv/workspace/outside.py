@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from provenv.model.layout import HomeLayout, is_environment_name
 from provenv.model.lock import toml_value
@@ -38,13 +38,23 @@ def names(home: HomeLayout) -> list[str]:
         return []
 
 
-def manifest_text(name: str, python: Sequence[str], minor: str, link_mode: str | None) -> str:
-    """The manifest of a new one: ``python`` are requests, ``minor`` the lowest ``3.N`` that they mean."""
+def manifest_text(
+    name: str,
+    python: Sequence[str],
+    minor: str,
+    link_mode: str | None,
+    more: Mapping[str, object] | None = None,
+) -> str:
+    """The manifest of a new one: ``python`` are requests, ``minor`` the lowest ``3.N`` that they mean.
+
+    ``more`` are further values of the environment's table.
+    """
     values: dict[str, object] = {}
     if python:
         values["python"] = python[0] if len(python) == 1 else list(python)
     if link_mode is not None:
         values["link-mode"] = link_mode
+    values |= more or {}
     return f"""\
 # An environment outside projects, made by `provenv env create`. `-e {name}` finds it from anywhere.
 [project]

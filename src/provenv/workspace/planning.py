@@ -93,8 +93,13 @@ def prepare(
         file_owners=project.manifest.file_owners,
         extra=extra,
     )
-    bare, bare_files = skeleton(interpreter, project.title, __version__)
-    steps += bare
+    bare, bare_files = skeleton(
+        interpreter,
+        spec.prompt or project.title,
+        __version__,
+        system_site_packages=spec.system_site_packages,
+    )
+    steps += [step for step in bare if step[0] != "D" or step not in steps]
     files |= {name: text.encode() for name, text in bare_files.items()}
     tree_digest = digest.of_json(
         [

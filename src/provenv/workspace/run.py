@@ -24,6 +24,7 @@ def environment_for(folder: str, generation: int, environ: Mapping[str, str]) ->
     own["PATH"] = os.pathsep.join([f"{folder}/generations/{generation}/bin", *path])
     own["VIRTUAL_ENV"] = folder
     own.pop("PYTHONHOME", None)
+    own.pop("PROVENV_HOOKED", None)  # a shell that is the command has not been hooked into this
     return own
 
 

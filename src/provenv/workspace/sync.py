@@ -20,7 +20,7 @@ from provenv.core.errors import (
 )
 from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned
 from provenv.core.files import disk_error, locked, remove_tree
-from provenv.environments import generations, plans, stamp, switch
+from provenv.environments import generations, plans, python2, stamp, switch
 from provenv.environments.drift import Drift, find_altered, find_drift, is_misplaced
 from provenv.model.generation import Change, changes
 from provenv.model.interpreter import Interpreter
@@ -121,6 +121,11 @@ def sync(
             switch.sweep(folder)
             interpreter = choosing.choose_interpreter(project, context, spec, folder, python)
             mode = link_mode or spec.link_mode or _present_mode(folder) or LINK_MODES[0]
+            mode = link_mode_for(interpreter, mode)
+            if mode != link_mode == "linked":
+                context.emit(
+                    Noted(message=f"files are linked, not folders: {python2.WHY_NO_FOLDERS}")
+                )
             # by its whole name: `test` may be several, and the short way must not take one for all
             asked = fast.Asked(spec.name if environment is not None else None, python, link_mode)
             request = SyncRequest(asked=asked, spec=spec, lock=lock, mode=mode)
@@ -212,14 +217,22 @@ def ensure_lock(
     return read_locks(project)[key], True
 
 
+def link_mode_for(interpreter: Interpreter, mode: str) -> str:
+    """``mode``, or ``hardlink`` where no folder can be linked (:mod:`python2`)."""
+    return "hardlink" if mode == "linked" and python2.is_python2(interpreter.version) else mode
+
+
 def _present_mode(folder: str) -> str | None:
     number = switch.current(folder)
     if number is None:
         return None
     try:
-        return generations.read_generation(folder, number).link_mode
+        present = generations.read_generation(folder, number)
     except IntegrityError:
         return None
+    if present.link_mode == "hardlink" and python2.is_python2(present.python):
+        return None  # its interpreter's choice, not a person's
+    return present.link_mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +246,8 @@ class SyncRequest:
 
     def usual(self, prepared: Prepared, default: Callable[[], Interpreter]) -> bool:
         """Whether another checkout of the same files would come to the same plan."""
-        if self.mode != (self.asked.link_mode or self.spec.link_mode or LINK_MODES[0]):
+        mode = self.asked.link_mode or self.spec.link_mode or LINK_MODES[0]
+        if self.mode != link_mode_for(prepared.interpreter, mode):
             return False
         if self.asked.python is not None:
             return True

@@ -1,6 +1,7 @@
-"""A template of an empty environment outside projects: the next one of another name is a copy.
+"""A template of an environment outside projects with nothing but seeds: the next one is a copy of it.
 
-Such environments differ in nothing but their name, as long as the interpreter is the same. The long way
+Such environments differ in nothing but their name, as long as the interpreter is the same; the versions of
+the seeds are taken to be the newest for a day. The long way
 (:mod:`provenv.workspace.creating`) leaves a plan in which a word stands for the name; here a plan for
 another name is made of it, and linked, without anything being parsed or looked for. What comes of it is,
 to the byte, what the long way would have written; a test compares.
@@ -23,11 +24,18 @@ if TYPE_CHECKING:
     from provenv.workspace.context import Context, Project
 
 NAME = "provenv-name-of-the-environment"
+_A_DAY = 86_400  # seconds
 _FILES = ("pyproject.toml", "pylock.toml")
 _OF_THE_PLAN = ("checks", "contents.json", "pylock.toml", "pyproject.toml", "recipe")
 
 
-def _key(home: str, environ: Mapping[str, str], python: Sequence[str], mode: str | None) -> str:
+def _key(
+    home: str,
+    environ: Mapping[str, str],
+    python: Sequence[str],
+    mode: str | None,
+    seed: Sequence[str] = (),
+) -> str:
     """What is asked for, and what decides which interpreter that is."""
     from provenv import __version__
     from provenv.environments import plans
@@ -36,6 +44,8 @@ def _key(home: str, environ: Mapping[str, str], python: Sequence[str], mode: str
         "template", __version__, home, mode or "", "\0".join(python),
         environ.get("PATH", ""), environ.get("PYENV_VERSION", ""), environ.get("PYENV_ROOT", ""),
     ]  # fmt: skip
+    if seed:
+        words += [*sorted({*seed}), environ.get("PROVENV_INDEX_URL", "")]
     return plans.key_of([os.fsencode(word) for word in words])
 
 
@@ -51,10 +61,16 @@ def _pins(home: str, environ: Mapping[str, str], user_home: str) -> list[str]:
         folder = above
 
 
-def remember(context: Context, project: Project, python: Sequence[str], mode: str | None) -> None:
+def remember(
+    context: Context,
+    project: Project,
+    python: Sequence[str],
+    mode: str | None,
+    seed: Sequence[str] = (),
+) -> None:
     """Keep what was made for ``project``, an environment outside projects, as a template.
 
-    Only where it holds no packages: those would be older than the index tomorrow.
+    Only where it holds nothing but what it is seeded with: what else people ask for is asked for once.
     """
     from provenv.environments import generations, plans, switch
     from provenv.interpreters import probe
@@ -63,32 +79,40 @@ def remember(context: Context, project: Project, python: Sequence[str], mode: st
     from provenv.workspace.edit import with_text
     from provenv.workspace.planning import prepare
 
+    home, environ = context.home.root, context.environ
+    if seed and (context.index_url or "") != environ.get("PROVENV_INDEX_URL", ""):
+        return  # by an option, which the short way does not know
     manifest = project.manifest
     folder = project.folder(manifest.environment())
     number = switch.current(folder)
     lock = read_lock(project, None)
-    if number is None or lock is None or lock.lock.packages or len(manifest.instances()) > 1:
+    if number is None or lock is None or manifest.dependencies or len(manifest.instances()) > 1:
         return
     made = generations.read_generation(folder, number)
     interpreter = probe(made.executable, source="environment", cache=context.home.interpreters)
-    text = outside.manifest_text(NAME, python, interpreter.minor, mode)
+    more = {"seed": list(seed)} if seed else None
+    text = outside.manifest_text(NAME, python, interpreter.minor, mode, more)
     nameless = with_text(project, text)
     if nameless.manifest.lock_digest() != manifest.lock_digest():
         return
     spec = nameless.manifest.environment()
     prepared = prepare(nameless, context, spec, interpreter, lock, made.link_mode)
-    home = context.home.root
     paths = [interpreter.executable, *_pins(home, context.environ, context.user_home)]
     signatures = [stamp.signature(path) for path in paths]
     known = plans.Known(prepared.digest, ".venv", NAME, "*", signatures, [])
     try:
-        plans.remember(context.home.plans, _key(home, context.environ, python, mode), known)
+        plans.remember(context.home.plans, _key(home, environ, python, mode, seed), known)
     except OSError:  # it costs time later on, and nothing else
         return
 
 
 def make(
-    name: str, asked: fast.Asked, home: str, environ: Mapping[str, str], cause: str
+    name: str,
+    asked: fast.Asked,
+    home: str,
+    environ: Mapping[str, str],
+    cause: str,
+    seed: Sequence[str] = (),
 ) -> fast.Outcome | None:
     """Make the environment ``name`` outside projects from a template; None where there is none.
 
@@ -101,7 +125,10 @@ def make(
     if not _is_plain(name) or os.path.lexists(root):
         return None
     python = (asked.python,) if asked.python is not None else ()
-    known = plans.recall(f"{home}/plans", _key(home, environ, python, asked.link_mode), root)
+    key = _key(home, environ, python, asked.link_mode, seed)
+    known = plans.recall(f"{home}/plans", key, root)
+    if seed and not _is_of_today(f"{home}/plans/keys/{key}"):
+        return None
     if known is None or known.environment != NAME:
         return None
     files = _named(_read_all(plans.plan_folder(f"{home}/plans", known.digest)), name)
@@ -129,6 +156,15 @@ def make(
             _undo(root)
         os.close(descriptor)
     return outcome
+
+
+def _is_of_today(path: str) -> bool:
+    import time
+
+    try:
+        return 0 <= time.time() - os.stat(path).st_mtime < _A_DAY
+    except OSError:
+        return False
 
 
 def _write(root: str, file: str, data: bytes) -> None:

@@ -35,6 +35,8 @@ class VerifyResult:
         hits: Damaged files in the store.
         drift: By environment folder, what differs in its current generation.
         unreadable: Generations that cannot be read, with the reason.
+        open: Folders of environments that also see what is installed for their interpreter
+            (``system-site-packages``): nobody can say whether that is as it was.
     """
 
     ok: bool
@@ -44,6 +46,7 @@ class VerifyResult:
     hits: tuple[Hit, ...]
     drift: tuple[tuple[str, Drift], ...]
     unreadable: tuple[str, ...]
+    open: tuple[str, ...]
     seconds: float
 
 
@@ -90,6 +93,7 @@ def verify(
         hits=tuple(hits),
         drift=tuple(drift),
         unreadable=tuple(unreadable),
+        open=tuple(_open(folders)),
         seconds=seconds,
     )
 
@@ -151,6 +155,13 @@ def _holders(folders: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:
             for package in generation.packages:
                 holders.setdefault(package.sha256, []).append(f"{folder}:{number}")
     return holders, unreadable
+
+
+def _open(folders: Iterable[str]) -> Iterable[str]:
+    for folder in folders:
+        number = switch.current(folder)
+        if number is not None and generations.sees_system(folder, number):
+            yield folder
 
 
 def _drift(context: Context, folders: Iterable[str]) -> Iterable[tuple[str, Drift]]:

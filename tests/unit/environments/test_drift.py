@@ -42,6 +42,13 @@ def test_importing_leaves_none(
     assert drift(workshop, whole) == []
 
 
+def test_byte_code_beside_its_source_is_none(workshop: Workshop, whole: tuple[Steps, Path]) -> None:
+    site = workshop.site(whole[1])
+    (site / "six.pyc").write_bytes(b"")
+    (site / "other.pyc").write_bytes(b"")
+    assert drift(workshop, whole) == [("added", f"{workshop.interpreter.site_packages}/other.pyc")]
+
+
 def test_added_removed_and_changed_paths_are_named(
     workshop: Workshop, whole: tuple[Steps, Path]
 ) -> None:

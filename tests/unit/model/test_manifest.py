@@ -97,6 +97,25 @@ def test_environments_are_built_in_declared_and_inherited() -> None:
     )  # fmt: skip
 
 
+def test_seeds_are_groups_of_the_lock_alone() -> None:
+    text = """
+        [tool.provenv.environments]
+        dev = { seed = ["wheel", "PIP", "pip"], prompt = "it's", system-site-packages = true }
+        test = { inherits = "dev", prompt = "t" }
+        prod = { inherits = "dev", seed = [], system-site-packages = false }
+    """
+    manifest = parse(text)
+    dev, test, prod = (manifest.environment(name) for name in ("dev", "test", "prod"))
+    assert (dev.seed, dev.prompt, dev.system_site_packages) == (("pip", "wheel"), "it's", True)
+    assert dev.groups == ()
+    assert dev.lock_groups == ("provenv-seed-pip", "provenv-seed-wheel")
+    assert (test.seed, test.prompt, test.system_site_packages) == (("pip", "wheel"), "t", True)
+    assert (prod.seed, prod.prompt, prod.system_site_packages) == ((), "it's", False)
+    assert manifest.groups == {"provenv-seed-pip": ("pip",), "provenv-seed-wheel": ("wheel",)}
+    assert manifest.lock_digest() != parse(text.replace('"PIP", "pip"', "")).lock_digest()
+    assert manifest.lock_digest() == parse(text.replace("it's", "its")).lock_digest()
+
+
 def test_an_unknown_environment_is_answered_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="unknown environment 'x'") as caught:
         parse(FULL).environment("x")
@@ -316,6 +335,18 @@ ERRORS = [
      "tool.provenv.environments.x.link-mode", "'fast' is not one of"),
     ("[tool.provenv.environments.x]\ngroup = []", 2, "tool.provenv.environments.x.group",
      "unknown key"),
+    ("[tool.provenv.environments.x]\nseed = 'pip'", 2, "tool.provenv.environments.x.seed",
+     "must be an array"),
+    ("[tool.provenv.environments.x]\nseed = ['pip>20']", 2, "tool.provenv.environments.x.seed",
+     "'pip>20' is not one of pip, setuptools, wheel"),
+    ("[tool.provenv.environments.x]\nprompt = ''", 2, "tool.provenv.environments.x.prompt",
+     "must be one line of text"),
+    ('[tool.provenv.environments.x]\nprompt = "a\\nhome = /evil"', 2,
+     "tool.provenv.environments.x.prompt", "must be one line of text"),
+    ("[tool.provenv.environments.x]\nsystem-site-packages = 'yes'", 2,
+     "tool.provenv.environments.x.system-site-packages", "must be true or false"),
+    ("[dependency-groups]\nProvenv_seed_pip = []", 2, "dependency-groups.Provenv_seed_pip",
+     "names that begin with 'provenv-seed-' are kept for seeds"),
     # indexes
     ("[tool.provenv]\nindex = [3]", 2, "tool.provenv.index", "item 0 must be a table"),
     ("[[tool.provenv.index]]\nname = 'a'", 1, "tool.provenv.index[0].url", "is missing"),

@@ -140,6 +140,16 @@ def test_groups_extras_and_markers_decide_and_names_are_sorted() -> None:
     assert names(plan(packages, head=head, python=interpreter("3.12.1"))) == ["b 1.0", "zlib 1.0"]
 
 
+def test_seeds_come_from_the_lock_and_nowhere_else() -> None:
+    marker = "marker = \"'provenv-seed-pip' in dependency_groups\""
+    text = package("pip", "py3-none-any", more=marker) + package("a", "py3-none-any")
+    seeded = EnvironmentSpec(name="x", seed=("pip",))
+    assert names(plan(text)) == ["a 1.0"]
+    assert names(plan(text, environment=seeded)) == ["a 1.0", "pip 1.0"]
+    with pytest.raises(UnsatisfiableError, match="has no pip for environment 'x'"):
+        plan(package("a", "py3-none-any"), environment=seeded)
+
+
 def test_one_of_two_versions_applies() -> None:
     old = package("a", "py3-none-any", more="marker = \"python_version < '3.13'\"")
     new = package("a", "py3-none-any", version="2.0", more="marker = \"python_version >= '3.13'\"")

@@ -21,8 +21,10 @@ EXAMPLES = (
     ("provenv env create docs --group docs --python 3.12", "in a project"),
     ("provenv env create ci --python 3.11 --python 3.12", "one for each: ci@3.11, ci@3.12"),
     ("provenv env create ml --global --with jupyterlab", "outside of all projects"),
+    ("provenv env create try --seed pip", "with a pip of its own"),
 )
 LINK_MODES = ("linked", "hardlink", "clone", "copy")
+SEEDS = ("pip", "setuptools", "wheel")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "PACKAGE",
         "a package for it alone, in a dependency group of its name",
         dest="packages",
+    )
+    many("--seed", "NAME", "pip, setuptools or wheel for the environment itself", choices=SEEDS)
+    parser.add_argument("--prompt", metavar="TEXT", help="what shells show while it is active")
+    parser.add_argument(
+        "--system-site-packages",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="it also sees what is installed for its interpreter",
     )
     parser.add_argument("--inherits", metavar="ENV", help="the environment that it is like")
     parser.add_argument(
@@ -73,6 +83,9 @@ def run(args: argparse.Namespace, session: Session) -> int:
         inherits=args.inherits,
         link_mode=args.link_mode,
         editable=args.editable,
+        seed=tuple(sorted(set(args.seed))),
+        prompt=args.prompt,
+        system_site_packages=args.system_site_packages,
     )
     if args.outside or find_root(os.getcwd()) is None:
         result = create_environment_outside(session.context, args.name, wanted)

@@ -62,6 +62,11 @@ def text(result: VerifyResult, screen: Screen) -> None:
         screen.line(f"{paint('bad', item.kind)} {short_path(folder)}: {item.path}")
     for reason in result.unreadable:
         screen.line(f"{paint('bad', 'unreadable')} {reason}")
+    for folder in result.open:
+        screen.line(
+            f"{paint('warn', 'not verified')} {short_path(folder)} also sees what is installed for its "
+            "interpreter (system-site-packages)"
+        )
     compared = (
         f"{many(result.files, 'file')} of {many(result.objects, 'package')} ({size(result.size)})"
     )
@@ -113,6 +118,7 @@ def data(result: VerifyResult) -> dict[str, Any]:
             for folder, item in result.drift
         ],
         "unreadable": list(result.unreadable),
+        "open": list(result.open),
         "seconds": round(result.seconds, 4),
     }
 

@@ -1,0 +1,81 @@
+"""How `run`, `shell` and `activate` come to the environment that they enter: synced first, or as it is."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from provenv.cli import syncing
+from provenv.cli.session import Session
+from provenv.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from provenv.cli.targets import Target
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-sync", action="store_true", help="use the environment as it is")
+    parser.add_argument("--locked", action="store_true", help="refuse a stale lock")
+    parser.add_argument("--python", metavar="REQUEST", help="interpreter, as for sync")
+
+
+def enter(args: argparse.Namespace, session: Session) -> tuple[str, int]:
+    """The environment's folder and the number of its generation; what a sync did is said.
+
+    Raises:
+        UsageError: ``--no-sync`` with options of a sync, or without an environment.
+        ProvenvError: As ``sync``.
+    """
+    if args.no_sync and (args.locked or args.python):
+        raise UsageError("--no-sync leaves the environment as it is: no --locked, no --python")
+    return _as_it_is(session) if args.no_sync else _synced(args, session)
+
+
+def _as_it_is(session: Session) -> tuple[str, int]:
+    from provenv.environments import generations, switch
+
+    target = session.target
+    folder = target.project.folder(target.project.manifest.environment(target.environment))
+    generations.refuse_foreign(folder)
+    number = switch.current(folder)
+    if number is None:
+        raise UsageError(
+            f"there is no environment in {folder} yet", hint="Without --no-sync it is made."
+        )
+    return folder, number
+
+
+def _settled(target: Target, session: Session) -> tuple[str, int] | None:
+    """What is in sync, or what a rollback chose, stays; after a power cut, where it is whole."""
+    from provenv.core.files import locked
+    from provenv.workspace import fast
+    from provenv.workspace.settling import settle
+
+    home = session.context.home
+    if fast.unsettled(home.root):
+        with locked(home.lock, shared=True):
+            settle(session.context)
+    asked = fast.Asked(target.environment)
+    outcome = fast.in_sync(target.project.root, asked, home.root, held=True)
+    return None if outcome is None else (outcome.folder, outcome.generation)
+
+
+def _synced(args: argparse.Namespace, session: Session) -> tuple[str, int]:
+    from provenv.workspace.sync import sync
+
+    target = session.target
+    if not (args.python or args.locked):
+        as_it_is = _settled(target, session)
+        if as_it_is is not None:
+            return as_it_is
+    result = sync(
+        target.project,
+        session.context,
+        environment=target.environment,
+        python=args.python,
+        locked_only=args.locked,
+    )
+    if result.made:  # said on standard error: standard output is the command's
+        session.progress.close()
+        syncing.text(result, session.talk, verbose=session.options.verbose)
+    return result.folder, result.generation
