@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import provenv
-from support import Index, Project, tiny_backend
+from support import Index, Project, make_wheel, tiny_backend
+from support.pythons import pyenv_python
 
 
 @pytest.fixture
@@ -86,6 +88,34 @@ def test_pip_is_diverted_by_variables(made: Project) -> None:
     )
 
 
+def test_a_seeded_pip_is_the_environments_own(
+    project: Project, index: Index, tmp_path: Path
+) -> None:
+    main = """
+        import os, sys
+        if sys.argv[1:] == ["--version"]:
+            print("pip 1.0 from " + os.path.dirname(__file__) + " (python 3.12)")
+        else:
+            print("global.timeout='5'" if "QUIET" in os.environ else "global.target='/elsewhere'")
+        """
+    files = {"pip/__init__.py": "", "pip/__main__.py": textwrap.dedent(main)}
+    index.add(make_wheel(tmp_path / "made", "pip", "1.0", files=files))
+    project.depends(more='[tool.provenv.environments]\ndev = { seed = ["pip"] }\n')
+    project.ok("sync")
+    found = claims(project, env={"QUIET": "1"})
+    assert found["pip"]["evidence"].startswith("pip 1.0 from ")
+    assert failed(project) == {"pip config"}
+
+
+@pytest.mark.parametrize("version", ["2.7", "3.6"])
+def test_old_pythons(project: Project, version: str) -> None:
+    python = pyenv_python(version)
+    project.pyproject(f'[project]\nname = "old"\nversion = "1"\nrequires-python = ">={version}"\n')
+    project.ok("sync", "--python", python)
+    claims(project)
+    assert failed(project, {"PYTHONPATH": "/somewhere"}) >= {"variables"}
+
+
 def test_other_variables_of_python_do_no_harm(made: Project) -> None:
     found = claims(made, env={"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"})
     assert "PYTHONUTF8" in found["variables"]["evidence"]
@@ -130,10 +160,8 @@ def test_a_copied_project_leads_to_its_former_place(project: Project, tmp_path: 
 
 
 def test_system_site_packages_are_declared(made: Project) -> None:
-    config = made.folder / ".venv/current/pyvenv.cfg"
-    text = config.read_text()
-    config.unlink()
-    config.write_text(text.replace("site-packages = false", "site-packages = true"))
+    made.depends("tool", more="[tool.provenv.environments]\ndev.system-site-packages = true\n")
+    made.ok("sync")
     found = claims(made, env={"PYTHONNOUSERSITE": "1"})
     assert "declared" in {claim["verdict"] for claim in found.values()}
     assert "fail" not in {claim["verdict"] for claim in found.values()}

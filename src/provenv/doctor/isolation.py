@@ -128,7 +128,10 @@ class _Judge:
         self.declared = declared
         self.folder = os.path.realpath(asked.folder)
         self.base = os.path.realpath(str(told["base_prefix"]))
-        self.standard = tuple({os.path.realpath(path) for path in told["standard"] if path})
+        minor = ".".join(str(told["version"]).split(".")[:2])
+        # Python 2.7 knows no base, and tells of a library in the environment
+        places = [*filter(None, told["standard"]), f"{self.base}/lib/python{minor}"]
+        self.standard = tuple({os.path.realpath(path) for path in places})
 
     def _inside(self, path: str) -> bool:
         return _lies_in(os.path.realpath(path), self.folder)
@@ -227,7 +230,8 @@ class _Judge:
             return
         said = self._pip("--version")
         place = said.partition(" from ")[2].rpartition(" (python")[0]
-        ok = bool(place) and (self._inside(place) or self.declared)
+        # the package itself may be a link into the store; what counts is where that link lies
+        ok = bool(place) and (self._inside(os.path.dirname(place)) or self.declared)
         yield _claim("pip", "is the environment's own", said or "it does not start", ok=ok)
         lines = [line for line in self._pip("config", "list").splitlines() if _diverts(line)]
         yield _claim(
@@ -291,7 +295,7 @@ class _Judge:
         if outside and self.declared:
             yield Claim(
                 about="packages", claim="lie in the environment",
-                evidence=f"{len(outside)} of {count} are the system's: system-site-packages is declared",
+                evidence=f"{len(outside)} of {len(found)} do not: system-site-packages is declared",
                 verdict="declared",
             )  # fmt: skip
             return
