@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from provenv.core.events import Emit as Emit
     from provenv.core.events import Event as Event
     from provenv.core.events import silent as silent
+    from provenv.model.finding import Finding as Finding
+    from provenv.model.finding import Place as Place
     from provenv.model.generation import Change as Change
     from provenv.model.generation import Generation as Generation
     from provenv.workspace.comparing import CompareResult as CompareResult
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from provenv.workspace.creating import WantedEnvironment as WantedEnvironment
     from provenv.workspace.creating import create_environment as create_environment
     from provenv.workspace.creating import create_environment_outside as create_environment_outside
+    from provenv.workspace.doctor import DoctorResult as DoctorResult
+    from provenv.workspace.doctor import diagnose as diagnose
     from provenv.workspace.edit import EditResult as EditResult
     from provenv.workspace.edit import InitResult as InitResult
     from provenv.workspace.edit import add as add
@@ -68,6 +72,8 @@ if TYPE_CHECKING:
     from provenv.workspace.inventory import Inventory as Inventory
     from provenv.workspace.inventory import Listed as Listed
     from provenv.workspace.inventory import list_environments as list_environments
+    from provenv.workspace.isolation import IsolationResult as IsolationResult
+    from provenv.workspace.isolation import isolation as isolation
     from provenv.workspace.locking import LockResult as LockResult
     from provenv.workspace.locking import lock as lock
     from provenv.workspace.new import NewResult as NewResult
@@ -124,6 +130,7 @@ _ROOMS = {
     "provenv.cli.world": ("make_context",),
     "provenv.core.errors": _ERRORS,
     "provenv.core.events": ("Emit", "Event", "silent"),
+    "provenv.model.finding": ("Finding", "Place"),
     "provenv.model.generation": ("Change", "Generation"),
     "provenv.workspace.comparing": ("CompareResult", "compare_environments"),
     "provenv.workspace.context": ("Context", "Project", "open_member", "open_project"),
@@ -131,6 +138,7 @@ _ROOMS = {
     "provenv.workspace.creating": (
         "CreateResult", "WantedEnvironment", "create_environment", "create_environment_outside",
     ),
+    "provenv.workspace.doctor": ("DoctorResult", "diagnose"),
     "provenv.workspace.edit": ("EditResult", "InitResult", "add", "init", "remove"),
     "provenv.workspace.exporting": ("ExportResult", "export"),
     "provenv.workspace.history": (
@@ -144,6 +152,7 @@ _ROOMS = {
     "provenv.workspace.installing": (
         "PythonInstalled", "PythonRemoved", "install_pythons", "uninstall_pythons",
     ),
+    "provenv.workspace.isolation": ("IsolationResult", "isolation"),
     "provenv.workspace.locking": ("LockResult", "lock"),
     "provenv.workspace.opening": ("CopyResult", "discard_edits", "edit_package"),
     "provenv.workspace.patches": ("PatchResult", "patch"),

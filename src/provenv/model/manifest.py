@@ -32,6 +32,7 @@ from provenv.model.settings import (
     WorkspaceSpec,
     read_conflicts,
     read_default_groups,
+    read_doctor_ignore,
     read_environments,
     read_file_owners,
     read_indexes,
@@ -88,6 +89,7 @@ class Manifest:
         workspace: ``[tool.provenv.workspace]``, or None where the project is no root of one.
         members: By normalized name, the other projects of the workspace that this one reaches;
             never read from the file, but found beside it (``model/members.py``).
+        doctor_ignore: Codes of findings that ``doctor`` leaves out → why.
     """
 
     file: str
@@ -112,6 +114,7 @@ class Manifest:
     python_mirror: str | None = None
     workspace: WorkspaceSpec | None = None
     members: Mapping[str, Member] = field(default_factory=dict)
+    doctor_ignore: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def installable(self) -> bool:
@@ -261,6 +264,7 @@ def parse_manifest(text: str, file: str = "pyproject.toml") -> Manifest:
         keep=read_keep(tool),
         python_mirror=read_python_mirror(tool),
         workspace=read_workspace(tool),
+        doctor_ignore=read_doctor_ignore(tool),
     )
 
 

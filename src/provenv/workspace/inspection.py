@@ -77,7 +77,7 @@ def status(project: Project, context: Context, *, environment: str | None = None
         project, spec, lock = _foreign_lock(project, context, spec, folder, source)
     if lock is not None and stale is None:
         try:
-            pending = _pending(project, context, spec, folder, lock, generation)
+            pending = pending_changes(project, context, spec, folder, lock, generation)
         except UnsatisfiableError:
             if broken is None:  # else that is the news: its interpreter is gone, and no other fits
                 raise
@@ -129,7 +129,7 @@ def _current(
     return generation, broken, drift
 
 
-def _pending(
+def pending_changes(
     project: Project,
     context: Context,
     spec: EnvironmentSpec,
@@ -137,6 +137,7 @@ def _pending(
     lock: LockFile,
     generation: Generation | None,
 ) -> tuple[Change, ...]:
+    """What ``sync`` would change in an environment, by the lock."""
     interpreter = choose_interpreter(project, context, spec, folder, None)
     have = {p.name: p.version for p in generation.packages} if generation else {}
     return changes(have, wanted_versions(project, spec, interpreter, lock, generation))
