@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from provenv.doctor.facts import Command, ShellFacts
 from provenv.interpreters import Search, read_python_version
-from provenv.interpreters.discovery import pyenv_python
 from provenv.interpreters.executables import is_shim
+from provenv.interpreters.pyenv import pyenv_python
 from provenv.interpreters.search import read_versions_file
 
 _ACTIVE = ("VIRTUAL_ENV", "CONDA_PREFIX")
