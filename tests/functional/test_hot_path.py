@@ -104,21 +104,30 @@ def test_another_environment_outside_projects_is_made_without_anything_heavy(
     assert shop.ok("env", "path", "two").code == 0
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
-def test_a_sync_with_nothing_to_do_asks_the_kernel_little(shop: Project) -> None:
+def traced(shop: Project, *program: str) -> list[str]:
+    """The system calls of a program, one a line."""
     # Measuring coverage makes thousands of calls of its own.
     env = {key: value for key, value in shop.env.items() if not key.startswith("COVERAGE_")}
+    done = subprocess.run(
+        ["strace", "-f", "-qq", "-o", str(shop.home / "trace"), *program],
+        cwd=shop.folder, env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "ptrace" in done.stderr.lower():
+        pytest.skip(f"strace may not trace here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    return re.findall(r"^\d+ +\w+\(.*", (shop.home / "trace").read_text(), re.MULTILINE)
 
-    def calls(*program: str) -> int:
-        done = subprocess.run(
-            ["strace", "-f", "-qq", "-o", str(shop.home / "trace"), *program],
-            cwd=shop.folder, env=env, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if "ptrace" in done.stderr.lower():
-            pytest.skip(f"strace may not trace here: {done.stderr.strip()}")
-        assert done.returncode == 0, done.stderr
-        return len(re.findall(r"^\d+ +\w+\(", (shop.home / "trace").read_text(), re.MULTILINE))
 
-    start = command()[0]
-    bare = calls(start, "-P", "-c", "import runpy")
-    assert calls(*command(), "sync") - bare < 300
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_a_sync_with_nothing_to_do_asks_the_kernel_little(shop: Project) -> None:
+    bare = traced(shop, command()[0], "-P", "-c", "import runpy")
+    assert len(traced(shop, *command(), "sync")) - len(bare) < 300
+
+
+@pytest.mark.parametrize("words", [("sync",), ("run", "true")], ids=" ".join)
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_that_it_was_used_is_written_down_with_one_system_call(
+    shop: Project, words: tuple[str, ...]
+) -> None:
+    calls = [line for line in traced(shop, *command(), *words) if "/.used" in line]
+    assert [re.sub(r"^\d+ +|\(.*", "", line) for line in calls] == ["utimensat"]

@@ -104,7 +104,7 @@ def test_the_prompt_is_what_shells_show(project: Project) -> None:
     config = project.read(".venv/pyvenv.cfg")
     assert "prompt = it's $HOME\n" in config
     done = subprocess.run(
-        ["bash", "-c", 'PS1="> "; source .venv/bin/activate; echo "$PS1"; echo "$VIRTUAL_ENV_PROMPT"'],
+        ["bash", "-c", 'PS1="> "; source .venv/bin/activate; echo "${PS1@P}"; echo "$VIRTUAL_ENV_PROMPT"'],
         cwd=project.folder, env=project.env, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.splitlines() == ["(it's $HOME) > ", "it's $HOME"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from provenv.cli.draw import Screen
+from provenv.cli.draw import Screen, many
 
 if TYPE_CHECKING:
     from provenv.environments.drift import Drift
     from provenv.model.generation import Change
+    from provenv.workspace.copies import PrivateCopy
 
 LIMIT = 20
 """How many lines a list has that was not asked for."""
@@ -63,3 +64,14 @@ def draw_drift(drift: Sequence[Drift], screen: Screen, *, limit: int | None = LI
         screen.line(f"  {screen.paint('warn', f'{item.kind:8}')} {item.path}")
     if limit is not None and len(drift) > limit:
         screen.line(screen.paint("dim", f"  and {len(drift) - limit} more (-v lists them)"))
+
+
+def edited_line(copy: PrivateCopy) -> str:
+    """A private copy in a few words."""
+    differ = many(len(copy.edits), "file differs", "files differ")
+    return f"{copy.name}, {differ} from the store"
+
+
+def copy_data(copy: PrivateCopy) -> dict[str, Any]:
+    """As JSON: a private copy and what was changed in it."""
+    return {"package": copy.name, "version": copy.version, "files": drift_data(copy.edits)}

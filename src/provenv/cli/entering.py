@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from provenv.cli import syncing
 from provenv.cli.session import Session
-from provenv.core.errors import UsageError
+from provenv.core.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
     from provenv.cli.targets import Target
@@ -24,15 +24,21 @@ def enter(args: argparse.Namespace, session: Session) -> tuple[str, int]:
 
     Raises:
         UsageError: ``--no-sync`` with options of a sync, or without an environment.
+        CommandError: ``--no-sync``, and the environment's interpreter is gone.
         ProvenvError: As ``sync``.
     """
     if args.no_sync and (args.locked or args.python):
         raise UsageError("--no-sync leaves the environment as it is: no --locked, no --python")
-    return _as_it_is(session) if args.no_sync else _synced(args, session)
+    from provenv.environments import stamp
+
+    folder, number = _as_it_is(session) if args.no_sync else _synced(args, session)
+    stamp.used(folder)
+    return folder, number
 
 
 def _as_it_is(session: Session) -> tuple[str, int]:
     from provenv.environments import generations, switch
+    from provenv.workspace import registry
 
     target = session.target
     folder = target.project.folder(target.project.manifest.environment(target.environment))
@@ -42,6 +48,12 @@ def _as_it_is(session: Session) -> tuple[str, int]:
         raise UsageError(
             f"there is no environment in {folder} yet", hint="Without --no-sync it is made."
         )
+    lost = generations.lost_interpreter(folder, number)
+    if lost is not None:  # `python` would be another one on PATH, outside of the environment
+        raise CommandError(
+            registry.gone(lost), hint="Without --no-sync it is repaired with another.", code=126
+        )
+    registry.take_note(session.context, folder, number)
     return folder, number
 
 
@@ -72,7 +84,7 @@ def _synced(args: argparse.Namespace, session: Session) -> tuple[str, int]:
         target.project,
         session.context,
         environment=target.environment,
-        python=args.python,
+        python=session.request(args.python),
         locked_only=args.locked,
     )
     if result.made:  # said on standard error: standard output is the command's

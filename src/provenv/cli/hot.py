@@ -15,6 +15,7 @@ import sys
 import time
 
 from provenv.cli.place import command_line, home_folder
+from provenv.environments import stamp
 from provenv.workspace import fast
 
 _PLAIN = {
@@ -94,6 +95,7 @@ def _attempt(call: _Call, cause: str) -> int | None:
         return None
     if call.command == "sync" and call.asked.environment is None and "@" in outcome.environment:
         return None  # one of several Pythons, and all of them are meant
+    stamp.used(outcome.folder)
     if call.command == "run":
         return _become(outcome, call.rest)
     _tell(call, outcome, started)

@@ -80,6 +80,14 @@ class Session:
             return open_member(os.getcwd(), self.options.member)
         return open_project(os.getcwd())
 
+    def request(self, text: str | None) -> str | None:
+        """An interpreter request; a relative path in it is one from the working directory."""
+        if text is None:
+            return None
+        from provenv.interpreters import absolute_request
+
+        return absolute_request(text, os.getcwd())
+
     @cached_property
     def project(self) -> Project:
         """The project that the call is about.

@@ -27,6 +27,9 @@ def text(result: SyncResult, screen: Screen, *, verbose: bool = False) -> None:
     if result.drift:
         screen.line(f"  undone: {many(len(result.drift), 'change')} made by others")
         draw_drift(result.drift, screen, limit=limit)
+    if result.edited:
+        kept = "private copy" if len(result.edited) == 1 else "private copies"
+        screen.line(f"  with the {kept} of {', '.join(result.edited)}")
     if result.previous is not None or verbose:
         draw_changes(result.changes, screen, limit=limit)
 
@@ -54,5 +57,7 @@ def data(result: SyncResult) -> dict[str, Any]:
         "drift": drift_data(result.drift),
         "locked": result.locked,
         "aside": result.aside,
+        "edited": list(result.edited),
+        "dropped": list(result.dropped),
         "seconds": round(result.seconds, 4),
     }

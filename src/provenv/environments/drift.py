@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from provenv.core import digest
 from provenv.environments.generations import OWN_FOLDER
+from provenv.environments.private import copies_in
 from provenv.environments.tree import Steps, filled_in
 
 _IGNORED = frozenset({"__pycache__"})
@@ -27,8 +28,10 @@ def find_drift(recipe: Steps, root: str, home: str) -> list[Drift]:
     """Compare a generation's tree with its recipe: names, link targets, and what is hard-linked.
 
     ``root`` is the generation's folder. Content inside linked directories is the store's, which
-    ``verify`` compares. Byte code is nobody's concern.
+    ``verify`` compares. Byte code is nobody's concern, and private copies are :mod:`edits`'.
     """
+    copies = copies_in(recipe)
+    free = {*copies.files, *copies.folders}
     wanted = {path: (kind, source) for kind, source, path in recipe}
     children: dict[str, set[str]] = {"": set()}
     for path, (kind, _) in wanted.items():
@@ -39,8 +42,8 @@ def find_drift(recipe: Steps, root: str, home: str) -> list[Drift]:
     found: list[Drift] = []
     for folder, expected in sorted(children.items()):
         name = folder.rpartition("/")[2]
-        if name not in _IGNORED and folder != OWN_FOLDER:
-            found += _names(root, folder, expected)
+        if name not in _IGNORED and folder != OWN_FOLDER and folder not in copies.folders:
+            found += _names(root, folder, expected, free)
     for path, (kind, source) in wanted.items():
         if _is_changed(kind, source, f"{root}/{path}", home):
             found.append(Drift(path=path, kind="changed"))
@@ -64,7 +67,7 @@ def is_misplaced(recipe: Steps, root: str, plan: str, project: str) -> bool:
     return False
 
 
-def _names(root: str, folder: str, expected: set[str]) -> list[Drift]:
+def _names(root: str, folder: str, expected: set[str], free: set[str]) -> list[Drift]:
     try:
         present = set(os.listdir(f"{root}/{folder}" if folder else root))
     except OSError:
@@ -76,7 +79,7 @@ def _names(root: str, folder: str, expected: set[str]) -> list[Drift]:
     missing = sorted(expected - present - _IGNORED)
     return [
         *(Drift(path=prefix + name, kind="added") for name in added),
-        *(Drift(path=prefix + name, kind="missing") for name in missing),
+        *(Drift(path=prefix + n, kind="missing") for n in missing if prefix + n not in free),
     ]
 
 

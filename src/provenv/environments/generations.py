@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provenv.core.errors import ForeignError, IntegrityError
+from provenv.core.errors import ForeignError, IntegrityError, UsageError
 from provenv.environments import looking, switch, tree
 from provenv.environments.tree import Steps
 from provenv.model.generation import Generation, generation_from_dict
 
 OWN_FOLDER = ".provenv"
+UNEDITED = "unedited"
+"""Where private copies are: the recipe as it would be without them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +39,11 @@ def contents(
     tree_digest: str,
     packages: Sequence[tuple[str, str, str, bool]],
     files: Mapping[str, str],
+    edited: Sequence[str] = (),
 ) -> bytes:
     """The text of ``contents.json``: what is the same in every generation of one plan.
 
-    ``files`` are the plan's own small files with their SHA-256.
+    ``files`` are the plan's own small files with their SHA-256, ``edited`` the names of private copies.
     """
     data = {
         "format": 1,
@@ -54,7 +57,27 @@ def contents(
         "packages": [list(row) for row in packages],
         "files": dict(files),
     }
+    return _contents(data, edited)
+
+
+def _contents(data: dict[str, Any], edited: Sequence[str]) -> bytes:
+    data.pop("edited", None)
+    if edited:  # left out elsewhere: the plans of all other environments stay what they were
+        data["edited"] = list(edited)
     return json.dumps(data, indent=1).encode() + b"\n"
+
+
+def contents_edited(folder: str, number: int, *, tree_digest: str, edited: Sequence[str]) -> bytes:
+    """The ``contents.json`` of generation ``number`` with other private copies, and so another tree.
+
+    Raises:
+        IntegrityError: It cannot be read.
+    """
+    try:
+        data: dict[str, Any] = json.loads(_own_text(folder, number, "contents.json"))
+    except ValueError as error:
+        raise _broken(folder, number, str(error)) from error
+    return _contents({**data, "tree": tree_digest}, edited)
 
 
 def own_file(folder: str, number: int, name: str) -> str:
@@ -110,6 +133,18 @@ def tree_digest(folder: str, number: int) -> str | None:
         return None
 
 
+def lost_interpreter(folder: str, number: int) -> str | None:
+    """The interpreter of generation ``number``, where it is gone; None where it is there.
+
+    None, too, where the generation's record cannot be read: then nobody knows.
+    """
+    try:
+        executable = read_generation(folder, number).executable
+    except IntegrityError:
+        return None
+    return None if os.path.exists(executable) else executable
+
+
 def own_hashes(folder: str, number: int) -> dict[str, str]:
     """The SHA-256 of the small files that generation ``number`` has of its plan, by name.
 
@@ -132,6 +167,21 @@ def read_recipe(folder: str, number: int) -> Steps:
     return steps
 
 
+def read_unedited(folder: str, number: int) -> Steps:
+    """The recipe of generation ``number`` without private copies, and without provenv's own files.
+
+    Raises:
+        IntegrityError: It cannot be read.
+    """
+    if os.path.lexists(own_file(folder, number, UNEDITED)):
+        steps = tree.parse(_own_text(folder, number, UNEDITED))
+        if steps is None:
+            raise _broken(folder, number, "its unedited recipe is not whole")
+        return steps
+    steps = read_recipe(folder, number)
+    return [s for s in steps if s[2] != OWN_FOLDER and not s[2].startswith(f"{OWN_FOLDER}/")]
+
+
 def damaged_objects(folder: str, number: int, home: str) -> list[str]:
     """Look at the objects that generation ``number`` links: the folders of those that differ.
 
@@ -151,6 +201,33 @@ def _own_text(folder: str, number: int, name: str) -> str:
             return stream.read()
     except OSError as error:
         raise _broken(folder, number, str(error)) from error
+
+
+def current_number(folder: str) -> int:
+    """The number of the current generation.
+
+    Raises:
+        UsageError: There is none.
+    """
+    number = switch.current(folder)
+    if number is None:
+        raise UsageError(
+            f"there is no environment in {folder} yet", hint="`provenv sync` makes it."
+        )
+    return number
+
+
+def known_number(folder: str, number: int) -> int:
+    """``number``, which must be that of a generation.
+
+    Raises:
+        UsageError: It is not; the hint lists those there are.
+    """
+    there = switch.numbers(folder)
+    if number not in there:
+        listed = ", ".join(map(str, there)) or "none"
+        raise UsageError(f"there is no generation {number}", hint=f"There are: {listed}.")
+    return number
 
 
 def read_all(folder: str) -> list[Generation]:
@@ -197,7 +274,7 @@ def is_ours(folder: str) -> bool:
         return True
     except NotADirectoryError:
         return False
-    return "generations" in names or not names - {".gitignore", ".lock"}
+    return "generations" in names or not names - {".gitignore", ".lock", ".used"}
 
 
 def refuse_foreign(folder: str) -> None:

@@ -9,7 +9,7 @@
     <mtime_ns> <size> <inode> <path>     or  - - - <path>  for a file that must not be there
 
 It is a cache: where it is missing, unreadable or no longer true, the long way round decides.
-Imports nothing but ``os``.
+Beside it lies ``.used``, whose time is that of the last use. Imports nothing but ``os``.
 """
 
 from __future__ import annotations
@@ -104,6 +104,18 @@ def read(folder: str) -> Stamp | None:
         held=lines[4] == "held yes",
         asked=lines[5].removeprefix("asked "),
     )
+
+
+def used(folder: str) -> None:
+    """Write down that the environment ``folder`` is used now: one system call.
+
+    The file is made where the environment is registered; on a disk that cannot be written, nobody is
+    told.
+    """
+    try:
+        os.utime(f"{folder}/.used")
+    except OSError:
+        return
 
 
 def holds(folder: str, stamp: Stamp) -> bool:

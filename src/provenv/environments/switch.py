@@ -16,6 +16,8 @@ from provenv.environments import pair
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from provenv.environments.tree import Steps
 
 _TEMPORARY = ".new-"
@@ -53,7 +55,8 @@ def sweep(folder: str) -> None:
     """Remove what interrupted commands left; the caller holds the environment's lock."""
     left = [f"{folder}/{name}" for name in os.listdir(folder) if name.endswith(".tmp")]
     generations = f"{folder}/generations"
-    left += [f"{generations}/{n}" for n in os.listdir(generations) if n.startswith(_TEMPORARY)]
+    if os.path.isdir(generations):  # else a person moved the environment away just now
+        left += [f"{generations}/{n}" for n in os.listdir(generations) if n.startswith(_TEMPORARY)]
     for path in left:
         _remove(path)
 
@@ -91,7 +94,7 @@ def unprepare(folder: str) -> None:
     try:
         if os.path.lexists(f"{folder}/generations"):
             os.rmdir(f"{folder}/generations")  # only where it is empty
-        for name in (".gitignore", ".log", ".stamp", ".lock"):
+        for name in (".gitignore", ".log", ".stamp", ".used", ".suspect", ".lock"):
             if os.path.lexists(f"{folder}/{name}"):
                 os.unlink(f"{folder}/{name}")
         os.rmdir(folder)
@@ -102,9 +105,18 @@ def unprepare(folder: str) -> None:
 
 
 def make_generation(
-    folder: str, steps: Steps, home: str, plan: str, cause: str, *, project: str = ""
+    folder: str,
+    steps: Steps,
+    home: str,
+    plan: str,
+    cause: str,
+    *,
+    project: str = "",
+    amend: Callable[[str], None] | None = None,
 ) -> tuple[int, bool]:
     """Build, look, rename. The caller holds the environment's lock.
+
+    ``amend`` is called with the tree's folder when the recipe has been followed.
 
     Returns:
         The new generation's number, and whether all its hard links share inodes with the store.
@@ -131,6 +143,8 @@ def make_generation(
             )
         if bad:
             raise DamagedStoreError(bad)
+        if amend is not None:
+            amend(temporary)
         _write_record(f"{temporary}/.provenv/generation.json", number, cause)
         os.rename(temporary, f"{folder}/generations/{number}")
     except BaseException:

@@ -12,6 +12,7 @@ plan; this module reads it and makes the tree, importing nothing but ``os``.
     E <source> TAB <path>         a new file with the content of that, the project's place filled in
     C <source> TAB <path>         clone (reflink) or copy
     Y <source> TAB <path>         copy
+    W <source> TAB <path>         copy that a person may edit (:mod:`private`)
     X <source> TAB <path>         copy of a file outside the home: the executable of an interpreter
 
 Paths are relative to the generation.
@@ -22,7 +23,7 @@ from __future__ import annotations
 import os
 
 HEADER = "provenv-recipe 1"
-_MAKING = ("S", "L", "P", "N", "E", "C", "Y", "X")
+_MAKING = ("S", "L", "P", "N", "E", "C", "Y", "W", "X")
 
 # In the files of E steps: the project's folder as a path, and as the path of a file:// address. What is
 # installed in place differs between two checkouts of one project in nothing else.

@@ -32,6 +32,7 @@ class Generation:
         python, executable: The interpreter.
         link_mode: ``linked``, ``hardlink``, ``clone`` or ``copy``.
         packages: Sorted by name.
+        edited: Names of those that are private copies, which a person may edit.
     """
 
     number: int
@@ -44,6 +45,7 @@ class Generation:
     executable: str
     link_mode: str
     packages: tuple[Installed, ...]
+    edited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ def generation_to_dict(generation: Generation) -> dict[str, Any]:
         "executable": generation.executable,
         "link-mode": generation.link_mode,
         "packages": [[p.name, p.version, p.sha256, p.editable] for p in generation.packages],
+        "edited": list(generation.edited),
     }
 
 
@@ -103,4 +106,5 @@ def generation_from_dict(data: Mapping[str, Any]) -> Generation:
             Installed(name=name, version=version, sha256=sha256, editable=bool(editable))
             for name, version, sha256, editable in data["packages"]
         ),
+        edited=tuple(str(name) for name in data.get("edited", ())),
     )

@@ -37,6 +37,7 @@ from provenv.model.settings import (
     read_indexes,
     read_keep,
     read_no_build,
+    read_python_mirror,
     read_workspace,
     seed_groups,
 )
@@ -86,6 +87,7 @@ class Manifest:
         workspace: ``[tool.provenv.workspace]``, or None where the project is no root of one.
         members: By normalized name, the other projects of the workspace that this one reaches;
             never read from the file, but found beside it (``model/members.py``).
+        python_mirror: Where Pythons are installed from; None where they come from their own servers.
     """
 
     file: str
@@ -109,6 +111,7 @@ class Manifest:
     keep: int = 5
     workspace: WorkspaceSpec | None = None
     members: Mapping[str, Member] = field(default_factory=dict)
+    python_mirror: str | None = None
 
     @property
     def installable(self) -> bool:
@@ -254,6 +257,7 @@ def parse_manifest(text: str, file: str = "pyproject.toml") -> Manifest:
         file_owners=read_file_owners(tool),
         keep=read_keep(tool),
         workspace=read_workspace(tool),
+        python_mirror=read_python_mirror(tool),
     )
 
 

@@ -92,6 +92,7 @@ def watched(root: str, environment: str) -> list[str]:
         f"{root}/pylock.{environment.partition('@')[0]}.toml",
         f"{root}/.python-version",
         *(f"{folder}/{_MANIFEST}" for folder in _above(root)),
+        f"{root}/.tool-versions",
     ]
 
 
@@ -113,7 +114,7 @@ def installed(folder: str, site_packages: str) -> list[str]:
 def stored(home: str, steps: Steps) -> list[str]:
     """One object that a recipe links: where it is gone, so is the store."""
     for kind, source, _ in steps:
-        if kind in ("L", "C", "Y") and source.startswith("store/wheels/"):
+        if kind in ("L", "C", "Y", "W") and source.startswith("store/wheels/"):
             return [f"{home}/{'/'.join(source.split('/')[:4])}"]
     return []
 
@@ -199,6 +200,7 @@ def plan_key(root: str, asked: Asked, environ: Mapping[str, str]) -> str | None:
         os.fsencode(asked.overrides),
         _read(f"{root}/{_MANIFEST}"),
         _read(f"{root}/.python-version"),
+        _read(f"{root}/.tool-versions"),
     ]
     parts += [os.fsencode(environ.get(variable, "")) for variable in _WATCHED_VARIABLES]
     return plans.key_of([*parts, *locks])
@@ -458,3 +460,18 @@ def register(roots: str, folder: str, plan: str) -> None:
     os.replace(temporary, f"{path}.held")
     if os.path.lexists(temporary):  # rename(2) does nothing between two links of one file
         os.unlink(temporary)
+    _place(folder)
+
+
+def _place(folder: str) -> None:
+    """Write into the environment where it is registered, and which folder it was: its inode.
+
+    An environment that was moved is told from a copy by that (:mod:`registry`).
+    """
+    text = f"{os.stat(folder).st_ino}\n{folder}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    descriptor = os.open(f"{folder}/.used", flags, 0o644)
+    try:
+        os.write(descriptor, os.fsencode(text))
+    finally:
+        os.close(descriptor)

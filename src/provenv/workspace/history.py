@@ -7,14 +7,14 @@ import time
 from dataclasses import dataclass
 
 from provenv.core import digest
-from provenv.core.errors import IntegrityError, UsageError
+from provenv.core.errors import CheckFailedError, IntegrityError, UsageError
 from provenv.core.events import Warned
 from provenv.core.files import disk_error, locked
 from provenv.environments import generations, stamp, switch
 from provenv.environments.tree import Steps
 from provenv.model.generation import Change, Generation, changes
 from provenv.model.layout import EnvironmentLayout
-from provenv.workspace import fast, files
+from provenv.workspace import fast, files, registry
 from provenv.workspace.context import Context, Project, read_text
 
 
@@ -79,8 +79,12 @@ def diff(
         UsageError: There is no such generation.
     """
     folder = project.folder(project.manifest.environment(environment))
-    last = _known(folder, after if after is not None else _current(folder))
-    first = _known(folder, before if before is not None else _before(folder, last))
+    last = generations.known_number(
+        folder, after if after is not None else generations.current_number(folder)
+    )
+    first = generations.known_number(
+        folder, before if before is not None else _before(folder, last)
+    )
     old, new = (generations.read_generation(folder, number) for number in (first, last))
     return DiffResult(
         before=first,
@@ -93,15 +97,6 @@ def diff(
 
 def _versions(generation: Generation) -> dict[str, str]:
     return {package.name: package.version for package in generation.packages}
-
-
-def _current(folder: str) -> int:
-    number = switch.current(folder)
-    if number is None:
-        raise UsageError(
-            f"there is no environment in {folder} yet", hint="`provenv sync` makes it."
-        )
-    return number
 
 
 def _before(folder: str, number: int) -> int:
@@ -120,14 +115,6 @@ def _before(folder: str, number: int) -> int:
             hint="`provenv history` lists those there are.",
         )
     return earlier[-1]
-
-
-def _known(folder: str, number: int) -> int:
-    there = switch.numbers(folder)
-    if number not in there:
-        listed = ", ".join(map(str, there)) or "none"
-        raise UsageError(f"there is no generation {number}", hint=f"There are: {listed}.")
-    return number
 
 
 def rollback(
@@ -152,6 +139,7 @@ def rollback(
 
     Raises:
         UsageError: There is no such generation.
+        CheckFailedError: Its interpreter is gone; nothing was switched.
         IntegrityError: Objects that it links are no longer what they were; nothing was switched.
     """
     started = time.monotonic()
@@ -165,12 +153,14 @@ def rollback(
         )
     spec = project.manifest.environment(environment)
     folder = project.folder(spec)
-    previous = _current(folder)
+    previous = generations.current_number(folder)
     layout = EnvironmentLayout(folder)
     with locked(context.home.lock, shared=True), locked(layout.lock):
         switch.sweep(folder)
         files.sweep(project.root)
-        number = _known(folder, to if to is not None else _before(folder, previous))
+        number = generations.known_number(
+            folder, to if to is not None else _before(folder, previous)
+        )
         recipe = generations.read_recipe(folder, number)
         bad = generations.damaged_objects(folder, number, context.home.root)
         if bad:
@@ -180,6 +170,12 @@ def rollback(
                 details={"objects": bad},
             )
         after = generations.read_generation(folder, number)
+        if not os.path.exists(after.executable):
+            raise CheckFailedError(
+                f"generation {number} is for {after.executable} (Python {after.python}), which is gone",
+                hint=f"Install it again (`provenv python install {after.python}`, pyenv), "
+                "or `provenv sync --python` another one; nothing was switched.",
+            )
         before = _readable(folder, previous)
         try:
             restored = (
@@ -188,6 +184,8 @@ def rollback(
             switch.switch(folder, number, context.cause, verb="rollback")
         except OSError as error:
             raise disk_error(error, "switch", folder) from error
+        registry.take_note(context, folder, number)
+        stamp.used(folder)
         _stamp(project, context, folder, number, recipe, after, held=environment_only)
     return RollbackResult(
         environment=spec.name,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
-from provenv.core.errors import CheckFailedError, InputError, IntegrityError
+from provenv.core.errors import CheckFailedError, InputError, IntegrityError, UnsatisfiableError
 from provenv.environments import generations, switch
 from provenv.environments.drift import Drift, find_drift
 from provenv.model import graph
@@ -16,9 +16,10 @@ from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import EnvironmentSpec
 from provenv.model.plan import make_plan
 from provenv.resolve import outdated as resolving
-from provenv.workspace import locking, machine
+from provenv.workspace import locking, machine, registry
 from provenv.workspace.choosing import choose_interpreter
 from provenv.workspace.context import Context, LockFile, Project, read_lock, read_locks
+from provenv.workspace.copies import PrivateCopy, private_copies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class StatusResult:
         broken: Why the current generation cannot be used; None where it can.
         pending: What ``sync`` would change; empty where the lock is stale or missing.
         drift: What others did to the current generation.
+        edited: Its private copies, and what was changed in them.
         agrees: All of it agrees.
     """
 
@@ -43,6 +45,7 @@ class StatusResult:
     broken: str | None
     pending: tuple[Change, ...]
     drift: tuple[Drift, ...]
+    edited: tuple[PrivateCopy, ...]
     agrees: bool
 
 
@@ -59,11 +62,20 @@ def status(project: Project, context: Context, *, environment: str | None = None
     locks = read_locks(project)
     stale = locking.why_stale(project, locks)
     number = switch.current(folder)
+    if number is not None:
+        registry.take_note(context, folder, number)
     generation, broken, drift = _current(context, folder, number)
+    edited: tuple[PrivateCopy, ...] = ()
+    if generation is not None and generation.edited:
+        edited = private_copies(context, folder, generation.number)
     pending: tuple[Change, ...] = ()
     lock = locks.get(project.lock_key(spec))
     if lock is not None and stale is None:
-        pending = _pending(project, context, spec, folder, lock, generation)
+        try:
+            pending = _pending(project, context, spec, folder, lock, generation)
+        except UnsatisfiableError:
+            if broken is None:  # else that is the news: its interpreter is gone, and no other fits
+                raise
     return StatusResult(
         project=project.title,
         root=project.root,
@@ -74,6 +86,7 @@ def status(project: Project, context: Context, *, environment: str | None = None
         broken=broken,
         pending=pending,
         drift=drift,
+        edited=edited,
         agrees=not (stale or broken or pending or drift) and generation is not None,
     )
 
@@ -145,6 +158,7 @@ def project_graph(
         InputError: There is no lock.
     """
     spec = project.manifest.environment(environment)
+    registry.attend(project, context, environment)
     lock = read_lock(project, project.lock_key(spec))
     if lock is None:
         path = project.lock_path(project.lock_key(spec))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from provenv import __version__
 from provenv.core import digest
 from provenv.environments import generations, looking, plans, tree
 from provenv.environments.compose import ExtraFile, compose, full_record, refuse_overlaps
+from provenv.environments.private import open_up
 from provenv.environments.skeleton import skeleton
 from provenv.environments.tree import Steps
 from provenv.model.interpreter import Interpreter
@@ -40,6 +41,7 @@ class Prepared:
         packages: ``(name, version, sha256, editable)``, sorted by name.
         inputs: Files whose change means "plan again": what local projects were built from.
         bound: The plan holds something that belongs to this project's place on disk.
+        edited: Names of the private copies in it.
     """
 
     steps: Steps
@@ -50,6 +52,7 @@ class Prepared:
     packages: tuple[tuple[str, str, str, bool], ...]
     inputs: tuple[str, ...]
     bound: bool
+    edited: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +96,12 @@ def prepare(
     lock: LockFile,
     mode: str,
     crew: Crew | None = None,
+    edited: Collection[str] = (),
 ) -> Prepared:
     """Fetch and build what the lock wants for ``spec``, and compose it.
 
-    ``crew`` is what :func:`store.fetch.ahead` gave.
+    ``crew`` is what :func:`store.fetch.ahead` gave, ``edited`` the objects (sha256) of which the
+    environment has private copies.
 
     Raises:
         ProvenvError: As the parts say; no environment has changed.
@@ -121,16 +126,16 @@ def prepare(
     )
     steps += [step for step in bare if step[0] != "D" or step not in steps]
     files |= {name: text.encode() for name, text in bare_files.items()}
-    tree_digest = digest.of_json(
-        [
-            tree.render(steps),
-            *([name, digest.of_bytes(data)] for name, data in sorted(files.items())),
-        ]
-    )
+    unedited = steps
+    private = [m.stored for m in members if m.stored.sha256 in edited and not m.editable]
+    for stored in private:
+        steps = open_up(steps, stored, context.home)
+    hashes = {name: digest.of_bytes(data) for name, data in files.items()}
+    tree_digest = tree_digest_of(steps, hashes)
     packages = tuple(
         (m.stored.name, m.stored.version, m.stored.sha256, m.editable) for m in members
     )
-    _own_files(steps)
+    steps = with_own_files(steps, edited=bool(private))
     refuse_overlaps(steps, [member.stored for member in members])
     files |= {
         "contents.json": generations.contents(
@@ -142,13 +147,16 @@ def prepare(
             link_mode=mode,
             tree_digest=tree_digest,
             packages=packages,
-            files={name: digest.of_bytes(data) for name, data in files.items()},
+            files=hashes,
+            edited=[stored.name for stored in private],
         ),
         "pylock.toml": lock.text.encode(),
         "pyproject.toml": project.manifest_text.encode(),
         "recipe": tree.render(steps).encode("utf-8", "surrogateescape"),
         "checks": looking.render(blocks),
     }
+    if private:
+        files[generations.UNEDITED] = tree.render(unedited).encode("utf-8", "surrogateescape")
     name = digest.of_json([[key, digest.of_bytes(data)] for key, data in sorted(files.items())])
     inputs = tuple(dict.fromkeys(path for member in members for path in member.inputs))
     return Prepared(
@@ -160,13 +168,21 @@ def prepare(
         packages=packages,
         inputs=inputs,
         bound=any(not member.portable for member in members if member.inputs),
+        edited=tuple(stored.name for stored in private),
     )
 
 
-def _own_files(steps: Steps) -> None:
-    steps.append(("D", "", generations.OWN_FOLDER))
-    for name in ("checks", "contents.json", "pylock.toml", "pyproject.toml", "recipe"):
-        steps.append(("P", name, f"{generations.OWN_FOLDER}/{name}"))
+def tree_digest_of(steps: Steps, hashes: Mapping[str, str]) -> str:
+    """What tells one tree from another: its recipe, and its small files (name → SHA-256)."""
+    return digest.of_json([tree.render(steps), *([name, hashes[name]] for name in sorted(hashes))])
+
+
+def with_own_files(steps: Steps, *, edited: bool) -> Steps:
+    """The recipe with what provenv keeps in a generation; ``edited`` where it has private copies."""
+    names = ["checks", "contents.json", "pylock.toml", "pyproject.toml", "recipe"]
+    names += [generations.UNEDITED] if edited else []
+    own = generations.OWN_FOLDER
+    return [*steps, ("D", "", own), *(("P", name, f"{own}/{name}") for name in names)]
 
 
 def _members(

@@ -17,11 +17,11 @@ from provenv.model.layout import (
     is_environment_name,
     is_plain_request,
 )
-from provenv.workspace import edit, fast, outside, processes
+from provenv.workspace import copies, edit, outside, processes, registry
 from provenv.workspace.context import MANIFEST_FILE, Context, Project, open_project
 from provenv.workspace.declaring import declared, undeclare
 
-_OWN = (".gitignore", ".log", ".stamp", ".lock")
+_OWN = (".gitignore", ".log", ".stamp", ".used", ".suspect", ".lock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,13 +89,13 @@ def remove_environment(
         project: Whose environment.
         context: The world.
         name: As for ``-e``; the default one where None.
-        force: Although processes run in it.
+        force: Although processes run in it, or it has edits that are nowhere else.
         undeclared: Take it out of the manifest, too.
 
     Raises:
         UsageError: There is none of this name; or it is not declared and cannot be undeclared.
         ForeignError: Its folder was made by something else.
-        CheckFailedError: A process runs in it.
+        CheckFailedError: A process runs in it, or edits would be lost that are nowhere else.
         DiskError: The file system refused.
     """
     found = candidates(project, name)
@@ -105,6 +105,7 @@ def remove_environment(
     own = outside.is_outside(context.home, project.root)
     text = _without(project, name) if undeclared and not own else None
     _refuse_busy(folders, force=force)
+    _refuse_edited(context, folders, force=force)
     there = tuple(pair for pair in found if os.path.isdir(pair[1]))
     left: list[str] = []
     changed: list[str] = []
@@ -142,6 +143,20 @@ def _refuse_busy(folders: Sequence[str], *, force: bool) -> None:
         )
 
 
+def _refuse_edited(context: Context, folders: Sequence[str], *, force: bool) -> None:
+    """Private copies are what a person wrote: they do not go unasked."""
+    for folder in [] if force else folders:
+        for number in switch.numbers(folder):
+            edited = copies.unreleased(context, folder, number)
+            if edited:
+                raise CheckFailedError(
+                    f"generation {number} of {folder} has edits of {', '.join(edited)}",
+                    hint=f"`provenv env edit --diff {edited[0]} --generation {number}` prints them; "
+                    "--force removes them, too.",
+                    details={"folder": folder, "generation": number, "packages": list(edited)},
+                )
+
+
 def _without(project: Project, name: str | None) -> str:
     """The manifest without the environment.
 
@@ -164,20 +179,22 @@ def _without(project: Project, name: str | None) -> str:
     return new
 
 
-def take_away(context: Context, folder: str) -> list[str]:
+def take_away(context: Context, folder: str, *, wait: bool = True) -> list[str]:
     """Remove the environment in ``folder``, and the store's link to it.
 
-    ``current`` goes first: a kill leaves no environment, and the next call goes on.
+    ``current`` goes first: a kill leaves no environment, and the next call goes on. ``wait``: for
+    another command that works on it.
 
     Returns:
         The paths that provenv did not make; they stay, and so does the folder then.
 
     Raises:
         OSError, DiskError: The file system refused.
+        UndecidedError: Not ``wait``, and another command works on it.
     """
     with (
         locked(context.home.lock, shared=True),
-        locked(EnvironmentLayout(folder).lock),
+        locked(EnvironmentLayout(folder).lock, wait=wait),
     ):
         stamp.forget(folder)
         for item in ("current", *_links(folder)):
@@ -188,7 +205,7 @@ def take_away(context: Context, folder: str) -> list[str]:
         for number in switch.numbers(folder):
             switch.discard(folder, number)
         switch.unprepare(folder)
-        forget_root(context, folder)
+        registry.forget(context, folder)
     return [f"{folder}/{name}" for name in _foreign(folder)]
 
 
@@ -212,14 +229,6 @@ def _foreign(folder: str) -> list[str]:
     inner = f"{folder}/generations"
     found = [f"generations/{n}" for n in os.listdir(inner)] if os.path.isdir(inner) else []
     return [name for name in names if name not in (*_OWN, "generations")] + found
-
-
-def forget_root(context: Context, folder: str) -> None:
-    """Let the store forget the environment in ``folder``."""
-    path = fast.root_path(context.home.roots, folder)
-    for item in (f"{path}.held", path):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(item)
 
 
 def _clear_project(context: Context, root: str) -> tuple[list[str], list[str]]:

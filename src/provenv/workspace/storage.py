@@ -16,12 +16,11 @@ from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import parse_manifest
 from provenv.store.collect import collect
 from provenv.store.objects import read_object
-from provenv.workspace import fast, processes
+from provenv.workspace import copies, fast, processes, registry
 from provenv.workspace.context import Context
 from provenv.workspace.verification import all_objects, registered
 
 _KEEP = 5
-_UNMOUNTED = 14 * 86400.0
 _PLAN_KEYS = ("keys", "locks")
 _PLAN_AGE = 30 * 86400.0
 
@@ -46,6 +45,7 @@ class GcResult:
         objects: How many objects were removed. ``freed``: Their bytes.
         kept: How many objects stay.
         in_use: Generations kept because a process runs in them.
+        edited: Generations kept because a private copy in them has edits that are nowhere else.
         missing: Environments that are registered and not there; what they held stays while the
             folder above them is missing, too (an unmounted disk), and goes where only they are gone.
     """
@@ -55,6 +55,7 @@ class GcResult:
     freed: int
     kept: int
     in_use: tuple[tuple[str, int], ...]
+    edited: tuple[tuple[str, int], ...]
     missing: tuple[str, ...]
     dry_run: bool
     seconds: float
@@ -91,8 +92,9 @@ def _holders(folders: Collection[str]) -> dict[str, set[str]]:
 def gc(context: Context, *, keep: int | None = None, dry_run: bool = False) -> GcResult:
     """Remove what nothing needs.
 
-    Kept are, for every environment: the current generation, the last ``keep`` others (5), and those
-    that a running process uses; and every object that a kept generation holds.
+    Kept are, for every environment: the current generation, the last ``keep`` others (5), those that a
+    running process uses, and those with edits that are nowhere else; and every object that a kept
+    generation holds.
 
     Raises:
         IntegrityError: A generation that must be kept cannot be read, so that nobody knows what it
@@ -103,18 +105,22 @@ def gc(context: Context, *, keep: int | None = None, dry_run: bool = False) -> G
     used = processes.generations_in_use()
     removed: list[tuple[str, int]] = []
     in_use: list[tuple[str, int]] = []
+    edited: list[tuple[str, int]] = []
     alive: set[str] = set()
     missing: list[str] = []
     try:
         with locked(context.home.lock, shared=dry_run):
             for folder in registered(context):
-                if not os.path.isdir(folder):
+                if registry.absence(folder) is not None:
                     missing.append(folder)
                     alive |= _missing(context, folder, dry_run=dry_run)
                     continue
-                outcome = _thin(folder, keep, used, dry_run=dry_run)
+                if not dry_run:
+                    registry.found_again(context, folder)
+                outcome = _thin(context, folder, keep, used, dry_run=dry_run)
                 removed += [(folder, number) for number in outcome.removed]
                 in_use += [(folder, number) for number in outcome.in_use]
+                edited += [(folder, number) for number in outcome.edited]
                 alive |= outcome.alive
             collected = collect(
                 context.home, alive, dry_run=dry_run, grace=0.0, empty_quarantine=True
@@ -129,6 +135,7 @@ def gc(context: Context, *, keep: int | None = None, dry_run: bool = False) -> G
         freed=collected.freed,
         kept=len(alive),
         in_use=tuple(in_use),
+        edited=tuple(edited),
         missing=tuple(missing),
         dry_run=dry_run,
         seconds=time.monotonic() - started,
@@ -139,10 +146,13 @@ def gc(context: Context, *, keep: int | None = None, dry_run: bool = False) -> G
 class _Thinned:
     removed: tuple[int, ...]
     in_use: tuple[int, ...]
+    edited: tuple[int, ...]
     alive: set[str]
 
 
-def _thin(folder: str, keep: int | None, used: processes.InUse, *, dry_run: bool) -> _Thinned:
+def _thin(
+    context: Context, folder: str, keep: int | None, used: processes.InUse, *, dry_run: bool
+) -> _Thinned:
     """Remove the generations of one environment that need not stay."""
     with locked(EnvironmentLayout(folder).lock):
         there = switch.numbers(folder)
@@ -151,15 +161,17 @@ def _thin(folder: str, keep: int | None, used: processes.InUse, *, dry_run: bool
         count = _kept(folder, now) if keep is None else keep
         wanted = {*others[max(0, len(others) - count) :], *([now] if now is not None else [])}
         busy = [n for n in there if n not in wanted and used.holds(folder, n)]
+        rest = [n for n in there if n not in wanted and n not in busy]
+        edited = [n for n in rest if copies.unreleased(context, folder, n)]
         alive: set[str] = set()
-        for number in sorted({*wanted, *busy}):
+        for number in sorted({*wanted, *busy, *edited}):
             alive |= _held(folder, number)
-        gone = [number for number in there if number not in wanted and number not in busy]
+        gone = [number for number in rest if number not in edited]
         if not dry_run:
             switch.sweep(folder)
             for number in gone:
                 switch.discard(folder, number)
-    return _Thinned(removed=tuple(gone), in_use=tuple(busy), alive=alive)
+    return _Thinned(removed=tuple(gone), in_use=tuple(busy), edited=tuple(edited), alive=alive)
 
 
 def _held(folder: str, number: int) -> set[str]:
@@ -193,22 +205,21 @@ def _kept(folder: str, current: int | None) -> int:
 def _missing(context: Context, folder: str, *, dry_run: bool) -> set[str]:
     """What a registered environment held that is not there.
 
-    Where only the environment is gone, somebody removed it, and so is its claim. Where the folder
-    above it is gone as well, its disk may not be mounted: the claim stands for two weeks.
+    Where only the environment is gone, somebody removed it, and so is its claim. Where its project is
+    gone as well, that may have been moved, or its disk is not mounted: the claim stands for two weeks
+    from the first time that it was missed.
     """
-    path = fast.root_path(context.home.roots, folder)
-    held = f"{path}.held"
-    if not os.path.isdir(os.path.dirname(folder)):
+    if registry.absence(folder) != "removed":
         try:
-            if time.time() - os.lstat(held).st_mtime < _UNMOUNTED:
+            missed = registry.missed_since(context, folder, note=not dry_run)
+            if time.time() - missed < registry.GRACE:
+                held = f"{fast.root_path(context.home.roots, folder)}.held"
                 with open(held, "rb") as stream:
                     return {row[2] for row in json.load(stream)["packages"]}
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             context.emit(Warned(message=f"nobody knows what {folder} held: {error}"))
     if not dry_run:
-        for item in (held, path):
-            if os.path.lexists(item):
-                os.unlink(item)
+        registry.forget(context, folder)
     return set()
 
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.pylock import Pylock
@@ -18,16 +18,17 @@ from provenv.core.errors import (
     UndecidedError,
     UsageError,
 )
-from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned
+from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned, silent
 from provenv.core.files import disk_error, locked, remove_tree
 from provenv.environments import generations, plans, python2, stamp, switch
 from provenv.environments.drift import Drift, find_altered, find_drift, is_misplaced
+from provenv.environments.edits import Edit
 from provenv.model.generation import Change, changes
 from provenv.model.interpreter import Interpreter
 from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import LINK_MODES, EnvironmentSpec
 from provenv.store.fetch import ahead
-from provenv.workspace import choosing, fast, files, locking, suspects
+from provenv.workspace import choosing, copies, fast, files, locking, registry, suspects
 from provenv.workspace.context import (
     Context,
     LockFile,
@@ -56,6 +57,7 @@ class SyncResult:
         drift: What others had done to the previous generation, undone by the new one.
         locked: The lock was made anew first.
         aside: Where a foreign folder was set aside, if one was.
+        edited: Private copies that it has. ``dropped``: Those that are left behind in ``previous``.
     """
 
     environment: str
@@ -71,6 +73,8 @@ class SyncResult:
     drift: tuple[Drift, ...]
     locked: bool
     aside: str | None
+    edited: tuple[str, ...]
+    dropped: tuple[str, ...]
     seconds: float
 
 
@@ -126,7 +130,7 @@ def sync(
             settle(context)
             switch.prepare(folder)
             switch.sweep(folder)
-            interpreter = choosing.choose_interpreter(project, context, spec, folder, python)
+            interpreter = _chosen(project, context, spec, folder, python)
             mode = link_mode or spec.link_mode or _present_mode(folder) or LINK_MODES[0]
             mode = link_mode_for(interpreter, mode)
             if mode != link_mode == "linked":
@@ -158,8 +162,23 @@ def sync(
         drift=tuple(outcome.drift),
         locked=relocked,
         aside=aside,
+        edited=prepared.edited,
+        dropped=outcome.dropped,
         seconds=time.monotonic() - started,
     )
+
+
+def _chosen(
+    project: Project, context: Context, spec: EnvironmentSpec, folder: str, python: str | None
+) -> Interpreter:
+    """The interpreter; where the one that the environment had is gone, that is said."""
+    number = switch.current(folder)
+    lost = generations.lost_interpreter(folder, number) if number is not None else None
+    interpreter = choosing.choose_interpreter(project, context, spec, folder, python)
+    if lost is not None:
+        taken = f"Python {interpreter.version} at {interpreter.executable} takes its place"
+        context.emit(Warned(message=f"{registry.gone(lost)}; {taken}"))
+    return interpreter
 
 
 def _check_place(folder: str, *, adopt: bool) -> None:
@@ -268,6 +287,7 @@ class _Outcome:
     made: bool
     changes: tuple[Change, ...]
     drift: list[Drift]
+    dropped: tuple[str, ...] = ()
 
 
 def _make(
@@ -280,16 +300,24 @@ def _make(
 ) -> tuple[Prepared, _Outcome]:
     """Prepare and switch; objects that turn out to be damaged are set aside and fetched again."""
     force, moved = suspects.set_aside(context, folder)
+    before = copies.carried(context, folder)
     for last in (False, True):
         try:
             prepared = prepare(
-                project, context, request.spec, interpreter, request.lock, request.mode, crew
+                project,
+                context,
+                request.spec,
+                interpreter,
+                request.lock,
+                request.mode,
+                crew,
+                edited=before.objects,
             )
         except BaseException:
             suspects.bring_back(context, moved)
             raise
         try:
-            outcome = _switch(project, context, folder, prepared, force=force)
+            outcome = _switch(project, context, folder, prepared, before, force=force)
         except switch.DamagedStoreError as error:
             if last:
                 raise IntegrityError(
@@ -306,10 +334,16 @@ def _make(
 
 
 def _switch(
-    project: Project, context: Context, folder: str, prepared: Prepared, *, force: bool
+    project: Project,
+    context: Context,
+    folder: str,
+    prepared: Prepared,
+    copied: copies.Carried,
+    *,
+    force: bool,
 ) -> _Outcome:
     home = context.home.root
-    fast.register(context.home.roots, folder, prepared.folder)
+    registry.register(context, folder, prepared.folder)
     previous = switch.current(folder)
     drift: list[Drift] = []
     before: dict[str, str] = {}
@@ -335,10 +369,19 @@ def _switch(
             return _Outcome(number=previous, previous=previous, made=False, changes=(), drift=[])
     started = time.monotonic()
     context.emit(PhaseStarted(phase="link", total=len(prepared.packages)))
+    stuck: list[Edit] = []
     number, shared = switch.make_generation(
-        folder, prepared.steps, home, prepared.folder, context.cause, project=project.root
+        folder,
+        prepared.steps,
+        home,
+        prepared.folder,
+        context.cause,
+        project=project.root,
+        amend=copied.into(prepared.steps, stuck),
     )
     switch.switch(folder, number, context.cause)
+    after = {name: version for name, version, _, _ in prepared.packages}
+    dropped = copies.after_sync(context, copied, prepared.edited, after, stuck)
     if not shared:
         context.emit(
             Warned(
@@ -349,9 +392,13 @@ def _switch(
         )
     seconds = time.monotonic() - started
     context.emit(PhaseFinished(phase="link", count=len(prepared.packages), seconds=seconds))
-    after = {name: version for name, version, _, _ in prepared.packages}
     return _Outcome(
-        number=number, previous=previous, made=True, changes=changes(before, after), drift=drift
+        number=number,
+        previous=previous,
+        made=True,
+        changes=changes(before, after),
+        drift=drift,
+        dropped=dropped,
     )
 
 
@@ -380,8 +427,9 @@ def finish(
     current = f"generations/{number}"
     overrides = request.asked.overrides
     stamp.write(folder, stamp.Stamp(context.home.root, name, current, signatures, asked=overrides))
-    if request.usual(
-        prepared, lambda: choosing.default_interpreter(project, context, request.spec.python)
+    quiet = replace(context, emit=silent)  # what is to be said of interpreters has been said
+    if not prepared.edited and request.usual(
+        prepared, lambda: choosing.default_interpreter(project, quiet, request.spec.python)
     ):
         key = fast.plan_key(project.root, request.asked, context.environ)
         if key is not None and _as_read(project, request.lock):

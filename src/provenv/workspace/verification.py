@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -16,6 +17,7 @@ from provenv.store.objects import read_object
 from provenv.store.verify import Damage, verify_object
 from provenv.workspace import suspects
 from provenv.workspace.context import Context, Project
+from provenv.workspace.copies import PrivateCopy, private_copies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,8 @@ class VerifyResult:
         hits: Damaged files in the store.
         drift: By environment folder, what differs in its current generation.
         unreadable: Generations that cannot be read, with the reason.
+        edited: By environment folder, the private copies of its current generation; no damage.
+        lost: By environment folder, the interpreter of its current generation that is gone.
         open: Folders of environments that also see what is installed for their interpreter
             (``system-site-packages``): nobody can say whether that is as it was.
     """
@@ -46,6 +50,8 @@ class VerifyResult:
     hits: tuple[Hit, ...]
     drift: tuple[tuple[str, Drift], ...]
     unreadable: tuple[str, ...]
+    edited: tuple[tuple[str, PrivateCopy], ...]
+    lost: tuple[tuple[str, str], ...]
     open: tuple[str, ...]
     seconds: float
 
@@ -81,18 +87,21 @@ def verify(
         size += stored.unpacked
         context.emit(ItemFinished(phase="verify", name=stored.name))
     drift = list(_drift(context, folders))
+    lost = tuple(_lost(folders))
     hit = {generation.rpartition(":")[0] for item in hits for generation in item.generations}
     suspects.note(context, {item.damage.sha256 for item in hits}, {*hit, *(f for f, _ in drift)})
     seconds = time.monotonic() - started
     context.emit(PhaseFinished(phase="verify", count=len(wanted), seconds=seconds))
     return VerifyResult(
-        ok=not hits and not drift and not unreadable,
+        ok=not hits and not drift and not unreadable and not lost,
         objects=len(wanted),
         files=files,
         size=size,
         hits=tuple(hits),
         drift=tuple(drift),
         unreadable=tuple(unreadable),
+        edited=tuple(_edited(context, folders)),
+        lost=lost,
         open=tuple(_open(folders)),
         seconds=seconds,
     )
@@ -155,6 +164,22 @@ def _holders(folders: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:
             for package in generation.packages:
                 holders.setdefault(package.sha256, []).append(f"{folder}:{number}")
     return holders, unreadable
+
+
+def _edited(context: Context, folders: Iterable[str]) -> Iterable[tuple[str, PrivateCopy]]:
+    for folder in folders:
+        number = switch.current(folder)
+        if number is not None:
+            with contextlib.suppress(IntegrityError):  # said already
+                yield from ((folder, copy) for copy in private_copies(context, folder, number))
+
+
+def _lost(folders: Iterable[str]) -> Iterable[tuple[str, str]]:
+    for folder in folders:
+        number = switch.current(folder)
+        executable = generations.lost_interpreter(folder, number) if number is not None else None
+        if executable is not None:
+            yield folder, executable
 
 
 def _open(folders: Iterable[str]) -> Iterable[str]:

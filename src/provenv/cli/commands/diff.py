@@ -33,10 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.history import diff
+    from provenv.workspace.registry import attend
 
     if len(session.options.environments) == 2:
         return _environments(args, session)
     target = session.target
+    attend(target.project, session.context, target.environment)
     result = diff(target.project, args.before, args.after, environment=target.environment)
     session.answer("diff", lambda: data(result), lambda screen: text(result, screen))
     return 0

@@ -29,8 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.cli import targets
+    from provenv.workspace.registry import attend
 
     target = targets.find(session, args.name)
+    attend(target.project, session.context, target.environment)
     found = data(target)
     if not os.path.lexists(os.path.join(found["folder"], "current")):
         raise CheckFailedError(

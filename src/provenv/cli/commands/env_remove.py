@@ -27,7 +27,9 @@ PROJECT = True
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="of the environment")
     parser.add_argument("--yes", action="store_true", help="do not ask")
-    parser.add_argument("--force", action="store_true", help="although a process runs in it")
+    parser.add_argument(
+        "--force", action="store_true", help="although a process runs in it, or it has edits"
+    )
     parser.add_argument(
         "--undeclare", action="store_true", help="take it out of pyproject.toml, too"
     )

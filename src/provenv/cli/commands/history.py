@@ -11,6 +11,7 @@ from provenv.cli.draw import Screen
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
+    from provenv.model.generation import Generation
     from provenv.workspace.history import HistoryEntry
 
 DESCRIPTION = """\
@@ -30,8 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, session: Session) -> int:  # noqa: ARG001  # every command's shape
     from provenv.workspace.history import history
+    from provenv.workspace.registry import attend
 
     target, options = session.target, session.options
+    attend(target.project, session.context, target.environment)
     entries = history(target.project, environment=target.environment)
     name = target.name
     session.answer(
@@ -66,10 +69,16 @@ def _row(entry: HistoryEntry, screen: Screen) -> tuple[str, ...]:
         screen.when(generation.created),
         generation.python,
         str(len(generation.packages)),
-        summary(entry.changes, screen) or "none",
+        " ".join((summary(entry.changes, screen) or "none", *_edited(generation, screen))),
         screen.paint("dim", generation.lock_digest[:8]),
         generation.cause,
     )
+
+
+def _edited(generation: Generation, screen: Screen) -> Sequence[str]:
+    """The mark of a generation with private copies."""
+    names = ", ".join(generation.edited)
+    return (screen.paint("warn", f"(edited: {names})"),) if names else ()
 
 
 def data(name: str, entries: Sequence[HistoryEntry]) -> dict[str, Any]:
@@ -87,6 +96,7 @@ def data(name: str, entries: Sequence[HistoryEntry]) -> dict[str, Any]:
                 "lock_digest": entry.generation.lock_digest,
                 "manifest_digest": entry.generation.manifest_digest,
                 "packages": len(entry.generation.packages),
+                "edited": list(entry.generation.edited),
                 "changes": changes_data(entry.changes),
             }
             for entry in entries

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
             upgrade=args.upgrade or wanted,
             check=args.check,
             dry_run=args.dry_run,
-            python=args.python,
+            python=session.request(args.python),
         )
         return Answer(
             code=0,

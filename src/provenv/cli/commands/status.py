@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from provenv.cli.changes import LIMIT, changes_data, draw_changes, draw_drift, drift_data
+from provenv.cli.changes import (
+    LIMIT,
+    changes_data,
+    copy_data,
+    draw_changes,
+    draw_drift,
+    drift_data,
+    edited_line,
+)
 from provenv.cli.draw import Screen, many, short_path
 from provenv.cli.options import add_all
 from provenv.cli.session import Session
@@ -67,10 +75,13 @@ def text(result: StatusResult, screen: Screen, limit: int | None = LIMIT, option
     else:
         rows.append(("generation", paint("warn", result.broken or "none yet")))
     rows.append(("lock", _lock(result, screen)))
+    rows += [("edited", paint("warn", edited_line(copy))) for copy in result.edited]
     rows.append(("state", _state(result, screen)))
     screen.table([(paint("dim", key), value) for key, value in rows])
     draw_changes(result.pending, screen, limit=limit)
     draw_drift(result.drift, screen, limit=limit)
+    for copy in result.edited if limit is None else ():
+        draw_drift(copy.edits, screen, limit=None)
     if not result.agrees:
         screen.line(f"{paint('hint', 'hint:')} `provenv sync{option}` brings them together.")
 
@@ -137,4 +148,5 @@ def data(result: StatusResult) -> dict[str, Any]:
         },
         "pending": changes_data(result.pending),
         "drift": drift_data(result.drift),
+        "edited": [copy_data(copy) for copy in result.edited],
     }

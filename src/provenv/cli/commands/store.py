@@ -113,6 +113,8 @@ def gc_text(result: GcResult, screen: Screen) -> None:
         screen.line(f"  {paint('bad', '-')} {short_path(folder)}, generation {number}")
     for folder, number in result.in_use:
         screen.line(paint("dim", f"  kept, in use: {short_path(folder)}, generation {number}"))
+    for folder, number in result.edited:
+        screen.line(paint("dim", f"  kept, edited: {short_path(folder)}, generation {number}"))
     for folder in result.missing:
         screen.line(paint("dim", f"  not there any more: {short_path(folder)}"))
     done = "would remove" if result.dry_run else paint("good", "removed")
@@ -129,6 +131,7 @@ def gc_data(result: GcResult) -> dict[str, Any]:
         "freed": result.freed,
         "kept": result.kept,
         "in_use": _generations(result.in_use),
+        "edited": _generations(result.edited),
         "missing": list(result.missing),
         "seconds": round(result.seconds, 4),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from provenv.cli.changes import copy_data, edited_line
 from provenv.cli.draw import Screen, many, seconds, short_path, size
 from provenv.cli.session import Session
 from provenv.core.errors import UsageError
@@ -60,6 +61,10 @@ def text(result: VerifyResult, screen: Screen) -> None:
         _draw_hit(hit, screen)
     for folder, item in result.drift:
         screen.line(f"{paint('bad', item.kind)} {short_path(folder)}: {item.path}")
+    for folder, copy in result.edited:
+        screen.line(f"{paint('warn', 'edited')} {short_path(folder)}: {edited_line(copy)}")
+    for folder, executable in result.lost:
+        screen.line(f"{paint('bad', 'interpreter gone')} {short_path(folder)}: {executable}")
     for reason in result.unreadable:
         screen.line(f"{paint('bad', 'unreadable')} {reason}")
     for folder in result.open:
@@ -77,7 +82,7 @@ def text(result: VerifyResult, screen: Screen) -> None:
     if result.ok:
         screen.line(f"{paint('good', 'verified')}: {compared} {took}")
         return
-    count = len(result.hits) + len(result.drift) + len(result.unreadable)
+    count = len(result.hits) + len(result.drift) + len(result.unreadable) + len(result.lost)
     screen.line(f"{paint('bad', 'not as it was made')}: {count} of {compared} {took}")
     screen.line(
         f"{paint('hint', 'hint:')} `provenv repair` mends it; `provenv sync` makes a new generation."
@@ -118,6 +123,8 @@ def data(result: VerifyResult) -> dict[str, Any]:
             for folder, item in result.drift
         ],
         "unreadable": list(result.unreadable),
+        "edited": [{"folder": folder, **copy_data(copy)} for folder, copy in result.edited],
+        "lost": [{"folder": folder, "executable": path} for folder, path in result.lost],
         "open": list(result.open),
         "seconds": round(result.seconds, 4),
     }

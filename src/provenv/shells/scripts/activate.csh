@@ -28,6 +28,9 @@ else
     setenv VIRTUAL_ENV_PROMPT @PROMPT_CSH@
     set _OLD_VIRTUAL_PATH = "$PATH:q"
     setenv PATH "$VIRTUAL_ENV:q/bin:$PATH:q"
+    if ( ! -e "$VIRTUAL_ENV:q/bin/python" ) then
+        sh -c 'echo "provenv: the interpreter of this environment is gone: $(readlink "$VIRTUAL_ENV/bin/python"); '"'provenv sync' repairs it"'" >&2'
+    endif
     if ( $?PYTHONHOME ) then
         set _OLD_VIRTUAL_PYTHONHOME = "$PYTHONHOME:q"
         unsetenv PYTHONHOME

@@ -40,6 +40,9 @@ end
 set -gx VIRTUAL_ENV_PROMPT @PROMPT@
 set -g _OLD_VIRTUAL_PATH $PATH
 set -gx PATH $VIRTUAL_ENV/bin $PATH
+if not test -e "$VIRTUAL_ENV/bin/python"
+    echo "provenv: the interpreter of this environment is gone: "(readlink $VIRTUAL_ENV/bin/python | string collect)"; 'provenv sync' repairs it" >&2
+end
 if set -q PYTHONHOME
     set -g _OLD_VIRTUAL_PYTHONHOME $PYTHONHOME
     set -e PYTHONHOME
