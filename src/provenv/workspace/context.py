@@ -7,6 +7,7 @@ line; nothing below reads those.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -100,6 +101,12 @@ class Project:
     def lock_path(self, key: str | None) -> str:
         """Where the lock of that key lies."""
         return os.path.join(self.root, lock_file_name(key))
+
+
+def project_name(root: str) -> str:
+    """A valid project name (PEP 508) made from a folder's name."""
+    bare = re.sub(r"[^A-Za-z0-9._-]+", "-", os.path.basename(os.path.abspath(root)))
+    return bare.strip("-._").lower() or "project"
 
 
 def find_root(start: str) -> str | None:
