@@ -29,16 +29,42 @@ from provenv.model.settings import (
     TOOL_KEYS,
     EnvironmentSpec,
     IndexSpec,
+    WorkspaceSpec,
     read_conflicts,
     read_default_groups,
+    read_doctor_ignore,
     read_environments,
     read_file_owners,
     read_indexes,
     read_keep,
     read_no_build,
     read_python_mirror,
+    read_workspace,
     seed_groups,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """Another project of the workspace that a project depends on, as far as its lock depends on it.
+
+    Attributes:
+        name: Normalized name.
+        path: Of its folder, relative to the project that depends on it.
+        file: Of its manifest, for messages.
+        version: None where its build backend decides.
+        sources: Its ``[tool.uv.sources]`` as it stands.
+    """
+
+    name: str
+    path: str
+    file: str
+    version: str | None = None
+    requires_python: str | None = None
+    dynamic: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] = ()
+    optional_dependencies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sources: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +86,10 @@ class Manifest:
         file_owners: Glob over environment paths → normalized distribution that wins there.
         keep: How many former generations ``gc`` leaves.
         python_mirror: Where Pythons are installed from; None where they come from their own servers.
+        workspace: ``[tool.provenv.workspace]``, or None where the project is no root of one.
+        members: By normalized name, the other projects of the workspace that this one reaches;
+            never read from the file, but found beside it (``model/members.py``).
+        doctor_ignore: Codes of findings that ``doctor`` leaves out → why.
     """
 
     file: str
@@ -82,6 +112,9 @@ class Manifest:
     file_owners: Mapping[str, str] = field(default_factory=dict)
     keep: int = 5
     python_mirror: str | None = None
+    workspace: WorkspaceSpec | None = None
+    members: Mapping[str, Member] = field(default_factory=dict)
+    doctor_ignore: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def installable(self) -> bool:
@@ -120,6 +153,19 @@ class Manifest:
 
     def lock_digest(self) -> str:
         """A digest over everything that the lock depends on, and nothing else."""
+        members = [
+            [
+                member.path,
+                member.name,
+                member.version,
+                member.requires_python,
+                [field for field in member.dynamic if "dependencies" in field],
+                list(member.dependencies),
+                {extra: list(items) for extra, items in member.optional_dependencies.items()},
+                dict(member.sources),
+            ]
+            for member in self.members.values()
+        ]
         return digest.of_json(
             {
                 "requires-python": self.requires_python,
@@ -139,6 +185,7 @@ class Manifest:
                 if isinstance(self.no_build, bool)
                 else list(self.no_build),
                 "conflicts": [list(c) for c in self.conflicts],
+                **({"members": members} if members else {}),
             }
         )
 
@@ -188,7 +235,10 @@ def parse_manifest(text: str, file: str = "pyproject.toml") -> Manifest:
     groups = _groups(root)
     default_groups = read_default_groups(tool, groups, uv)
     optional = _optional_dependencies(project)
-    environments = read_environments(tool, groups, optional, default_groups)
+    more_groups, more_extras = _of_other_tools(root)
+    environments = read_environments(
+        tool, {**more_groups, **groups}, {**more_extras, **optional}, default_groups
+    )
     default_environment = tool.get("default-environment", str) or "dev"
     if default_environment not in environments:
         raise tool.error("default-environment", f"there is no environment {default_environment!r}")
@@ -213,7 +263,36 @@ def parse_manifest(text: str, file: str = "pyproject.toml") -> Manifest:
         file_owners=read_file_owners(tool),
         keep=read_keep(tool),
         python_mirror=read_python_mirror(tool),
+        workspace=read_workspace(tool),
+        doctor_ignore=read_doctor_ignore(tool),
     )
+
+
+def _of_other_tools(
+    root: toml.Table,
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """Groups and extras that Poetry and PDM declare in places of their own.
+
+    An environment may name them: with ``sync --from`` the other tool's lock has them. What they ask
+    for is not read here.
+    """
+    poetry, pdm = root.table("tool").data.get("poetry"), root.table("tool").data.get("pdm")
+    groups: list[str] = []
+    extras: list[str] = []
+    if isinstance(poetry, Mapping):
+        groups += _keys(poetry.get("group"))
+        groups += ["dev"] if "dev-dependencies" in poetry else []
+        extras += _keys(poetry.get("extras"))
+    if isinstance(pdm, Mapping):
+        groups += _keys(pdm.get("dev-dependencies"))
+    return (
+        {canonicalize_name(name): () for name in groups},
+        {canonicalize_name(name): () for name in extras},
+    )
+
+
+def _keys(table: object) -> list[str]:
+    return [str(key) for key in table] if isinstance(table, Mapping) else []
 
 
 def _requirements(table: toml.Table, key: str) -> tuple[str, ...]:
@@ -310,6 +389,8 @@ __all__ = [
     "EnvironmentSpec",
     "IndexSpec",
     "Manifest",
+    "Member",
+    "WorkspaceSpec",
     "parse_manifest",
     "unknown_environment",
 ]

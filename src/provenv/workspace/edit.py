@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 
 from provenv.core.errors import InputError, ProvenvError, UsageError
 from provenv.core.files import locked_folder, write_atomic
+from provenv.environments import generations
 from provenv.model.generation import Change
 from provenv.model.layout import lock_file_name
 from provenv.model.manifest import parse_manifest
@@ -25,10 +26,12 @@ from provenv.workspace.context import (
     Context,
     LockFile,
     Project,
+    make_project,
     open_project,
     project_name,
     read_locks,
     read_text,
+    require_manifest,
 )
 
 if TYPE_CHECKING:
@@ -262,10 +265,11 @@ def _change(
     environment: str | None,
 ) -> EditResult:
     """Edit, lock and sync, one process after the other; put every file back where one of them fails."""
-    with locked_folder(project.root):
+    with locked_folder(project.locker.root):
         now = open_project(
             project.root
         )  # another process may have changed it while this one waited
+        require_manifest(now)
         return _change_alone(
             now, context, edit, names, place, synced=synced, environment=environment
         )
@@ -281,6 +285,8 @@ def _change_alone(
     synced: bool,
     environment: str | None,
 ) -> EditResult:
+    if synced:
+        _refuse_foreign_source(project, environment)
     result = None
     with whole(project):
         relocked = relock(project, context, edit)
@@ -302,11 +308,11 @@ def whole(project: Project, environment: str | None = None) -> Iterator[None]:
 
     ``environment`` is one that the block declares, and that may get a lock of its own.
     """
-    before = {path: _bytes(path) for path in _files(project, environment)}
+    before = {path: read_bytes(path) for path in _files(project, environment)}
     try:
         yield
     except BaseException as error:
-        _put_back(before)
+        put_back(before)
         if isinstance(error, ProvenvError) and error.hint is None:
             error.hint = "Every file is as it was."
         raise
@@ -342,6 +348,17 @@ def relock(project: Project, context: Context, edit: Edit) -> Relocked:
     return Relocked(project=final, fresh=fresh, changes=changes)
 
 
+def _refuse_foreign_source(project: Project, environment: str | None) -> None:
+    """An environment that another tool's lock decides on cannot get what is not in that lock."""
+    spec = project.manifest.environment(environment)
+    source = generations.source_of(project.folder(spec))
+    if source is not None:
+        raise UsageError(
+            f"environment {spec.name!r} is made from {source}, which another tool writes",
+            hint=f"Use that tool, or take the project over with `provenv import {source}`.",
+        )
+
+
 def _get_ready() -> None:
     """Import what ``sync`` needs while the resolver works: it takes as long as resolving."""
     import provenv.workspace.sync  # noqa: F401
@@ -353,16 +370,16 @@ def with_text(project: Project, text: str) -> Project:
     Raises:
         InputError: That would be no manifest that can be used.
     """
-    manifest = parse_manifest(text, project.manifest_path)
-    return replace(project, manifest_text=text, manifest=manifest)
+    return make_project(project.root, text)
 
 
 def _files(project: Project, environment: str | None) -> list[str]:
     """The manifest, and every lock that the project has or may get."""
     names = [None, environment, *project.manifest.environments]
-    there = [name for name in os.listdir(project.root) if is_lock(name)]
+    folder = project.locker.root
+    there = [name for name in os.listdir(folder) if is_lock(name)]
     locks = dict.fromkeys([*map(lock_file_name, names), *there])
-    return [project.manifest_path, *(os.path.join(project.root, name) for name in locks)]
+    return [project.manifest_path, *(os.path.join(folder, name) for name in locks)]
 
 
 def is_lock(name: str) -> bool:
@@ -370,7 +387,12 @@ def is_lock(name: str) -> bool:
     return _LOCK.fullmatch(name) is not None
 
 
-def _bytes(path: str) -> bytes | None:
+def read_bytes(path: str) -> bytes | None:
+    """The bytes of a file; None where there is none.
+
+    Raises:
+        InputError: It cannot be read.
+    """
     try:
         with open(path, "rb") as stream:
             return stream.read()
@@ -380,10 +402,11 @@ def _bytes(path: str) -> bytes | None:
         raise InputError(f"cannot be read: {error.strerror}", file=path) from error
 
 
-def _put_back(before: dict[str, bytes | None]) -> None:
+def put_back(before: dict[str, bytes | None]) -> None:
+    """Give files the bytes that they had; those that were not there (None) go."""
     for path, data in before.items():
         if data is not None:
-            if _bytes(path) != data:
+            if read_bytes(path) != data:
                 write_atomic(path, data)
         elif os.path.exists(path):
             os.unlink(path)

@@ -17,7 +17,7 @@ from provenv.core.errors import CheckFailedError, InputError, UnsatisfiableError
 from provenv.model.generation import Change
 from provenv.model.interpreter import Interpreter
 from provenv.workspace import choosing, fast, files, machine
-from provenv.workspace.context import Context, LockFile, Project, read_locks
+from provenv.workspace.context import Context, LockFile, Project, read_locks, require_manifest
 
 if TYPE_CHECKING:
     from packaging.pylock import Pylock
@@ -48,6 +48,7 @@ class LockResult:
 
 def why_stale(project: Project, locks: Mapping[str | None, LockFile]) -> str | None:
     """Why the locks do not answer the manifest, in a few words; None where they do."""
+    project = project.locker
     manifest = project.manifest
     keys = [project.lock_key(spec) for spec in manifest.environments.values()]
     for key in dict.fromkeys([None, *keys]):
@@ -63,7 +64,9 @@ def why_stale(project: Project, locks: Mapping[str | None, LockFile]) -> str | N
             if missing:
                 return f"{name} has nothing for {missing}"
         elif recorded != manifest.lock_digest():
-            return f"pyproject.toml has changed since {name} was made"
+            whose = "pyproject.toml, or that of a member of the workspace,"
+            whose = whose if manifest.members or project.shared else "pyproject.toml"
+            return f"{whose} has changed since {name} was made"
         elif is_edited(lock):
             return f"the packages in {name} were edited by hand"
     return None
@@ -106,6 +109,8 @@ def lock(
         NetworkError, BuildError, InputError, UsageError: As they say. No file has changed.
     """
     started = time.monotonic()
+    project = project.locker
+    require_manifest(project)
     if not check:
         files.sweep(project.root)
     locks = _readable_locks(project) if not check else read_locks(project)
@@ -140,7 +145,8 @@ def remember_fresh(
     names = [os.path.basename(file.path) for file in locks.values()]
     said = f"{', '.join(names)}\n{len(locks[None].lock.packages)}\n"
     with contextlib.suppress(OSError):  # it costs time later on, and nothing else
-        fast.remember_lock(project.root, context.home.root, said)
+        project = project.locker
+        fast.remember_lock(project.root, context.home.root, said, project.around)
 
 
 def _readable_locks(project: Project) -> dict[str | None, LockFile]:
@@ -193,6 +199,7 @@ def resolve_manifest(
 
     ``meanwhile`` is called while the resolver works.
     """
+    project = project.locker
     with ThreadPoolExecutor(1) as pool:  # where an interpreter must be asked, that takes 40 ms
         finding = pool.submit(resolving_interpreter, project, context, python)
         from provenv.resolve import resolve
@@ -279,7 +286,7 @@ def answering(project: Project, locks: Mapping[str | None, Pylock]) -> dict[str 
     """The same locks, said to answer the manifest of ``project``, which must be true already."""
     from provenv.model.lock import tool_table
 
-    digest = project.manifest.lock_digest()
+    digest = project.locker.manifest.lock_digest()
     return {
         key: replace(
             lock,
