@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from provenv.core.events import Emit as Emit
     from provenv.core.events import Event as Event
     from provenv.core.events import silent as silent
+    from provenv.model.finding import Finding as Finding
+    from provenv.model.finding import Place as Place
     from provenv.model.generation import Change as Change
     from provenv.model.generation import Generation as Generation
     from provenv.workspace.comparing import CompareResult as CompareResult
@@ -40,17 +42,23 @@ if TYPE_CHECKING:
     from provenv.workspace.creating import WantedEnvironment as WantedEnvironment
     from provenv.workspace.creating import create_environment as create_environment
     from provenv.workspace.creating import create_environment_outside as create_environment_outside
+    from provenv.workspace.doctor import DoctorResult as DoctorResult
+    from provenv.workspace.doctor import diagnose as diagnose
     from provenv.workspace.edit import EditResult as EditResult
     from provenv.workspace.edit import InitResult as InitResult
     from provenv.workspace.edit import add as add
     from provenv.workspace.edit import init as init
     from provenv.workspace.edit import remove as remove
+    from provenv.workspace.exporting import ExportResult as ExportResult
+    from provenv.workspace.exporting import export as export
     from provenv.workspace.history import DiffResult as DiffResult
     from provenv.workspace.history import HistoryEntry as HistoryEntry
     from provenv.workspace.history import RollbackResult as RollbackResult
     from provenv.workspace.history import diff as diff
     from provenv.workspace.history import history as history
     from provenv.workspace.history import rollback as rollback
+    from provenv.workspace.importing import ImportResult as ImportResult
+    from provenv.workspace.importing import import_files as import_files
     from provenv.workspace.inspection import StatusResult as StatusResult
     from provenv.workspace.inspection import WhyResult as WhyResult
     from provenv.workspace.inspection import outdated as outdated
@@ -64,6 +72,8 @@ if TYPE_CHECKING:
     from provenv.workspace.inventory import Inventory as Inventory
     from provenv.workspace.inventory import Listed as Listed
     from provenv.workspace.inventory import list_environments as list_environments
+    from provenv.workspace.isolation import IsolationResult as IsolationResult
+    from provenv.workspace.isolation import isolation as isolation
     from provenv.workspace.locking import LockResult as LockResult
     from provenv.workspace.locking import lock as lock
     from provenv.workspace.new import NewResult as NewResult
@@ -120,6 +130,7 @@ _ROOMS = {
     "provenv.cli.world": ("make_context",),
     "provenv.core.errors": _ERRORS,
     "provenv.core.events": ("Emit", "Event", "silent"),
+    "provenv.model.finding": ("Finding", "Place"),
     "provenv.model.generation": ("Change", "Generation"),
     "provenv.workspace.comparing": ("CompareResult", "compare_environments"),
     "provenv.workspace.context": ("Context", "Project", "open_member", "open_project"),
@@ -127,10 +138,13 @@ _ROOMS = {
     "provenv.workspace.creating": (
         "CreateResult", "WantedEnvironment", "create_environment", "create_environment_outside",
     ),
+    "provenv.workspace.doctor": ("DoctorResult", "diagnose"),
     "provenv.workspace.edit": ("EditResult", "InitResult", "add", "init", "remove"),
+    "provenv.workspace.exporting": ("ExportResult", "export"),
     "provenv.workspace.history": (
         "DiffResult", "HistoryEntry", "RollbackResult", "diff", "history", "rollback",
     ),
+    "provenv.workspace.importing": ("ImportResult", "import_files"),
     "provenv.workspace.inspection": (
         "StatusResult", "WhyResult", "outdated", "project_graph", "status", "why",
     ),
@@ -138,6 +152,7 @@ _ROOMS = {
     "provenv.workspace.installing": (
         "PythonInstalled", "PythonRemoved", "install_pythons", "uninstall_pythons",
     ),
+    "provenv.workspace.isolation": ("IsolationResult", "isolation"),
     "provenv.workspace.locking": ("LockResult", "lock"),
     "provenv.workspace.opening": ("CopyResult", "discard_edits", "edit_package"),
     "provenv.workspace.patches": ("PatchResult", "patch"),

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from provenv import __version__
 from provenv.cli import signals
+from provenv.cli.commands import module_of
 from provenv.cli.options import Options, read_options
 from provenv.cli.parser import DESCRIPTION, START, parse, split
 from provenv.cli.session import Session, write_json
@@ -68,7 +69,7 @@ def _dispatch(session: Session) -> int:
     if session.args.command is None:
         session.alarm.line(f"{DESCRIPTION}\n\n{START}")
         return 2
-    command = importlib.import_module(f"provenv.cli.commands.{session.args.command}")
+    command = importlib.import_module(module_of(session.args.command))
     code: int = command.run(session.args, session)
     return code
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from provenv.cli.commands import COMMANDS, GROUPS
+from provenv.cli.commands import COMMANDS, GROUPS, module_of
 from provenv.cli.options import add_common, add_environment, add_member, named_environments
 from provenv.core.errors import UsageError
 
@@ -47,7 +47,7 @@ class CommandParser(argparse.ArgumentParser):
         """Import the command's module, and let it add its arguments."""
         if self.module is not None:
             name, self.module = self.module, None
-            command = importlib.import_module(f"provenv.cli.commands.{name}")
+            command = importlib.import_module(module_of(name))
             self.description = command.DESCRIPTION
             self.epilog = examples(command.EXAMPLES)
             command.add_arguments(self)
@@ -277,7 +277,7 @@ def _modules(args: argparse.Namespace) -> list[object]:
     names = [args.command]
     if args.command == "env":
         names.append(f"env_{args.action}")
-    return [importlib.import_module(f"provenv.cli.commands.{name}") for name in names]
+    return [importlib.import_module(module_of(name)) for name in names]
 
 
 def _no_environment(command: str) -> UsageError:

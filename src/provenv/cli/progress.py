@@ -42,6 +42,7 @@ _VERBS = {
     "verify": "verifying",
     "collect": "collecting",
     "python": "installing",
+    "examine": "examining",
 }
 
 

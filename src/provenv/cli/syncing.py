@@ -21,7 +21,8 @@ def text(result: SyncResult, screen: Screen, *, verbose: bool = False) -> None:
         return
     name = screen.paint("strong", result.environment)
     number = screen.paint("good", f"generation {result.generation}")
-    facts = f"(Python {result.python}, {many(result.packages, 'package')})"
+    origin = f" from {result.source}" if result.source is not None else ""
+    facts = f"(Python {result.python}, {many(result.packages, 'package')}{origin})"
     took = screen.paint("dim", f"in {seconds(result.seconds)}")
     screen.line(f"{name}: {number} {facts} {took}")
     if result.drift:
@@ -57,6 +58,7 @@ def data(result: SyncResult) -> dict[str, Any]:
         "drift": drift_data(result.drift),
         "locked": result.locked,
         "aside": result.aside,
+        "source": result.source,
         "edited": list(result.edited),
         "dropped": list(result.dropped),
         "seconds": round(result.seconds, 4),

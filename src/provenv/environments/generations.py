@@ -39,6 +39,7 @@ def contents(
     tree_digest: str,
     packages: Sequence[tuple[str, str, str, bool]],
     files: Mapping[str, str],
+    source: str | None = None,
     edited: Sequence[str] = (),
 ) -> bytes:
     """The text of ``contents.json``: what is the same in every generation of one plan.
@@ -56,6 +57,7 @@ def contents(
         "tree": tree_digest,
         "packages": [list(row) for row in packages],
         "files": dict(files),
+        **({"source": source} if source is not None else {}),
     }
     return _contents(data, edited)
 
@@ -131,6 +133,21 @@ def tree_digest(folder: str, number: int) -> str | None:
         return str(_read(folder, number).get("tree"))
     except IntegrityError:
         return None
+
+
+def source_of(folder: str) -> str | None:
+    """The file of another tool that the current generation of ``folder`` was made from.
+
+    None for the project's own lock, and where there is no generation that can be read.
+    """
+    number = switch.current(folder)
+    if number is None:
+        return None
+    try:
+        source = _read(folder, number).get("source")
+    except IntegrityError:
+        return None
+    return str(source) if source is not None else None
 
 
 def lost_interpreter(folder: str, number: int) -> str | None:

@@ -32,6 +32,8 @@ class Generation:
         python, executable: The interpreter.
         link_mode: ``linked``, ``hardlink``, ``clone`` or ``copy``.
         packages: Sorted by name.
+        source: The file of another tool that it was made from (``sync --from``), relative to the
+            project; None for the project's own lock.
         edited: Names of those that are private copies, which a person may edit.
     """
 
@@ -46,6 +48,7 @@ class Generation:
     link_mode: str
     packages: tuple[Installed, ...]
     edited: tuple[str, ...] = ()
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +83,7 @@ def generation_to_dict(generation: Generation) -> dict[str, Any]:
         "executable": generation.executable,
         "link-mode": generation.link_mode,
         "packages": [[p.name, p.version, p.sha256, p.editable] for p in generation.packages],
+        **({"source": generation.source} if generation.source is not None else {}),
         "edited": list(generation.edited),
     }
 
@@ -106,5 +110,6 @@ def generation_from_dict(data: Mapping[str, Any]) -> Generation:
             Installed(name=name, version=version, sha256=sha256, editable=bool(editable))
             for name, version, sha256, editable in data["packages"]
         ),
+        source=str(data["source"]) if data.get("source") is not None else None,
         edited=tuple(str(name) for name in data.get("edited", ())),
     )

@@ -26,6 +26,8 @@ from provenv.core.errors import InputError
 from provenv.model import toml
 from provenv.model.layout import LOCK_FILE
 
+_HEADER = "Made by provenv. `provenv lock` changes it; do not edit it by hand."
+
 
 def parse_lock(text: str, file: str = LOCK_FILE) -> Pylock:
     """Read a PEP 751 lock.
@@ -97,13 +99,16 @@ def is_direct(package: Package) -> bool:
     return package.vcs is not None or package.directory is not None or package.archive is not None
 
 
-def render_lock(lock: Pylock) -> str:
-    """The text of a lock: same lock, same bytes; one line a wheel, so that diffs can be read."""
+def render_lock(lock: Pylock, header: str = _HEADER) -> str:
+    """The text of a lock: same lock, same bytes; one line a wheel, so that diffs can be read.
+
+    ``header`` is what the comment at its head says.
+    """
     data = _fields(lock) or {}
     packages = data.pop("packages")
     tool = data.pop("tool", None)
     lines = [
-        "# Made by provenv. `provenv lock` changes it; do not edit it by hand.",
+        *(f"# {line}" for line in header.splitlines()),
         *_assignments(data),
     ]
     if not packages:

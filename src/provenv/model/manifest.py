@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,7 @@ from provenv.model.settings import (
     WorkspaceSpec,
     read_conflicts,
     read_default_groups,
+    read_doctor_ignore,
     read_environments,
     read_file_owners,
     read_indexes,
@@ -84,10 +86,11 @@ class Manifest:
         conflicts: Sets of groups that need not agree on versions.
         file_owners: Glob over environment paths → normalized distribution that wins there.
         keep: How many former generations ``gc`` leaves.
+        python_mirror: Where Pythons are installed from; None where they come from their own servers.
         workspace: ``[tool.provenv.workspace]``, or None where the project is no root of one.
         members: By normalized name, the other projects of the workspace that this one reaches;
             never read from the file, but found beside it (``model/members.py``).
-        python_mirror: Where Pythons are installed from; None where they come from their own servers.
+        doctor_ignore: Codes of findings that ``doctor`` leaves out → why.
     """
 
     file: str
@@ -109,9 +112,10 @@ class Manifest:
     conflicts: tuple[tuple[str, ...], ...] = ()
     file_owners: Mapping[str, str] = field(default_factory=dict)
     keep: int = 5
+    python_mirror: str | None = None
     workspace: WorkspaceSpec | None = None
     members: Mapping[str, Member] = field(default_factory=dict)
-    python_mirror: str | None = None
+    doctor_ignore: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def installable(self) -> bool:
@@ -232,7 +236,10 @@ def parse_manifest(text: str, file: str = "pyproject.toml") -> Manifest:
     groups = _groups(root)
     default_groups = read_default_groups(tool, groups, uv)
     optional = _optional_dependencies(project)
-    environments = read_environments(tool, groups, optional, default_groups)
+    more_groups, more_extras = _of_other_tools(root)
+    environments = read_environments(
+        tool, {**more_groups, **groups}, {**more_extras, **optional}, default_groups
+    )
     default_environment = tool.get("default-environment", str) or "dev"
     if default_environment not in environments:
         raise tool.error("default-environment", f"there is no environment {default_environment!r}")
@@ -256,9 +263,37 @@ def parse_manifest(text: str, file: str = "pyproject.toml") -> Manifest:
         conflicts=read_conflicts(tool, groups),
         file_owners=read_file_owners(tool),
         keep=read_keep(tool),
-        workspace=read_workspace(tool),
         python_mirror=read_python_mirror(tool),
+        workspace=read_workspace(tool),
+        doctor_ignore=read_doctor_ignore(tool),
     )
+
+
+def _of_other_tools(
+    root: toml.Table,
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """Groups and extras that Poetry and PDM declare in places of their own.
+
+    An environment may name them: with ``sync --from`` the other tool's lock has them. What they ask
+    for is not read here.
+    """
+    poetry, pdm = root.table("tool").data.get("poetry"), root.table("tool").data.get("pdm")
+    groups: list[str] = []
+    extras: list[str] = []
+    if isinstance(poetry, Mapping):
+        groups += _keys(poetry.get("group"))
+        groups += ["dev"] if "dev-dependencies" in poetry else []
+        extras += _keys(poetry.get("extras"))
+    if isinstance(pdm, Mapping):
+        groups += _keys(pdm.get("dev-dependencies"))
+    return (
+        {canonicalize_name(name): () for name in groups},
+        {canonicalize_name(name): () for name in extras},
+    )
+
+
+def _keys(table: object) -> list[str]:
+    return [str(key) for key in table] if isinstance(table, Mapping) else []
 
 
 def _requirements(table: toml.Table, key: str) -> tuple[str, ...]:
@@ -349,6 +384,11 @@ def _first_reason(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
+def name_from(text: str) -> str:
+    """A valid project name (PEP 508) made from any other, such as a folder's."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._").lower() or "project"
+
+
 __all__ = [
     "BUILT_IN_ENVIRONMENTS",
     "LINK_MODES",
@@ -357,6 +397,7 @@ __all__ = [
     "Manifest",
     "Member",
     "WorkspaceSpec",
+    "name_from",
     "parse_manifest",
     "unknown_environment",
 ]

@@ -17,8 +17,8 @@ BUILT_IN_ENVIRONMENTS = ("dev", "test", "staging", "prod")
 _EDITABLE_BY_DEFAULT = frozenset({"dev", "test"})
 TOOL_KEYS = frozenset(
     {
-        "conflicts", "default-environment", "default-groups", "environments", "file-owners", "index",
-        "keep", "link-mode", "no-build", "python-mirror", "workspace",
+        "conflicts", "default-environment", "default-groups", "doctor", "environments", "file-owners",
+        "index", "keep", "link-mode", "no-build", "python-mirror", "workspace",
     }
 )  # fmt: skip
 ENVIRONMENT_KEYS = frozenset(
@@ -30,6 +30,7 @@ ENVIRONMENT_KEYS = frozenset(
 SEEDS = ("pip", "setuptools", "wheel")
 SEED_GROUP = "provenv-seed-"  # and the seed's name: a group of the lock that no manifest declares
 WORKSPACE_KEYS = frozenset({"exclude", "members", "shared-lock"})
+DOCTOR_KEYS = frozenset({"ignore"})
 INDEX_KEYS = frozenset({"default", "explicit", "name", "packages", "publish-url", "url"})
 
 
@@ -369,3 +370,13 @@ def read_file_owners(tool: toml.Table) -> dict[str, str]:
     """Glob over environment paths → normalized distribution that wins there."""
     table = tool.table("file-owners")
     return {glob: canonicalize_name(table.get(glob, str) or "") for glob in table.data}
+
+
+def read_doctor_ignore(tool: toml.Table) -> dict[str, str]:
+    """Codes of findings that ``doctor`` leaves out → why (``""`` where no reason is given)."""
+    table = tool.table("doctor")
+    table.only(DOCTOR_KEYS)
+    if isinstance(table.data.get("ignore"), dict):
+        reasons = table.table("ignore")
+        return {code: reasons.get(code, str) or "" for code in reasons.data}
+    return dict.fromkeys(table.strings("ignore"), "")

@@ -15,7 +15,13 @@ from provenv.core import digest
 from provenv.core.errors import InputError, UsageError
 from provenv.core.events import Emit, silent
 from provenv.core.http import HttpSettings
-from provenv.model.layout import HomeLayout, base_name, environment_folder, lock_file_name
+from provenv.model.layout import (
+    DEFAULT_ENVIRONMENT_FOLDER,
+    HomeLayout,
+    base_name,
+    environment_folder,
+    lock_file_name,
+)
 from provenv.model.manifest import EnvironmentSpec, Manifest, parse_manifest
 from provenv.workspace import sharing
 from provenv.workspace.members import Workspace, find_workspace
@@ -142,11 +148,29 @@ class Project:
         return os.path.join(self.locker.root, lock_file_name(key))
 
 
+def require_manifest(project: Project) -> None:
+    """Refuse a folder that is a project only by the environment in it.
+
+    Raises:
+        InputError: It has no manifest.
+    """
+    if not os.path.lexists(project.manifest_path):
+        raise InputError(
+            f"no {MANIFEST_FILE} in {project.root}",
+            hint="`provenv init` makes one, `provenv import` out of what other tools left.",
+        )
+
+
 def find_root(start: str) -> str | None:
-    """The nearest folder at or above ``start`` that holds a ``pyproject.toml``."""
+    """The nearest folder at or above ``start`` that holds a ``pyproject.toml``.
+
+    An environment that was made without one (``sync --from requirements.txt``) stands for it.
+    """
     folder = os.path.abspath(start)
     while True:
         if os.path.isfile(os.path.join(folder, MANIFEST_FILE)):
+            return folder
+        if os.path.islink(os.path.join(folder, DEFAULT_ENVIRONMENT_FOLDER, "current")):
             return folder
         above = os.path.dirname(folder)
         if above == folder:
@@ -166,7 +190,16 @@ def open_project(start: str) -> Project:
             f"no {MANIFEST_FILE} in {start} or above it",
             hint="`provenv init` makes one; --directory chooses another folder.",
         )
-    return make_project(root, read_text(os.path.join(root, MANIFEST_FILE)))
+    return project_in(root)
+
+
+def project_in(root: str) -> Project:
+    """The project in the folder ``root`` itself, which may have no manifest.
+
+    Raises:
+        InputError: Its manifest cannot be used.
+    """
+    return make_project(root, read_manifest(root))
 
 
 def open_member(start: str, wanted: str) -> Project:
@@ -240,6 +273,16 @@ def make_project(root: str, text: str, workspace: Workspace | None = None) -> Pr
     )
     python = whole.requires_python  # one lock holds for the Pythons that all members allow
     return replace(made, manifest=replace(made.manifest, requires_python=python), shared=shared)
+
+
+def read_manifest(root: str) -> str:
+    """The text of the manifest in ``root``; empty where there is none.
+
+    Raises:
+        InputError: It cannot be read, or is not UTF-8.
+    """
+    path = os.path.join(root, MANIFEST_FILE)
+    return read_text(path) if os.path.lexists(path) else ""
 
 
 def read_text(path: str) -> str:

@@ -15,9 +15,10 @@ from packaging.utils import canonicalize_name
 
 from provenv.core.errors import InputError, ProvenvError, UsageError
 from provenv.core.files import locked_folder, write_atomic
+from provenv.environments import generations
 from provenv.model.generation import Change
 from provenv.model.layout import lock_file_name
-from provenv.model.manifest import parse_manifest
+from provenv.model.manifest import name_from, parse_manifest
 from provenv.model.settings import SEED_GROUP
 from provenv.workspace import files, locking, machine, specifiers
 from provenv.workspace.context import (
@@ -29,6 +30,7 @@ from provenv.workspace.context import (
     open_project,
     read_locks,
     read_text,
+    require_manifest,
 )
 
 if TYPE_CHECKING:
@@ -98,8 +100,7 @@ def init(root: str, context: Context, *, name: str | None = None) -> InitResult:
 
 def project_name(root: str) -> str:
     """A valid project name (PEP 508) made from a folder's name."""
-    bare = re.sub(r"[^A-Za-z0-9._-]+", "-", os.path.basename(os.path.abspath(root)))
-    return bare.strip("-._").lower() or "project"
+    return name_from(os.path.basename(os.path.abspath(root)))
 
 
 def _requires_python(root: str, context: Context) -> str:
@@ -272,6 +273,7 @@ def _change(
         now = open_project(
             project.root
         )  # another process may have changed it while this one waited
+        require_manifest(now)
         return _change_alone(
             now, context, edit, names, place, synced=synced, environment=environment
         )
@@ -287,6 +289,8 @@ def _change_alone(
     synced: bool,
     environment: str | None,
 ) -> EditResult:
+    if synced:
+        _refuse_foreign_source(project, environment)
     result = None
     with whole(project):
         relocked = relock(project, context, edit)
@@ -308,11 +312,11 @@ def whole(project: Project, environment: str | None = None) -> Iterator[None]:
 
     ``environment`` is one that the block declares, and that may get a lock of its own.
     """
-    before = {path: _bytes(path) for path in _files(project, environment)}
+    before = {path: read_bytes(path) for path in _files(project, environment)}
     try:
         yield
     except BaseException as error:
-        _put_back(before)
+        put_back(before)
         if isinstance(error, ProvenvError) and error.hint is None:
             error.hint = "Every file is as it was."
         raise
@@ -348,6 +352,17 @@ def relock(project: Project, context: Context, edit: Edit) -> Relocked:
     return Relocked(project=final, fresh=fresh, changes=changes)
 
 
+def _refuse_foreign_source(project: Project, environment: str | None) -> None:
+    """An environment that another tool's lock decides on cannot get what is not in that lock."""
+    spec = project.manifest.environment(environment)
+    source = generations.source_of(project.folder(spec))
+    if source is not None:
+        raise UsageError(
+            f"environment {spec.name!r} is made from {source}, which another tool writes",
+            hint=f"Use that tool, or take the project over with `provenv import {source}`.",
+        )
+
+
 def _get_ready() -> None:
     """Import what ``sync`` needs while the resolver works: it takes as long as resolving."""
     import provenv.workspace.sync  # noqa: F401
@@ -376,7 +391,12 @@ def is_lock(name: str) -> bool:
     return _LOCK.fullmatch(name) is not None
 
 
-def _bytes(path: str) -> bytes | None:
+def read_bytes(path: str) -> bytes | None:
+    """The bytes of a file; None where there is none.
+
+    Raises:
+        InputError: It cannot be read.
+    """
     try:
         with open(path, "rb") as stream:
             return stream.read()
@@ -386,10 +406,11 @@ def _bytes(path: str) -> bytes | None:
         raise InputError(f"cannot be read: {error.strerror}", file=path) from error
 
 
-def _put_back(before: dict[str, bytes | None]) -> None:
+def put_back(before: dict[str, bytes | None]) -> None:
+    """Give files the bytes that they had; those that were not there (None) go."""
     for path, data in before.items():
         if data is not None:
-            if _bytes(path) != data:
+            if read_bytes(path) != data:
                 write_atomic(path, data)
         elif os.path.exists(path):
             os.unlink(path)

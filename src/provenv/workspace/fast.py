@@ -61,10 +61,10 @@ class Outcome:
 
 
 def find_root(start: str) -> str | None:
-    """The nearest folder at or above ``start`` that holds a manifest."""
+    """The nearest folder at or above ``start`` with a manifest, or an environment made without one."""
     folder = start
     while True:
-        if os.path.isfile(f"{folder}/{_MANIFEST}"):
+        if os.path.isfile(f"{folder}/{_MANIFEST}") or os.path.islink(f"{folder}/.venv/current"):
             return folder
         above = os.path.dirname(folder)
         if above == folder:
@@ -91,8 +91,8 @@ def watched(root: str, environment: str) -> list[str]:
         f"{root}/pylock.toml",
         f"{root}/pylock.{environment.partition('@')[0]}.toml",
         f"{root}/.python-version",
-        *(f"{folder}/{_MANIFEST}" for folder in _above(root)),
         f"{root}/.tool-versions",
+        *(f"{folder}/{_MANIFEST}" for folder in _above(root)),
     ]
 
 

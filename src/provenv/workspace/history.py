@@ -15,7 +15,7 @@ from provenv.environments.tree import Steps
 from provenv.model.generation import Change, Generation, changes
 from provenv.model.layout import EnvironmentLayout
 from provenv.workspace import fast, files, registry
-from provenv.workspace.context import Context, Project, read_text
+from provenv.workspace.context import Context, Project, read_manifest, read_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +176,8 @@ def rollback(
                 hint=f"Install it again (`provenv python install {after.python}`, pyenv), "
                 "or `provenv sync --python` another one; nothing was switched.",
             )
+        # What another tool locked is not written into its files: the environment alone goes back.
+        environment_only = environment_only or after.source is not None
         before = _readable(folder, previous)
         try:
             restored = (
@@ -252,7 +254,7 @@ def _stamp(
     In sync, where the files are those of then; held, where they were left alone on purpose: ``run``
     then leaves the environment alone until one of them changes, or ``sync`` is called.
     """
-    manifest = digest.of_bytes(read_text(project.manifest_path).encode())
+    manifest = digest.of_bytes(read_manifest(project.root).encode())
     if manifest != generation.manifest_digest and not held:
         return
     if project.manifest.members and not held:
@@ -265,6 +267,8 @@ def _stamp(
         generation.executable,
         *(f"{project.root}/{path}" for path in project.around),
     ]
+    if generation.source is not None:
+        paths.append(os.path.normpath(os.path.join(project.root, generation.source)))
     signatures = [stamp.signature(path) for path in paths]
     current = f"generations/{number}"
     known = stamp.Stamp(context.home.root, generation.environment, current, signatures, held=held)

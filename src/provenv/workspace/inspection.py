@@ -28,6 +28,7 @@ class StatusResult:
 
     Attributes:
         stale: Why the lock does not answer the manifest; None where it does.
+        source: The file of another tool that the environment is made from (``sync --from``).
         generation: What is current; None where there is no environment.
         broken: Why the current generation cannot be used; None where it can.
         pending: What ``sync`` would change; empty where the lock is stale or missing.
@@ -47,6 +48,7 @@ class StatusResult:
     drift: tuple[Drift, ...]
     edited: tuple[PrivateCopy, ...]
     agrees: bool
+    source: str | None = None
 
 
 def status(project: Project, context: Context, *, environment: str | None = None) -> StatusResult:
@@ -59,8 +61,9 @@ def status(project: Project, context: Context, *, environment: str | None = None
     spec = project.manifest.environment(environment)
     folder = project.folder(spec)
     generations.refuse_foreign(folder)
-    locks = read_locks(project)
-    stale = locking.why_stale(project, locks)
+    source = generations.source_of(folder)
+    locks = read_locks(project) if source is None else {}
+    stale = locking.why_stale(project, locks) if source is None else None
     number = switch.current(folder)
     if number is not None:
         registry.take_note(context, folder, number)
@@ -70,9 +73,11 @@ def status(project: Project, context: Context, *, environment: str | None = None
         edited = private_copies(context, folder, generation.number)
     pending: tuple[Change, ...] = ()
     lock = locks.get(project.lock_key(spec))
+    if source is not None:
+        project, spec, lock = _foreign_lock(project, context, spec, folder, source)
     if lock is not None and stale is None:
         try:
-            pending = _pending(project, context, spec, folder, lock, generation)
+            pending = pending_changes(project, context, spec, folder, lock, generation)
         except UnsatisfiableError:
             if broken is None:  # else that is the news: its interpreter is gone, and no other fits
                 raise
@@ -88,7 +93,19 @@ def status(project: Project, context: Context, *, environment: str | None = None
         drift=drift,
         edited=edited,
         agrees=not (stale or broken or pending or drift) and generation is not None,
+        source=source,
     )
+
+
+def _foreign_lock(
+    project: Project, context: Context, spec: EnvironmentSpec, folder: str, source: str
+) -> tuple[Project, EnvironmentSpec, LockFile]:
+    """What an environment that was made with ``sync --from`` is held against."""
+    from provenv.workspace import sourcing
+
+    opened = sourcing.open_source(project, context, spec, source)
+    interpreter = choose_interpreter(opened.project, context, opened.spec, folder, None)
+    return opened.project, opened.spec, sourcing.lock_for(opened, context, interpreter)
 
 
 def _current(
@@ -112,7 +129,7 @@ def _current(
     return generation, broken, drift
 
 
-def _pending(
+def pending_changes(
     project: Project,
     context: Context,
     spec: EnvironmentSpec,
@@ -120,6 +137,7 @@ def _pending(
     lock: LockFile,
     generation: Generation | None,
 ) -> tuple[Change, ...]:
+    """What ``sync`` would change in an environment, by the lock."""
     interpreter = choose_interpreter(project, context, spec, folder, None)
     have = {p.name: p.version for p in generation.packages} if generation else {}
     return changes(have, wanted_versions(project, spec, interpreter, lock, generation))
@@ -159,14 +177,24 @@ def project_graph(
     """
     spec = project.manifest.environment(environment)
     registry.attend(project, context, environment)
+    folder = project.folder(spec)
+    source = generations.source_of(folder)
+    if source is not None:
+        project, spec, lock = _foreign_lock(project, context, spec, folder, source)
+    else:
+        lock = _own_lock(project, spec)
+    interpreter = choose_interpreter(project, context, spec, folder, None)
+    chosen = project.selector(spec)
+    made = graph.make_graph(lock.lock, project.manifest, spec, interpreter.markers, chosen)
+    return made, spec, interpreter
+
+
+def _own_lock(project: Project, spec: EnvironmentSpec) -> LockFile:
     lock = read_lock(project, project.lock_key(spec))
     if lock is None:
         path = project.lock_path(project.lock_key(spec))
         raise InputError("is missing", file=path, hint="Run `provenv lock`.")
-    interpreter = choose_interpreter(project, context, spec, project.folder(spec), None)
-    chosen = project.selector(spec)
-    made = graph.make_graph(lock.lock, project.manifest, spec, interpreter.markers, chosen)
-    return made, spec, interpreter
+    return lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from provenv.core.errors import CheckFailedError, InputError, UnsatisfiableError
 from provenv.model.generation import Change
 from provenv.model.interpreter import Interpreter
 from provenv.workspace import choosing, fast, files, machine
-from provenv.workspace.context import Context, LockFile, Project, read_locks
+from provenv.workspace.context import Context, LockFile, Project, read_locks, require_manifest
 
 if TYPE_CHECKING:
     from packaging.pylock import Pylock
@@ -110,6 +110,7 @@ def lock(
     """
     started = time.monotonic()
     project = project.locker
+    require_manifest(project)
     if not check:
         files.sweep(project.root)
     locks = _readable_locks(project) if not check else read_locks(project)

@@ -96,12 +96,13 @@ def prepare(
     lock: LockFile,
     mode: str,
     crew: Crew | None = None,
+    source: str | None = None,
     edited: Collection[str] = (),
 ) -> Prepared:
     """Fetch and build what the lock wants for ``spec``, and compose it.
 
-    ``crew`` is what :func:`store.fetch.ahead` gave, ``edited`` the objects (sha256) of which the
-    environment has private copies.
+    ``crew`` is what :func:`store.fetch.ahead` gave, ``source`` the file of another tool that the lock
+    was made from, ``edited`` the objects (sha256) of which the environment has private copies.
 
     Raises:
         ProvenvError: As the parts say; no environment has changed.
@@ -148,6 +149,7 @@ def prepare(
             tree_digest=tree_digest,
             packages=packages,
             files=hashes,
+            source=source,
             edited=[stored.name for stored in private],
         ),
         "pylock.toml": lock.text.encode(),

@@ -35,6 +35,7 @@ from provenv.workspace.context import (
     Project,
     make_project,
     read_locks,
+    read_manifest,
     read_text,
 )
 from provenv.workspace.planning import Prepared, prepare
@@ -42,6 +43,7 @@ from provenv.workspace.settling import settle
 
 if TYPE_CHECKING:
     from provenv.store.crew import Crew
+    from provenv.workspace.sourcing import Opened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ class SyncResult:
         drift: What others had done to the previous generation, undone by the new one.
         locked: The lock was made anew first.
         aside: Where a foreign folder was set aside, if one was.
+        source: The file of another tool that decided (``--from``); None for the project's own lock.
         edited: Private copies that it has. ``dropped``: Those that are left behind in ``previous``.
     """
 
@@ -76,6 +79,7 @@ class SyncResult:
     edited: tuple[str, ...]
     dropped: tuple[str, ...]
     seconds: float
+    source: str | None = None
 
 
 def sync(
@@ -88,6 +92,7 @@ def sync(
     locked_only: bool = False,
     adopt: bool = False,
     fresh: Mapping[str | None, LockFile] | None = None,
+    source: str | None = None,
 ) -> SyncResult:
     """Make the environment what the lock says; where it is so already, make nothing.
 
@@ -100,6 +105,8 @@ def sync(
         locked_only: Refuse a stale lock instead of making it anew.
         adopt: Set a foreign environment folder aside instead of refusing it.
         fresh: The project's locks where the caller has just made them; else they are read.
+        source: A lock of another tool that decides from now on; ``pylock.toml`` goes back to the
+            project's own. Where None, what the environment was made from last decides.
 
     Raises:
         CheckFailedError: ``locked_only``, and the lock is missing or stale.
@@ -112,7 +119,16 @@ def sync(
     spec = project.manifest.environment(environment)
     folder = project.folder(spec)
     _check_place(folder, adopt=adopt)
-    if fresh is not None:
+    opened = None
+    if fresh is None and (name := _source_name(project, folder, source)) is not None:
+        from provenv.workspace import sourcing
+
+        opened = sourcing.open_source(project, context, spec, name)
+        project, spec = opened.project, opened.spec
+        interpreter = choosing.choose_interpreter(project, context, spec, folder, python)
+        lock = sourcing.lock_for(opened, context, interpreter, anew=source is not None)
+        relocked = False
+    elif fresh is not None:
         lock, relocked = fresh[project.lock_key(spec)], False
     else:
         lock, relocked = ensure_lock(project, context, spec, locked_only=locked_only)
@@ -139,7 +155,7 @@ def sync(
                 )
             # by its whole name: `test` may be several, and the short way must not take one for all
             asked = fast.Asked(spec.name if environment is not None else None, python, link_mode)
-            request = SyncRequest(asked=asked, spec=spec, lock=lock, mode=mode)
+            request = SyncRequest(asked=asked, spec=spec, lock=lock, mode=mode, opened=opened)
             prepared, outcome = _make(project, context, folder, interpreter, request, crew)
             finish(project, context, folder, prepared, request, outcome.number)
     except BaseException as error:
@@ -165,7 +181,18 @@ def sync(
         edited=prepared.edited,
         dropped=outcome.dropped,
         seconds=time.monotonic() - started,
+        source=request.source,
     )
+
+
+def _source_name(project: Project, folder: str, asked: str | None) -> str | None:
+    """The foreign file that decides, relative to the project; None where its own lock does."""
+    if asked is None:
+        return generations.source_of(folder)
+    name = os.path.relpath(asked, project.root)
+    specs = project.manifest.environments.values()
+    own = {os.path.basename(project.lock_path(project.lock_key(spec))) for spec in specs}
+    return None if name in own else name
 
 
 def _chosen(
@@ -269,9 +296,17 @@ class SyncRequest:
     spec: EnvironmentSpec
     lock: LockFile
     mode: str
+    opened: Opened | None = None
+
+    @property
+    def source(self) -> str | None:
+        """The foreign file that decides."""
+        return self.opened.name if self.opened is not None else None
 
     def usual(self, prepared: Prepared, default: Callable[[], Interpreter]) -> bool:
         """Whether another checkout of the same files would come to the same plan."""
+        if self.opened is not None:
+            return False
         mode = self.asked.link_mode or self.spec.link_mode or LINK_MODES[0]
         if self.mode != link_mode_for(prepared.interpreter, mode):
             return False
@@ -311,13 +346,20 @@ def _make(
                 request.lock,
                 request.mode,
                 crew,
+                source=request.source,
                 edited=before.objects,
             )
+            if request.opened is not None:
+                from provenv.workspace.sourcing import check_whole
+
+                check_whole(request.opened, context, prepared)
         except BaseException:
             suspects.bring_back(context, moved)
             raise
         try:
-            outcome = _switch(project, context, folder, prepared, before, force=force)
+            outcome = _switch(
+                project, context, folder, prepared, before, source=request.source, force=force
+            )
         except switch.DamagedStoreError as error:
             if last:
                 raise IntegrityError(
@@ -340,6 +382,7 @@ def _switch(
     prepared: Prepared,
     copied: copies.Carried,
     *,
+    source: str | None,
     force: bool,
 ) -> _Outcome:
     home = context.home.root
@@ -361,6 +404,7 @@ def _switch(
             context.emit(Warned(message=error.message, hint="A new generation is made."))
             drift = [Drift(path=".provenv", kind="changed")]
         same = generations.tree_digest(folder, previous) == prepared.tree_digest
+        same = same and generations.source_of(folder) == source
         if same and not drift:
             here = f"{folder}/generations/{previous}"
             force = force or is_misplaced(prepared.steps, here, prepared.folder, project.root)
@@ -412,7 +456,8 @@ def finish(
 ) -> None:
     """Write down what the next command need not find out again: stamp and plan key."""
     name = request.spec.name
-    own = [stamp.signature(path) for path in prepared.inputs]
+    decided = request.opened.files if request.opened is not None else ()
+    own = [stamp.signature(path) for path in (*prepared.inputs, *decided)]
     own += [stamp.signature(f"{project.root}/{path}") for path in project.around]
     python = stamp.signature(prepared.interpreter.executable)
     paths = [
@@ -421,7 +466,7 @@ def finish(
         *fast.stored(context.home.root, prepared.steps),
     ]
     watched = [stamp.signature(path) for path in paths]
-    if not _as_read(project, request.lock):
+    if not _as_read(project, request):
         return  # changed meanwhile: the signatures above may be those of what was not looked at
     signatures = [*watched, python, *own]
     current = f"generations/{number}"
@@ -432,7 +477,7 @@ def finish(
         prepared, lambda: choosing.default_interpreter(project, quiet, request.spec.python)
     ):
         key = fast.plan_key(project.root, request.asked, context.environ)
-        if key is not None and _as_read(project, request.lock):
+        if key is not None and _as_read(project, request):
             known = _known(project, folder, name, prepared, python, own)
             plans.remember(context.home.plans, key, known)
 
@@ -452,13 +497,14 @@ def _known(
     return plans.Known(prepared.digest, relative, name, "*", [python], contents)
 
 
-def _as_read(project: Project, lock: LockFile) -> bool:
+def _as_read(project: Project, request: SyncRequest) -> bool:
     """Whether the manifests and the lock on the disk are those that were worked with."""
     try:
-        if (
-            read_text(project.manifest_path) != project.manifest_text
-            or read_text(lock.path) != lock.text
-        ):
+        if read_manifest(project.root) != project.manifest_text:
+            return False
+        if request.opened is not None:
+            return request.opened.as_read()
+        if read_text(request.lock.path) != request.lock.text:
             return False
         if project.workspace is None:
             return True

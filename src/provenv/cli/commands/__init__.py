@@ -17,15 +17,19 @@ from __future__ import annotations
 COMMANDS = {
     "new": "lay out a new project: service, library or cli",
     "init": "make a project here, or complete one",
+    "import": "take over requirements and locks of other tools",
     "add": "add packages to the project, lock and sync",
     "remove": "remove packages from the project, lock and sync",
     "lock": "decide every version: pyproject.toml → pylock.toml",
     "sync": "make the environment what the lock says",
+    "export": "the lock of an environment as requirements.txt, pylock.toml or constraints",
     "run": "run a command in the environment, synced first",
     "status": "whether project, lock and environment agree",
     "tree": "what needs what",
     "why": "why a package is there",
     "outdated": "what is newer than the lock",
+    "doctor": "what goes wrong with project, shell and machine",
+    "isolation": "proof that an environment is closed",
     "env": "environments: create, remove, list; edit a package",
     "history": "the environment's generations",
     "diff": "what differs between two generations",
@@ -45,11 +49,17 @@ COMMANDS = {
     "completion": "completion for a shell",
 }
 GROUPS = {
-    "Project": ("new", "init", "add", "remove", "lock", "sync", "run"),
-    "Questions": ("status", "tree", "why", "outdated"),
+    "Project": ("new", "init", "import", "add", "remove", "lock", "sync", "run"),
+    "Questions": ("status", "tree", "why", "outdated", "doctor", "isolation"),
     "Environments": ("env",),
     "Generations": ("history", "diff", "rollback", "verify", "repair"),
     "Shell": ("shell", "activate", "hook", "allow", "disallow", "completion"),
-    "Handing over": ("build", "publish", "ci"),
+    "Handing over": ("export", "build", "publish", "ci"),
     "Machine": ("store", "python"),
 }
+_MODULES = {"import": "importing"}  # commands whose name is none for a module
+
+
+def module_of(command: str) -> str:
+    """The module of a command, as it is imported."""
+    return f"provenv.cli.commands.{_MODULES.get(command, command)}"

@@ -91,6 +91,8 @@ def _dim_path(result: StatusResult, screen: Screen) -> str:
 
 
 def _lock(result: StatusResult, screen: Screen) -> str:
+    if result.source is not None:
+        return f"from {result.source}"
     return screen.paint("warn", result.stale) if result.stale else "answers pyproject.toml"
 
 
@@ -124,6 +126,7 @@ def data(result: StatusResult) -> dict[str, Any]:
         "folder": result.folder,
         "agrees": result.agrees,
         "stale": result.stale,
+        "source": result.source,
         "broken": result.broken,
         "generation": None
         if generation is None

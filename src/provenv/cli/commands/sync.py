@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from provenv.cli import syncing
 from provenv.cli.options import add_all
@@ -17,12 +18,19 @@ EXAMPLES = (
     ("provenv sync -e prod --locked", "as in a deployment: refuse a stale lock"),
     ("provenv sync --python 3.12", "with another interpreter"),
     ("provenv sync --all", "every member of the workspace, several at once"),
+    ("provenv sync --from poetry.lock", "or uv.lock, pdm.lock, Pipfile.lock, requirements.txt"),
 )
 ENVIRONMENT = True
 LINK_MODES = ("linked", "hardlink", "clone", "copy")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--from",
+        dest="source",
+        metavar="FILE",
+        help="use this lock of another tool, now and later; pylock.toml: the project's own again",
+    )
     parser.add_argument("--locked", action="store_true", help="refuse a stale lock")
     parser.add_argument("--python", metavar="REQUEST", help="interpreter: 3.12, pypy3.11, a path")
     parser.add_argument(
@@ -37,9 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.cli.everywhere import for_all
     from provenv.cli.targets import Answer, Target, for_each
+    from provenv.workspace.context import find_root, project_in
     from provenv.workspace.sync import sync
 
     verbose = session.options.verbose
+    source = os.path.abspath(args.source) if args.source is not None else None
 
     def act(target: Target) -> Answer:
         result = sync(
@@ -50,6 +60,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
             link_mode=args.link_mode,
             locked_only=args.locked,
             adopt=args.adopt,
+            source=source,
         )
         return Answer(
             code=0,
@@ -60,6 +71,13 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
     if args.all:
         return for_all(session, "sync", act, first=None if args.locked else _lock_first)
+    if source is not None and find_root(os.getcwd()) is None:
+        # a folder without a manifest is a project, too, as soon as there is a lock for it
+        answer = act(
+            Target(project=project_in(os.getcwd()), environment=session.options.environment)
+        )
+        session.report("sync", answer.data, answer.text)
+        return answer.code
     return for_each(session, "sync", act)
 
 

@@ -1,0 +1,134 @@
+"""``export``: the lock of one environment in the format of another tool."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from provenv.core.errors import CheckFailedError, ForeignError, InputError
+from provenv.core.files import write_atomic
+from provenv.environments import generations
+from provenv.formats.foreign import Left
+from provenv.formats.writing import MARK, Cut, cut, writer
+from provenv.model.manifest import EnvironmentSpec
+from provenv.workspace import locking
+from provenv.workspace.context import Context, Project, read_locks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportResult:
+    """What ``export`` made.
+
+    Attributes:
+        environment: Its name. ``format``: As asked for.
+        text: The file's text. ``filename``: What such a file is called.
+        path: Where it was written; None where it was not. ``changed``: The file was not there so.
+        left: What the format cannot say.
+        packages: How many entries of the lock it holds.
+    """
+
+    environment: str
+    format: str
+    text: str
+    filename: str
+    path: str | None
+    changed: bool
+    left: tuple[Left, ...]
+    packages: int
+
+
+def export(
+    project: Project,
+    context: Context,  # noqa: ARG001  # every use case's shape
+    *,
+    environment: str | None = None,
+    form: str = "requirements",
+    hashes: bool = True,
+    output: str | None = None,
+) -> ExportResult:
+    """What an environment has by the lock, as text in a foreign format.
+
+    Args:
+        project: Whose environment.
+        context: The world.
+        environment: Its name; the default environment where None.
+        form: A name in ``formats.writing.WRITERS``.
+        hashes: Write hashes, where the format can hold them.
+        output: Where it is written, absolute; a folder gets a file of the format's own name. None
+            writes nothing.
+
+    Raises:
+        InputError: There is no lock, or no such format.
+        CheckFailedError: The lock does not answer the manifest.
+        ForeignError: A file is there that provenv did not make.
+    """
+    spec = project.manifest.environment(environment)
+    known = writer(form)
+    made = _cut(project, spec, form, hashes=hashes)
+    written = known.write(made)
+    filename = known.filename.format(environment=spec.name)
+    path, changed = None, False
+    if output is not None:
+        path = os.path.join(output, filename) if os.path.isdir(output) else output
+        changed = _write(path, written.text)
+    return ExportResult(
+        environment=spec.name,
+        format=known.name,
+        text=written.text,
+        filename=filename,
+        path=path,
+        changed=changed,
+        left=written.left,
+        packages=len(made.lock.packages),
+    )
+
+
+def _cut(project: Project, spec: EnvironmentSpec, form: str, *, hashes: bool) -> Cut:
+    source = generations.source_of(project.folder(spec))
+    if source is not None:
+        raise InputError(
+            f"environment {spec.name!r} is made from {source}, not from the project's own lock",
+            hint=f"Have the tool that writes {source} export it, or `provenv import {source}` first.",
+        )
+    locks = read_locks(project)
+    key = project.lock_key(spec)
+    if key not in locks:
+        path = project.lock_path(key)
+        raise InputError("is missing", file=path, hint="Run `provenv lock`.")
+    stale = locking.why_stale(project, locks)
+    if stale is not None:
+        raise CheckFailedError(stale, hint="Run `provenv lock`.")
+    command = f"provenv export --format {form} -e {spec.name}" + ("" if hashes else " --no-hashes")
+    return Cut(
+        lock=cut(locks[key].lock, spec),
+        environment=spec.name,
+        project=project.title,
+        origin=os.path.basename(locks[key].path),
+        installable=project.title if project.manifest.installable else "",
+        hashes=hashes,
+        command=command,
+    )
+
+
+def _write(path: str, text: str) -> bool:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            there = stream.read()
+    except FileNotFoundError:
+        there = None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot be read: {error}", file=path) from error
+    if there == text:
+        return False
+    if there is not None and "[tool.provenv]" in there:
+        raise ForeignError(
+            f"{path} is a lock of a project, and is not overwritten",
+            hint="Give another name with --output.",
+        )
+    if there is not None and not there.startswith(f"# {MARK} "):
+        raise ForeignError(
+            f"{path} was not made by `provenv export`, and is not overwritten",
+            hint="Give another name with --output, or move it away.",
+        )
+    write_atomic(path, text.encode())
+    return True
