@@ -50,9 +50,14 @@ def report(**changes: Any) -> Any:
 def fake_script(version: str, *, log: Path | None = None, **changes: Any) -> str:
     """A script that answers the probe as a Python ``version`` would, from wherever it lies."""
     release = [int(part) for part in version.split(".")[:2]]
-    answer = report(version=version, release=release, executable="@HERE@", **changes)
+    minor = f"{release[0]}.{release[1]}"
+    name = "pypy" if changes.get("implementation") == "pypy" else "python"
+    site = f"lib/{name}{minor}/site-packages"
+    answer = report(
+        version=version, release=release, executable="@HERE@", site_packages=site, **changes
+    )
     answer["markers"] |= {
-        "python_version": f"{release[0]}.{release[1]}",
+        "python_version": minor,
         "python_full_version": version,
     }
     note = f"echo \"${{0##*/}}\" >> '{log}'\n" if log else ""

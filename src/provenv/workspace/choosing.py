@@ -14,7 +14,7 @@ from provenv.environments import generations, switch
 from provenv.interpreters import Search, absolute_request, find, meets, probe
 from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import EnvironmentSpec
-from provenv.workspace import installing, machine
+from provenv.workspace import machine, shelves
 from provenv.workspace.context import Context, Project
 
 
@@ -50,7 +50,7 @@ def default_interpreter(project: Project, context: Context, requests: Sequence[s
             emit=context.emit,
         )
     except UnsatisfiableError as error:
-        if "found" in error.details and (hint := installing.advice(project, context, requests)):
+        if "found" in error.details and (hint := shelves.advice(project, context, requests)):
             error.hint = hint
         raise
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shlex
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from provenv.core.errors import (
@@ -19,16 +16,13 @@ from provenv.core.errors import (
     UsageError,
 )
 from provenv.core.events import ItemFinished, ItemStarted, Noted, PhaseFinished, PhaseStarted
-from provenv.core.files import disk_error, ensure_folder, remove_tree
-from provenv.core.http import Transport
 from provenv.interpreters import builds, parse_request, probe
 from provenv.interpreters.builds import Build, Managed
 from provenv.interpreters.requests import Request
 from provenv.interpreters.search import Search
 from provenv.interpreters.survey import survey
 from provenv.model.interpreter import Interpreter
-from provenv.tools.uv import Uv, clean_environment, find_uv
-from provenv.workspace import machine, users
+from provenv.workspace import machine, shelves, users
 from provenv.workspace.context import Context, Project
 
 
@@ -62,68 +56,6 @@ class PythonRemoved:
     used_by: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shelf:
-    """What can be installed, and all that installing needs."""
-
-    uv: Uv
-    source: builds.Source
-    tmp: str
-    builds: tuple[Build, ...]
-    offline: bool
-
-
-@contextlib.contextmanager
-def shelf(
-    context: Context, *, project: Project | None = None, mirror: str | None = None
-) -> Iterator[Shelf]:
-    """The builds that the mirror (or uv's own list) has for this machine.
-
-    The mirror is what the caller gives, else ``PROVENV_PYTHON_MIRROR``, the project's, or uv's own
-    variable for it.
-
-    Raises:
-        UsageError, InputError, NetworkError: The mirror cannot be used.
-        UndecidedError: uv cannot say what there is.
-    """
-    mirror = mirror or context.environ.get("PROVENV_PYTHON_MIRROR") or None
-    if mirror is None and project is not None:
-        mirror = project.manifest.python_mirror
-    mirror = mirror or context.environ.get("UV_PYTHON_INSTALL_MIRROR") or None
-    with _uv(context) as (uv, folder):
-        transport = Transport(
-            machine.http_settings(project, context),
-            emit=context.emit,
-            look_up=machine.look_up(context),
-        )
-        listed = context.environ.get("UV_PYTHON_DOWNLOADS_JSON_URL") or None
-        source = builds.open_source(mirror, listed, transport, folder, context.emit)
-        known = builds.list_builds(uv, source, folder)
-        yield Shelf(uv=uv, source=source, tmp=folder, builds=known, offline=context.offline)
-
-
-@contextlib.contextmanager
-def _uv(context: Context) -> Iterator[tuple[Uv, str]]:
-    """uv, and a folder that is gone afterwards."""
-    work = os.path.join(context.home.cache, "work")
-    ensure_folder(work)
-    try:
-        folder = tempfile.mkdtemp(prefix="pythons-", dir=work)
-    except OSError as error:
-        raise disk_error(error, "write into", work) from error
-    try:
-        environ = clean_environment(
-            context.environ,
-            cache=os.path.join(context.home.cache, "uv"),
-            config=os.path.join(folder, "config"),
-            http=context.http,
-            credentials={},
-        )
-        yield Uv(binary=find_uv(), environ=environ), folder
-    finally:
-        remove_tree(folder)
-
-
 def install_pythons(
     context: Context,
     requests: Sequence[str],
@@ -149,7 +81,7 @@ def install_pythons(
     """
     wanted = [_request(text) for text in requests]
     into = _folder(context)
-    with shelf(context, project=project, mirror=mirror) as stock:
+    with shelves.shelf(context, project=project, mirror=mirror) as stock:
         chosen = [_choose(stock, request, into, again=again) for request in wanted]
         done: list[PythonInstalled] = []
         for request, one in zip(wanted, chosen, strict=True):
@@ -181,7 +113,7 @@ def _folder(context: Context) -> str:
     return folder
 
 
-def _choose(stock: Shelf, request: Request, into: str, *, again: bool) -> Managed | Build:
+def _choose(stock: shelves.Shelf, request: Request, into: str, *, again: bool) -> Managed | Build:
     """What is there and meets the request, or else the build that is to be installed."""
     there = [one for one in builds.managed(into) if request.matches(one)]
     whole = [one for one in there if one.executable is not None]
@@ -196,7 +128,7 @@ def _choose(stock: Shelf, request: Request, into: str, *, again: bool) -> Manage
 
 
 def _install(
-    context: Context, stock: Shelf, request: Request, chosen: Managed | Build, into: str
+    context: Context, stock: shelves.Shelf, request: Request, chosen: Managed | Build, into: str
 ) -> PythonInstalled:
     if isinstance(chosen, Managed):
         return _installed(context, request, chosen, None)
@@ -285,7 +217,7 @@ def uninstall_pythons(
     results = [_going(one, used) for one in going.values()]
     if not force:
         _refuse_used(results)
-    with _uv(context) as (uv, tmp):
+    with shelves.open_uv(context) as (uv, tmp):
         for key in going:
             builds.uninstall(uv, key, source=folder, tmp=tmp)
     return results
@@ -349,22 +281,3 @@ def _their_command(interpreter: Interpreter, search: Search) -> str:
     return (
         "It belongs to the system; its package manager could remove it, and much would go with it."
     )
-
-
-def advice(project: Project | None, context: Context, requests: Sequence[str]) -> str | None:
-    """What could be installed where no interpreter here is what ``requests`` ask for; None if nothing."""
-    requires = project.manifest.requires_python if project is not None else None
-    try:
-        wanted = [request for text in requests if (request := parse_request(text)).path is None]
-        if not wanted and (requests or requires is None):
-            return None
-        with shelf(context, project=project) as stock:
-            for request in wanted or [parse_request(requires or "")]:
-                build = builds.best(request, stock.builds, requires)
-                if build is not None:
-                    word = shlex.quote(request.text)
-                    title = f"{build.implementation} {build.version}"
-                    return f"`provenv python install {word}` installs {title}; or ask for another."
-    except ProvenvError:
-        pass  # this is advice: what cannot be found out is left unsaid
-    return None

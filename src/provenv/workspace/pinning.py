@@ -14,7 +14,7 @@ from provenv.interpreters import find, parse_request, read_pins
 from provenv.interpreters.requests import Request
 from provenv.interpreters.search import PIN_FILE, TOOL_FILE
 from provenv.interpreters.versions import allows
-from provenv.workspace import installing, machine
+from provenv.workspace import machine, shelves
 from provenv.workspace.context import Context, Project, read_text
 
 # How far a version that is not given in full is counted, to see whether any of its kind will do.
@@ -68,7 +68,7 @@ def pin_python(project: Project, context: Context, requests: Sequence[str]) -> P
         context.emit(
             Warned(
                 message=f"no interpreter here is {listed}",
-                hint=installing.advice(project, context, words)
+                hint=shelves.advice(project, context, words)
                 or "`provenv python list` shows what there is.",
             )
         )

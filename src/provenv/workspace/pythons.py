@@ -25,7 +25,7 @@ from provenv.interpreters.search import Search
 from provenv.interpreters.survey import Sighting, survey
 from provenv.interpreters.versions import split_version
 from provenv.model.interpreter import Interpreter
-from provenv.workspace import choosing, installing, machine, users
+from provenv.workspace import choosing, machine, shelves, users
 from provenv.workspace.context import Context, Project
 
 
@@ -206,7 +206,7 @@ def _installable(
     every: bool,
 ) -> tuple[tuple[Build, ...] | None, str | None]:
     try:
-        with installing.shelf(context, project=project, mirror=mirror) as stock:
+        with shelves.shelf(context, project=project, mirror=mirror) as stock:
             known = stock.builds
     except (UndecidedError, InputError) as error:
         return None, error.message
@@ -251,6 +251,6 @@ def find_python(
     try:
         return find(requests, None, search, cache=context.home.interpreters, emit=context.emit)
     except UnsatisfiableError as error:
-        if "found" in error.details and (hint := installing.advice(None, context, requests)):
+        if "found" in error.details and (hint := shelves.advice(None, context, requests)):
             error.hint = hint
         raise

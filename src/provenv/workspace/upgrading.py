@@ -22,7 +22,7 @@ from provenv.interpreters.versions import allows, split_version
 from provenv.model.generation import Generation
 from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import EnvironmentSpec
-from provenv.workspace import installing, machine, users
+from provenv.workspace import installing, machine, shelves, users
 from provenv.workspace.context import Context, Project
 from provenv.workspace.sync import sync
 
@@ -233,7 +233,7 @@ def _newer(
 ) -> list[Build]:
     """The builds that are newer than all of their kind that is here, and that somebody would move to."""
     found: dict[str, Build] = {}
-    with installing.shelf(context, project=project, mirror=mirror) as stock:
+    with shelves.shelf(context, project=project, mirror=mirror) as stock:
         for target, kind in pairs:
             fitting = [
                 build

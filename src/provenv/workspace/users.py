@@ -8,6 +8,7 @@ from provenv.core.errors import InputError, IntegrityError
 from provenv.environments import generations, switch
 from provenv.model.generation import Generation
 from provenv.workspace.context import Context, Project, open_project
+from provenv.workspace.registry import project_folder
 from provenv.workspace.verification import registered
 
 
@@ -33,12 +34,8 @@ def by_executable(context: Context) -> dict[str, list[str]]:
 
 
 def project_of(folder: str) -> Project | None:
-    """The project that the environment in ``folder`` belongs to; None where it cannot be told.
-
-    Environments lie in ``.venv`` or ``.venvs/NAME`` of their project.
-    """
-    above = os.path.dirname(folder)
-    root = os.path.dirname(above) if os.path.basename(above) == ".venvs" else above
+    """The project that the environment in ``folder`` belongs to; None where it cannot be told."""
+    root = project_folder(folder)
     try:
         project = open_project(root)
     except InputError:
