@@ -60,6 +60,10 @@ if TYPE_CHECKING:
     from provenv.workspace.inspection import project_graph as project_graph
     from provenv.workspace.inspection import status as status
     from provenv.workspace.inspection import why as why
+    from provenv.workspace.installing import PythonInstalled as PythonInstalled
+    from provenv.workspace.installing import PythonRemoved as PythonRemoved
+    from provenv.workspace.installing import install_pythons as install_pythons
+    from provenv.workspace.installing import uninstall_pythons as uninstall_pythons
     from provenv.workspace.inventory import Inventory as Inventory
     from provenv.workspace.inventory import Listed as Listed
     from provenv.workspace.inventory import list_environments as list_environments
@@ -72,6 +76,9 @@ if TYPE_CHECKING:
     from provenv.workspace.opening import edit_package as edit_package
     from provenv.workspace.patches import PatchResult as PatchResult
     from provenv.workspace.patches import patch as patch
+    from provenv.workspace.pinning import PinResult as PinResult
+    from provenv.workspace.pinning import pin_python as pin_python
+    from provenv.workspace.pinning import unpin_python as unpin_python
     from provenv.workspace.pipelines import write_pipeline as write_pipeline
     from provenv.workspace.pruning import Leftover as Leftover
     from provenv.workspace.pruning import PruneResult as PruneResult
@@ -81,6 +88,9 @@ if TYPE_CHECKING:
     from provenv.workspace.publishing import PublishResult as PublishResult
     from provenv.workspace.publishing import build as build
     from provenv.workspace.publishing import publish as publish
+    from provenv.workspace.pythons import PythonList as PythonList
+    from provenv.workspace.pythons import find_python as find_python
+    from provenv.workspace.pythons import list_pythons as list_pythons
     from provenv.workspace.removing import RemoveResult as RemoveResult
     from provenv.workspace.removing import remove_environment as remove_environment
     from provenv.workspace.repair import Repaired as Repaired
@@ -98,6 +108,8 @@ if TYPE_CHECKING:
     from provenv.workspace.trust import allow as allow
     from provenv.workspace.trust import allowed_folders as allowed_folders
     from provenv.workspace.trust import disallow as disallow
+    from provenv.workspace.upgrading import PythonMove as PythonMove
+    from provenv.workspace.upgrading import upgrade_pythons as upgrade_pythons
     from provenv.workspace.verification import VerifyResult as VerifyResult
     from provenv.workspace.verification import verify as verify
 
@@ -128,19 +140,25 @@ _ROOMS = {
         "StatusResult", "WhyResult", "outdated", "project_graph", "status", "why",
     ),
     "provenv.workspace.inventory": ("Inventory", "Listed", "list_environments"),
+    "provenv.workspace.installing": (
+        "PythonInstalled", "PythonRemoved", "install_pythons", "uninstall_pythons",
+    ),
     "provenv.workspace.locking": ("LockResult", "lock"),
     "provenv.workspace.opening": ("CopyResult", "discard_edits", "edit_package"),
     "provenv.workspace.patches": ("PatchResult", "patch"),
     "provenv.workspace.pruning": ("Leftover", "PruneResult", "find_leftovers", "prune"),
     "provenv.workspace.new": ("NewResult", "new"),
+    "provenv.workspace.pinning": ("PinResult", "pin_python", "unpin_python"),
     "provenv.workspace.pipelines": ("write_pipeline",),
     "provenv.workspace.publishing": ("BuildResult", "PublishResult", "build", "publish"),
+    "provenv.workspace.pythons": ("PythonList", "find_python", "list_pythons"),
     "provenv.workspace.removing": ("RemoveResult", "remove_environment"),
     "provenv.workspace.repair": ("RepairResult", "Repaired", "repair"),
     "provenv.workspace.run": ("environment_for", "start"),
     "provenv.workspace.storage": ("GcResult", "StoredItem", "gc", "list_store"),
     "provenv.workspace.sync": ("SyncResult", "sync"),
     "provenv.workspace.trust": ("Trusted", "allow", "allowed_folders", "disallow"),
+    "provenv.workspace.upgrading": ("PythonMove", "upgrade_pythons"),
     "provenv.workspace.verification": ("VerifyResult", "verify"),
 }  # fmt: skip
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}

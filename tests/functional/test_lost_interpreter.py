@@ -139,15 +139,13 @@ def test_where_nothing_fits_it_is_said_and_nothing_changes(project: Project, pye
     assert project.run("sync").code == 1
 
 
-def test_a_rollback_to_such_a_generation_is_said_and_repaired(
-    project: Project, pyenv: Path
-) -> None:
+def test_a_rollback_to_such_a_generation_is_refused(project: Project, pyenv: Path) -> None:
     gone = lose(pyenv)
     install(pyenv, f"{MINOR}.92")
     project.ok("sync")
-    told = project.ok("rollback")
-    assert LOST + gone in told.stderr
-    assert "takes its place" in project.ok("run", "python", "-c", "import alpha").stderr
+    told = project.fails(1, "rollback")
+    assert gone in told.stderr
+    assert "nothing was switched" in told.stderr
     assert project.ok("status", "--json").json["agrees"]
 
 

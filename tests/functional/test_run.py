@@ -71,3 +71,11 @@ def test_a_closed_pipe_is_no_error(ready: Project) -> None:
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait(20) == 141
+
+
+def test_as_it_is_without_its_interpreter_it_does_not_fall_to_another(ready: Project) -> None:
+    link = ready.folder / ".venv/current/bin/python"
+    link.unlink()
+    link.symlink_to("/nowhere/python3")
+    told = ready.fails(3, "run", "--no-sync", "python", "-V").stderr
+    assert "the interpreter of this environment is gone: /nowhere/python3" in told

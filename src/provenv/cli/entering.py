@@ -84,7 +84,7 @@ def _synced(args: argparse.Namespace, session: Session) -> tuple[str, int]:
         target.project,
         session.context,
         environment=target.environment,
-        python=args.python,
+        python=session.request(args.python),
         locked_only=args.locked,
     )
     if result.made:  # said on standard error: standard output is the command's

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _PATIENCE = 0.3
+_NOUNS = {"python": "Python"}
 _BAR = 24  # columns; fewer where the terminal is narrow
 _VERBS = {
     "resolve": "resolving",
@@ -39,6 +40,7 @@ _VERBS = {
     "link": "linking",
     "verify": "verifying",
     "collect": "collecting",
+    "python": "installing",
 }
 
 
@@ -137,7 +139,8 @@ class Progress:
             self._stop()
         if self._verbose and not self._quiet:
             verb = _VERBS.get(event.phase, event.phase)
-            what = f"{verb}: {many(event.count, 'package')} in {seconds(event.seconds)}"
+            count = many(event.count, _NOUNS.get(event.phase, "package"))
+            what = f"{verb}: {count} in {seconds(event.seconds)}"
             self._line(self._screen.paint("dim", what))
 
     def _item(self, event: ItemStarted | ItemAdvanced | ItemFinished) -> None:

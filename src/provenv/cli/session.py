@@ -75,6 +75,14 @@ class Session:
 
         return open_project(os.getcwd())
 
+    def request(self, text: str | None) -> str | None:
+        """An interpreter request; a relative path in it is one from the working directory."""
+        if text is None:
+            return None
+        from provenv.interpreters import absolute_request
+
+        return absolute_request(text, os.getcwd())
+
     @cached_property
     def target(self) -> Target:
         """The one environment that the call is about, and its project, which may lie elsewhere.

@@ -19,7 +19,8 @@ class Event:
 class PhaseStarted(Event):
     """A stretch of work began: ``resolve``, ``fetch``, ``build``, ``link``, ``verify``, ``collect``.
 
-    ``total`` counts its items and ``size`` its bytes, where known.
+    ``python`` stands for the installation of one. ``total`` counts the items of the phase and
+    ``size`` its bytes, where known.
     """
 
     phase: str

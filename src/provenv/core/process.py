@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -26,11 +29,13 @@ def run(
     cwd: str | None = None,
     timeout: float | None = None,
     on_line: Callable[[str], None] | None = None,
+    whole_group: bool = False,
 ) -> Completed:
     """Run ``command`` to its end and collect what it wrote (UTF-8, bad bytes replaced).
 
     ``env`` is the program's whole environment. With ``on_line``, standard output and standard error
-    are one stream, handed over line by line and collected in ``stdout``.
+    are one stream, handed over line by line and collected in ``stdout``. With ``whole_group``, the
+    program gets a process group of its own, which ends with it when the time is over.
 
     Raises:
         UndecidedError: The program cannot be started, or did not end within ``timeout`` seconds.
@@ -46,10 +51,14 @@ def run(
             text=True,
             encoding="utf-8",
             errors="replace",
+            process_group=0 if whole_group else None,
         ) as child:
             try:
                 return _collect(child, timeout, on_line)
             except BaseException:
+                if whole_group:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(child.pid, signal.SIGKILL)
                 child.kill()
                 raise
     except OSError as error:

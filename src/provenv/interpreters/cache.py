@@ -1,8 +1,9 @@
 """What probing found, kept from one run to the next in one JSON file.
 
 An entry counts while the executable has the size and mtime it was probed with, and the machine the
-kernel and C library (markers and tags name both). The file is a convenience: broken or unwritable,
-it costs time and never an answer. It is replaced whole; of two writers the last one wins.
+kernel and C library (markers and tags name both). What was wrong with one that does not answer counts
+for an hour besides: it may pass. The file is a convenience: broken or unwritable, it costs time and
+never an answer. It is replaced whole; of two writers the last one wins.
 """
 
 from __future__ import annotations
@@ -10,14 +11,25 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 from provenv.core.errors import DiskError
 from provenv.model.interpreter import Interpreter
 
 _FORMAT = 1
+_PROBLEM_COUNTS = 3600.0  # seconds
 _FIELDS = frozenset(field.name for field in fields(Interpreter)) - {"source"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What was wrong with an executable when it was asked last, ``age`` seconds ago."""
+
+    message: str
+    hint: str | None
+    age: float
 
 
 class ProbeCache:
@@ -31,12 +43,36 @@ class ProbeCache:
 
     def get(self, path: str, source: str) -> Interpreter | None:
         """What is known of the executable ``path`` as it is now, or None."""
+        entry = self._entry(path)
+        return _decode(entry.get("interpreter"), source) if entry is not None else None
+
+    def problem(self, path: str) -> Problem | None:
+        """What is known to be wrong with ``path`` as it is now, or None."""
+        entry = self._entry(path)
+        known = entry.get("problem") if entry is not None else None
+        if not isinstance(known, dict):
+            return None
+        message, hint, asked = known.get("message"), known.get("hint"), known.get("time")
+        if not isinstance(message, str) or not isinstance(asked, (int, float)):
+            return None
+        age = time.time() - asked
+        if not 0 <= age < _PROBLEM_COUNTS:
+            return None
+        return Problem(message=message, hint=hint if isinstance(hint, str) else None, age=age)
+
+    def put_problem(self, path: str, message: str, hint: str | None) -> None:
+        """Remember that ``path`` does not answer, and how."""
+        problem = {"message": message, "hint": hint, "time": int(time.time())}
+        self._new[path] = {"key": self._key(path), "problem": problem}
+
+    def _entry(self, path: str) -> dict[str, object] | None:
+        """The entry of ``path``, where it is about the file as it is now."""
         if self._entries is None:
             self._entries = self._read()
         entry = self._new.get(path, self._entries.get(path))
         if not isinstance(entry, dict) or entry.get("key") != self._key(path):
             return None
-        return _decode(entry.get("interpreter"), source)
+        return entry
 
     def put(self, path: str, interpreter: Interpreter) -> None:
         """Remember what probing ``path`` found; :meth:`save` writes it down."""

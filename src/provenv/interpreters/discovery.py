@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from provenv.interpreters.executables import base_executable, is_executable, is_shim, python_in
+from provenv.interpreters.pyenv import global_versions, pyenv_python, versions_folder
 from provenv.interpreters.requests import Hint
-from provenv.interpreters.search import Search, read_versions_file
+from provenv.interpreters.search import Search
 from provenv.interpreters.versions import split_version
 
 # Patterns are compiled when first used (re keeps them): start-up pays for none that it does not need.
@@ -71,7 +72,7 @@ def _places(search: Search) -> Iterator[tuple[str, str]]:
             yield from ((path, "pyenv") for path in _pyenv_selected(search))
         else:
             yield from ((path, "path") for path in _pythons(folder))
-    yield from ((path, "pyenv") for path in _installed(_versions(search.pyenv_root)))
+    yield from ((path, "pyenv") for path in _installed(versions_folder(search.pyenv_root)))
     yield from ((path, "uv") for path in _installed(search.uv_python_dir))
     for folder in search.managed:
         yield from ((path, "managed") for path in _installed(folder))
@@ -83,13 +84,28 @@ def _places(search: Search) -> Iterator[tuple[str, str]]:
 
 
 def _pythons(folder: str) -> Iterator[str]:
-    """Interpreters in one folder of PATH: ``python3``, ``python``, then the newest named version first."""
+    return (path for path in python_names(folder) if is_executable(path))
+
+
+def python_names(folder: str) -> Iterator[str]:
+    """What is called like an interpreter in one folder of PATH, whether or not it is one.
+
+    ``python3``, ``python``, and then the newest named version first.
+    """
     likely = [name for name in _names(folder) if name.startswith(_FILE_STARTS)]
     names = [(match, name) for name in likely if (match := re.fullmatch(_FILE_NAME, name))]
     for _, name in sorted(names, key=_file_order):
-        path = os.path.join(folder, name)
-        if is_executable(path):
-            yield path
+        yield os.path.join(folder, name)
+
+
+def installation_folders(search: Search) -> Iterator[tuple[str, str]]:
+    """The folders that version managers made, one an installation, with the source that they are."""
+    roots = [(versions_folder(search.pyenv_root), "pyenv"), (search.uv_python_dir, "uv")]
+    roots += [(folder, "managed") for folder in search.managed]
+    for root, source in roots:
+        for name in sorted(_names(root)) if root else ():
+            if not name.startswith("."):
+                yield os.path.join(root or "", name), source
 
 
 def _file_order(entry: tuple[re.Match[str], str]) -> tuple[bool, int, tuple[int, ...], bool]:
@@ -101,26 +117,10 @@ def _file_order(entry: tuple[re.Match[str], str]) -> tuple[bool, int, tuple[int,
 
 def _pyenv_selected(search: Search) -> Iterator[str]:
     """What pyenv's shims would start: ``PYENV_VERSION``, else the global versions, in their order."""
-    assert search.pyenv_root is not None
-    names = (
-        search.pyenv_version or read_versions_file(os.path.join(search.pyenv_root, "version")) or ()
-    )
-    for name in names:
+    for name in search.pyenv_version or global_versions(search):
         path = pyenv_python(search, name)
         if path is not None:
             yield path
-
-
-def pyenv_python(search: Search, name: str) -> str | None:
-    """The interpreter of the pyenv version ``name`` (a folder's whole name), or None."""
-    versions = _versions(search.pyenv_root)
-    if versions is None or os.path.basename(name) != name or name in ("", ".", ".."):
-        return None
-    return python_in(os.path.join(versions, name))
-
-
-def _versions(pyenv_root: str | None) -> str | None:
-    return os.path.join(pyenv_root, "versions") if pyenv_root else None
 
 
 def _installed(folder: str | None) -> Iterator[str]:
@@ -162,7 +162,7 @@ def _names(folder: str) -> Iterable[str]:
 
 def _source(executable: str, search: Search) -> str | None:
     """The manager in whose folder an executable lies, whichever way it was found."""
-    roots = [("pyenv", _versions(search.pyenv_root)), ("uv", search.uv_python_dir)]
+    roots = [("pyenv", versions_folder(search.pyenv_root)), ("uv", search.uv_python_dir)]
     roots += [("managed", root) for root in search.managed]
     roots += [("conda", root) for root in search.conda]
     for source, root in roots:
@@ -173,7 +173,7 @@ def _source(executable: str, search: Search) -> str | None:
 
 def hint_of(executable: str, search: Search) -> Hint:
     """What the folder that a manager made, or else the file's own name, promises."""
-    for root in (_versions(search.pyenv_root), search.uv_python_dir, *search.managed):
+    for root in (versions_folder(search.pyenv_root), search.uv_python_dir, *search.managed):
         if root and executable.startswith(prefix := os.path.join(os.path.realpath(root), "")):
             hint = folder_hint(executable[len(prefix) :].partition(os.sep)[0])
             if hint.release:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 
-_SHIM_PROGRAMS = frozenset({"pyenv", "asdf", "mise", "rtx"})
+_SHIM_PROGRAMS = {"pyenv": "pyenv", "asdf": "asdf", "mise": "mise", "rtx": "mise"}
+_SHIM_WORDS = (
+    (b"pyenv exec", "pyenv"), (b'pyenv" exec', "pyenv"), (b"asdf exec", "asdf"), (b"mise exec", "mise"),
+)  # fmt: skip
 _PYTHON_NAMES = ("python3", "python", "python3.exe", "python.exe")
 
 
@@ -13,23 +16,28 @@ def is_executable(path: str) -> bool:
     return os.path.isfile(path) and os.access(path, os.X_OK)
 
 
-def is_shim(path: str) -> bool:
-    """Whether ``path`` only starts whichever interpreter a version manager thinks fit.
+def shim_manager(path: str) -> str | None:
+    """The version manager whose shim ``path`` is (``pyenv``, ``asdf``, ``mise``), or None.
 
-    pyenv's and asdf's shims are short shell scripts, mise's are symlinks to mise. None is run to find out.
+    A shim only starts whichever interpreter the manager thinks fit. pyenv's and asdf's are short shell
+    scripts, mise's are symlinks to mise. None is run to find out.
     """
-    if os.path.basename(os.path.realpath(path)) in _SHIM_PROGRAMS:
-        return True
+    program = os.path.basename(os.path.realpath(path))
+    if program in _SHIM_PROGRAMS:
+        return _SHIM_PROGRAMS[program]
     try:
         with open(path, "rb") as stream:
             if stream.read(2) != b"#!":
-                return False
+                return None
             script = stream.read(2048)
     except OSError:
-        return False
-    return any(
-        word in script for word in (b"pyenv exec", b'pyenv" exec', b"asdf exec", b"mise exec")
-    )
+        return None
+    return next((manager for words, manager in _SHIM_WORDS if words in script), None)
+
+
+def is_shim(path: str) -> bool:
+    """Whether ``path`` is a version manager's shim, which is no interpreter."""
+    return shim_manager(path) is not None
 
 
 def python_in(folder: str) -> str | None:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from provenv.core.errors import UndecidedError, UnsatisfiableError, UsageError
 from provenv.core.events import Emit, Warned, silent
 from provenv.interpreters.cache import ProbeCache
-from provenv.interpreters.discovery import Candidate, candidates, pyenv_python
-from provenv.interpreters.executables import is_executable, python_in
+from provenv.interpreters.discovery import Candidate, candidates
+from provenv.interpreters.executables import base_executable, is_executable, python_in
 from provenv.interpreters.probe import TIME_LIMIT, probe
+from provenv.interpreters.pyenv import pyenv_python, read_shim, version_folder
 from provenv.interpreters.requests import Hint, Request, parse_request
 from provenv.interpreters.search import Search
-from provenv.interpreters.versions import allows, checked_specifier, split_version
+from provenv.interpreters.versions import allows, checked_specifier
 from provenv.model.interpreter import Interpreter
 
 _ANY = Request(text="any Python")
@@ -38,7 +39,8 @@ def find(
     free-threaded builds, and CPython before others, unless asked for.
 
     Interpreters that hang (``time_limit`` seconds), crash or print rubbish are skipped with a
-    :class:`Warned` event. What was found is remembered in the file ``cache``.
+    :class:`Warned` event. What was found is remembered in the file ``cache``; where nothing else fits,
+    those that did not answer a while ago are asked again.
 
     Raises:
         UsageError: A request or ``requires_python`` cannot be understood.
@@ -49,13 +51,13 @@ def find(
         checked_specifier(requires_python, "requires-python")
     finder = _Finder(search, requires_python, ProbeCache(cache), emit, time_limit)
     try:
-        parsed = [parse_request(text) for text in requests]
-        if parsed:
-            return finder.preferred(parsed)
-        found = finder.pinned() or finder.first(_ANY)
-        if found is None:
-            raise finder.nothing(())
-        return found
+        parsed = [read_request(text, search) for text in requests]
+        try:
+            return finder.chosen(parsed)
+        except UnsatisfiableError:
+            if not finder.distrust():
+                raise
+        return finder.chosen(parsed)
     finally:
         finder.cache.save()
 
@@ -71,6 +73,38 @@ def list_interpreters(
         finder.cache.save()
 
 
+def read_request(text: str, search: Search) -> Request:
+    """A request, which may also be the name of a pyenv version.
+
+    Raises:
+        UsageError: It is none that provenv knows; the hint gives examples.
+    """
+    try:
+        return parse_request(text)
+    except UsageError:
+        path = pyenv_python(search, text.strip())
+        if path is None:
+            raise
+        return Request(text=text, path=path)
+
+
+def meets(text: str, interpreter: Interpreter, search: Search) -> bool:
+    """Whether ``interpreter`` is what a request or a pin asks for; a path must lead to it.
+
+    pyenv's ``system`` asks for nothing.
+
+    Raises:
+        UsageError: It is no request that provenv knows.
+    """
+    if text == "system":
+        return True
+    request = read_request(text, search)
+    if request.path is None:
+        return request.matches(interpreter)
+    executable = python_in(request.path) if os.path.isdir(request.path) else request.path
+    return executable is not None and base_executable(executable) == interpreter.executable
+
+
 @dataclass(slots=True)
 class _Finder:
     """One search: its candidates, what they have said so far, and which did not answer."""
@@ -82,6 +116,26 @@ class _Finder:
     time_limit: float
     found: dict[str, Interpreter | None] = field(default_factory=dict)
     contradictions: list[tuple[Request, str]] = field(default_factory=list)
+    trusting: bool = True
+    distrusted: list[str] = field(default_factory=list)
+
+    def chosen(self, requests: Sequence[Request]) -> Interpreter:
+        """What is asked for, or else what is pinned, or else the first that fits."""
+        if requests:
+            return self.preferred(requests)
+        found = self.pinned() or self.first(_ANY)
+        if found is None:
+            raise self.nothing(())
+        return found
+
+    def distrust(self) -> bool:
+        """Ask those again that only the cache says do not answer; False where there are none."""
+        again, self.distrusted = self.distrusted, []
+        for executable in again:
+            self.found.pop(executable, None)
+        self.trusting = False
+        self.contradictions.clear()
+        return bool(again)
 
     def first(self, request: Request) -> Interpreter | None:
         """The best interpreter that meets ``request`` and ``requires_python``."""
@@ -95,14 +149,14 @@ class _Finder:
                 continue
             interpreter = self._fitting(candidate, request)
             if interpreter is not None:
-                rank = _rank(interpreter, request)
+                rank = request.rank(interpreter)
                 if not any(rank):
                     return interpreter
                 fallback.append((rank, interpreter))
         for candidate in postponed:
             interpreter = self._fitting(candidate, request)
             if interpreter is not None:
-                fallback.append((_rank(interpreter, request), interpreter))
+                fallback.append((request.rank(interpreter), interpreter))
         return min(fallback, key=lambda entry: entry[0])[1] if fallback else None
 
     def preferred(self, requests: Sequence[Request]) -> Interpreter:
@@ -118,28 +172,32 @@ class _Finder:
 
     def pinned(self) -> Interpreter | None:
         """What the pins ask for; one that cannot be met is warned about and does not count."""
-        where = (
-            "PYENV_VERSION" if self.search.pyenv_version else ".python-version or .tool-versions"
-        )
+        where = "PYENV_VERSION" if self.search.pyenv_version else self.search.pins_file
         for pin in self.search.pyenv_version or self.search.pins:
             if pin == "system":
                 continue  # pyenv's word for "whatever PATH has"
-            exact = pyenv_python(self.search, pin)
+            hint = f"Install it (`provenv python install {pin}`), or change {where}."
             try:
-                request = Request(text=pin, path=exact) if exact else parse_request(pin)
+                request = self._pin(pin)
                 found = self.first(request)
-                reason = "no interpreter here is that and satisfies requires-python"
+                reason = "no interpreter here is that"
+                if contradicted := dict(self.contradictions).get(request):
+                    reason = f"requires-python {self.requires!r} excludes Python {contradicted}"
+                    hint = f"Change {where}, or requires-python in pyproject.toml."
             except (UsageError, UnsatisfiableError) as error:
-                found, reason = None, error.message
+                found, reason, hint = None, error.message, f"Change {where}."
             if found is not None:
                 return found
             self.emit(
-                Warned(
-                    message=f"the pinned Python {pin} is passed over: {reason}",
-                    hint=f"Install Python {pin}, or change {where}.",
-                )
+                Warned(message=f"the pinned Python {pin} is passed over: {reason}", hint=hint)
             )
         return None
+
+    def _pin(self, pin: str) -> Request:
+        """A pin: the pyenv version of just that name before any other of that version."""
+        folder = version_folder(self.search, pin)
+        exact = python_in(folder) if folder and os.path.basename(folder) == pin else None
+        return Request(text=pin, path=exact) if exact else read_request(pin, self.search)
 
     def all(self) -> list[Interpreter]:
         from concurrent.futures import ThreadPoolExecutor
@@ -175,7 +233,8 @@ class _Finder:
             "\n".join(lines)
             if installed
             else f"no interpreter here is {wanted}; none was found at all",
-            hint="Install such a Python (pyenv, `uv python install`, your system), or ask for another.",
+            hint="Install such a Python (`provenv python install`, pyenv, your system), "
+            "or ask for another.",
             details={
                 "requests": [request.text for request in requests],
                 "requires-python": self.requires,
@@ -204,14 +263,18 @@ class _Finder:
 
     def _probe(self, candidate: Candidate) -> Interpreter | None:
         if candidate.executable not in self.found:
+            recalled = self.trusting and self.cache.problem(candidate.executable) is not None
             try:
                 answer = probe(
                     candidate.executable,
                     source=candidate.source,
                     cache=self.cache,
                     time_limit=self.time_limit,
+                    trusting=self.trusting,
                 )
             except UndecidedError as error:
+                if recalled:
+                    self.distrusted.append(candidate.executable)
                 self.emit(Warned(message=f"interpreter skipped: {error.message}", hint=error.hint))
                 answer = None
             self.found[candidate.executable] = answer
@@ -226,6 +289,15 @@ class _Finder:
                 hint="Name an executable, or the folder of an environment or installation that holds one.",
                 details={"requests": [request.text]},
             )
+        shim = read_shim(executable, self.search, self.search.folder)
+        if shim is not None:
+            if shim.starts is None:
+                raise UnsatisfiableError(
+                    f"{executable} cannot be run: {shim.reason()}",
+                    hint=shim.hint(),
+                    details={"requests": [request.text], "having": list(shim.having)},
+                )
+            executable = shim.starts
         try:
             interpreter = probe(
                 executable, source="request", cache=self.cache, time_limit=self.time_limit
@@ -240,32 +312,10 @@ class _Finder:
         return interpreter
 
 
-def _rank(interpreter: Interpreter, request: Request) -> tuple[bool, ...]:
-    """What speaks against an interpreter, the worst first; nothing where the request names it."""
-    numbers, pre = split_version(interpreter.version)
-    return _demerits(
-        request,
-        numbers,
-        pre,
-        other=interpreter.implementation != "cpython",
-        threads=interpreter.free_threaded,
-    )
-
-
 def _hint_rank(hint: Hint, request: Request) -> tuple[bool, ...]:
     other = hint.implementation not in (None, "cpython")
-    return _demerits(request, hint.release, hint.pre, other=other, threads=bool(hint.free_threaded))
-
-
-def _demerits(
-    request: Request, numbers: tuple[int, ...], pre: str, *, other: bool, threads: bool
-) -> tuple[bool, ...]:
-    return (
-        numbers[:1] == (2,) and request.release[:1] != (2,),
-        bool(pre) and not request.pre,
-        other and request.implementation is None,
-        threads and not request.free_threaded,
-    )
+    threads = bool(hint.free_threaded)
+    return request.demerits(hint.release, hint.pre, other=other, threads=threads)
 
 
 def _full_version(hint: Hint) -> str | None:

@@ -8,7 +8,7 @@ from typing import cast
 
 from provenv.core.errors import UndecidedError
 from provenv.interpreters.cache import ProbeCache
-from provenv.interpreters.executables import base_executable, is_shim
+from provenv.interpreters.executables import base_executable, shim_manager
 from provenv.interpreters.tags import Report, compatible_tags
 from provenv.model.interpreter import Interpreter
 
@@ -24,7 +24,12 @@ _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "SYSTEM_VERSION_COMPAT"
 
 
 def probe(
-    path: str, *, source: str, cache: str | ProbeCache, time_limit: float = TIME_LIMIT
+    path: str,
+    *,
+    source: str,
+    cache: str | ProbeCache,
+    time_limit: float = TIME_LIMIT,
+    trusting: bool = False,
 ) -> Interpreter:
     """What the interpreter ``path`` says of itself; nothing is run when ``cache`` knows.
 
@@ -35,6 +40,7 @@ def probe(
         source: How it was found; kept in the answer.
         cache: The cache's file (``HomeLayout.interpreters``), or the cache itself.
         time_limit: Seconds after which a silent interpreter is given up.
+        trusting: Also believe the cache where it says that this one does not answer.
 
     Raises:
         UndecidedError: It cannot be started, hangs, crashes or answers with rubbish, or it is a
@@ -49,22 +55,38 @@ def probe(
         )
     found = known.get(executable, source)
     if found is None:
-        if is_shim(executable):
+        if trusting and (problem := known.problem(executable)):
             raise UndecidedError(
-                f"{path} is a version manager's shim, not an interpreter",
+                f"{problem.message} (asked {max(problem.age / 60, 1):.0f} min ago)",
+                hint=problem.hint,
+            )
+        if manager := shim_manager(executable):
+            raise UndecidedError(
+                f"{path} is a shim of {manager}, not an interpreter",
                 hint="Name a version (`3.13`), or the interpreter that the shim starts.",
             )
-        found = _interpreter(_ask(executable, time_limit), source)
-        known.put(executable, found)
-        if not isinstance(cache, ProbeCache):
-            known.save()
+        try:
+            found = _interpreter(_ask(executable, time_limit), source)
+            known.put(executable, found)
+        except UndecidedError as error:
+            known.put_problem(executable, error.message, error.hint)
+            raise
+        finally:
+            if not isinstance(cache, ProbeCache):
+                known.save()
     return found
 
 
 def _ask(executable: str, time_limit: float) -> Report:
     from provenv.core.process import run
 
-    done = run([executable, *_FLAGS, _SCRIPT], env=_ENVIRONMENT, cwd=os.sep, timeout=time_limit)
+    done = run(
+        [executable, *_FLAGS, _SCRIPT],
+        env=_ENVIRONMENT,
+        cwd=os.sep,
+        timeout=time_limit,
+        whole_group=True,  # a wrapper that hangs has started something that hangs
+    )
     _, start, rest = done.stdout.rpartition(_START)
     text, end, _ = rest.partition(_END)
     if not start or not end:

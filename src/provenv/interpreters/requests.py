@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from typing import Protocol
 
 from provenv.core.errors import UsageError
 from provenv.interpreters.versions import allows, checked_specifier, split_version
-from provenv.model.interpreter import Interpreter
 
 EXAMPLES = (
-    "3.12, 3.12.1, '>=3.11,<3.13', cpython3.13t, pypy3.10, /usr/bin/python3, /path/to/environment"
+    "3.12, 3.12.1, '>=3.11,<3.13', cpython3.13t, pypy3.10, /usr/bin/python3, /path/to/environment, "
+    "or the name of a pyenv version"
 )
 
 _IMPLEMENTATIONS = {
@@ -26,6 +27,19 @@ _VERSION = (
     r"(?P<threads>t|\+freethreaded)?"
 )
 _RANGE = rf"(?P<name>{_NAMES})?\s*(?P<specifier>(?:[<>=!~]=|[<>]).*)"
+
+
+class Described(Protocol):
+    """What a request is held against: an interpreter, or a build that could become one."""
+
+    @property
+    def implementation(self) -> str: ...  # noqa: D102  # as in Interpreter
+
+    @property
+    def version(self) -> str: ...  # noqa: D102
+
+    @property
+    def free_threaded(self) -> bool: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,16 +91,33 @@ class Request:
         length = min(len(self.release), len(hint.release))
         return self.release[:length] == hint.release[:length]
 
-    def matches(self, interpreter: Interpreter) -> bool:
+    def matches(self, found: Described) -> bool:
         """Whether an interpreter is one that was asked for (paths are not compared)."""
-        if self.implementation and self.implementation != interpreter.implementation:
+        if self.implementation and self.implementation != found.implementation:
             return False
-        if self.free_threaded and not interpreter.free_threaded:
+        if self.free_threaded and not found.free_threaded:
             return False
-        numbers, pre = split_version(interpreter.version)
+        numbers, pre = split_version(found.version)
         if self.release != numbers[: len(self.release)] or (self.pre and self.pre != pre):
             return False
-        return allows(self.specifier, interpreter.version)
+        return allows(self.specifier, found.version)
+
+    def demerits(
+        self, numbers: tuple[int, ...], pre: str, *, other: bool, threads: bool
+    ) -> tuple[bool, ...]:
+        """What speaks against an interpreter, the worst first; nothing that the request names."""
+        return (
+            numbers[:1] == (2,) and self.release[:1] != (2,),
+            bool(pre) and not self.pre,
+            other and self.implementation is None,
+            threads and not self.free_threaded,
+        )
+
+    def rank(self, found: Described) -> tuple[bool, ...]:
+        """The demerits of one that is known."""
+        numbers, pre = split_version(found.version)
+        other = found.implementation != "cpython"
+        return self.demerits(numbers, pre, other=other, threads=found.free_threaded)
 
 
 def parse_request(text: str) -> Request:
@@ -123,8 +154,8 @@ def parse_request(text: str) -> Request:
 
 
 def absolute_request(text: str, folder: str) -> str:
-    """The request with a relative path (``./env``, ``../python``) made absolute, others as they are."""
-    if os.sep in text and not os.path.isabs(text):
+    """The request with a relative path (``./env``, ``.venv``) made absolute, others as they are."""
+    if (os.sep in text or text.startswith(".")) and not os.path.isabs(text):
         return os.path.normpath(os.path.join(folder, text))
     return text
 

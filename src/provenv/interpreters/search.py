@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+PIN_FILE = ".python-version"
+TOOL_FILE = ".tool-versions"
 SYSTEM_FOLDERS = ("/usr/local/bin", "/usr/bin", "/bin", "/opt/homebrew/bin", "/opt/local/bin")
 _CONDA_FOLDERS = ("miniforge3", "mambaforge", "miniconda3", "anaconda3", "micromamba")
 
@@ -18,6 +20,8 @@ class Search:
         extra: Executables, environments or prefixes to look at before all else.
         pins: Requests from a ``.python-version`` or ``.tool-versions`` file; they decide where nothing
             else was asked for.
+        pins_file: The file that the pins stand in.
+        folder: On whose behalf is searched: where pyenv looks for its own ``.python-version``.
         path: The folders of PATH. pyenv's shims folder stands for the versions that pyenv selects.
         pyenv_root: Every version under its ``versions/`` is found.
         pyenv_version: What ``PYENV_VERSION`` selects, in place of ``pins`` and of pyenv's global versions.
@@ -31,6 +35,8 @@ class Search:
 
     extra: tuple[str, ...] = ()
     pins: tuple[str, ...] = ()
+    pins_file: str | None = None
+    folder: str | None = None
     path: tuple[str, ...] = ()
     pyenv_root: str | None = None
     pyenv_version: tuple[str, ...] = ()
@@ -47,10 +53,14 @@ class Search:
         environ: Mapping[str, str],
         home: str,
         *,
-        pins: tuple[str, ...] = (),
+        folder: str | None = None,
         extra: tuple[str, ...] = (),
     ) -> Search:
-        """The usual places, from a process's environment variables and the user's home folder."""
+        """The usual places, from a process's environment variables and the user's home folder.
+
+        With ``folder`` (a project's), the pins are those that count there.
+        """
+        pins = read_pins(folder) if folder is not None else None
         data = environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
         managers = (
             environ.get("ASDF_DATA_DIR") or os.path.join(home, ".asdf"),
@@ -62,7 +72,9 @@ class Search:
         conda += [os.path.join(home, name) for name in _CONDA_FOLDERS]
         return cls(
             extra=extra,
-            pins=pins,
+            pins=pins.versions if pins is not None else (),
+            pins_file=pins.file if pins is not None else None,
+            folder=folder,
             path=tuple(filter(os.path.isabs, environ.get("PATH", "").split(os.pathsep))),
             pyenv_root=environ.get("PYENV_ROOT") or os.path.join(home, ".pyenv"),
             pyenv_version=tuple(filter(None, environ.get("PYENV_VERSION", "").split(":"))),
@@ -74,24 +86,52 @@ class Search:
         )
 
 
-def read_python_version(folder: str, *, stop: str | None = None) -> tuple[str, ...]:
-    """The versions that a project is pinned to, the preferred first; empty where none are.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pins:
+    """The versions that a file pins, the preferred first, and the file."""
+
+    file: str
+    versions: tuple[str, ...]
+
+
+def read_pins(folder: str, *, stop: str | None = None) -> Pins | None:
+    """The versions that a project is pinned to, or None where no file says anything.
 
     Read from the nearest ``.python-version`` (pyenv: one version a line) or, where a folder has none, from
     the ``python`` line of its ``.tool-versions`` (asdf, mise), in ``folder`` or one above it. ``stop`` is
-    the last folder looked at (a project's or a repository's root). Comments do not count.
+    the last folder looked at (a project's or a repository's root). Comments do not count, nor do files
+    without a version.
     """
+    for current in _upwards(folder, stop):
+        for name, read in ((PIN_FILE, read_versions_file), (TOOL_FILE, _read_tool_versions)):
+            file = os.path.join(current, name)
+            versions = read(file)
+            if versions:
+                return Pins(file=file, versions=versions)
+    return None
+
+
+def read_python_version(folder: str, *, stop: str | None = None) -> tuple[str, ...]:
+    """The versions of :func:`read_pins`; empty where there are none."""
+    pins = read_pins(folder, stop=stop)
+    return pins.versions if pins is not None else ()
+
+
+def nearest(folder: str, name: str) -> str | None:
+    """The file ``name`` in ``folder`` or the nearest folder above that has one."""
+    paths = (os.path.join(current, name) for current in _upwards(folder, None))
+    return next((path for path in paths if os.path.isfile(path)), None)
+
+
+def _upwards(folder: str, stop: str | None) -> Iterator[str]:
+    """``folder`` and those above it, up to ``stop`` or the root."""
     current = os.path.abspath(folder)
     last = os.path.abspath(stop) if stop is not None else None
     while True:
-        versions = read_versions_file(os.path.join(current, ".python-version"))
-        if versions is None:
-            versions = _read_tool_versions(os.path.join(current, ".tool-versions"))
-        if versions is not None:
-            return versions
+        yield current
         parent = os.path.dirname(current)
         if current in (last, parent):
-            return ()
+            return
         current = parent
 
 

@@ -36,6 +36,7 @@ from provenv.model.settings import (
     read_indexes,
     read_keep,
     read_no_build,
+    read_python_mirror,
     seed_groups,
 )
 
@@ -58,6 +59,7 @@ class Manifest:
         conflicts: Sets of groups that need not agree on versions.
         file_owners: Glob over environment paths → normalized distribution that wins there.
         keep: How many former generations ``gc`` leaves.
+        python_mirror: Where Pythons are installed from; None where they come from their own servers.
     """
 
     file: str
@@ -79,6 +81,7 @@ class Manifest:
     conflicts: tuple[tuple[str, ...], ...] = ()
     file_owners: Mapping[str, str] = field(default_factory=dict)
     keep: int = 5
+    python_mirror: str | None = None
 
     @property
     def installable(self) -> bool:
@@ -212,6 +215,7 @@ def parse_manifest(text: str, file: str = "pyproject.toml") -> Manifest:
         conflicts=read_conflicts(tool, groups),
         file_owners=read_file_owners(tool),
         keep=read_keep(tool),
+        python_mirror=read_python_mirror(tool),
     )
 
 

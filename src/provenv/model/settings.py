@@ -18,7 +18,7 @@ _EDITABLE_BY_DEFAULT = frozenset({"dev", "test"})
 TOOL_KEYS = frozenset(
     {
         "conflicts", "default-environment", "default-groups", "environments", "file-owners", "index",
-        "keep", "link-mode", "no-build",
+        "keep", "link-mode", "no-build", "python-mirror",
     }
 )  # fmt: skip
 ENVIRONMENT_KEYS = frozenset(
@@ -287,6 +287,17 @@ def read_indexes(tool: toml.Table) -> tuple[IndexSpec, ...]:
     if sum(index.default for index in found) > 1:
         raise tool.error("index", "more than one index says `default = true`")
     return tuple(found)
+
+
+def read_python_mirror(tool: toml.Table) -> str | None:
+    """Where Pythons are installed from instead of their usual servers; without credentials."""
+    mirror = tool.get("python-mirror", str)
+    if mirror is not None and "@" in mirror.split("://", 1)[-1].split("/", 1)[0]:
+        raise tool.error(
+            "python-mirror", "must not hold credentials",
+            hint="Give the whole address in PROVENV_PYTHON_MIRROR.",
+        )  # fmt: skip
+    return mirror
 
 
 def read_no_build(tool: toml.Table) -> bool | tuple[str, ...]:

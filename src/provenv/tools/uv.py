@@ -39,6 +39,27 @@ class Uv:
         fixed = ["--frozen", "--offline", "--no-header", "--format", "pylock.toml"]
         return self._run(folder, ["export", *fixed, *options])
 
+    def python_list(self, folder: str, options: Sequence[str]) -> process.Completed:
+        """``uv python list`` of what can be downloaded, as JSON; asks no server."""
+        fixed = ["--only-downloads", "--output-format", "json", "--offline"]
+        return self._python(folder, ["list", *fixed, *options])
+
+    def python_install(
+        self, folder: str, key: str, *, into: str, options: Sequence[str] = ()
+    ) -> process.Completed:
+        """``uv python install`` of the build ``key`` into the folder ``into``, and nowhere else."""
+        fixed = ["--no-bin", "--no-registry", "--install-dir", into]
+        return self._python(folder, ["install", *fixed, *options, key])
+
+    def python_uninstall(self, folder: str, key: str, *, source: str) -> process.Completed:
+        """``uv python uninstall`` of the build ``key`` from the folder ``source``."""
+        return self._python(folder, ["uninstall", "--install-dir", source, key])
+
+    def _python(self, folder: str, arguments: Sequence[str]) -> process.Completed:
+        fixed = ["--no-config", "--no-progress", "--color", "never", "--project", folder]
+        command = [self.binary, "python", arguments[0], *fixed, *arguments[1:]]
+        return process.run(command, env=self.environ, cwd=folder)
+
     def build(
         self, folder: str, out: str, *, python: str, options: Sequence[str], on_line: OnLine
     ) -> process.Completed:

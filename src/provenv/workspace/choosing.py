@@ -8,59 +8,68 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from provenv.core.errors import IntegrityError, UnsatisfiableError, UsageError
+from provenv.core.errors import IntegrityError, UndecidedError, UnsatisfiableError, UsageError
+from provenv.core.events import Warned
 from provenv.environments import generations, switch
-from provenv.interpreters import find, parse_request, probe
+from provenv.interpreters import Search, absolute_request, find, meets, probe
 from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import EnvironmentSpec
-from provenv.workspace import machine
+from provenv.workspace import installing, machine
 from provenv.workspace.context import Context, Project
 
 
 def choose_interpreter(
     project: Project, context: Context, spec: EnvironmentSpec, folder: str, request: str | None
 ) -> Interpreter:
-    """The interpreter for an environment: what is asked for, else the one it has, else the best."""
+    """The interpreter for an environment: what is asked for, else the one it has, else the best.
+
+    Where the one that it had is gone, another one of the same minor version goes before all others.
+    """
     number = switch.current(folder)
     if number is not None and not request:
-        kept = _kept(project, context, spec, folder, number)
-        if kept is not None:
+        kept = _present(context, folder, number)
+        if kept is None:
+            kept = _same_minor(project, context, folder, number)
+        if kept is not None and _wanted(project, context, spec, kept):
             return kept
-        if generations.lost_interpreter(folder, number) is not None:
-            alike = _same_minor(project, context, spec, folder, number)
-            if alike is not None:
-                return alike
     return default_interpreter(project, context, (request,) if request else spec.python)
 
 
 def default_interpreter(project: Project, context: Context, requests: Sequence[str]) -> Interpreter:
-    """The interpreter that a new environment gets."""
-    return find(
-        requests,
-        project.manifest.requires_python,
-        machine.search(context, project.root),
-        cache=context.home.interpreters,
-        emit=context.emit,
-    )
+    """The interpreter that a new environment gets.
 
-
-def _kept(
-    project: Project, context: Context, spec: EnvironmentSpec, folder: str, number: int
-) -> Interpreter | None:
-    """The interpreter of the present generation, where it still is what the manifest asks for."""
+    Raises:
+        UnsatisfiableError: Nothing here fits; the hint says whether something that does can be installed.
+    """
     try:
-        executable = generations.read_generation(folder, number).executable
+        return find(
+            [absolute_request(text, project.root) for text in requests],
+            project.manifest.requires_python,
+            machine.search(context, project.root),
+            cache=context.home.interpreters,
+            emit=context.emit,
+        )
+    except UnsatisfiableError as error:
+        if "found" in error.details and (hint := installing.advice(project, context, requests)):
+            error.hint = hint
+        raise
+
+
+def _present(context: Context, folder: str, number: int) -> Interpreter | None:
+    """The interpreter of a generation, where it is still there and answers."""
+    try:
+        made = generations.read_generation(folder, number)
+        if not os.path.exists(made.executable):
+            return None
+        return probe(made.executable, source="environment", cache=context.home.interpreters)
     except IntegrityError:
         return None
-    if not os.path.exists(executable):
+    except UndecidedError as error:
+        context.emit(Warned(message=error.message, hint="Another one that fits is used."))
         return None
-    interpreter = probe(executable, source="environment", cache=context.home.interpreters)
-    return interpreter if _fits(project, context, spec, interpreter) else None
 
 
-def _same_minor(
-    project: Project, context: Context, spec: EnvironmentSpec, folder: str, number: int
-) -> Interpreter | None:
+def _same_minor(project: Project, context: Context, folder: str, number: int) -> Interpreter | None:
     """An interpreter like the vanished one: of its implementation, minor version and kind of threads.
 
     They stand in the name of the folder in ``lib``: ``python3.13t``, ``pypy3.10``.
@@ -70,18 +79,26 @@ def _same_minor(
         request = next(name for name in sorted(names) if name.startswith(("python", "pypy")))
         if request.startswith("python"):
             request = f"c{request}"
-        found = default_interpreter(project, context, (request,))
+        return default_interpreter(project, context, (request,))
     except (OSError, StopIteration, UnsatisfiableError, UsageError):
         return None
-    return found if _fits(project, context, spec, found) else None
 
 
-def _fits(
+def _wanted(
     project: Project, context: Context, spec: EnvironmentSpec, interpreter: Interpreter
 ) -> bool:
-    """Whether an interpreter is what the manifest asks for, or the pins where it does not."""
+    """Whether an interpreter is what the manifest, or else a pin, asks for."""
     if not interpreter.satisfies(project.manifest.requires_python):
         return False
-    asked = spec.python or machine.search(context, project.root).pins
-    wanted = [parse_request(text) for text in asked]
-    return not wanted or any(request.matches(interpreter) for request in wanted)
+    search = machine.search(context, project.root)
+    if spec.python:
+        asked = [absolute_request(text, project.root) for text in spec.python]
+        return any(meets(text, interpreter, search) for text in asked)
+    return not search.pins or any(_meets_pin(pin, interpreter, search) for pin in search.pins)
+
+
+def _meets_pin(pin: str, interpreter: Interpreter, search: Search) -> bool:
+    try:
+        return meets(pin, interpreter, search)
+    except UsageError:
+        return False  # the name of something that is not here: whoever chooses anew says so

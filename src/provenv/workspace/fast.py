@@ -91,6 +91,7 @@ def watched(root: str, environment: str) -> list[str]:
         f"{root}/pylock.toml",
         f"{root}/pylock.{environment.partition('@')[0]}.toml",
         f"{root}/.python-version",
+        f"{root}/.tool-versions",
     ]
 
 
@@ -183,6 +184,7 @@ def plan_key(root: str, asked: Asked, environ: Mapping[str, str]) -> str | None:
         os.fsencode(asked.overrides),
         _read(f"{root}/{_MANIFEST}"),
         _read(f"{root}/.python-version"),
+        _read(f"{root}/.tool-versions"),
     ]
     parts += [os.fsencode(environ.get(variable, "")) for variable in _WATCHED_VARIABLES]
     return plans.key_of([*parts, *locks])

@@ -11,7 +11,9 @@ from provenv.core.files import write_atomic
 from provenv.environments import stamp
 from provenv.workspace.context import MANIFEST_FILE, Project
 
-_LEFT = re.compile(r"\.(?:pyproject\.toml|pylock(?:\..+)?\.toml|\.gitignore)\.(\d+)\.\d+\.tmp")
+_LEFT = re.compile(
+    r"\.(?:pyproject\.toml|pylock(?:\..+)?\.toml|\.gitignore|\.python-version)\.(\d+)\.\d+\.tmp"
+)
 
 
 def write(project: Project, texts: Mapping[str, str]) -> None:

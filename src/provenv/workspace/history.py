@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from provenv.core import digest
-from provenv.core.errors import IntegrityError, UsageError
+from provenv.core.errors import CheckFailedError, IntegrityError, UsageError
 from provenv.core.events import Warned
 from provenv.core.files import disk_error, locked
 from provenv.environments import generations, stamp, switch
@@ -139,6 +139,7 @@ def rollback(
 
     Raises:
         UsageError: There is no such generation.
+        CheckFailedError: Its interpreter is gone; nothing was switched.
         IntegrityError: Objects that it links are no longer what they were; nothing was switched.
     """
     started = time.monotonic()
@@ -163,10 +164,12 @@ def rollback(
         after = generations.read_generation(folder, number)
         # What another tool locked is not written into its files: the environment alone goes back.
         environment_only = environment_only or after.source is not None
-        lost = generations.lost_interpreter(folder, number)
-        if lost is not None:
-            hint = "`provenv sync` makes a new generation with another."
-            context.emit(Warned(message=registry.gone(lost), hint=hint))
+        if not os.path.exists(after.executable):
+            raise CheckFailedError(
+                f"generation {number} is for {after.executable} (Python {after.python}), which is gone",
+                hint=f"Install it again (`provenv python install {after.python}`, pyenv), "
+                "or `provenv sync --python` another one; nothing was switched.",
+            )
         before = _readable(folder, previous)
         try:
             restored = (
@@ -177,10 +180,7 @@ def rollback(
             raise disk_error(error, "switch", folder) from error
         registry.take_note(context, folder, number)
         stamp.used(folder)
-        if lost is None:
-            _stamp(project, context, folder, number, recipe, after, held=environment_only)
-        else:
-            stamp.forget(folder)
+        _stamp(project, context, folder, number, recipe, after, held=environment_only)
     return RollbackResult(
         environment=spec.name,
         folder=folder,

@@ -14,10 +14,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from provenv.core.errors import CheckFailedError, InputError, UnsatisfiableError, UsageError
-from provenv.interpreters import find
 from provenv.model.generation import Change
 from provenv.model.interpreter import Interpreter
-from provenv.workspace import fast, files, machine
+from provenv.workspace import choosing, fast, files, machine
 from provenv.workspace.context import Context, LockFile, Project, read_locks, require_manifest
 
 if TYPE_CHECKING:
@@ -262,13 +261,7 @@ def _unresolved(project: Project, interpreter: Interpreter) -> Mapping[str | Non
 def resolving_interpreter(project: Project, context: Context, python: str | None) -> Interpreter:
     """The interpreter that the resolver asks about metadata; the lock holds for all of them."""
     requests = (python,) if python else project.manifest.environment().python[:1]
-    return find(
-        requests,
-        project.manifest.requires_python,
-        machine.search(context, project.root),
-        cache=context.home.interpreters,
-        emit=context.emit,
-    )
+    return choosing.default_interpreter(project, context, requests)
 
 
 def render_locks(

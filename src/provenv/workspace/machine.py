@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provenv.core.http import Credentials, HttpSettings, origin
-from provenv.interpreters import Search, read_python_version
+from provenv.interpreters import Search
 from provenv.model.interpreter import Interpreter
 from provenv.tools.credentials import find_credentials
 from provenv.workspace.context import Context, Project
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 def search(context: Context, folder: str | None = None) -> Search:
     """Where interpreters are looked for, on behalf of a project's ``folder``."""
-    pins = read_python_version(folder) if folder is not None else ()
-    return Search.from_environ(context.environ, context.user_home, pins=pins)
+    return Search.from_environ(context.environ, context.user_home, folder=folder)
 
 
 def index_credentials(

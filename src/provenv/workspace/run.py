@@ -42,6 +42,7 @@ def start(
     words = list(command)
     if words[0].endswith(".py") and os.path.isfile(words[0]) and not os.access(words[0], os.X_OK):
         words.insert(0, "python")
+    _refuse_dead_shim(words[0], own)
     try:
         os.execvpe(words[0], words, own)  # noqa: S606  # becoming the command is the point
     except OSError as error:
@@ -65,3 +66,32 @@ def start(
         raise CommandError(
             f"cannot execute {name}: {error.strerror}", hint=None, code=126
         ) from error
+
+
+def _refuse_dead_shim(name: str, environ: Mapping[str, str]) -> None:
+    """Say of a pyenv shim that would start nothing what it is; nothing else is looked at closely.
+
+    Raises:
+        CommandError: The command is not in the environment, and PATH leads to such a shim.
+    """
+    if os.sep in name:
+        return
+    for folder in environ["PATH"].split(os.pathsep):
+        path = f"{folder}/{name}"
+        if os.access(path, os.X_OK) and not os.path.isdir(path):
+            if os.path.basename(folder) != "shims":
+                return
+            break
+    else:
+        return
+    from provenv.core.errors import CommandError
+    from provenv.interpreters.pyenv import read_shim
+    from provenv.interpreters.search import Search
+
+    shim = read_shim(path, Search.from_environ(environ, ""), os.curdir)
+    if shim is not None and shim.starts is None:
+        raise CommandError(
+            f"{name} is not in the environment, and {path} cannot be run: {shim.reason()}",
+            hint=shim.hint(),
+            code=127,
+        )

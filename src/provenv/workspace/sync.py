@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.pylock import Pylock
@@ -18,7 +18,7 @@ from provenv.core.errors import (
     UndecidedError,
     UsageError,
 )
-from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned
+from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned, silent
 from provenv.core.files import disk_error, locked, remove_tree
 from provenv.environments import generations, plans, python2, stamp, switch
 from provenv.environments.drift import Drift, find_altered, find_drift, is_misplaced
@@ -470,8 +470,9 @@ def finish(
     current = f"generations/{number}"
     overrides = request.asked.overrides
     stamp.write(folder, stamp.Stamp(context.home.root, name, current, signatures, asked=overrides))
+    quiet = replace(context, emit=silent)  # what is to be said of interpreters has been said
     if not prepared.edited and request.usual(
-        prepared, lambda: choosing.default_interpreter(project, context, request.spec.python)
+        prepared, lambda: choosing.default_interpreter(project, quiet, request.spec.python)
     ):
         key = fast.plan_key(project.root, request.asked, context.environ)
         if key is not None and _as_read(project, request):

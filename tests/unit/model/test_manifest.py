@@ -374,3 +374,11 @@ def test_two_defaults_are_refused() -> None:
     entry = "[[tool.provenv.index]]\nname = '{0}'\nurl = 'https://{0}'\ndefault = true\n"
     with pytest.raises(InputError, match="more than one index says `default = true`"):
         parse_manifest(entry.format("a") + entry.format("b"))
+
+
+def test_the_mirror_for_pythons_holds_no_credentials() -> None:
+    start = '[tool.provenv]\npython-mirror = "https://'
+    assert parse(f'{start}mirror.example/p"').python_mirror == "https://mirror.example/p"
+    assert parse("").python_mirror is None
+    with pytest.raises(InputError, match=r"python-mirror: must not hold credentials"):
+        parse(f'{start}me:word@mirror.example/p"')

@@ -34,6 +34,7 @@ COMMANDS = {
     "verify": "compare every file with its hash",
     "repair": "mend what verify finds, where it lies",
     "store": "what all projects share: where, what, how large",
+    "python": "the Pythons of this machine: list, install, pin, upgrade",
     "shell": "a shell in the environment, synced first",
     "activate": "what a shell must evaluate to enter the environment",
     "hook": "code for an rc file: enter and leave environments with the folder",
@@ -51,7 +52,7 @@ GROUPS = {
     "Generations": ("history", "diff", "rollback", "verify", "repair"),
     "Shell": ("shell", "activate", "hook", "allow", "disallow", "completion"),
     "Handing over": ("export", "build", "publish", "ci"),
-    "Machine": ("store",),
+    "Machine": ("store", "python"),
 }
 _MODULES = {"import": "importing"}  # commands whose name is none for a module
 

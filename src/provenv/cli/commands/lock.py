@@ -54,7 +54,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
         upgrade=args.upgrade or names,
         check=args.check,
         dry_run=args.dry_run,
-        python=args.python,
+        python=session.request(args.python),
     )
     tell = session.answer if args.dry_run else session.report
     limit = None if session.options.verbose or args.dry_run else LIMIT

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
             target.project,
             session.context,
             environment=target.environment,
-            python=args.python,
+            python=session.request(args.python),
             link_mode=args.link_mode,
             locked_only=args.locked,
             adopt=args.adopt,
