@@ -27,18 +27,23 @@ if TYPE_CHECKING:
     from provenv.core.events import Emit as Emit
     from provenv.core.events import Event as Event
     from provenv.core.events import silent as silent
+    from provenv.model.finding import Finding as Finding
+    from provenv.model.finding import Place as Place
     from provenv.model.generation import Change as Change
     from provenv.model.generation import Generation as Generation
     from provenv.workspace.comparing import CompareResult as CompareResult
     from provenv.workspace.comparing import compare_environments as compare_environments
     from provenv.workspace.context import Context as Context
     from provenv.workspace.context import Project as Project
+    from provenv.workspace.context import open_member as open_member
     from provenv.workspace.context import open_project as open_project
     from provenv.workspace.copies import PrivateCopy as PrivateCopy
     from provenv.workspace.creating import CreateResult as CreateResult
     from provenv.workspace.creating import WantedEnvironment as WantedEnvironment
     from provenv.workspace.creating import create_environment as create_environment
     from provenv.workspace.creating import create_environment_outside as create_environment_outside
+    from provenv.workspace.doctor import DoctorResult as DoctorResult
+    from provenv.workspace.doctor import diagnose as diagnose
     from provenv.workspace.edit import EditResult as EditResult
     from provenv.workspace.edit import InitResult as InitResult
     from provenv.workspace.edit import add as add
@@ -67,6 +72,8 @@ if TYPE_CHECKING:
     from provenv.workspace.inventory import Inventory as Inventory
     from provenv.workspace.inventory import Listed as Listed
     from provenv.workspace.inventory import list_environments as list_environments
+    from provenv.workspace.isolation import IsolationResult as IsolationResult
+    from provenv.workspace.isolation import isolation as isolation
     from provenv.workspace.locking import LockResult as LockResult
     from provenv.workspace.locking import lock as lock
     from provenv.workspace.new import NewResult as NewResult
@@ -123,13 +130,15 @@ _ROOMS = {
     "provenv.cli.world": ("make_context",),
     "provenv.core.errors": _ERRORS,
     "provenv.core.events": ("Emit", "Event", "silent"),
+    "provenv.model.finding": ("Finding", "Place"),
     "provenv.model.generation": ("Change", "Generation"),
     "provenv.workspace.comparing": ("CompareResult", "compare_environments"),
-    "provenv.workspace.context": ("Context", "Project", "open_project"),
+    "provenv.workspace.context": ("Context", "Project", "open_member", "open_project"),
     "provenv.workspace.copies": ("PrivateCopy",),
     "provenv.workspace.creating": (
         "CreateResult", "WantedEnvironment", "create_environment", "create_environment_outside",
     ),
+    "provenv.workspace.doctor": ("DoctorResult", "diagnose"),
     "provenv.workspace.edit": ("EditResult", "InitResult", "add", "init", "remove"),
     "provenv.workspace.exporting": ("ExportResult", "export"),
     "provenv.workspace.history": (
@@ -143,6 +152,7 @@ _ROOMS = {
     "provenv.workspace.installing": (
         "PythonInstalled", "PythonRemoved", "install_pythons", "uninstall_pythons",
     ),
+    "provenv.workspace.isolation": ("IsolationResult", "isolation"),
     "provenv.workspace.locking": ("LockResult", "lock"),
     "provenv.workspace.opening": ("CopyResult", "discard_edits", "edit_package"),
     "provenv.workspace.patches": ("PatchResult", "patch"),

@@ -125,7 +125,9 @@ def test_the_configuration_is_what_the_code_knows() -> None:
     assert [[quoted(cell)[0] for (cell,) in columns(t, 0)] for t in tables] == [
         sorted(settings.TOOL_KEYS),
         sorted(settings.ENVIRONMENT_KEYS),
+        sorted(settings.DOCTOR_KEYS),
         sorted(settings.INDEX_KEYS),
+        sorted(settings.WORKSPACE_KEYS),
     ]
 
 
@@ -149,6 +151,7 @@ new-api = []
     used = {key for environment in table["environments"].values() for key in environment}
     assert used == settings.ENVIRONMENT_KEYS
     assert {key for index in table["index"] for key in index} == settings.INDEX_KEYS
+    assert set(table["workspace"]) == settings.WORKSPACE_KEYS
 
 
 def variables_read() -> set[str]:
@@ -195,6 +198,12 @@ def test_exit_codes_are_those_of_the_errors() -> None:
     text = section(page("docs/concepts.md"), "## Exit codes")
     listed = {kind: int(code) for code, cell in columns(text, 0, 1) for kind in quoted(cell)}
     assert listed == {error.kind: error.exit_code for error in tree(errors.ProvenvError)}
+
+
+def test_the_page_of_findings_is_what_the_rules_say() -> None:
+    from provenv.doctor.page import findings_page
+
+    assert page("docs/reference/findings.md") == findings_page()
 
 
 def test_the_tables_of_modules_are_what_the_docstrings_say() -> None:

@@ -21,8 +21,10 @@ from provenv.building.memory import Memory
 from provenv.building.system import BuildSystem, read_build_system
 from provenv.building.versioning import git_state, reads_version_control
 from provenv.building.workshop import Chain, Wanted, Workshop
+from provenv.core import digest
 from provenv.core.errors import InputError, UnsatisfiableError
 from provenv.core.events import Emit, silent
+from provenv.core.files import locked
 from provenv.core.http import HttpSettings, redacted
 from provenv.model.interpreter import Interpreter
 from provenv.model.layout import HomeLayout
@@ -236,13 +238,25 @@ class Builder:
         )
         cached = found is not None
         if found is None:
+            found = self._built_in_place(root, key, pattern, wanted, system)
+        return Built(object=found, direct_url=url, inputs=inputs.paths, cached=cached)
+
+    def _built_in_place(
+        self, root: str, key: str, pattern: str, wanted: Wanted, system: BuildSystem
+    ) -> StoredObject:
+        """Have the backend make an editable wheel. One at a time: backends write beside the sources."""
+        lock = os.path.join(self._templates.folder, f"{digest.of_bytes(os.fsencode(root))}.lock")
+        with locked(lock):
+            found = self._workshop.recall(key, wanted)  # made while another process held the lock
+            if found is not None:
+                return found
             with self._workshop.announced(wanted), self._isolation.folder("build") as work:
                 wheel, environment = self._workshop.make(root, system, wanted, work, editable=True)
                 found = self._workshop.accept(key, wheel, wanted, environment)
                 made = template.make_template(wheel, root)
                 if made is not None:
                     self._templates.write(pattern, {"template": made, "environment": environment})
-        return Built(object=found, direct_url=url, inputs=inputs.paths, cached=cached)
+                return found
 
     def _from_template(
         self, key: str, pattern: str, root: str, wanted: Wanted

@@ -82,6 +82,17 @@ class Screen:
         )
         return "\n".join([lines[0][used:], *lines[1:]])
 
+    def block(self, text: str, indent: str, *, style: str | None = None) -> None:
+        """A text of whole sentences, indented; in a terminal broken between words."""
+        lines = [text]
+        if self.width is not None and len(indent) + len(text) > self.width:
+            import textwrap
+
+            room = max(self.width - len(indent), 20)
+            lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+        for line in lines:
+            self.line(indent + (self.paint(style, line) if style else line))
+
     def table(
         self, rows: Sequence[Sequence[str]], *, head: Sequence[str] = (), indent: str = ""
     ) -> None:
@@ -192,3 +203,8 @@ def short_path(path: str) -> str:
     if path == here:
         return "."
     return path[len(here) + 1 :] if path.startswith(here + os.sep) else path
+
+
+def printable(text: str) -> str:
+    """``text`` without what a terminal would take for a command: a file may be called anything."""
+    return "".join(c if c.isprintable() else "?" for c in text)

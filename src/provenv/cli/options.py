@@ -22,6 +22,7 @@ class Options:
     offline: bool = False
     index_url: str | None = None
     environments: tuple[str, ...] = ()
+    member: str | None = None
 
     @property
     def environment(self) -> str | None:
@@ -49,6 +50,24 @@ def add_environment(parser: argparse.ArgumentParser, *, top: bool = False) -> No
         action="append",
         default=[] if top else argparse.SUPPRESS,
         help="the environment that is meant (default: the project's default, dev)",
+    )
+
+
+def add_member(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
+    """``-p``: which project of a workspace is meant."""
+    parser.add_argument(
+        "-p",
+        "--member",
+        metavar="MEMBER",
+        default=None if top else argparse.SUPPRESS,
+        help="the member of the workspace that is meant, by its name or path",
+    )
+
+
+def add_all(parser: argparse.ArgumentParser) -> None:
+    """``--all``: every member of the workspace."""
+    parser.add_argument(
+        "--all", action="store_true", help="every member of the workspace, several at once"
     )
 
 
@@ -96,4 +115,5 @@ def read_options(args: argparse.Namespace) -> Options:
         offline=args.offline,
         index_url=args.index_url,
         environments=named_environments(args),
+        member=args.member,
     )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from provenv.cli.commands import COMMANDS, GROUPS, module_of
-from provenv.cli.options import add_common, add_environment, named_environments
+from provenv.cli.options import add_common, add_environment, add_member, named_environments
 from provenv.core.errors import UsageError
 
 PROGRAM = "provenv"
@@ -53,6 +53,8 @@ class CommandParser(argparse.ArgumentParser):
             command.add_arguments(self)
             if getattr(command, "ENVIRONMENT", False):
                 add_environment(self)
+            if is_about_project(command):
+                add_member(self)
             add_common(self)
         if self.usage is None:
             self.usage = f"{self.prog} [OPTIONS]{_positionals(self)}"
@@ -140,6 +142,7 @@ def make_parser() -> CommandParser:
         "-V", "--version", action="store_true", default=False, help="say the version, and end"
     )
     add_environment(parser, top=True)
+    add_member(parser, top=True)
     add_common(parser, top=True)
     commands = parser.add_subparsers(
         dest="command",
@@ -192,7 +195,17 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 # Options of `run` and of the program whose value is the next word (a test holds it to the parser).
 VALUED = frozenset(
-    {"-C", "--directory", "--index-url", "--color", "-e", "--environment", "--python"}
+    {
+        "-C",
+        "--directory",
+        "--index-url",
+        "--color",
+        "-e",
+        "--environment",
+        "-p",
+        "--member",
+        "--python",
+    }
 )
 
 
@@ -239,21 +252,40 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         raise _unknown(parser, args, rest)
     if named_environments(args) and args.command is not None and not _takes_environment(args):
         raise _no_environment(args.command)
+    if args.member is not None and args.command is not None and not _takes_member(args):
+        raise _no_member(args.command)
     args.words = words
     return args
 
 
 def _takes_environment(args: argparse.Namespace) -> bool:
     """Whether ``-e`` means something to the command, or to the action of it that was chosen."""
+    return any(getattr(module, "ENVIRONMENT", False) for module in _modules(args))
+
+
+def _takes_member(args: argparse.Namespace) -> bool:
+    """Whether ``-p`` means something to the command, or to the action of it that was chosen."""
+    return any(is_about_project(module) for module in _modules(args))
+
+
+def is_about_project(command: object) -> bool:
+    """Whether a command is about a project, and so takes ``--member``."""
+    return getattr(command, "ENVIRONMENT", False) or getattr(command, "PROJECT", False)
+
+
+def _modules(args: argparse.Namespace) -> list[object]:
     names = [args.command]
     if args.command == "env":
         names.append(f"env_{args.action}")
-    modules = [importlib.import_module(module_of(name)) for name in names]
-    return any(getattr(module, "ENVIRONMENT", False) for module in modules)
+    return [importlib.import_module(module_of(name)) for name in names]
 
 
 def _no_environment(command: str) -> UsageError:
     return UsageError(f"`{command}` is not about one environment: it takes no --environment")
+
+
+def _no_member(command: str) -> UsageError:
+    return UsageError(f"`{command}` is not about one project: it takes no --member")
 
 
 def _unknown(parser: CommandParser, args: argparse.Namespace, rest: Sequence[str]) -> UsageError:
@@ -266,6 +298,8 @@ def _unknown(parser: CommandParser, args: argparse.Namespace, rest: Sequence[str
         )
     if options[0] in ("-e", "--environment"):
         return _no_environment(args.command)
+    if options[0] in ("-p", "--member"):
+        return _no_member(args.command)
     known = list(chosen._option_string_actions)  # noqa: SLF001
     near = difflib.get_close_matches(options[0], known, n=1, cutoff=0.6)
     hint = f"Did you mean {near[0]}?" if near else f"`{chosen.prog} --help` says what it takes."

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from provenv.cli.draw import Screen, many, seconds, size
@@ -41,6 +42,7 @@ _VERBS = {
     "verify": "verifying",
     "collect": "collecting",
     "python": "installing",
+    "examine": "examining",
 }
 
 
@@ -55,6 +57,16 @@ class Phase:
         self.done = 0
         self.bytes = 0
         self.flying: dict[str, None] = {}
+
+    def count(self, event: ItemStarted | ItemAdvanced | ItemFinished) -> None:
+        """Take note of one of its items."""
+        if isinstance(event, ItemStarted):
+            self.flying[event.name] = None
+        elif isinstance(event, ItemAdvanced):
+            self.bytes += event.amount
+        else:
+            self.done += 1
+            self.flying.pop(event.name, None)
 
     def verb(self) -> str:
         """What is being done; a fetch whose downloads have all arrived is unpacking the last."""
@@ -145,65 +157,23 @@ class Progress:
 
     def _item(self, event: ItemStarted | ItemAdvanced | ItemFinished) -> None:
         phase = self._phases.get(event.phase)
-        if phase is None:
-            return
-        if isinstance(event, ItemStarted):
-            phase.flying[event.name] = None
-        elif isinstance(event, ItemAdvanced):
-            phase.bytes += event.amount
-        else:
-            phase.done += 1
-            phase.flying.pop(event.name, None)
+        if phase is not None:
+            phase.count(event)
 
     def _say(self, event: Event) -> None:
-        paint = self._screen.paint
-        if isinstance(event, Warned):
-            self._line(event.message, paint("warning", "warning:"))
-            if event.hint:
-                self._line(event.hint, paint("hint", "hint:"))
-        elif self._quiet:
-            return
-        elif isinstance(event, Noted):
-            self._line(paint("dim", event.message))
-        elif isinstance(event, Retrying):
-            delay = f"trying again in {event.delay:.1f} s"
-            reason = event.reason.removeprefix(f"{event.url}: ")
-            self._line(paint("dim", f"{event.url}: {reason}; {delay}"))
-        elif isinstance(event, BuildOutput) and self._verbose:
-            self._line(paint("dim", f"{event.name}: {event.line}"))
+        for label, text in spoken(event, self._screen, quiet=self._quiet, verbose=self._verbose):
+            self._line(text, label)
 
     def _line(self, text: str, label: str = "") -> None:
-        if self._live is None:
-            self._screen.prose(label, text)
-            return
-        from rich.text import Text
-
-        self._live.console.print(Text.from_ansi(f"{label} {text}" if label else text))
+        write_beside(self._live, self._screen, label, text)
 
     def _show(self) -> None:
         """Begin to draw; called by the timer, in its own thread."""
-        from rich.console import Console
-        from rich.live import Live
-
         with self._lock:
             self._timer = None
             if self._closed or not self._phases:
                 return
-            console = Console(
-                file=self._screen.stream,
-                force_terminal=True,
-                no_color=not self._screen.colour,
-                highlight=False,
-            )
-            self._live = Live(
-                console=console,
-                get_renderable=self._picture,
-                refresh_per_second=12,
-                transient=True,
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
-            self._live.start()
+            self._live = begin_live(self._screen, self._picture)
 
     def _stop(self) -> None:
         if self._timer is not None:
@@ -222,6 +192,57 @@ class Progress:
         for phase in list(self._phases.values()):
             grid.add_row(*_row(phase, now, self._screen.width or 80))
         return grid
+
+
+def spoken(
+    event: Event, screen: Screen, *, quiet: bool, verbose: bool, who: str = ""
+) -> Iterator[tuple[str, str]]:
+    """What is said of an event that is no progress, as pairs of a label and a text; ``who`` begins it."""
+    paint = screen.paint
+    if isinstance(event, Warned):
+        yield paint("warning", "warning:"), f"{who}{event.message}"
+        if event.hint:
+            yield paint("hint", "hint:"), event.hint
+    elif quiet:
+        return
+    elif isinstance(event, Noted):
+        yield "", paint("dim", f"{who}{event.message}")
+    elif isinstance(event, Retrying):
+        delay = f"trying again in {event.delay:.1f} s"
+        reason = event.reason.removeprefix(f"{event.url}: ")
+        yield "", paint("dim", f"{who}{event.url}: {reason}; {delay}")
+    elif isinstance(event, BuildOutput) and verbose:
+        yield "", paint("dim", f"{who}{event.name}: {event.line}")
+
+
+def write_beside(live: Live | None, screen: Screen, label: str, text: str) -> None:
+    """Write a line that stays, above what is drawn for the moment."""
+    if live is None:
+        screen.prose(label, text)
+        return
+    from rich.text import Text
+
+    live.console.print(Text.from_ansi(f"{label} {text}" if label else text))
+
+
+def begin_live(screen: Screen, picture: Callable[[], RenderableType]) -> Live:
+    """Begin to draw ``picture`` again and again, until it is stopped and gone."""
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(
+        file=screen.stream, force_terminal=True, no_color=not screen.colour, highlight=False
+    )
+    live = Live(
+        console=console,
+        get_renderable=picture,
+        refresh_per_second=12,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    live.start()
+    return live
 
 
 def _row(phase: Phase, now: float, width: int) -> list[RenderableType]:

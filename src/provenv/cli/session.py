@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from provenv.cli.progress import Progress
 
 if TYPE_CHECKING:
     from provenv.cli.targets import Target
+    from provenv.core.events import Emit
     from provenv.workspace.context import Context, Project
 
 
@@ -65,14 +67,17 @@ class Session:
         )
 
     @cached_property
-    def project(self) -> Project:
-        """The project that the working directory lies in.
+    def opened(self) -> Project:
+        """The member that was chosen, or the project of the working directory; also a bare workspace.
 
         Raises:
             InputError: There is none, or its manifest cannot be used.
+            UsageError: There is no such member.
         """
-        from provenv.workspace.context import open_project
+        from provenv.workspace.context import open_member, open_project
 
+        if self.options.member is not None:
+            return open_member(os.getcwd(), self.options.member)
         return open_project(os.getcwd())
 
     def request(self, text: str | None) -> str | None:
@@ -82,6 +87,23 @@ class Session:
         from provenv.interpreters import absolute_request
 
         return absolute_request(text, os.getcwd())
+
+    @cached_property
+    def project(self) -> Project:
+        """The project that the call is about.
+
+        Raises:
+            InputError: There is none, or its manifest cannot be used.
+            UsageError: It is only a workspace, and no member was chosen; or there is no such member.
+        """
+        from provenv.workspace.context import refuse_bare
+
+        refuse_bare(self.opened)
+        return self.opened
+
+    def rewire(self, emit: Emit) -> None:
+        """Let ``emit`` hear of what the library does, instead of the progress on this screen."""
+        self.__dict__["context"] = replace(self.context, emit=emit)
 
     @cached_property
     def target(self) -> Target:

@@ -35,6 +35,14 @@ def text(result: SyncResult, screen: Screen, *, verbose: bool = False) -> None:
         draw_changes(result.changes, screen, limit=limit)
 
 
+def short(result: SyncResult) -> str:
+    """The same in a few words."""
+    if not result.made:
+        return f"nothing to do: generation {result.generation}"
+    facts = f"Python {result.python}, {many(result.packages, 'package')}"
+    return f"generation {result.generation} ({facts})"
+
+
 def data(result: SyncResult) -> dict[str, Any]:
     return {
         "environment": result.environment,

@@ -16,7 +16,7 @@ from provenv.core.errors import DiskError, ProvenvError, UsageError
 from provenv.model.layout import base_name, is_environment_name
 from provenv.model.manifest import unknown_environment
 from provenv.workspace import outside
-from provenv.workspace.context import Project, find_root, open_project
+from provenv.workspace.context import Project, find_root, open_project, refuse_bare
 
 if TYPE_CHECKING:
     from provenv.cli.session import Session
@@ -50,11 +50,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a command has to say of one target: its exit code and the twins, JSON and text."""
+    """What a command has to say of one target: its exit code and the twins, JSON and text.
+
+    ``short`` is the text in a few words, for a table of many.
+    """
 
     code: int
     data: Callable[[], dict[str, Any]]
     text: Callable[[Screen], None]
+    short: str = ""
 
 
 Tell = Literal["answer", "report", "verdict"]
@@ -70,7 +74,9 @@ def find(session: Session, name: str | None) -> Target:
     if name is None:
         return Target(project=session.project, environment=None)
     root = find_root(os.getcwd())
-    project = session.project if root is not None else None
+    project = session.opened if root is not None else None
+    if project is not None and project.bare:
+        project = None
     if project is not None and base_name(name) in project.manifest.environments:
         project.manifest.environment(name)
         return Target(project=project, environment=name)
@@ -78,6 +84,8 @@ def find(session: Session, name: str | None) -> Target:
     found = outside.find(home, base_name(name))
     if found is None:
         names = outside.names(home)
+        if root is not None and project is None:
+            refuse_bare(session.opened)
         if project is not None:
             raise unknown_environment(base_name(name), [*project.manifest.environments, *names])
         raise _nowhere(base_name(name), names)

@@ -17,7 +17,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseStarted(Event):
-    """A stretch of work began: ``resolve``, ``fetch``, ``build``, ``link``, ``verify``, ``collect``.
+    """A stretch of work began: ``resolve``, ``fetch``, ``build``, ``link``, ``verify`` and the like.
 
     ``python`` stands for the installation of one. ``total`` counts the items of the phase and
     ``size`` its bytes, where known.

@@ -29,6 +29,7 @@ _MAKING = ("S", "L", "P", "N", "E", "C", "Y", "W", "X")
 # installed in place differs between two checkouts of one project in nothing else.
 PLACE = b"@@provenv-project@@"
 PLACE_IN_URL = b"@@provenv-project-url@@"
+_ABOVE = b"@@provenv-above-"
 
 Steps = list[tuple[str, str, str]]  # (kind, source, path); source is empty for directories
 
@@ -115,7 +116,19 @@ def _fill_in(source: str, target: str, project: str) -> None:
 def filled_in(text: bytes, project: str) -> bytes:
     """The content of an E step's file for a project in this folder."""
     place = os.fsencode(project)
-    return text.replace(PLACE, place).replace(PLACE_IN_URL, quoted(place))
+    text = text.replace(PLACE, place).replace(PLACE_IN_URL, quoted(place))
+    levels = 0
+    while _ABOVE in text and levels < place.count(b"/"):
+        levels += 1
+        above = place.rsplit(b"/", levels)[0]
+        path, url = above_places(levels)
+        text = text.replace(path, above).replace(url, quoted(above))
+    return text
+
+
+def above_places(levels: int) -> tuple[bytes, bytes]:
+    """What stands for the folder so many levels above the project's: as a path, and in an address."""
+    return b"%s%d@@" % (_ABOVE, levels), b"%s%d-url@@" % (_ABOVE, levels)
 
 
 def quoted(path: bytes) -> bytes:

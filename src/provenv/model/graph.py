@@ -67,10 +67,19 @@ class Path:
 
 
 def make_graph(
-    lock: Pylock, manifest: Manifest, environment: EnvironmentSpec, markers: Mapping[str, str]
+    lock: Pylock,
+    manifest: Manifest,
+    environment: EnvironmentSpec,
+    markers: Mapping[str, str],
+    selector: EnvironmentSpec | None = None,
 ) -> Graph:
-    """The graph of ``environment`` under the marker environment ``markers`` (PEP 508)."""
-    chosen = {p.name: p for p in lock.packages if _applies(p, environment, markers)}
+    """The graph of ``environment`` under the marker environment ``markers`` (PEP 508).
+
+    ``selector`` says by which groups and extras the lock knows the environment, where by others.
+    """
+    own = canonicalize_name(manifest.name) if selector is not None and manifest.name else None
+    wanted = selector or environment
+    chosen = {p.name: p for p in lock.packages if p.name != own and _applies(p, wanted, markers)}
     return Graph(
         versions={n: str(p.version) if p.version else "" for n, p in sorted(chosen.items())},
         edges={

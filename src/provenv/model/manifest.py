@@ -29,16 +29,42 @@ from provenv.model.settings import (
     TOOL_KEYS,
     EnvironmentSpec,
     IndexSpec,
+    WorkspaceSpec,
     read_conflicts,
     read_default_groups,
+    read_doctor_ignore,
     read_environments,
     read_file_owners,
     read_indexes,
     read_keep,
     read_no_build,
     read_python_mirror,
+    read_workspace,
     seed_groups,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """Another project of the workspace that a project depends on, as far as its lock depends on it.
+
+    Attributes:
+        name: Normalized name.
+        path: Of its folder, relative to the project that depends on it.
+        file: Of its manifest, for messages.
+        version: None where its build backend decides.
+        sources: Its ``[tool.uv.sources]`` as it stands.
+    """
+
+    name: str
+    path: str
+    file: str
+    version: str | None = None
+    requires_python: str | None = None
+    dynamic: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] = ()
+    optional_dependencies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sources: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +86,10 @@ class Manifest:
         file_owners: Glob over environment paths → normalized distribution that wins there.
         keep: How many former generations ``gc`` leaves.
         python_mirror: Where Pythons are installed from; None where they come from their own servers.
+        workspace: ``[tool.provenv.workspace]``, or None where the project is no root of one.
+        members: By normalized name, the other projects of the workspace that this one reaches;
+            never read from the file, but found beside it (``model/members.py``).
+        doctor_ignore: Codes of findings that ``doctor`` leaves out → why.
     """
 
     file: str
@@ -82,6 +112,9 @@ class Manifest:
     file_owners: Mapping[str, str] = field(default_factory=dict)
     keep: int = 5
     python_mirror: str | None = None
+    workspace: WorkspaceSpec | None = None
+    members: Mapping[str, Member] = field(default_factory=dict)
+    doctor_ignore: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def installable(self) -> bool:
@@ -120,6 +153,19 @@ class Manifest:
 
     def lock_digest(self) -> str:
         """A digest over everything that the lock depends on, and nothing else."""
+        members = [
+            [
+                member.path,
+                member.name,
+                member.version,
+                member.requires_python,
+                [field for field in member.dynamic if "dependencies" in field],
+                list(member.dependencies),
+                {extra: list(items) for extra, items in member.optional_dependencies.items()},
+                dict(member.sources),
+            ]
+            for member in self.members.values()
+        ]
         return digest.of_json(
             {
                 "requires-python": self.requires_python,
@@ -139,6 +185,7 @@ class Manifest:
                 if isinstance(self.no_build, bool)
                 else list(self.no_build),
                 "conflicts": [list(c) for c in self.conflicts],
+                **({"members": members} if members else {}),
             }
         )
 
@@ -216,6 +263,8 @@ def parse_manifest(text: str, file: str = "pyproject.toml") -> Manifest:
         file_owners=read_file_owners(tool),
         keep=read_keep(tool),
         python_mirror=read_python_mirror(tool),
+        workspace=read_workspace(tool),
+        doctor_ignore=read_doctor_ignore(tool),
     )
 
 
@@ -340,6 +389,8 @@ __all__ = [
     "EnvironmentSpec",
     "IndexSpec",
     "Manifest",
+    "Member",
+    "WorkspaceSpec",
     "parse_manifest",
     "unknown_environment",
 ]

@@ -17,8 +17,8 @@ BUILT_IN_ENVIRONMENTS = ("dev", "test", "staging", "prod")
 _EDITABLE_BY_DEFAULT = frozenset({"dev", "test"})
 TOOL_KEYS = frozenset(
     {
-        "conflicts", "default-environment", "default-groups", "environments", "file-owners", "index",
-        "keep", "link-mode", "no-build", "python-mirror",
+        "conflicts", "default-environment", "default-groups", "doctor", "environments", "file-owners",
+        "index", "keep", "link-mode", "no-build", "python-mirror", "workspace",
     }
 )  # fmt: skip
 ENVIRONMENT_KEYS = frozenset(
@@ -29,6 +29,8 @@ ENVIRONMENT_KEYS = frozenset(
 )  # fmt: skip
 SEEDS = ("pip", "setuptools", "wheel")
 SEED_GROUP = "provenv-seed-"  # and the seed's name: a group of the lock that no manifest declares
+WORKSPACE_KEYS = frozenset({"exclude", "members", "shared-lock"})
+DOCTOR_KEYS = frozenset({"ignore"})
 INDEX_KEYS = frozenset({"default", "explicit", "name", "packages", "publish-url", "url"})
 
 
@@ -86,6 +88,38 @@ class EnvironmentSpec:
         if len(self.python) < 2:
             return (self,)
         return tuple(replace(self, name=f"{self.name}@{r}", python=(r,)) for r in self.python)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceSpec:
+    """``[tool.provenv.workspace]``: which folders are its members, as glob patterns from its root.
+
+    With ``shared_lock`` one lock beside the root's manifest decides for all members.
+    """
+
+    members: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    shared_lock: bool = False
+
+
+def read_workspace(tool: toml.Table) -> WorkspaceSpec | None:
+    """``[tool.provenv.workspace]``; None where there is none. No entry leads out of its folder."""
+    if "workspace" not in tool:
+        return None
+    table = tool.table("workspace")
+    table.only(WORKSPACE_KEYS)
+    for key in ("members", "exclude"):
+        for index, text in enumerate(table.strings(key)):
+            if not text.strip("/.") or text.startswith(("/", "~")) or ".." in text.split("/"):
+                raise table.error(
+                    key, f"item {index}, {text!r}, is not a folder below the workspace's",
+                    hint="Write patterns relative to the root, such as `services/*`.",
+                )  # fmt: skip
+    return WorkspaceSpec(
+        members=table.strings("members"),
+        exclude=table.strings("exclude"),
+        shared_lock=table.get("shared-lock", bool) or False,
+    )
 
 
 def read_default_groups(
@@ -336,3 +370,13 @@ def read_file_owners(tool: toml.Table) -> dict[str, str]:
     """Glob over environment paths → normalized distribution that wins there."""
     table = tool.table("file-owners")
     return {glob: canonicalize_name(table.get(glob, str) or "") for glob in table.data}
+
+
+def read_doctor_ignore(tool: toml.Table) -> dict[str, str]:
+    """Codes of findings that ``doctor`` leaves out → why (``""`` where no reason is given)."""
+    table = tool.table("doctor")
+    table.only(DOCTOR_KEYS)
+    if isinstance(table.data.get("ignore"), dict):
+        reasons = table.table("ignore")
+        return {code: reasons.get(code, str) or "" for code in reasons.data}
+    return dict.fromkeys(table.strings("ignore"), "")

@@ -43,6 +43,10 @@ _BANNED = re.compile(
     r"[Bb]uilding (?:source distributions|from source|from a source tree).* is disabled"
 )
 _SETTINGS = re.compile(r"Failed to parse.*\n(?:.*\n)*?\s+(?P<reason>\S.*)\n", re.MULTILINE)
+# A member's part of a common lock, as `workspace/sharing.py` calls it.
+_MEMBER = re.compile(
+    r"your project:member-([a-z0-9-]+?)(?:-(group|extra)-([a-z0-9-]+))?(?![a-z0-9-])"
+)
 _UV_SETTINGS_WARNING = "during settings discovery"
 
 
@@ -116,6 +120,8 @@ def explain(stderr: str, *, folder: str, asked: Asked) -> tuple[str, tuple[str, 
     shown = stderr.replace(folder + "/pyproject.toml", asked.manifest.file)
     shown = shown.replace(folder, "the project's folder").replace(PINNED_GROUP, "pinned packages")
     shown = _USER_INFO.sub("****@", shown.replace(NAME, "your project"))
+    if asked.manifest.workspace is not None and asked.manifest.workspace.shared_lock:
+        shown = _MEMBER.sub(_member, shown)
     paragraphs: list[list[str]] = [[]]
     hints: list[list[str]] = []
     current = paragraphs[0]
@@ -132,6 +138,12 @@ def explain(stderr: str, *, folder: str, asked: Asked) -> tuple[str, tuple[str, 
             current.append(_plain(line))
     text = "\n".join(line for line in paragraphs[0] if line)
     return text or "uv failed without a word", tuple(" ".join(lines) for lines in hints)
+
+
+def _member(found: re.Match[str]) -> str:
+    """A group of a common lock as the member that it stands for."""
+    name, kind, inner = found.groups()
+    return f"member {name}" + (f" ({kind} {inner})" if kind else "")
 
 
 def told(output: str) -> str:

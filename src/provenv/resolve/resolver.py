@@ -14,6 +14,7 @@ from provenv.core.errors import InputError
 from provenv.core.events import Emit, PhaseFinished, PhaseStarted, Warned, silent
 from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import EnvironmentSpec, Manifest
+from provenv.model.members import check_versions
 from provenv.resolve.run import open_run
 from provenv.resolve.settings import ResolveSettings
 
@@ -49,11 +50,13 @@ def resolve(
         declared as conflicting (``tool.provenv.conflicts``).
 
     Raises:
-        UnsatisfiableError: No set of versions satisfies everything; the message explains why.
+        UnsatisfiableError: No set of versions satisfies everything, or a member of the workspace
+            has not the version that is asked for; the message explains why.
         NetworkError: An index did not answer, or refused.
         BuildError: The metadata of a source distribution could not be built.
         InputError: A setting of ``[tool.uv]`` cannot be carried over, or uv refuses the manifest.
     """
+    check_versions(manifest)
     emit(PhaseStarted(phase="resolve"))
     if "dev-dependencies" in manifest.uv:
         emit(
@@ -120,6 +123,7 @@ def resolve_requirements(
         optional_dependencies={},
         groups={},
         build_system=None,
+        members={},
         uv={**uv, "environments": [here]} if here else uv,
         environments={},
         default_groups=(),

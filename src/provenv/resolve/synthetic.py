@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from provenv.model.lock import toml_value
 from provenv.model.manifest import Manifest
+from provenv.model.members import metadata_of
 from provenv.resolve.indexes import Indexes
 from provenv.resolve.sources import carried_sources
 
@@ -117,6 +118,13 @@ def _passed_on(asked: Asked, indexes: Indexes, groups: Collection[str]) -> dict[
         for name, value in uv.get("dependency-groups", {}).items()
         if canonicalize_name(name) in groups
     }
+    if asked.manifest.members:  # settles where they come from also where only others need them
+        constraints = table.get("constraint-dependencies", ())
+        table["constraint-dependencies"] = [*constraints, *asked.manifest.members]
+    stated = [metadata_of(member) for member in asked.manifest.members.values()]
+    if any(stated):
+        own = [entry for entry in stated if entry is not None]
+        table["dependency-metadata"] = [*table.get("dependency-metadata", ()), *own]
     if per_group:
         table["dependency-groups"] = per_group
     conflicts = [kept for each in uv.get("conflicts", ()) if len(kept := _known(each, asked)) > 1]

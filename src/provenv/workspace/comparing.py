@@ -21,7 +21,7 @@ class Side:
 
     Attributes:
         python: The interpreter's version, with its implementation where that is not CPython.
-        editable: How the project itself is installed; None where it is not.
+        editable: How the project, and libraries of its workspace, are installed; None where none are.
         packages: Name → version; empty where the lock leaves it open.
     """
 
@@ -87,7 +87,9 @@ def _side(project: Project, context: Context, name: str | None) -> Side:
         python=f"{named}{interpreter.version}",
         executable=interpreter.executable,
         link_mode=_link_mode(spec, made),
-        editable=spec.editable if project.manifest.installable else None,
+        editable=spec.editable
+        if project.manifest.installable or project.manifest.members
+        else None,
         packages=wanted_versions(project, spec, interpreter, locks[key], made),
     )
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from provenv.core import digest
-from provenv.core.errors import InputError
+from provenv.core.errors import InputError, UsageError
 from provenv.core.events import Emit, silent
 from provenv.core.http import HttpSettings
 from provenv.model.layout import (
@@ -23,6 +23,8 @@ from provenv.model.layout import (
     lock_file_name,
 )
 from provenv.model.manifest import EnvironmentSpec, Manifest, parse_manifest
+from provenv.workspace import sharing
+from provenv.workspace.members import Workspace, find_workspace
 
 if TYPE_CHECKING:
     from packaging.pylock import Pylock
@@ -74,11 +76,19 @@ class LockFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A folder with a manifest."""
+    """A folder with a manifest.
+
+    Attributes:
+        manifest: What it asks for; in a workspace with what it needs of other members.
+        workspace: What it is a member or the root of.
+        shared: The project whose lock decides, where the workspace has one lock for all members.
+    """
 
     root: str
     manifest_text: str
     manifest: Manifest
+    workspace: Workspace | None = None
+    shared: Project | None = None
 
     @property
     def manifest_path(self) -> str:
@@ -91,6 +101,34 @@ class Project:
         name = os.fsencode(os.path.basename(self.root)).decode(errors="replace")
         return self.manifest.name or "".join(c if c.isprintable() else "?" for c in name)
 
+    @property
+    def locker(self) -> Project:
+        """The project that is locked: the workspace as a whole where it shares a lock, or this one."""
+        return self.shared or self
+
+    @property
+    def bare(self) -> bool:
+        """Whether it is only there for the members of its workspace, and no project by itself."""
+        return self.workspace is not None and (
+            os.path.realpath(self.root) not in self.workspace.folders
+        )
+
+    @property
+    def around(self) -> tuple[str, ...]:
+        """Paths relative to the project of what decides on it besides its own files: a workspace's."""
+        if self.workspace is None:
+            return ()
+        paths = [*self.workspace.watched, *([self.lock_path(None)] if self.shared else [])]
+        here = os.path.realpath(self.root)
+        own = os.path.join(here, MANIFEST_FILE)
+        return tuple(os.path.relpath(path, here) for path in paths if path != own)
+
+    def selector(self, environment: EnvironmentSpec) -> EnvironmentSpec:
+        """``environment`` with the groups and extras that choose its packages from the lock."""
+        if self.shared is None:
+            return environment
+        return sharing.selector(self.manifest, environment)
+
     def folder(self, environment: EnvironmentSpec) -> str:
         """Where an environment of this project lies; the default one (its first Python) in ``.venv``."""
         return environment_folder(self.root, environment.name, self.manifest.environment().name)
@@ -100,12 +138,14 @@ class Project:
 
         The environments of several Pythons have one lock.
         """
+        if self.shared is not None:
+            return None
         conflicting = {name for group in self.manifest.conflicts for name in group}
         return base_name(environment.name) if conflicting.intersection(environment.groups) else None
 
     def lock_path(self, key: str | None) -> str:
         """Where the lock of that key lies."""
-        return os.path.join(self.root, lock_file_name(key))
+        return os.path.join(self.locker.root, lock_file_name(key))
 
 
 def require_manifest(project: Project) -> None:
@@ -159,9 +199,80 @@ def project_in(root: str) -> Project:
     Raises:
         InputError: Its manifest cannot be used.
     """
-    text = read_manifest(root)
+    return make_project(root, read_manifest(root))
+
+
+def open_member(start: str, wanted: str) -> Project:
+    """The member called ``wanted`` (a project's name, or a path) of the workspace around ``start``.
+
+    Raises:
+        UsageError: ``start`` lies in no workspace, or it has no such member.
+        InputError: A manifest cannot be used.
+    """
+    workspace = open_project(start).workspace
+    if workspace is None:
+        raise UsageError(
+            f"{start} lies in no workspace, so that it has no member {wanted!r}",
+            hint="A workspace is declared in [tool.provenv.workspace]; --directory chooses a project.",
+        )
+    return open_project(workspace.member(wanted, start))
+
+
+def open_folder(workspace: Workspace, folder: str) -> Project:
+    """The member in ``folder`` of a workspace that was read already.
+
+    Raises:
+        InputError: Its manifest, or that of a member that it needs, cannot be used.
+    """
+    return make_project(folder, read_text(os.path.join(folder, MANIFEST_FILE)), workspace)
+
+
+def refuse_bare(project: Project) -> None:
+    """Refuse the root of a workspace that is no project by itself.
+
+    Raises:
+        UsageError: It is one; names the members.
+    """
+    if project.bare and project.workspace is not None:
+        labels = list(project.workspace.labels.values())
+        raise UsageError(
+            f"{project.root} is a workspace and no project by itself; "
+            f"its members: {', '.join(labels) or 'none'}",
+            hint="`--member NAME` chooses one of them; `lock`, `sync` and `status` take `--all`.",
+            details={"members": labels},
+        )
+
+
+def make_project(root: str, text: str, workspace: Workspace | None = None) -> Project:
+    """The project in ``root`` with ``text`` for its manifest, as a member of its workspace.
+
+    ``workspace`` is that, where it is known already.
+
+    Raises:
+        InputError: The manifest, or the workspace, cannot be used.
+    """
     manifest = parse_manifest(text, os.path.join(root, MANIFEST_FILE))
-    return Project(root=root, manifest_text=text, manifest=manifest)
+    workspace = workspace or find_workspace(root, text)
+    if workspace is None:
+        return Project(root=root, manifest_text=text, manifest=manifest)
+    here = os.path.realpath(root)
+    made = Project(
+        root=root,
+        manifest_text=text,
+        manifest=workspace.complete(here, manifest),
+        workspace=workspace,
+    )
+    if not workspace.spec.shared_lock:
+        return made
+    whole = sharing.whole(workspace)
+    shared = replace(
+        made,
+        root=workspace.root,
+        manifest_text=read_text(workspace.manifest_path) if here != workspace.root else text,
+        manifest=whole,
+    )
+    python = whole.requires_python  # one lock holds for the Pythons that all members allow
+    return replace(made, manifest=replace(made.manifest, requires_python=python), shared=shared)
 
 
 def read_manifest(root: str) -> str:

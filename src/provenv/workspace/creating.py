@@ -98,7 +98,7 @@ def create_environment(
         ProvenvError: As ``sync`` says.
     """
     check_name(name)
-    with locked_folder(project.root):
+    with locked_folder(project.locker.root):
         now = open_project(project.root)  # another process may have changed it meanwhile
         own = outside.is_outside(context.home, now.root)
         there = _is_declared(now, name, wanted)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -26,6 +26,7 @@ from provenv.workspace.context import (
     Context,
     LockFile,
     Project,
+    make_project,
     open_project,
     read_locks,
     read_text,
@@ -269,7 +270,7 @@ def _change(
     environment: str | None,
 ) -> EditResult:
     """Edit, lock and sync, one process after the other; put every file back where one of them fails."""
-    with locked_folder(project.root):
+    with locked_folder(project.locker.root):
         now = open_project(
             project.root
         )  # another process may have changed it while this one waited
@@ -374,16 +375,16 @@ def with_text(project: Project, text: str) -> Project:
     Raises:
         InputError: That would be no manifest that can be used.
     """
-    manifest = parse_manifest(text, project.manifest_path)
-    return replace(project, manifest_text=text, manifest=manifest)
+    return make_project(project.root, text)
 
 
 def _files(project: Project, environment: str | None) -> list[str]:
     """The manifest, and every lock that the project has or may get."""
     names = [None, environment, *project.manifest.environments]
-    there = [name for name in os.listdir(project.root) if is_lock(name)]
+    folder = project.locker.root
+    there = [name for name in os.listdir(folder) if is_lock(name)]
     locks = dict.fromkeys([*map(lock_file_name, names), *there])
-    return [project.manifest_path, *(os.path.join(project.root, name) for name in locks)]
+    return [project.manifest_path, *(os.path.join(folder, name) for name in locks)]
 
 
 def is_lock(name: str) -> bool:

@@ -92,7 +92,18 @@ def watched(root: str, environment: str) -> list[str]:
         f"{root}/pylock.{environment.partition('@')[0]}.toml",
         f"{root}/.python-version",
         f"{root}/.tool-versions",
+        *(f"{folder}/{_MANIFEST}" for folder in _above(root)),
     ]
+
+
+def _above(root: str) -> list[str]:
+    """The folders above a project: a workspace may be declared in any of them."""
+    found = []
+    folder = os.path.dirname(root)
+    while folder != root:
+        found.append(folder if folder != "/" else "")
+        root, folder = folder, os.path.dirname(folder)
+    return found
 
 
 def installed(folder: str, site_packages: str) -> list[str]:
@@ -176,10 +187,15 @@ def plan_key(root: str, asked: Asked, environ: Mapping[str, str]) -> str | None:
     """The key of the plan for this project's files as they are; None where a lock is missing."""
     from provenv.environments import plans
 
+    above = _manifests_above(root)
     locks = _locks(root)
+    for folder, text in above:
+        if b"shared-lock" in text:
+            locks += _locks(folder)
     if not locks:
         return None
-    parts = [
+    parts = [*(text for _, text in above)]
+    parts += [
         os.fsencode(asked.environment or ""),
         os.fsencode(asked.overrides),
         _read(f"{root}/{_MANIFEST}"),
@@ -196,20 +212,39 @@ def _locks(root: str) -> list[bytes]:
     return [part for name in names for part in (os.fsencode(name), _read(f"{root}/{name}"))]
 
 
+def _manifests_above(root: str) -> list[tuple[str, bytes]]:
+    """The folders above a project that hold a manifest, and its bytes; what may not be read is none."""
+    found = []
+    for folder in _above(root):
+        try:
+            text = _read(f"{folder}/{_MANIFEST}")
+        except OSError:
+            continue
+        if text != b"-":
+            found.append((folder, text))
+    return found
+
+
 def _lock_path(root: str, home: str) -> str:
     from provenv.environments import plans
 
-    key = plans.key_of([b"lock", _read(f"{root}/{_MANIFEST}"), *_locks(root)])
+    above = [text for _, text in _manifests_above(root)]
+    key = plans.key_of([b"lock", _read(f"{root}/{_MANIFEST}"), *above, *_locks(root)])
     return f"{home}/plans/locks/{key}"
 
 
-def remember_lock(root: str, home: str, said: str) -> None:
+def remember_lock(root: str, home: str, said: str, around: tuple[str, ...] = ()) -> None:
     """Write down that the locks, as they lie there, answer the manifest; ``said`` is for people.
+
+    ``around`` are paths, relative to the project, of what else decides: members of its workspace.
 
     Raises:
         OSError: What the file system says.
     """
+    from provenv.environments import plans
+
     path = _lock_path(root, home)
+    said += "".join(f"{plans.content(root, other)}\n" for other in around)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(f"{path}.{os.getpid()}.tmp", "w", encoding="utf-8") as stream:
         stream.write(said)
@@ -221,9 +256,13 @@ def lock_known(root: str, home: str) -> tuple[str, int] | None:
 
     None where that is not known.
     """
+    from provenv.environments import plans
+
     said = _read(_lock_path(root, home))
     names, _, rest = os.fsdecode(said[1:]).partition("\n")
-    count = rest.removesuffix("\n")
+    count, *contents = rest.removesuffix("\n").split("\n")
+    if not all(plans.content(root, plans.content_path(line)) == line for line in contents):
+        return None
     return (names, int(count)) if said.startswith(b"+") and count.isdigit() else None
 
 

@@ -135,7 +135,7 @@ def rollback(
         context: The world.
         environment: Its name; the default environment where None.
         to: The generation's number; the one in use before the current one where None.
-        environment_only: Leave the project's files alone.
+        environment_only: Leave the project's files alone; always so where its lock is a common one.
 
     Raises:
         UsageError: There is no such generation.
@@ -143,6 +143,14 @@ def rollback(
         IntegrityError: Objects that it links are no longer what they were; nothing was switched.
     """
     started = time.monotonic()
+    if project.shared is not None and not environment_only:
+        environment_only = True
+        context.emit(
+            Warned(
+                message="the lock is that of all members of the workspace: no file is restored",
+                hint="`provenv sync` brings the environment and the lock together again.",
+            )
+        )
     spec = project.manifest.environment(environment)
     folder = project.folder(spec)
     previous = generations.current_number(folder)
@@ -162,14 +170,14 @@ def rollback(
                 details={"objects": bad},
             )
         after = generations.read_generation(folder, number)
-        # What another tool locked is not written into its files: the environment alone goes back.
-        environment_only = environment_only or after.source is not None
         if not os.path.exists(after.executable):
             raise CheckFailedError(
                 f"generation {number} is for {after.executable} (Python {after.python}), which is gone",
                 hint=f"Install it again (`provenv python install {after.python}`, pyenv), "
                 "or `provenv sync --python` another one; nothing was switched.",
             )
+        # What another tool locked is not written into its files: the environment alone goes back.
+        environment_only = environment_only or after.source is not None
         before = _readable(folder, previous)
         try:
             restored = (
@@ -249,12 +257,15 @@ def _stamp(
     manifest = digest.of_bytes(read_manifest(project.root).encode())
     if manifest != generation.manifest_digest and not held:
         return
+    if project.manifest.members and not held:
+        return  # whether the lock of then answers what members ask for now is the long way's to say
     site = next((p for kind, _, p in recipe if kind == "D" and p.endswith("site-packages")), "")
     paths = [
         *fast.watched(project.root, generation.environment),
         *fast.installed(folder, site),
         *fast.stored(context.home.root, recipe),
         generation.executable,
+        *(f"{project.root}/{path}" for path in project.around),
     ]
     if generation.source is not None:
         paths.append(os.path.normpath(os.path.join(project.root, generation.source)))

@@ -77,7 +77,7 @@ def status(project: Project, context: Context, *, environment: str | None = None
         project, spec, lock = _foreign_lock(project, context, spec, folder, source)
     if lock is not None and stale is None:
         try:
-            pending = _pending(project, context, spec, folder, lock, generation)
+            pending = pending_changes(project, context, spec, folder, lock, generation)
         except UnsatisfiableError:
             if broken is None:  # else that is the news: its interpreter is gone, and no other fits
                 raise
@@ -129,7 +129,7 @@ def _current(
     return generation, broken, drift
 
 
-def _pending(
+def pending_changes(
     project: Project,
     context: Context,
     spec: EnvironmentSpec,
@@ -137,6 +137,7 @@ def _pending(
     lock: LockFile,
     generation: Generation | None,
 ) -> tuple[Change, ...]:
+    """What ``sync`` would change in an environment, by the lock."""
     interpreter = choose_interpreter(project, context, spec, folder, None)
     have = {p.name: p.version for p in generation.packages} if generation else {}
     return changes(have, wanted_versions(project, spec, interpreter, lock, generation))
@@ -154,11 +155,11 @@ def wanted_versions(
     Raises:
         InputError, UnsatisfiableError: The lock has nothing that fits.
     """
-    plan = make_plan(lock.lock, lock.digest, spec, interpreter, lock.path)
-    wanted = {artifact.name: artifact.version for artifact in plan.artifacts}
+    plan = make_plan(lock.lock, lock.digest, project.selector(spec), interpreter, lock.path)
+    own = canonicalize_name(project.title)
+    wanted = {a.name: a.version for a in plan.artifacts if a.name != own}
     have = {p.name: p.version for p in generation.packages} if generation else {}
     if project.manifest.installable:  # its version is the build backend's to say
-        own = canonicalize_name(project.title)
         wanted[own] = have.get(own, "")
     for name, version in wanted.items():  # a local project's version may be left open
         if not version and name in have:
@@ -183,7 +184,8 @@ def project_graph(
     else:
         lock = _own_lock(project, spec)
     interpreter = choose_interpreter(project, context, spec, folder, None)
-    made = graph.make_graph(lock.lock, project.manifest, spec, interpreter.markers)
+    chosen = project.selector(spec)
+    made = graph.make_graph(lock.lock, project.manifest, spec, interpreter.markers, chosen)
     return made, spec, interpreter
 
 
@@ -235,6 +237,7 @@ def outdated(project: Project, context: Context) -> tuple[resolving.Newest, ...]
         InputError: There is no lock.
         NetworkError: The index does not answer.
     """
+    project = project.locker
     locks = read_locks(project)
     if None not in locks:
         raise InputError("is missing", file=project.lock_path(None), hint="Run `provenv lock`.")

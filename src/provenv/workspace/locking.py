@@ -48,6 +48,7 @@ class LockResult:
 
 def why_stale(project: Project, locks: Mapping[str | None, LockFile]) -> str | None:
     """Why the locks do not answer the manifest, in a few words; None where they do."""
+    project = project.locker
     manifest = project.manifest
     keys = [project.lock_key(spec) for spec in manifest.environments.values()]
     for key in dict.fromkeys([None, *keys]):
@@ -63,7 +64,9 @@ def why_stale(project: Project, locks: Mapping[str | None, LockFile]) -> str | N
             if missing:
                 return f"{name} has nothing for {missing}"
         elif recorded != manifest.lock_digest():
-            return f"pyproject.toml has changed since {name} was made"
+            whose = "pyproject.toml, or that of a member of the workspace,"
+            whose = whose if manifest.members or project.shared else "pyproject.toml"
+            return f"{whose} has changed since {name} was made"
         elif is_edited(lock):
             return f"the packages in {name} were edited by hand"
     return None
@@ -106,6 +109,7 @@ def lock(
         NetworkError, BuildError, InputError, UsageError: As they say. No file has changed.
     """
     started = time.monotonic()
+    project = project.locker
     require_manifest(project)
     if not check:
         files.sweep(project.root)
@@ -141,7 +145,8 @@ def remember_fresh(
     names = [os.path.basename(file.path) for file in locks.values()]
     said = f"{', '.join(names)}\n{len(locks[None].lock.packages)}\n"
     with contextlib.suppress(OSError):  # it costs time later on, and nothing else
-        fast.remember_lock(project.root, context.home.root, said)
+        project = project.locker
+        fast.remember_lock(project.root, context.home.root, said, project.around)
 
 
 def _readable_locks(project: Project) -> dict[str | None, LockFile]:
@@ -194,6 +199,7 @@ def resolve_manifest(
 
     ``meanwhile`` is called while the resolver works.
     """
+    project = project.locker
     with ThreadPoolExecutor(1) as pool:  # where an interpreter must be asked, that takes 40 ms
         finding = pool.submit(resolving_interpreter, project, context, python)
         from provenv.resolve import resolve
@@ -280,7 +286,7 @@ def answering(project: Project, locks: Mapping[str | None, Pylock]) -> dict[str 
     """The same locks, said to answer the manifest of ``project``, which must be true already."""
     from provenv.model.lock import tool_table
 
-    digest = project.manifest.lock_digest()
+    digest = project.locker.manifest.lock_digest()
     return {
         key: replace(
             lock,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
 
 from provenv import __version__
 from provenv.core import digest
@@ -54,6 +56,22 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A folder that goes where the project goes: the project's own, or that of another member.
+
+    Attributes:
+        root: The folder.
+        path: What stands for it in the files of E steps. ``url``: In addresses there.
+        back: The way to it from the ``site-packages`` of a generation.
+    """
+
+    root: str
+    path: bytes
+    url: bytes
+    back: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Member:
     """One distribution of the environment."""
 
@@ -61,6 +79,7 @@ class _Member:
     direct_url: Mapping[str, object] | None = None
     inputs: tuple[str, ...] = ()
     editable: bool = False
+    place: _Place | None = None
     links: Mapping[str, bytes] | None = None
 
     @property
@@ -88,9 +107,10 @@ def prepare(
     Raises:
         ProvenvError: As the parts say; no environment has changed.
     """
-    plan = make_plan(lock.lock, lock.digest, spec, interpreter, lock.path)
-    members = _members(project, context, spec, interpreter, plan.artifacts, mode, crew)
-    extra, files = _extra_files(members, interpreter, mode, project.root)
+    plan = make_plan(lock.lock, lock.digest, project.selector(spec), interpreter, lock.path)
+    artifacts = _in_workspace(project, spec, plan.artifacts, os.path.dirname(lock.path))
+    members = _members(project, context, spec, interpreter, artifacts, lock, mode, crew)
+    extra, files = _extra_files(members, interpreter, mode)
     steps, blocks = compose(
         context.home,
         [member.stored for member in members],
@@ -173,15 +193,17 @@ def _members(
     spec: EnvironmentSpec,
     interpreter: Interpreter,
     artifacts: Sequence[Artifact],
+    lock: LockFile,
     mode: str,
     crew: Crew | None,
 ) -> list[_Member]:
+    base = os.path.dirname(lock.path)
     wheels = [artifact for artifact in artifacts if artifact.kind == "wheel"]
     http = machine.http_settings(project, context)
     stored = fetch(
         context.home,
         wheels,
-        base=project.root,
+        base=base,
         http=http,
         emit=context.emit,
         look_up=machine.look_up(context),
@@ -190,7 +212,7 @@ def _members(
     found = [
         _Member(
             stored=require_object(context.home, stored[wheel.sha256]),
-            direct_url=_archive_url(wheel, project.root),
+            direct_url=_archive_url(wheel, base),
         )
         for wheel in wheels
     ]
@@ -210,29 +232,58 @@ def _members(
             project=project.root,
         )
         for artifact in others:
-            built = builder.build(artifact, base=project.root)
+            built = builder.build(artifact, base=base)
+            place = None
+            if artifact.editable and mode == "linked":
+                folder = os.path.realpath(os.path.join(base, artifact.path, artifact.subdirectory))
+                place = _place(project, folder, spec, interpreter)
             found.append(
                 _Member(
                     stored=built.object,
                     direct_url=built.direct_url,
                     inputs=built.inputs,
                     editable=artifact.editable,
+                    place=place,
+                    links=_links(built, place) if place is not None else None,
                 )
             )
         if project.manifest.installable:
             own = builder.build_project(project.root, project.title, editable=spec.editable)
+            place = None
+            if spec.editable and mode == "linked":
+                place = _place(project, project.root, spec, interpreter)
             found.append(
                 _Member(
                     stored=own.object,
                     direct_url=own.direct_url,
                     inputs=own.inputs,
                     editable=spec.editable,
-                    links=_links(own, project.root, _way_back(project, spec, interpreter))
-                    if spec.editable and mode == "linked"
-                    else None,
+                    place=place,
+                    links=_links(own, place) if place is not None else None,
                 )
             )
     return sorted(found, key=lambda member: member.stored.name)
+
+
+def _in_workspace(
+    project: Project, spec: EnvironmentSpec, artifacts: Sequence[Artifact], base: str
+) -> list[Artifact]:
+    """Members of the workspace are installed as the project itself is: in place, or as wheels.
+
+    A member that needs itself, by way of others, is no package beside itself.
+    """
+    if project.workspace is None:
+        return list(artifacts)
+    own = canonicalize_name(project.manifest.name or "")
+    folders = set(project.workspace.folders)
+
+    def one(artifact: Artifact) -> Artifact:
+        inside = artifact.editable and (
+            os.path.realpath(os.path.join(base, artifact.path)) in folders
+        )
+        return replace(artifact, editable=spec.editable) if inside else artifact
+
+    return [one(artifact) for artifact in artifacts if artifact.name != own]
 
 
 def _archive_url(wheel: Artifact, base: str) -> Mapping[str, object] | None:
@@ -251,21 +302,38 @@ _BESIDE = (
 )
 
 
-def _way_back(project: Project, spec: EnvironmentSpec, interpreter: Interpreter) -> str:
-    """From the ``site-packages`` of a generation to the project's folder: ``/../../…``."""
-    folder = os.path.relpath(project.folder(spec), project.root)
-    depth = len(f"{folder}/generations/N/{interpreter.site_packages}".split("/"))
-    return "/.." * depth
+def _place(
+    project: Project, folder: str, spec: EnvironmentSpec, interpreter: Interpreter
+) -> _Place | None:
+    """``folder`` as seen from the project; None where it need not go where the project goes."""
+    inside = os.path.relpath(project.folder(spec), project.root)
+    depth = len(f"{inside}/generations/N/{interpreter.site_packages}".split("/"))
+    back = "/.." * depth
+    if folder == project.root:
+        return _Place(root=folder, path=tree.PLACE, url=tree.PLACE_IN_URL, back=back)
+    if project.workspace is None or folder not in project.workspace.folders:
+        return None
+    if os.path.realpath(project.root) != project.root:
+        return None
+    way = os.path.relpath(folder, project.root).split("/")
+    levels = way.count("..")
+    rest = "".join(f"/{part}" for part in way[levels:])
+    path, url = tree.above_places(levels) if levels else (tree.PLACE, tree.PLACE_IN_URL)
+    return _Place(
+        root=folder,
+        path=path + os.fsencode(rest),
+        url=url + tree.quoted(os.fsencode(rest)),
+        back=back + "".join(f"/{part}" for part in way),
+    )
 
 
-def _links(built: Built, root: str, back: str) -> dict[str, bytes] | None:
-    """The ``.pth`` files of an editable install with the project's path taken out.
+def _links(built: Built, place: _Place) -> dict[str, bytes] | None:
+    """The ``.pth`` files of an editable install with the path of its folder taken out.
 
-    ``back`` leads from ``site-packages`` to the project.
-
-    None where the install says more of the project's place than that, or depends on something that
-    does not lie in the project: then it is of no use to another checkout.
+    None where the install says more of its place than that, or depends on something that does not
+    lie in the folder: then it is of no use to another checkout.
     """
+    root = place.root
     stored = built.object
     site = stored.tree.get("site", {})
     if set(site.get("d", {})) - {stored.dist_info} or stored.tree.keys() - {"site", "bin"}:
@@ -276,21 +344,21 @@ def _links(built: Built, root: str, back: str) -> dict[str, bytes] | None:
     for name in site.get("f", {}):
         with open(f"{stored.folder}/site/{name}", "rb") as stream:
             lines = stream.read().splitlines()
-        place = os.fsencode(root)
+        start = os.fsencode(root)
         if not name.endswith(".pth") or not all(
-            line == place or line.startswith(place + b"/") for line in lines
+            line == start or line.startswith(start + b"/") for line in lines
         ):
             return None
-        rests = [line.removeprefix(place) for line in lines]
+        rests = [line.removeprefix(start) for line in lines]
         found[name] = b"".join(
-            tree.PLACE + rest + b"\n" + _BESIDE.format(way=back + os.fsdecode(rest)).encode()
+            place.path + rest + b"\n" + _BESIDE.format(way=place.back + os.fsdecode(rest)).encode()
             for rest in rests
         )
     return found
 
 
 def _extra_files(
-    members: Sequence[_Member], interpreter: Interpreter, mode: str, root: str
+    members: Sequence[_Member], interpreter: Interpreter, mode: str
 ) -> tuple[list[ExtraFile], dict[str, bytes]]:
     """What only this environment has of its members.
 
@@ -309,8 +377,8 @@ def _extra_files(
         kind = "E" if member.portable else "P"
         if member.direct_url is not None:
             data = json.dumps(member.direct_url, sort_keys=True).encode()
-            if member.portable:
-                data = data.replace(tree.quoted(os.fsencode(root)), tree.PLACE_IN_URL)
+            if member.portable and member.place is not None:
+                data = data.replace(tree.quoted(os.fsencode(member.place.root)), member.place.url)
             name = f"direct_url-{stored.name}.json"
             own.append(put(name, f"{stored.dist_info}/direct_url.json", data, kind))
         for name, data in (member.links or {}).items():

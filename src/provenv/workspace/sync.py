@@ -33,6 +33,7 @@ from provenv.workspace.context import (
     Context,
     LockFile,
     Project,
+    make_project,
     read_locks,
     read_manifest,
     read_text,
@@ -457,6 +458,7 @@ def finish(
     name = request.spec.name
     decided = request.opened.files if request.opened is not None else ()
     own = [stamp.signature(path) for path in (*prepared.inputs, *decided)]
+    own += [stamp.signature(f"{project.root}/{path}") for path in project.around]
     python = stamp.signature(prepared.interpreter.executable)
     paths = [
         *fast.watched(project.root, name),
@@ -485,20 +487,28 @@ def _known(
 ) -> plans.Known:
     """What the plan's key leads to; by content where another checkout may use it."""
     relative = os.path.relpath(folder, project.root)
+    paths = list(project.around)
     if prepared.bound:
-        return plans.Known(prepared.digest, relative, name, project.root, [python, *own], [])
-    paths = [os.path.relpath(path, project.root) for path in prepared.inputs]
+        contents = [plans.content(project.root, path) for path in paths]
+        own = own[: len(prepared.inputs)]
+        return plans.Known(prepared.digest, relative, name, project.root, [python, *own], contents)
+    paths += [os.path.relpath(path, project.root) for path in prepared.inputs]
     contents = [plans.content(project.root, path) for path in paths]
     return plans.Known(prepared.digest, relative, name, "*", [python], contents)
 
 
 def _as_read(project: Project, request: SyncRequest) -> bool:
-    """Whether the manifest and the lock on the disk are those that were worked with."""
+    """Whether the manifests and the lock on the disk are those that were worked with."""
     try:
         if read_manifest(project.root) != project.manifest_text:
             return False
         if request.opened is not None:
             return request.opened.as_read()
-        return read_text(request.lock.path) == request.lock.text
+        if read_text(request.lock.path) != request.lock.text:
+            return False
+        if project.workspace is None:
+            return True
+        now = make_project(project.root, project.manifest_text)
+        return now.locker.manifest.lock_digest() == project.locker.manifest.lock_digest()
     except InputError:
         return False

@@ -10,7 +10,7 @@ import pytest
 
 from provenv.cli import draw
 from provenv.cli.changes import draw_changes, summary
-from provenv.cli.draw import Screen
+from provenv.cli.draw import Screen, printable
 from provenv.cli.progress import Phase, Progress
 from provenv.core.events import (
     ItemAdvanced,
@@ -151,3 +151,7 @@ def test_names_in_flight_fit_their_room() -> None:
     assert phase.names(16) == "numpy, scipy, +1"
     assert phase.names(12) == "numpy, +2"
     assert phase.names(3) == ""
+
+
+def test_names_of_files_are_no_commands_to_a_terminal() -> None:
+    assert printable("a\x1b]0;evil\x07b\nc é→") == "a?]0;evil?b?c é→"

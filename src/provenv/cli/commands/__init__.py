@@ -3,7 +3,8 @@
 A command's module holds, in this order:
 
 - ``DESCRIPTION`` (what ``--help`` says) and ``EXAMPLES`` (pairs of a command line and what it does);
-- ``ENVIRONMENT = True`` where ``-e/--environment`` means something to it;
+- ``ENVIRONMENT = True`` where ``-e/--environment`` means something to it, ``PROJECT = True`` where
+  only ``-p/--member`` does;
 - ``add_arguments(parser)``; ``run(args, session) -> exit code``;
 - the twins: a text renderer, and ``data(…)``, the JSON document without its ``schema``.
 
@@ -27,6 +28,8 @@ COMMANDS = {
     "tree": "what needs what",
     "why": "why a package is there",
     "outdated": "what is newer than the lock",
+    "doctor": "what goes wrong with project, shell and machine",
+    "isolation": "proof that an environment is closed",
     "env": "environments: create, remove, list; edit a package",
     "history": "the environment's generations",
     "diff": "what differs between two generations",
@@ -47,7 +50,7 @@ COMMANDS = {
 }
 GROUPS = {
     "Project": ("new", "init", "import", "add", "remove", "lock", "sync", "run"),
-    "Questions": ("status", "tree", "why", "outdated"),
+    "Questions": ("status", "tree", "why", "outdated", "doctor", "isolation"),
     "Environments": ("env",),
     "Generations": ("history", "diff", "rollback", "verify", "repair"),
     "Shell": ("shell", "activate", "hook", "allow", "disallow", "completion"),

@@ -19,6 +19,7 @@ EXAMPLES = (
     ("provenv build", "both, into dist"),
     ("provenv build --wheel -o /tmp/wheels", "a wheel alone, elsewhere"),
 )
+PROJECT = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

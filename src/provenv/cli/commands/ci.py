@@ -21,6 +21,7 @@ EXAMPLES = (
     ("provenv ci github", "writes .github/workflows/ci.yml"),
     ("provenv ci gitlab --stdout", "only shows it"),
 )
+PROJECT = True
 _SYSTEMS = ("github", "gitlab", "azure", "jenkins", "circleci")
 
 

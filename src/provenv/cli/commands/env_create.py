@@ -23,6 +23,7 @@ EXAMPLES = (
     ("provenv env create ml --global --with jupyterlab", "outside of all projects"),
     ("provenv env create try --seed pip", "with a pip of its own"),
 )
+PROJECT = True
 LINK_MODES = ("linked", "hardlink", "clone", "copy")
 SEEDS = ("pip", "setuptools", "wheel")
 

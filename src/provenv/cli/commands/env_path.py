@@ -17,6 +17,7 @@ EXAMPLES = (
     ('cd "$(provenv env path ml)"', "its folder"),
     ("provenv env path test@3.12 --python", "its interpreter, for an editor"),
 )
+PROJECT = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,7 @@ EXAMPLES = (
     ("provenv env remove staging", "asks first"),
     ("provenv env remove --yes --undeclare docs", "and takes it out of pyproject.toml"),
 )
+PROJECT = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

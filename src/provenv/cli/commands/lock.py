@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from provenv.cli.changes import LIMIT, changes_data, draw_changes
 from provenv.cli.draw import Screen, many, seconds
+from provenv.cli.options import add_all
 from provenv.cli.session import Session
 from provenv.core.errors import UsageError
+from provenv.core.events import Noted
 
 if TYPE_CHECKING:
+    from provenv.workspace.context import Project
     from provenv.workspace.locking import LockResult
 
 DESCRIPTION = """\
@@ -21,7 +24,9 @@ EXAMPLES = (
     ("provenv lock --check", "in CI: exit 1 where the lock is stale"),
     ("provenv lock --upgrade --dry-run", "what an upgrade would move"),
     ("provenv lock --upgrade-package django", "upgrade one package"),
+    ("provenv lock --all", "every member of the workspace, several at once"),
 )
+PROJECT = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,28 +43,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="forget the locked version of NAME; can be repeated",
     )
     parser.add_argument("--python", metavar="REQUEST", help="interpreter to ask about metadata")
+    add_all(parser)
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
     from packaging.utils import canonicalize_name
 
+    from provenv.cli.everywhere import for_all
+    from provenv.cli.targets import Answer, Target
     from provenv.workspace.locking import lock
 
     if args.check and (args.upgrade or args.upgrade_package or args.dry_run):
         raise UsageError("--check asks about the lock as it is: it goes with no other option")
     names = frozenset(canonicalize_name(name) for name in args.upgrade_package)
-    result = lock(
-        session.project,
-        session.context,
-        upgrade=args.upgrade or names,
-        check=args.check,
-        dry_run=args.dry_run,
-        python=session.request(args.python),
-    )
-    tell = session.answer if args.dry_run else session.report
     limit = None if session.options.verbose or args.dry_run else LIMIT
-    tell("lock", lambda: data(result), lambda screen: text(result, screen, limit=limit))
+
+    def act(target: Target) -> Answer:
+        wanted = _in_lock(target.project, names) if args.all else names
+        result = lock(
+            target.project,
+            session.context,
+            upgrade=args.upgrade or wanted,
+            check=args.check,
+            dry_run=args.dry_run,
+            python=session.request(args.python),
+        )
+        return Answer(
+            code=0,
+            data=lambda: data(result),
+            text=lambda screen: text(result, screen, limit=limit),
+            short=short(result),
+        )
+
+    if args.all:
+        return for_all(session, "lock", act, whole=True)
+    project = session.opened if session.opened.shared is not None else session.project
+    for note in project.workspace.notes if project.workspace is not None else ():
+        session.progress(Noted(message=note))
+    answer = act(Target(project=project, environment=None))
+    tell = session.answer if args.dry_run else session.report
+    tell("lock", answer.data, answer.text)
     return 0
+
+
+def _in_lock(project: Project, names: frozenset[str]) -> frozenset[str]:
+    """Those of ``names`` that the project has locked: not every member has each of them."""
+    from provenv.workspace.context import read_locks
+
+    if not names:
+        return names
+    locks = read_locks(project).values()
+    return names & {package.name for file in locks for package in file.lock.packages}
+
+
+def short(result: LockResult) -> str:
+    """What was done in a few words."""
+    packages = many(result.packages, "package")
+    if not result.changed:
+        return f"nothing to do: {packages}"
+    return f"{'locked' if result.written else 'would lock'} {packages}"
 
 
 def text(result: LockResult, screen: Screen, *, limit: int | None) -> None:

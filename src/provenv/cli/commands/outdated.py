@@ -19,6 +19,7 @@ EXAMPLES = (
     ("provenv outdated", "what could be upgraded"),
     ("provenv lock --upgrade-package NAME", "then upgrades one"),
 )
+PROJECT = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

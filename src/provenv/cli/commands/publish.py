@@ -20,6 +20,7 @@ EXAMPLES = (
     ("provenv publish --dry-run", "check only"),
     ("provenv publish --index company --yes", "to the index of that name, without asking"),
 )
+PROJECT = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

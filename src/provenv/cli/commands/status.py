@@ -15,6 +15,7 @@ from provenv.cli.changes import (
     edited_line,
 )
 from provenv.cli.draw import Screen, many, short_path
+from provenv.cli.options import add_all
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
@@ -26,16 +27,18 @@ they do, 1 where they do not."""
 EXAMPLES = (
     ("provenv status", "of the default environment"),
     ("provenv status -e test -e prod", "of two of them"),
+    ("provenv status --all", "of every member of the workspace"),
     ("provenv status -q -e prod || provenv sync -e prod", "by exit code"),
 )
 ENVIRONMENT = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """No arguments of its own."""
+    add_all(parser)
 
 
-def run(args: argparse.Namespace, session: Session) -> int:  # noqa: ARG001  # every command's shape
+def run(args: argparse.Namespace, session: Session) -> int:
+    from provenv.cli.everywhere import for_all
     from provenv.cli.targets import Answer, Target, for_each
     from provenv.workspace.inspection import status
 
@@ -47,8 +50,11 @@ def run(args: argparse.Namespace, session: Session) -> int:  # noqa: ARG001  # e
             code=0 if result.agrees else 1,
             data=lambda: data(result),
             text=lambda screen: text(result, screen, limit, target.option),
+            short=", ".join(_reasons(result)) or "in sync",
         )
 
+    if args.all:
+        return for_all(session, "status", act, tell="verdict")
     return for_each(session, "status", act, tell="verdict")
 
 
@@ -91,8 +97,14 @@ def _lock(result: StatusResult, screen: Screen) -> str:
 
 
 def _state(result: StatusResult, screen: Screen) -> str:
+    reasons = _reasons(result)
+    return screen.paint("warn", ", ".join(reasons)) if reasons else screen.paint("good", "in sync")
+
+
+def _reasons(result: StatusResult) -> list[str]:
+    """Why not all of it agrees; empty where it does."""
     if result.agrees:
-        return screen.paint("good", "in sync")
+        return []
     reasons = []
     if result.generation is None or result.broken:
         reasons.append(result.broken if result.generation else "not made yet")
@@ -102,7 +114,7 @@ def _state(result: StatusResult, screen: Screen) -> str:
         reasons.append(f"{many(len(result.pending), 'package')} to change")
     if result.drift:
         reasons.append(f"{many(len(result.drift), 'path')} changed by others")
-    return screen.paint("warn", ", ".join(reason for reason in reasons if reason))
+    return [reason for reason in reasons if reason]
 
 
 def data(result: StatusResult) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import argparse
 import os
 
 from provenv.cli import syncing
+from provenv.cli.options import add_all
 from provenv.cli.session import Session
 
 DESCRIPTION = """\
@@ -16,6 +17,7 @@ EXAMPLES = (
     ("provenv sync -e dev -e test", "two of them; of several Pythons, each"),
     ("provenv sync -e prod --locked", "as in a deployment: refuse a stale lock"),
     ("provenv sync --python 3.12", "with another interpreter"),
+    ("provenv sync --all", "every member of the workspace, several at once"),
     ("provenv sync --from poetry.lock", "or uv.lock, pdm.lock, Pipfile.lock, requirements.txt"),
 )
 ENVIRONMENT = True
@@ -37,9 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--adopt", action="store_true", help="set aside an environment that provenv did not make"
     )
+    add_all(parser)
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
+    from provenv.cli.everywhere import for_all
     from provenv.cli.targets import Answer, Target, for_each
     from provenv.workspace.context import find_root, project_in
     from provenv.workspace.sync import sync
@@ -62,8 +66,11 @@ def run(args: argparse.Namespace, session: Session) -> int:
             code=0,
             data=lambda: syncing.data(result),
             text=lambda screen: syncing.text(result, screen, verbose=verbose),
+            short=syncing.short(result),
         )
 
+    if args.all:
+        return for_all(session, "sync", act, first=None if args.locked else _lock_first)
     if source is not None and find_root(os.getcwd()) is None:
         # a folder without a manifest is a project, too, as soon as there is a lock for it
         answer = act(
@@ -72,3 +79,10 @@ def run(args: argparse.Namespace, session: Session) -> int:
         session.report("sync", answer.data, answer.text)
         return answer.code
     return for_each(session, "sync", act)
+
+
+def _lock_first(session: Session) -> None:
+    """Make a common lock anew before many ask for it; what each member locks by itself is its own."""
+    from provenv.workspace.locking import lock
+
+    lock(session.opened, session.context)
