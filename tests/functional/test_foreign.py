@@ -121,6 +121,8 @@ def test_a_folder_that_has_requirements_alone(project: Project, hashes: dict[str
         "run", "python", "-c", "import web, core; print(core.__version__)"
     ).stdout == ("1.0\n")
     assert sorted(path.name for path in project.folder.iterdir()) == [".venv", "requirements.txt"]
+    (row,) = project.ok("env", "list", "--json").json["environments"]
+    assert row["state"] == "current"
     project.write("requirements.txt", "core==2.0\n")
     project.ok("run", "-q", "python", "-c", "")
     assert listed(project) == {"core": "2.0"}

@@ -92,6 +92,17 @@ def test_production_gets_wheels_of_the_libraries(shop: Project) -> None:
     assert said == "new"
 
 
+def test_editing_a_package_leaves_the_libraries_as_they_are(shop: Project) -> None:
+    orders = inside(shop, "services/orders")
+    orders.ok("sync")
+    orders.ok("env", "edit", "core")
+    orders.ok("status")
+    shop.folder.rename(shop.folder.with_name("moved"))
+    moved = Project(shop.folder.with_name("moved") / "services/orders", home=shop.home)
+    file = moved.python("import shop_base; print(shop_base.__file__)")
+    assert file == str(shop.folder.with_name("moved") / "libs/base/src/shop_base/__init__.py")
+
+
 def test_what_a_library_needs_is_noticed_by_those_who_use_it(shop: Project) -> None:
     orders = inside(shop, "services/orders")
     orders.ok("sync")

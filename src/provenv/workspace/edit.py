@@ -28,6 +28,7 @@ from provenv.workspace.context import (
     Project,
     make_project,
     open_project,
+    project_name,
     read_locks,
     read_text,
     require_manifest,
@@ -96,12 +97,6 @@ def init(root: str, context: Context, *, name: str | None = None) -> InitResult:
         created=tuple(created),
         completed=tuple(completed),
     )
-
-
-def project_name(root: str) -> str:
-    """A valid project name (PEP 508) made from a folder's name."""
-    bare = re.sub(r"[^A-Za-z0-9._-]+", "-", os.path.basename(os.path.abspath(root)))
-    return bare.strip("-._").lower() or "project"
 
 
 def _requires_python(root: str, context: Context) -> str:

@@ -12,7 +12,9 @@ from provenv.formats.foreign import Left
 from provenv.formats.writing import MARK, Cut, cut, writer
 from provenv.model.manifest import EnvironmentSpec
 from provenv.workspace import locking
+from provenv.workspace.containers import CONTAINER_FILES, container_file
 from provenv.workspace.context import Context, Project, read_locks
+from provenv.workspace.handing import hand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,7 @@ class ExportResult:
 
 def export(
     project: Project,
-    context: Context,  # noqa: ARG001  # every use case's shape
+    context: Context,
     *,
     environment: str | None = None,
     form: str = "requirements",
@@ -52,7 +54,7 @@ def export(
         project: Whose environment.
         context: The world.
         environment: Its name; the default environment where None.
-        form: A name in ``formats.writing.WRITERS``.
+        form: A name in ``formats.writing.WRITERS``, or in ``containers.CONTAINER_FILES``.
         hashes: Write hashes, where the format can hold them.
         output: Where it is written, absolute; a folder gets a file of the format's own name. None
             writes nothing.
@@ -62,6 +64,8 @@ def export(
         CheckFailedError: The lock does not answer the manifest.
         ForeignError: A file is there that provenv did not make.
     """
+    if form in CONTAINER_FILES:
+        return _container(project, context, environment, form, output)
     spec = project.manifest.environment(environment)
     known = writer(form)
     made = _cut(project, spec, form, hashes=hashes)
@@ -79,6 +83,31 @@ def export(
         path=path,
         changed=changed,
         left=written.left,
+        packages=len(made.lock.packages),
+    )
+
+
+def _container(
+    project: Project, context: Context, environment: str | None, form: str, output: str | None
+) -> ExportResult:
+    """A container file: a Dockerfile is about ``prod`` unless something else is said."""
+    usual = "prod" if form == "dockerfile" and "prod" in project.manifest.environments else None
+    spec = project.manifest.environment(environment or usual)
+    made = _cut(project, spec, form, hashes=True)
+    text = container_file(project, context, form, spec)
+    filename = CONTAINER_FILES[form].filename
+    path, changed = None, False
+    if output is not None:
+        path = os.path.join(output, filename) if os.path.isdir(output) else output
+        changed = hand(path, text).done != "same"
+    return ExportResult(
+        environment=spec.name,
+        format=form,
+        text=text,
+        filename=filename,
+        path=path,
+        changed=changed,
+        left=(),
         packages=len(made.lock.packages),
     )
 

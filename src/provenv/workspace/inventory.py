@@ -210,6 +210,8 @@ def _state(
     """How an environment stands to its interpreter and to its project, in the order of weight."""
     if not os.path.exists(record.executable):
         return "interpreter-gone", f"its interpreter is gone: {record.executable}"
+    if record.source is not None:
+        return _source_state(context, folder, record.source)
     if project is None:
         return "no-project", f"there is no {MANIFEST_FILE} any more"
     if isinstance(project, str):
@@ -223,6 +225,17 @@ def _state(
         return "stale", f"it was made as {record.environment}"
     reason = _outdated(project, spec, record)
     return ("stale", reason) if reason else ("current", None)
+
+
+def _source_state(context: Context, folder: str, source: str) -> tuple[str, str | None]:
+    """How an environment that was made with ``sync --from`` stands; it needs no manifest."""
+    path = os.path.normpath(os.path.join(registry.project_folder(folder), source))
+    if not os.path.isfile(path):
+        return "no-project", f"there is no {source} any more, which it was made from"
+    known = stamp.read(folder)
+    if known is not None and known.home == context.home.root and stamp.holds(folder, known):
+        return ("held", "a rollback chose it against the lock") if known.held else ("current", None)
+    return "stale", f"{source}, or what decides beside it, has changed since"
 
 
 def _outdated(project: Project, spec: EnvironmentSpec, record: Generation) -> str | None:

@@ -281,14 +281,24 @@ def _small_files(place: str, folder: str, number: int, steps: Steps) -> dict[str
 
 
 def _unplaced(data: bytes, place: str, wanted: str | None) -> bytes:
-    """A file whose E step filled in the project's place, as it was before: of the hash ``wanted``."""
+    """A file whose E step filled in the project's place, as it was before: of the hash ``wanted``.
+
+    Other members of a workspace are seen from a folder above the project's.
+    """
     here = os.fsencode(place)
-    forms = (
-        data.replace(here, tree.PLACE),
-        data.replace(tree.quoted(here), tree.PLACE_IN_URL),
-        data.replace(tree.quoted(here), tree.PLACE_IN_URL).replace(here, tree.PLACE),
-    )
-    return next((form for form in forms if digest.of_bytes(form) == wanted), data)
+    path, url = tree.PLACE, tree.PLACE_IN_URL
+    for levels in range(1, place.count("/") + 1):
+        address = tree.quoted(here)
+        for form in (
+            data.replace(here, path),
+            data.replace(address, url),
+            data.replace(address, url).replace(here, path),
+        ):
+            if digest.of_bytes(form) == wanted:
+                return form
+        here = here.rpartition(b"/")[0]
+        path, url = tree.above_places(levels)
+    return data
 
 
 def _restampable(folder: str) -> stamp.Stamp | None:

@@ -13,8 +13,7 @@ from collections.abc import Mapping, Sequence
 from provenv.model.layout import HomeLayout, is_environment_name
 from provenv.model.lock import toml_value
 from provenv.workspace import fast
-from provenv.workspace.context import MANIFEST_FILE
-from provenv.workspace.edit import project_name
+from provenv.workspace.context import MANIFEST_FILE, project_name
 
 
 def folder(home: HomeLayout, name: str) -> str:

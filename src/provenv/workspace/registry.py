@@ -15,7 +15,7 @@ from typing import Literal
 from provenv.core.events import Warned
 from provenv.environments import generations, switch
 from provenv.model.layout import DEFAULT_ENVIRONMENT_FOLDER, NAMED_ENVIRONMENTS_FOLDER
-from provenv.workspace import fast, outside
+from provenv.workspace import fast
 from provenv.workspace.context import Context, Project
 
 GRACE = 14 * 86400.0
@@ -138,8 +138,8 @@ def attend(project: Project, context: Context, environment: str | None = None) -
 def option_for(context: Context, folder: str, name: str) -> str:
     """What a command line needs besides to mean the environment in ``folder``: `` -e NAME``, or nothing."""
     default = os.path.basename(folder) == DEFAULT_ENVIRONMENT_FOLDER
-    here = default and not outside.is_outside(context.home, project_folder(folder))
-    return "" if here else f" -e {name}"
+    outside = os.path.dirname(project_folder(folder)) == context.home.environments
+    return "" if default and not outside else f" -e {name}"
 
 
 def gone(executable: str) -> str:

@@ -136,7 +136,7 @@ def _project(session: Session) -> Project | None:
     """The project at hand; None outside of projects."""
     from provenv.workspace.context import find_root
 
-    return session.project if find_root(os.getcwd()) is not None else None
+    return session.opened if find_root(os.getcwd()) is not None else None
 
 
 def _mirror(text: str | None) -> str | None:
