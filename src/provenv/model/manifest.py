@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -384,11 +383,6 @@ def _first_reason(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def name_from(text: str) -> str:
-    """A valid project name (PEP 508) made from any other, such as a folder's."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._").lower() or "project"
-
-
 __all__ = [
     "BUILT_IN_ENVIRONMENTS",
     "LINK_MODES",
@@ -397,7 +391,6 @@ __all__ = [
     "Manifest",
     "Member",
     "WorkspaceSpec",
-    "name_from",
     "parse_manifest",
     "unknown_environment",
 ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -14,23 +16,38 @@ from provenv.model.manifest import EnvironmentSpec
 from provenv.templates.containers import Image, devcontainer, dockerfile
 from provenv.workspace import choosing
 from provenv.workspace.context import Context, Project
+from provenv.workspace.handing import sealed
 
 _OLDEST = "3.11"  # what provenv itself runs on
 
 
-def export_dockerfile(project: Project, context: Context, environment: str | None) -> str:
-    """A Dockerfile for an image that holds ``environment`` (``prod`` where None).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerFile:
+    """A kind of container file: where it lies in a project, and how a comment begins in it."""
+
+    filename: str
+    comment: str
+    render: Callable[[Image], str]
+
+
+CONTAINER_FILES = {
+    "dockerfile": ContainerFile(filename="Dockerfile", comment="#", render=dockerfile),
+    "devcontainer": ContainerFile(
+        filename=".devcontainer/devcontainer.json", comment="//", render=devcontainer
+    ),
+}
+
+
+def container_file(project: Project, context: Context, form: str, spec: EnvironmentSpec) -> str:
+    """The text of a container file (a key of ``CONTAINER_FILES``) for an environment.
 
     Raises:
-        UsageError: There is no such environment, or its Python is older than provenv's.
+        UsageError: The environment's Python is older than provenv's.
     """
-    name = environment or ("prod" if "prod" in project.manifest.environments else None)
-    return dockerfile(_image(project, context, project.manifest.environment(name)))
-
-
-def export_devcontainer(project: Project, context: Context, environment: str | None) -> str:
-    """A ``devcontainer.json`` for working on the project in ``environment`` (the default one)."""
-    return devcontainer(_image(project, context, project.manifest.environment(environment)))
+    kind = CONTAINER_FILES[form]
+    command = f"provenv export --format {form} -e {spec.name}"
+    text = kind.render(_image(project, context, spec))
+    return sealed(text, comment=kind.comment, command=command)
 
 
 def _image(project: Project, context: Context, spec: EnvironmentSpec) -> Image:

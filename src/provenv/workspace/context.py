@@ -7,6 +7,7 @@ line; nothing below reads those.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -159,6 +160,12 @@ def require_manifest(project: Project) -> None:
             f"no {MANIFEST_FILE} in {project.root}",
             hint="`provenv init` makes one, `provenv import` out of what other tools left.",
         )
+
+
+def project_name(root: str) -> str:
+    """A valid project name (PEP 508) made from a folder's name."""
+    bare = re.sub(r"[^A-Za-z0-9._-]+", "-", os.path.basename(os.path.abspath(root)))
+    return bare.strip("-._").lower() or "project"
 
 
 def find_root(start: str) -> str | None:

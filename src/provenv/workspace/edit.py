@@ -18,7 +18,7 @@ from provenv.core.files import locked_folder, write_atomic
 from provenv.environments import generations
 from provenv.model.generation import Change
 from provenv.model.layout import lock_file_name
-from provenv.model.manifest import name_from, parse_manifest
+from provenv.model.manifest import parse_manifest
 from provenv.model.settings import SEED_GROUP
 from provenv.workspace import files, locking, machine, specifiers
 from provenv.workspace.context import (
@@ -28,6 +28,7 @@ from provenv.workspace.context import (
     Project,
     make_project,
     open_project,
+    project_name,
     read_locks,
     read_text,
     require_manifest,
@@ -96,11 +97,6 @@ def init(root: str, context: Context, *, name: str | None = None) -> InitResult:
         created=tuple(created),
         completed=tuple(completed),
     )
-
-
-def project_name(root: str) -> str:
-    """A valid project name (PEP 508) made from a folder's name."""
-    return name_from(os.path.basename(os.path.abspath(root)))
 
 
 def _requires_python(root: str, context: Context) -> str:

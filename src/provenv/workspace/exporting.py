@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
+
+from packaging.pylock import PackageDirectory, Pylock
+from packaging.utils import canonicalize_name
 
 from provenv.core.errors import CheckFailedError, ForeignError, InputError
 from provenv.core.files import write_atomic
@@ -12,7 +16,9 @@ from provenv.formats.foreign import Left
 from provenv.formats.writing import MARK, Cut, cut, writer
 from provenv.model.manifest import EnvironmentSpec
 from provenv.workspace import locking
+from provenv.workspace.containers import CONTAINER_FILES, container_file
 from provenv.workspace.context import Context, Project, read_locks
+from provenv.workspace.handing import hand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +45,7 @@ class ExportResult:
 
 def export(
     project: Project,
-    context: Context,  # noqa: ARG001  # every use case's shape
+    context: Context,
     *,
     environment: str | None = None,
     form: str = "requirements",
@@ -52,7 +58,7 @@ def export(
         project: Whose environment.
         context: The world.
         environment: Its name; the default environment where None.
-        form: A name in ``formats.writing.WRITERS``.
+        form: A name in ``formats.writing.WRITERS``, or in ``containers.CONTAINER_FILES``.
         hashes: Write hashes, where the format can hold them.
         output: Where it is written, absolute; a folder gets a file of the format's own name. None
             writes nothing.
@@ -62,6 +68,8 @@ def export(
         CheckFailedError: The lock does not answer the manifest.
         ForeignError: A file is there that provenv did not make.
     """
+    if form in CONTAINER_FILES:
+        return _container(project, context, environment, form, output)
     spec = project.manifest.environment(environment)
     known = writer(form)
     made = _cut(project, spec, form, hashes=hashes)
@@ -83,6 +91,31 @@ def export(
     )
 
 
+def _container(
+    project: Project, context: Context, environment: str | None, form: str, output: str | None
+) -> ExportResult:
+    """A container file: a Dockerfile is about ``prod`` unless something else is said."""
+    usual = "prod" if form == "dockerfile" and "prod" in project.manifest.environments else None
+    spec = project.manifest.environment(environment or usual)
+    made = _cut(project, spec, form, hashes=True)
+    text = container_file(project, context, form, spec)
+    filename = CONTAINER_FILES[form].filename
+    path, changed = None, False
+    if output is not None:
+        path = os.path.join(output, filename) if os.path.isdir(output) else output
+        changed = hand(path, text).done != "same"
+    return ExportResult(
+        environment=spec.name,
+        format=form,
+        text=text,
+        filename=filename,
+        path=path,
+        changed=changed,
+        left=(),
+        packages=len(made.lock.packages),
+    )
+
+
 def _cut(project: Project, spec: EnvironmentSpec, form: str, *, hashes: bool) -> Cut:
     source = generations.source_of(project.folder(spec))
     if source is not None:
@@ -100,7 +133,9 @@ def _cut(project: Project, spec: EnvironmentSpec, form: str, *, hashes: bool) ->
         raise CheckFailedError(stale, hint="Run `provenv lock`.")
     command = f"provenv export --format {form} -e {spec.name}" + ("" if hashes else " --no-hashes")
     return Cut(
-        lock=cut(locks[key].lock, spec),
+        lock=_seen_from(
+            project, spec, cut(locks[key].lock, project.selector(replace(spec, seed=())))
+        ),
         environment=spec.name,
         project=project.title,
         origin=os.path.basename(locks[key].path),
@@ -108,6 +143,40 @@ def _cut(project: Project, spec: EnvironmentSpec, form: str, *, hashes: bool) ->
         hashes=hashes,
         command=command,
     )
+
+
+def _seen_from(project: Project, spec: EnvironmentSpec, lock: Pylock) -> Pylock:
+    """The lock as it reads in the project's folder: a common one lies in the workspace's.
+
+    Members of the workspace are installed as in the environment: in place, or not.
+    """
+    if project.workspace is None:
+        return lock
+    own = canonicalize_name(project.manifest.name or "")
+    folders = project.workspace.folders
+
+    def near(entry: Any) -> Any:
+        if entry is None or getattr(entry, "path", None) is None:
+            return entry
+        full = os.path.normpath(os.path.join(project.locker.root, entry.path))
+        path = os.path.relpath(full, project.root).replace(os.sep, "/")
+        if isinstance(entry, PackageDirectory) and os.path.realpath(full) in folders:
+            return replace(entry, path=path, editable=bool(entry.editable) and spec.editable)
+        return replace(entry, path=path)
+
+    packages = [
+        replace(
+            package,
+            directory=near(package.directory),
+            archive=near(package.archive),
+            vcs=near(package.vcs),
+            sdist=near(package.sdist),
+            wheels=[near(wheel) for wheel in package.wheels] if package.wheels else package.wheels,
+        )
+        for package in lock.packages
+        if package.name != own
+    ]
+    return replace(lock, packages=packages)
 
 
 def _write(path: str, text: str) -> bool:

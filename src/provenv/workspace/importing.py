@@ -27,6 +27,7 @@ from provenv.workspace.context import (
     LockFile,
     Project,
     project_in,
+    project_name,
     read_locks,
 )
 from provenv.workspace.gathering import Gathered, Taken, gather
@@ -104,7 +105,7 @@ def _import(
         project.manifest_text,
         project.manifest_path,
         wanted,
-        name=edit.project_name(root),
+        name=project_name(root),
         requires_python=project.manifest.requires_python
         or wanted.requires_python
         or f">={edit.best_minor(root, context)}",

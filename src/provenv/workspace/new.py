@@ -15,7 +15,7 @@ from provenv.core.errors import ProvenvError, UsageError
 from provenv.core.files import disk_error, remove_tree
 from provenv.templates.projects import TEMPLATES, project_files
 from provenv.workspace import edit, locking
-from provenv.workspace.context import Context, open_project
+from provenv.workspace.context import Context, open_project, project_name
 from provenv.workspace.sync import SyncResult, sync
 
 
@@ -61,7 +61,7 @@ def new(
     """
     if template not in TEMPLATES:
         raise UsageError(f"there is no template {template!r}", hint=f"Templates: {_listed()}.")
-    name = edit.project_name(root) if name is None else name
+    name = project_name(root) if name is None else name
     module = module_name(name)
     _check_empty(root)
     minor = edit.best_minor(root, context)

@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 
 from provenv.model.layout import HomeLayout, is_environment_name
 from provenv.model.lock import toml_value
-from provenv.model.manifest import name_from
 from provenv.workspace import fast
-from provenv.workspace.context import MANIFEST_FILE
+from provenv.workspace.context import MANIFEST_FILE, project_name
 
 
 def folder(home: HomeLayout, name: str) -> str:
@@ -58,7 +57,7 @@ def manifest_text(
     return f"""\
 # An environment outside projects, made by `provenv env create`. `-e {name}` finds it from anywhere.
 [project]
-name = {toml_value(name_from(name))}
+name = {toml_value(project_name(name))}
 version = "0"
 requires-python = ">={minor}"
 dependencies = []

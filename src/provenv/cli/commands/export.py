@@ -19,10 +19,11 @@ a file. A file that provenv did not make is not overwritten."""
 EXAMPLES = (
     ("provenv export -e prod", "requirements.txt with hashes"),
     ("provenv export -e prod --format pylock -o pylock.prod.toml", "one environment, PEP 751"),
+    ("provenv export --format dockerfile -o Dockerfile", "an image that holds prod and no more"),
     ("provenv export --format constraints -o constraints.txt", "for `pip install -c`"),
 )
 ENVIRONMENT = True
-FORMATS = ("requirements", "pylock", "constraints")
+FORMATS = ("requirements", "pylock", "constraints", "dockerfile", "devcontainer")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
