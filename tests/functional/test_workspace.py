@@ -549,6 +549,22 @@ def test_where_a_sync_fails_the_common_lock_is_put_back(sharing: Project, index:
     sharing.ok("status", "--all")
 
 
+@pytest.mark.parametrize("common", [False, True])
+def test_an_export_says_where_libraries_are(shop: Project, *, common: bool) -> None:
+    if common:
+        shop.pyproject(
+            '[tool.provenv.workspace]\nmembers = ["services/*", "libs/*"]\nshared-lock = true\n'
+        )
+        service(shop, "billing", "core")
+    orders = inside(shop, "services/orders")
+    orders.ok("lock")
+    told = orders.ok("export", "--format", "requirements", "--no-hashes").stdout.splitlines()
+    assert {"core==1.0", "extra==1.0", "-e ../../libs/base", "-e ../../libs/models"} < {*told}
+    built = orders.ok("export", "--format", "requirements", "-e", "prod", "--no-hashes").stdout
+    assert "../../libs/base" in built
+    assert "-e ../../libs/base" not in built
+
+
 def test_a_new_environment_from_a_common_lock_takes_the_short_way(sharing: Project) -> None:
     sharing.ok("sync", "--all")
     orders = inside(sharing, "services/orders")

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
+
+from packaging.pylock import PackageDirectory, Pylock
+from packaging.utils import canonicalize_name
 
 from provenv.core.errors import CheckFailedError, ForeignError, InputError
 from provenv.core.files import write_atomic
@@ -129,7 +133,9 @@ def _cut(project: Project, spec: EnvironmentSpec, form: str, *, hashes: bool) ->
         raise CheckFailedError(stale, hint="Run `provenv lock`.")
     command = f"provenv export --format {form} -e {spec.name}" + ("" if hashes else " --no-hashes")
     return Cut(
-        lock=cut(locks[key].lock, spec),
+        lock=_seen_from(
+            project, spec, cut(locks[key].lock, project.selector(replace(spec, seed=())))
+        ),
         environment=spec.name,
         project=project.title,
         origin=os.path.basename(locks[key].path),
@@ -137,6 +143,40 @@ def _cut(project: Project, spec: EnvironmentSpec, form: str, *, hashes: bool) ->
         hashes=hashes,
         command=command,
     )
+
+
+def _seen_from(project: Project, spec: EnvironmentSpec, lock: Pylock) -> Pylock:
+    """The lock as it reads in the project's folder: a common one lies in the workspace's.
+
+    Members of the workspace are installed as in the environment: in place, or not.
+    """
+    if project.workspace is None:
+        return lock
+    own = canonicalize_name(project.manifest.name or "")
+    folders = project.workspace.folders
+
+    def near(entry: Any) -> Any:
+        if entry is None or getattr(entry, "path", None) is None:
+            return entry
+        full = os.path.normpath(os.path.join(project.locker.root, entry.path))
+        path = os.path.relpath(full, project.root).replace(os.sep, "/")
+        if isinstance(entry, PackageDirectory) and os.path.realpath(full) in folders:
+            return replace(entry, path=path, editable=bool(entry.editable) and spec.editable)
+        return replace(entry, path=path)
+
+    packages = [
+        replace(
+            package,
+            directory=near(package.directory),
+            archive=near(package.archive),
+            vcs=near(package.vcs),
+            sdist=near(package.sdist),
+            wheels=[near(wheel) for wheel in package.wheels] if package.wheels else package.wheels,
+        )
+        for package in lock.packages
+        if package.name != own
+    ]
+    return replace(lock, packages=packages)
 
 
 def _write(path: str, text: str) -> bool:

@@ -107,7 +107,8 @@ def prepare(
     Raises:
         ProvenvError: As the parts say; no environment has changed.
     """
-    plan = make_plan(lock.lock, lock.digest, project.selector(spec), interpreter, lock.path)
+    chosen = project.selector(spec) if source is None else spec
+    plan = make_plan(lock.lock, lock.digest, chosen, interpreter, lock.path)
     artifacts = _in_workspace(project, spec, plan.artifacts, os.path.dirname(lock.path))
     members = _members(project, context, spec, interpreter, artifacts, lock, mode, crew)
     extra, files = _extra_files(members, interpreter, mode)
