@@ -109,7 +109,7 @@ def test_every_command(project: Project) -> None:
     victim.chmod(0o644)
     victim.write_text("evil = True\n")
     check(told("verify", code=1), "provenv.verify/1")
-    check(told("env", "list", "--sizes"), "provenv.env-list/1")
+    check(told("env", "list"), "provenv.env-list/1")
     check(told("env", "prune", "--older-than", "0d", "--dry-run"), "provenv.env-prune/1")
     check(told("env", "create", "docs", "--with", "tool"), "provenv.env-create/1")
     check(told("env", "create", "ml", "--global"), "provenv.env-create/1")

@@ -28,7 +28,7 @@ def shop(project: Project, index: Index, tmp_path: Path) -> Project:
 
 def listed(project: Project, *options: str) -> dict[str, dict[str, Any]]:
     """What ``env list`` says, by folder relative to the test's own."""
-    rows = project.ok("env", "list", "--json", *options).json["environments"]
+    rows = project.ok("env", "list", "--json", "--no-sizes", *options).json["environments"]
     base = project.home.parent
     return {os.path.relpath(row["folder"], base): row for row in rows}
 
@@ -119,7 +119,7 @@ def test_sizes_add_up_to_what_du_says(shop: Project) -> None:
     shop.ok("sync")
     shop.ok("sync", "-e", "test", "--link-mode", "copy")
     (shop.folder / ".venv/notes.txt").write_text("x" * 10_000)
-    answer = shop.ok("env", "list", "--sizes", "--json").json
+    answer = shop.ok("env", "list", "--json").json
     objects = [str(path) for path in (shop.home / "provenv/store/wheels").glob("*/*")]
 
     def du(*paths: str) -> int:

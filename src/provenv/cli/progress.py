@@ -43,6 +43,7 @@ _VERBS = {
     "collect": "collecting",
     "python": "installing",
     "examine": "examining",
+    "measure": "measuring",
 }
 
 

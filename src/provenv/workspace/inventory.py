@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import Any
 
 from provenv.core import digest
 from provenv.core.errors import InputError, IntegrityError
+from provenv.core.events import ItemFinished, PhaseFinished, PhaseStarted
 from provenv.environments import generations, stamp, switch
 from provenv.model.generation import Generation
 from provenv.model.manifest import EnvironmentSpec, parse_manifest
@@ -102,13 +104,18 @@ def _not_made(project: Project, name: str, folder: str) -> Listed:
 def _measured(context: Context, found: list[Listed]) -> Inventory:
     scale = sizes.Scale(context.home)
     rows = []
+    started = time.monotonic()
+    context.emit(PhaseStarted(phase="measure", total=len(found)))
     for item in found:
+        context.emit(ItemFinished(phase="measure", name=item.folder))
         if item.state in ABSENT or item.state in ("not-made", "foreign"):
             rows.append(item)
             continue
         held = {p.sha256 for g in generations.read_all(item.folder) for p in g.packages}
         weight = scale.weigh(item.folder, held)
         rows.append(replace(item, own=weight.own, shared=weight.shared))
+    seconds = time.monotonic() - started
+    context.emit(PhaseFinished(phase="measure", count=len(found), seconds=seconds))
     return Inventory(
         environments=tuple(rows),
         own=sum(item.own or 0 for item in rows),

@@ -21,21 +21,21 @@ is left of them."""
 EXAMPLES = (
     ("provenv env list", "all of this machine"),
     ("provenv env list --project", "those of this project, also those not made yet"),
-    ("provenv env list --sizes", "with what they take, alone and shared"),
+    ("provenv env list --no-sizes", "at once, without what they take"),
 )
 _STYLES = {"current": "good", "not-made": "dim", "held": "warn", "stale": "warn"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--project", action="store_true", help="those of the project at hand")
-    parser.add_argument("--sizes", action="store_true", help="measure them; looks at every file")
+    parser.add_argument("--no-sizes", action="store_true", help="do not look at every file")
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.inventory import list_environments
 
     project = session.project if args.project else None
-    found = list_environments(session.context, project=project, measure=args.sizes)
+    found = list_environments(session.context, project=project, measure=not args.no_sizes)
     session.answer("env-list", lambda: data(found), lambda screen: text(found, screen))
     return 0
 
