@@ -612,8 +612,9 @@ def test_upgrade_all_moves_the_environments_of_every_project(
     for project in (locked, other, gone):
         project.ok("sync", "--python", "3.12.98")
     locked.ok("sync", "-e", "prod", "--python", "3.13.98")
-    (gone.folder / "pyproject.toml").unlink()
-    told = other.fails(2, "python", "upgrade", "--all", "--json").json["environments"]
+    for name in ("pyproject.toml", "pylock.toml"):
+        (gone.folder / name).unlink()
+    told = other.fails(1, "python", "upgrade", "--all", "--json").json["environments"]
     states = {(m["folder"], m["state"]) for m in told}
     assert states == {
         (f"{locked.folder}/.venv", "moved"),
