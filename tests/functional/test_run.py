@@ -77,5 +77,5 @@ def test_as_it_is_without_its_interpreter_it_does_not_fall_to_another(ready: Pro
     link = ready.folder / ".venv/current/bin/python"
     link.unlink()
     link.symlink_to("/nowhere/python3")
-    told = ready.fails(3, "run", "--no-sync", "python", "-V").stderr
+    told = ready.fails(126, "run", "--no-sync", "python", "-V").stderr
     assert "the interpreter of this environment is gone: /nowhere/python3" in told

@@ -155,6 +155,9 @@ def lost_interpreter(folder: str, number: int) -> str | None:
 
     None, too, where the generation's record cannot be read: then nobody knows.
     """
+    link = f"{folder}/generations/{number}/bin/python"
+    if os.path.islink(link) and not os.path.exists(link):
+        return os.readlink(link)
     try:
         executable = read_generation(folder, number).executable
     except IntegrityError:

@@ -122,8 +122,9 @@ def _current(
     root = f"{folder}/generations/{number}"
     drift = tuple(find_drift(recipe, root, context.home.root))
     broken = None
-    if not os.path.exists(generation.executable):
-        broken = f"its interpreter is gone: {generation.executable}"
+    lost = generations.lost_interpreter(folder, number)
+    if lost is not None:
+        broken = f"its interpreter is gone: {lost}"
     elif damaged := generations.damaged_objects(folder, number, context.home.root):
         broken = f"{len(damaged)} of its packages are damaged in the store"
     return generation, broken, drift

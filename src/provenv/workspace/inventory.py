@@ -215,8 +215,9 @@ def _state(
     record: Generation,
 ) -> tuple[str, str | None]:
     """How an environment stands to its interpreter and to its project, in the order of weight."""
-    if not os.path.exists(record.executable):
-        return "interpreter-gone", f"its interpreter is gone: {record.executable}"
+    lost = generations.lost_interpreter(folder, record.number)
+    if lost is not None:
+        return "interpreter-gone", f"its interpreter is gone: {lost}"
     if record.source is not None:
         return _source_state(context, folder, record.source)
     if project is None:
