@@ -47,7 +47,8 @@ def test_no_circle_of_imports() -> None:
 
 
 def test_a_circle_would_be_found() -> None:
-    text = "import a\nif TYPE_CHECKING:\n    import provenv.cli.app\n\ndef f():\n    import provenv.cli.hot\n"
+    text = "import a\nif TYPE_CHECKING:\n    import provenv.cli.app\n"
+    text += "def f():\n    import provenv.cli.hot\n"
     assert list(imported(ast.parse(text).body)) == ["a"]
     text = "from provenv.cli import hot\nfrom provenv.cli.app import main\n"
     assert list(imported(ast.parse(text).body)) == ["provenv.cli.hot", "provenv.cli.app"]
