@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support import Index, Project
+from support import Index, Project, make_source
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 HERE = str(Path(sys.executable).resolve().parent)
@@ -488,6 +488,15 @@ def test_diff_of_two_environments_says_how_the_project_is_installed(
     project.ok("lock")
     told = project.ok("diff", "-e", "dev", "-e", "prod").stdout
     assert told == "dev → prod\n  ~ project in place → as a wheel\n"
+
+
+def test_diff_where_only_one_of_two_is_made_says_nothing(project: Project) -> None:
+    """The version of the project itself is its build's to say, and one of the two was not built."""
+    make_source(project.folder, "shop", "1.0", requires_python=">=3.11")
+    project.ok("sync", "-e", "prod")
+    for order in (("staging", "prod"), ("prod", "staging")):
+        told = project.ok("diff", "-e", order[0], "-e", order[1]).stdout
+        assert told == f"{order[0]} → {order[1]}: nothing differs\n"
 
 
 def test_two_that_create_the_same_environment_at_once(nowhere: Project) -> None:
