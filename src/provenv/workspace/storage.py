@@ -117,7 +117,15 @@ def gc(context: Context, *, keep: int | None = None, dry_run: bool = False) -> G
                     continue
                 if not dry_run:
                     registry.found_again(context, folder)
-                outcome = _thin(context, folder, keep, used, dry_run=dry_run)
+                try:
+                    outcome = _thin(context, folder, keep, used, dry_run=dry_run)
+                except FileNotFoundError:
+                    switch.unprepare(folder)  # what taking its lock made of it again
+                    if registry.absence(folder) is None:
+                        raise
+                    missing.append(folder)  # somebody took it away at this moment
+                    alive |= _missing(context, folder, dry_run=dry_run)
+                    continue
                 removed += [(folder, number) for number in outcome.removed]
                 in_use += [(folder, number) for number in outcome.in_use]
                 edited += [(folder, number) for number in outcome.edited]
