@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from provenv.workspace import fast
+from provenv.workspace.roots import root_path
 from support import Index, Project, make_wheel
 from support.project import command
 
@@ -271,7 +271,7 @@ def test_what_cannot_be_reached_keeps_its_claim_for_a_while(shop: Project, tmp_p
     (disk / "mounted").rename(away)
     shop.ok("store", "gc")
     roots = str(shop.home / "provenv/roots")
-    missed = fast.root_path(roots, str(other.folder / ".venv")) + ".missed"
+    missed = root_path(roots, str(other.folder / ".venv")) + ".missed"
     long_ago = time.time() - 15 * 86400
     os.utime(missed, (long_ago, long_ago))
     assert "would remove 1 link" in shop.ok("env", "prune", "--dry-run").stdout

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,3 +54,16 @@ def test_a_circle_would_be_found() -> None:
     assert list(imported(ast.parse(text).body)) == ["a"]
     text = "from provenv.cli import hot\nfrom provenv.cli.app import main\n"
     assert list(imported(ast.parse(text).body)) == ["provenv.cli.hot", "provenv.cli.app"]
+
+
+def test_commands_that_hash_no_file_do_not_load_openssl() -> None:
+    """10 ms of every `add`, `status` and sync that takes the long way."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(SOURCE.parent)!r}); "
+        "import provenv.workspace.sync, provenv.workspace.edit, provenv.workspace.inspection; "
+        "print(*sorted({'_hashlib', '_ssl', 'urllib3', 'yaml'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []

@@ -88,7 +88,9 @@ def _attempt(call: _Call, cause: str) -> int | None:
         if outcome is None:
             outcome = fast.still_in_sync(root, call.asked, home, os.environ)
         if outcome is None:
-            outcome = fast.sync_known(root, call.asked, home, os.environ, cause)
+            from provenv.workspace import making
+
+            outcome = making.sync_known(root, call.asked, home, os.environ, cause)
     except OSError:
         return None  # the whole program says what is wrong
     if outcome is None:

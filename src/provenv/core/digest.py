@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 else:
     try:  # hashlib loads OpenSSL: 12 ms, worth it for files alone. `random` avoids it in the same way.
         from _sha2 import sha256 as _sha256
-    except ImportError:  # before Python 3.12, or another implementation
-        from hashlib import sha256 as _sha256
+    except ImportError:
+        try:
+            from _sha256 import sha256 as _sha256  # before Python 3.12
+        except ImportError:  # another implementation
+            from hashlib import sha256 as _sha256
 
 
 def of_bytes(data: bytes) -> str:

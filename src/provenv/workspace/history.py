@@ -162,20 +162,7 @@ def rollback(
             folder, to if to is not None else _before(folder, previous)
         )
         recipe = generations.read_recipe(folder, number)
-        bad = generations.damaged_objects(folder, number, context.home.root)
-        if bad:
-            raise IntegrityError(
-                f"generation {number} links {len(bad)} damaged or missing object(s) in the store",
-                hint="`provenv verify` names the files; nothing was switched.",
-                details={"objects": bad},
-            )
-        after = generations.read_generation(folder, number)
-        if not os.path.exists(after.executable):
-            raise CheckFailedError(
-                f"generation {number} is for {after.executable} (Python {after.python}), which is gone",
-                hint=f"Install it again (`provenv python install {after.python}`, pyenv), "
-                "or `provenv sync --python` another one; nothing was switched.",
-            )
+        after = _usable(context, folder, number)
         # What another tool locked is not written into its files: the environment alone goes back.
         environment_only = environment_only or after.source is not None
         before = _readable(folder, previous)
@@ -198,6 +185,30 @@ def rollback(
         restored=restored,
         seconds=time.monotonic() - started,
     )
+
+
+def _usable(context: Context, folder: str, number: int) -> Generation:
+    """The record of a generation that one may go back to.
+
+    Raises:
+        CheckFailedError: Its interpreter is gone.
+        IntegrityError: Objects that it links are no longer what they were.
+    """
+    bad = generations.damaged_objects(folder, number, context.home.root)
+    if bad:
+        raise IntegrityError(
+            f"generation {number} links {len(bad)} damaged or missing object(s) in the store",
+            hint="`provenv verify` names the files; nothing was switched.",
+            details={"objects": bad},
+        )
+    made = generations.read_generation(folder, number)
+    if not os.path.exists(made.executable):
+        raise CheckFailedError(
+            f"generation {number} is for {made.executable} (Python {made.python}), which is gone",
+            hint=f"Install it again (`provenv python install {made.python}`, pyenv), "
+            "or `provenv sync --python` another one; nothing was switched.",
+        )
+    return made
 
 
 def _readable(folder: str, number: int) -> dict[str, str]:

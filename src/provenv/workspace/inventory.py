@@ -16,7 +16,7 @@ from provenv.core.events import ItemFinished, PhaseFinished, PhaseStarted
 from provenv.environments import generations, stamp, switch
 from provenv.model.generation import Generation
 from provenv.model.manifest import EnvironmentSpec, parse_manifest
-from provenv.workspace import fast, locking, registry, sizes
+from provenv.workspace import locking, registry, roots, sizes
 from provenv.workspace.context import MANIFEST_FILE, Context, Project, read_locks, read_text
 from provenv.workspace.verification import registered
 
@@ -194,7 +194,7 @@ def _absent(context: Context, bare: Listed, away: registry.Absence) -> Listed:
     }
     known: dict[str, Any] = {}
     try:
-        with open(f"{fast.root_path(context.home.roots, bare.folder)}.held", "rb") as stream:
+        with open(f"{roots.root_path(context.home.roots, bare.folder)}.held", "rb") as stream:
             data = json.load(stream)
         known = {
             "name": str(data["environment"]),

@@ -234,36 +234,29 @@ def _members(
         )
         for artifact in others:
             built = builder.build(artifact, base=base)
-            place = None
+            folder = None
             if artifact.editable and mode == "linked":
                 folder = os.path.realpath(os.path.join(base, artifact.path, artifact.subdirectory))
-                place = _place(project, folder, spec, interpreter)
-            found.append(
-                _Member(
-                    stored=built.object,
-                    direct_url=built.direct_url,
-                    inputs=built.inputs,
-                    editable=artifact.editable,
-                    place=place,
-                    links=_links(built, place) if place is not None else None,
-                )
-            )
+            place = _place(project, folder, spec, interpreter) if folder is not None else None
+            found.append(_built(built, place, editable=artifact.editable))
         if project.manifest.installable:
-            own = builder.build_project(project.root, project.title, editable=spec.editable)
-            place = None
-            if spec.editable and mode == "linked":
-                place = _place(project, project.root, spec, interpreter)
-            found.append(
-                _Member(
-                    stored=own.object,
-                    direct_url=own.direct_url,
-                    inputs=own.inputs,
-                    editable=spec.editable,
-                    place=place,
-                    links=_links(own, place) if place is not None else None,
-                )
-            )
+            built = builder.build_project(project.root, project.title, editable=spec.editable)
+            linked = spec.editable and mode == "linked"
+            place = _place(project, project.root, spec, interpreter) if linked else None
+            found.append(_built(built, place, editable=spec.editable))
     return sorted(found, key=lambda member: member.stored.name)
+
+
+def _built(built: Built, place: _Place | None, *, editable: bool) -> _Member:
+    """What was built as a member; ``place`` is the folder that it leads to, where that may move."""
+    return _Member(
+        stored=built.object,
+        direct_url=built.direct_url,
+        inputs=built.inputs,
+        editable=editable,
+        place=place,
+        links=_links(built, place) if place is not None else None,
+    )
 
 
 def _in_workspace(

@@ -23,6 +23,7 @@ from provenv.core.errors import BuildError, InputError, NetworkError, UndecidedE
 from provenv.core.events import BuildOutput, PhaseFinished, PhaseStarted
 from provenv.core.files import disk_error
 from provenv.core.http import Credentials, redacted
+from provenv.model.interpreter import Interpreter
 from provenv.model.settings import IndexSpec
 from provenv.resolve.failure import from_error, is_about_the_network, told
 from provenv.resolve.indexes import Indexes, collect_indexes
@@ -79,7 +80,7 @@ def build(
     target = output or os.path.join(project.root, _OUTPUT)
     interpreter = locking.resolving_interpreter(project, context, None)
     kinds = [name for name, wanted in (("--sdist", sdist), ("--wheel", wheel)) if wanted]
-    with _uv(project, context) as (uv, indexes):
+    with _uv(project, context, interpreter) as (uv, indexes):
         out = os.path.join(uv.environ["XDG_CONFIG_HOME"], "out")
         context.emit(PhaseStarted(phase="build", total=len(kinds)))
         done = uv.build(
@@ -156,7 +157,8 @@ def publish(
     if spec is not None:
         options += ["--check-url", spec.url]
     extra = _login(context, spec, url)
-    with _uv(project, context, extra) as (uv, _):
+    interpreter = locking.resolving_interpreter(project, context, None)
+    with _uv(project, context, interpreter, extra) as (uv, _):
         done = uv.publish(project.root, chosen, options, _listener(project, context))
     if done.code != 0:
         raise _publish_failure(url, done.stdout)
@@ -259,10 +261,12 @@ def _publish_failure(url: str, output: str) -> NetworkError:
 
 @contextlib.contextmanager
 def _uv(
-    project: Project, context: Context, extra: Mapping[str, str] | None = None
+    project: Project,
+    context: Context,
+    interpreter: Interpreter,
+    extra: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[Uv, Indexes]]:
     """The program, and this project's indexes, which it reaches with their credentials."""
-    interpreter = locking.resolving_interpreter(project, context, None)
     settings = machine.resolve_settings(project, context, interpreter)
     indexes = collect_indexes(project.manifest, project.root, context.index_url)
     os.makedirs(settings.tmp, exist_ok=True)

@@ -1,6 +1,6 @@
 """Where the environments of this machine lie: registered, moved, gone, or on a disk that is not mounted.
 
-The store keeps one link an environment (``roots/``); :func:`provenv.workspace.fast.register` makes it.
+The store keeps one link an environment (``roots/``); :func:`provenv.workspace.roots.register` makes it.
 An environment keeps the other half in ``.used``: its inode and the folder that it was registered as. The
 time of that file is when it was used last.
 """
@@ -15,7 +15,7 @@ from typing import Literal
 from provenv.core.events import Warned
 from provenv.environments import generations, switch
 from provenv.model.layout import DEFAULT_ENVIRONMENT_FOLDER, NAMED_ENVIRONMENTS_FOLDER
-from provenv.workspace import fast
+from provenv.workspace import roots
 from provenv.workspace.context import Context, Project
 
 GRACE = 14 * 86400.0
@@ -58,7 +58,7 @@ def register(context: Context, folder: str, plan: str) -> None:
         OSError: What the file system says.
     """
     before = _placed(folder)
-    fast.register(context.home.roots, folder, plan)
+    roots.register(context.home.roots, folder, plan)
     found_again(context, folder)
     if before is not None and before != folder and absence(before) is not None:
         forget(context, before)
@@ -82,7 +82,7 @@ def forget(context: Context, folder: str) -> None:
     Raises:
         OSError: What the file system says.
     """
-    path = fast.root_path(context.home.roots, folder)
+    path = roots.root_path(context.home.roots, folder)
     for item in (f"{path}.held", f"{path}.missed", path):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(item)
@@ -111,7 +111,7 @@ def found_again(context: Context, folder: str) -> None:
 
 
 def _missed(context: Context, folder: str) -> str:
-    return f"{fast.root_path(context.home.roots, folder)}.missed"
+    return f"{roots.root_path(context.home.roots, folder)}.missed"
 
 
 def attend(project: Project, context: Context, environment: str | None = None) -> None:
@@ -149,7 +149,7 @@ def gone(executable: str) -> str:
 
 def take_note(context: Context, folder: str, number: int) -> None:
     """Register an environment that the store does not know where it lies, as after a move."""
-    if os.path.lexists(fast.root_path(context.home.roots, folder)):
+    if os.path.lexists(roots.root_path(context.home.roots, folder)):
         return
     with contextlib.suppress(OSError):  # a home that cannot be written: the next sync tries again
         register(context, folder, os.path.dirname(generations.own_file(folder, number, "")))

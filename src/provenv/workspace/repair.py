@@ -100,8 +100,8 @@ def repair(
     for item in objects:
         if not item.left:
             suspects.cleared(context, item.sha256)
-    for folder in {folder for folder, _ in places} - {row[0] for row in left}:
-        if ok:
+    if ok:
+        for folder in {folder for folder, _ in places}:
             suspects.mended(folder)
     return RepairResult(
         ok=ok,

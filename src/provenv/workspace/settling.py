@@ -6,7 +6,6 @@ import time
 
 from provenv.core.events import Noted, PhaseFinished, PhaseStarted
 from provenv.store import settling
-from provenv.workspace import suspects, verification
 from provenv.workspace.context import Context
 
 
@@ -24,6 +23,8 @@ def settle(context: Context) -> bool:
     journals = settling.unsettled(context.home)
     if not journals:
         return False
+    from provenv.workspace import suspects, verification  # hashing loads OpenSSL: 10 ms
+
     objects = dict.fromkeys(sha for path in journals for sha in settling.objects_of(path))
     context.emit(Noted(message=_said(len(objects))))
     started = time.monotonic()

@@ -16,7 +16,7 @@ from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import parse_manifest
 from provenv.store.collect import collect
 from provenv.store.objects import read_object
-from provenv.workspace import copies, fast, processes, registry
+from provenv.workspace import copies, processes, registry, roots
 from provenv.workspace.context import Context
 from provenv.workspace.verification import all_objects, registered
 
@@ -221,7 +221,7 @@ def _missing(context: Context, folder: str, *, dry_run: bool) -> set[str]:
         try:
             missed = registry.missed_since(context, folder, note=not dry_run)
             if time.time() - missed < registry.GRACE:
-                held = f"{fast.root_path(context.home.roots, folder)}.held"
+                held = f"{roots.root_path(context.home.roots, folder)}.held"
                 with open(held, "rb") as stream:
                     return {row[2] for row in json.load(stream)["packages"]}
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:

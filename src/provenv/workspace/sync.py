@@ -119,17 +119,14 @@ def sync(
     spec = project.manifest.environment(environment)
     folder = project.folder(spec)
     _check_place(folder, adopt=adopt)
-    opened = None
-    if fresh is None and (name := _source_name(project, folder, source)) is not None:
-        from provenv.workspace import sourcing
-
-        opened = sourcing.open_source(project, context, spec, name)
+    relocked, opened = False, None
+    if fresh is not None:
+        lock = fresh[project.lock_key(spec)]
+    elif (name := _source_name(project, folder, source)) is not None:
+        opened, lock = _foreign(
+            project, context, spec, folder, name, python=python, anew=source is not None
+        )
         project, spec = opened.project, opened.spec
-        interpreter = choosing.choose_interpreter(project, context, spec, folder, python)
-        lock = sourcing.lock_for(opened, context, interpreter, anew=source is not None)
-        relocked = False
-    elif fresh is not None:
-        lock, relocked = fresh[project.lock_key(spec)], False
     else:
         lock, relocked = ensure_lock(project, context, spec, locked_only=locked_only)
     aside = None if generations.is_ours(folder) else generations.set_aside(folder)
@@ -147,12 +144,7 @@ def sync(
             switch.prepare(folder)
             switch.sweep(folder)
             interpreter = _chosen(project, context, spec, folder, python)
-            mode = link_mode or spec.link_mode or _present_mode(folder) or LINK_MODES[0]
-            mode = link_mode_for(interpreter, mode)
-            if mode != link_mode == "linked":
-                context.emit(
-                    Noted(message=f"files are linked, not folders: {python2.WHY_NO_FOLDERS}")
-                )
+            mode = _mode(context, spec, folder, interpreter, link_mode)
             # by its whole name: `test` may be several, and the short way must not take one for all
             asked = fast.Asked(spec.name if environment is not None else None, python, link_mode)
             request = SyncRequest(asked=asked, spec=spec, lock=lock, mode=mode, opened=opened)
@@ -183,6 +175,24 @@ def sync(
         seconds=time.monotonic() - started,
         source=request.source,
     )
+
+
+def _foreign(
+    project: Project,
+    context: Context,
+    spec: EnvironmentSpec,
+    folder: str,
+    name: str,
+    *,
+    python: str | None,
+    anew: bool,
+) -> tuple[Opened, LockFile]:
+    """The file of another tool that decides, and the lock that is made of it for an interpreter."""
+    from provenv.workspace import sourcing
+
+    opened = sourcing.open_source(project, context, spec, name)
+    interpreter = choosing.choose_interpreter(opened.project, context, opened.spec, folder, python)
+    return opened, sourcing.lock_for(opened, context, interpreter, anew=anew)
 
 
 def _source_name(project: Project, folder: str, asked: str | None) -> str | None:
@@ -268,6 +278,21 @@ def ensure_lock(
     context.emit(Noted(message=f"locking: {stale}"))
     locking.lock(project, context)
     return read_locks(project)[key], True
+
+
+def _mode(
+    context: Context,
+    spec: EnvironmentSpec,
+    folder: str,
+    interpreter: Interpreter,
+    asked: str | None,
+) -> str:
+    """The link mode: as asked for, as declared, as it is, or linked; as far as the interpreter goes."""
+    mode = asked or spec.link_mode or _present_mode(folder) or LINK_MODES[0]
+    mode = link_mode_for(interpreter, mode)
+    if mode != asked == "linked":
+        context.emit(Noted(message=f"files are linked, not folders: {python2.WHY_NO_FOLDERS}"))
+    return mode
 
 
 def link_mode_for(interpreter: Interpreter, mode: str) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 
 from provenv.environments import stamp
-from provenv.workspace import fast
+from provenv.workspace import fast, making
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def make(
     try:
         for file in _FILES:
             _write(root, file, files[file])
-        outcome = fast.make_first(root, own, plan, steps, fast.Asked(), home, cause)
+        outcome = making.make_first(root, own, plan, steps, fast.Asked(), home, cause)
     finally:
         if outcome is None and not os.path.lexists(f"{root}/.venv"):
             _undo(root)

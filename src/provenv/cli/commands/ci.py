@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from provenv.cli.draw import Screen, short_path
 from provenv.cli.session import Session
+from provenv.templates.pipelines import SYSTEMS
 
 if TYPE_CHECKING:
     from provenv.workspace.handing import Handed
@@ -22,13 +23,10 @@ EXAMPLES = (
     ("provenv ci gitlab --stdout", "only shows it"),
 )
 PROJECT = True
-_SYSTEMS = ("github", "gitlab", "azure", "jenkins", "circleci")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "system", choices=_SYSTEMS, metavar="SYSTEM", help=", ".join(_SYSTEMS[:-1]) + " or circleci"
-    )
+    parser.add_argument("system", choices=tuple(SYSTEMS), metavar="SYSTEM", help=", ".join(SYSTEMS))
     parser.add_argument("-o", "--output", metavar="FILE", help="write to FILE instead")
     parser.add_argument("--stdout", action="store_true", help="write nothing, print the pipeline")
     parser.add_argument("--force", action="store_true", help="set a changed file aside")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from provenv.cli import syncing
 from provenv.cli.draw import Screen, short_path
 from provenv.cli.session import Session
+from provenv.templates.projects import TEMPLATES
 
 if TYPE_CHECKING:
     from provenv.workspace.new import NewResult
@@ -21,14 +22,13 @@ EXAMPLES = (
     ("provenv new shop-models", "a library, imported as shop_models"),
     ("cd orders && provenv run pytest", "its tests"),
 )
-_TEMPLATES = ("service", "library", "cli")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="NAME", help="the folder, and the project's name")
     parser.add_argument(
         "--template",
-        choices=_TEMPLATES,
+        choices=tuple(TEMPLATES),
         default="library",
         metavar="KIND",
         help="service, library (the default) or cli",

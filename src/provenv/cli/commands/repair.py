@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from provenv.cli.draw import Screen, many, seconds, short_path
 from provenv.cli.session import Session
-from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from provenv.cli.targets import Answer, Target
+    from provenv.workspace.context import Project
     from provenv.workspace.repair import Repaired, RepairResult
 
 DESCRIPTION = """\
@@ -29,28 +28,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.cli.targets import for_each
-    from provenv.workspace.repair import repair
-
-    if session.options.environments and args.all:
-        raise UsageError("--all is about every environment: it takes no --environment")
-    if session.options.environments:
-        return for_each(session, "repair", lambda target: _act(session, target), tell="verdict")
-    result = repair(session.context, project=None if args.all else session.project)
-    session.verdict("repair", lambda: data(result), lambda screen: text(result, screen))
-    return 0 if result.ok else 1
-
-
-def _act(session: Session, target: Target) -> Answer:
+    from provenv.cli.checking import run_check
     from provenv.cli.targets import Answer
     from provenv.workspace.repair import repair
 
-    result = repair(session.context, project=target.project, environment=target.name)
-    return Answer(
-        code=0 if result.ok else 1,
-        data=lambda: data(result),
-        text=lambda screen: text(result, screen),
-    )
+    def check(project: Project | None, environment: str | None) -> Answer:
+        result = repair(session.context, project=project, environment=environment)
+        return Answer(
+            code=0 if result.ok else 1,
+            data=lambda: data(result),
+            text=lambda screen: text(result, screen),
+        )
+
+    return run_check(args, session, "repair", check)
 
 
 def text(result: RepairResult, screen: Screen) -> None:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from provenv.cli.changes import copy_data, edited_line
 from provenv.cli.draw import Screen, many, seconds, short_path, size
 from provenv.cli.session import Session
-from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from provenv.cli.targets import Answer, Target
+    from provenv.workspace.context import Project
     from provenv.workspace.verification import Hit, VerifyResult
 
 DESCRIPTION = """\
@@ -31,28 +30,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.cli.targets import for_each
-    from provenv.workspace.verification import verify
-
-    if session.options.environments and args.all:
-        raise UsageError("--all is about every environment: it takes no --environment")
-    if session.options.environments:
-        return for_each(session, "verify", lambda target: act(session, target), tell="verdict")
-    result = verify(session.context, project=None if args.all else session.project)
-    session.verdict("verify", lambda: data(result), lambda screen: text(result, screen))
-    return 0 if result.ok else 1
-
-
-def act(session: Session, target: Target) -> Answer:
+    from provenv.cli.checking import run_check
     from provenv.cli.targets import Answer
     from provenv.workspace.verification import verify
 
-    result = verify(session.context, project=target.project, environment=target.name)
-    return Answer(
-        code=0 if result.ok else 1,
-        data=lambda: data(result),
-        text=lambda screen: text(result, screen),
-    )
+    def check(project: Project | None, environment: str | None) -> Answer:
+        result = verify(session.context, project=project, environment=environment)
+        return Answer(
+            code=0 if result.ok else 1,
+            data=lambda: data(result),
+            text=lambda screen: text(result, screen),
+        )
+
+    return run_check(args, session, "verify", check)
 
 
 def text(result: VerifyResult, screen: Screen) -> None:

@@ -1,0 +1,129 @@
+"""The short way to an environment that is not there yet: from a plan that is known, and nothing parsed.
+
+In any doubt it answers None, and the long way (:mod:`provenv.workspace.sync`) is taken. Imports nothing
+but ``os``.
+"""
+
+from __future__ import annotations
+
+import os
+
+from provenv.environments import plans, stamp, switch, tree
+from provenv.workspace import fast, roots
+
+TYPE_CHECKING = False  # `typing` costs 5 ms to import
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from provenv.environments.plans import Known
+    from provenv.environments.tree import Steps
+
+
+def sync_known(
+    root: str, asked: fast.Asked, home: str, environ: Mapping[str, str], cause: str
+) -> fast.Outcome | None:
+    """Make a first generation from a known plan; None where the long way must be taken.
+
+    Only for an environment that has no generation yet: where there is one, it is compared first.
+
+    Raises:
+        OSError: What the file system says; nothing was switched.
+    """
+    key = fast.plan_key(root, asked, environ)
+    known = plans.recall(f"{home}/plans", key, root) if key is not None else None
+    if known is None:
+        return None
+    folder = f"{root}/{known.folder}"
+    if os.path.lexists(folder):
+        return None
+    plan = plans.plan_folder(f"{home}/plans", known.digest)
+    try:
+        steps = tree.parse(_text(f"{plan}/recipe"))
+    except OSError:
+        return None
+    if steps is None:
+        return None
+    return make_first(root, known, plan, steps, asked, home, cause)
+
+
+def make_first(
+    root: str, known: Known, plan: str, steps: Steps, asked: fast.Asked, home: str, cause: str
+) -> fast.Outcome | None:
+    """Make the first generation of an environment from a plan; None where the long way must be taken.
+
+    Raises:
+        OSError: What the file system says; nothing was switched.
+    """
+    folder = f"{root}/{known.folder}"
+    switch.prepare(folder)
+    with _Locks(f"{folder}/.lock", f"{home}/store/lock") as held:
+        if not held or switch.current(folder) is not None:
+            return None
+        roots.register(f"{home}/roots", folder, plan)
+        try:
+            number, shared = switch.make_generation(folder, steps, home, plan, cause, project=root)
+        except (switch.DamagedStoreError, FileNotFoundError, ValueError):
+            return None  # the long way sets aside what is damaged, and fetches it again
+        except BaseException:
+            switch.unprepare(folder)
+            raise
+        switch.switch(folder, number, cause)
+        _write_stamp(root, folder, home, known, asked, number, steps)
+    return fast.Outcome(known.environment, folder, number, made=True) if shared else None
+
+
+def _text(path: str) -> str:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(descriptor).st_size
+        return os.fsdecode(os.read(descriptor, size + 1))
+    finally:
+        os.close(descriptor)
+
+
+def _write_stamp(
+    root: str,
+    folder: str,
+    home: str,
+    known: Known,
+    asked: fast.Asked,
+    number: int,
+    steps: Steps,
+) -> None:
+    site = next(p for kind, _, p in steps if kind == "D" and p.endswith("site-packages"))
+    paths = [
+        *fast.watched(root, known.environment),
+        *fast.installed(folder, site),
+        *fast.stored(home, steps),
+        *(f"{root}/{plans.content_path(line)}" for line in known.contents),
+    ]
+    signatures = [*(stamp.signature(path) for path in paths), *known.inputs]
+    current = f"generations/{number}"
+    made = stamp.Stamp(home, known.environment, current, signatures, asked=asked.overrides)
+    stamp.write(folder, made)
+
+
+class _Locks:
+    """Holds the environment's lock alone and the store's lock with others, without waiting."""
+
+    __slots__ = ("_descriptors", "_paths")
+
+    def __init__(self, environment: str, store: str) -> None:
+        self._paths = (environment, store)
+        self._descriptors: list[int] = []
+
+    def __enter__(self) -> bool:
+        import fcntl
+
+        for path, operation in zip(self._paths, (fcntl.LOCK_EX, fcntl.LOCK_SH), strict=True):
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                self._descriptors.append(descriptor)
+                fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
+            except OSError:
+                return False
+        return True
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in self._descriptors:
+            os.close(descriptor)
