@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
 import os
 import stat
@@ -74,23 +73,10 @@ def replace_symlink(path: str, target: str) -> None:
 
 
 def disk_error(error: OSError, verb: str, path: str | os.PathLike[str]) -> DiskError:
-    """Say in one sentence what the file system refused and what helps."""
-    hints = {
-        errno.ENOSPC: "Free some space (`provenv store gc` removes what nothing uses) and try again.",
-        errno.EDQUOT: "Your disk quota is used up; `provenv store gc` removes what nothing uses.",
-        errno.EROFS: "The file system is read-only; remount it, or choose another place.",
-        errno.EACCES: "Check who owns the folder and its mode.",
-        errno.EPERM: "Check who owns the folder and its mode.",
-        errno.ENOENT: "Check that the folder above it exists.",
-        errno.ENAMETOOLONG: "Use a shorter path.",
-        errno.EMFILE: "Raise the limit of open files (`ulimit -n`).",
-    }
-    name = errno.errorcode.get(error.errno or 0, "?")
-    return DiskError(
-        f"cannot {verb} {os.fspath(path)}: {error.strerror or error} ({name})",
-        hint=hints.get(error.errno or 0),
-        details={"path": os.fspath(path), "errno": name},
-    )
+    """Say in one sentence what the file system refused, where, and what helps."""
+    from provenv.core.disk import refusal  # seldom needed, and most commands import this module
+
+    return refusal(error, verb, path)
 
 
 def remove_tree(path: str | os.PathLike[str]) -> None:
