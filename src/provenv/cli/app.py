@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Sequence
 
 from provenv import __version__
 from provenv.cli import signals
-from provenv.cli.commands import module_of
+from provenv.cli.commands import load_chosen
 from provenv.cli.options import Options, read_options
 from provenv.cli.parser import DESCRIPTION, START, parse, split
 from provenv.cli.session import Session, write_json
@@ -69,8 +68,8 @@ def _dispatch(session: Session) -> int:
     if session.args.command is None:
         session.alarm.line(f"{DESCRIPTION}\n\n{START}")
         return 2
-    command = importlib.import_module(module_of(session.args.command))
-    code: int = command.run(session.args, session)
+    args = session.args
+    code: int = load_chosen(args.command, getattr(args, "action", None)).run(args, session)
     return code
 
 
