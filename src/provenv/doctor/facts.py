@@ -64,8 +64,6 @@ class ProjectFacts:
     Attributes:
         texts: Configuration, requirement and lock files, by absolute path.
         pins: What ``.python-version`` or ``.tool-versions`` asks for, with file and line.
-        environments: Folders that hold a virtual environment (PEP 405) or a conda environment.
-        ours: Those of them that provenv made.
     """
 
     root: str
@@ -74,8 +72,6 @@ class ProjectFacts:
     stale: str | None
     texts: Mapping[str, str] = field(repr=False)
     pins: tuple[tuple[str, str, int], ...] = ()
-    environments: tuple[str, ...] = ()
-    ours: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +110,7 @@ class SourceFacts:
         imports: In order of file and line.
         local: Top-level modules that the project has itself.
         unparsed: Files that this Python cannot parse: path, line, reason.
+        unread: Folders that could not be looked into: path → reason.
         shadows: Modules of the project that hide one of the standard library: name → file.
         provided: Dotted module → normalized distributions that have it in an environment; None
             where no environment of the project is there to be asked.
@@ -127,6 +124,7 @@ class SourceFacts:
     imports: tuple[Import, ...]
     local: frozenset[str]
     unparsed: tuple[tuple[str, int, str], ...]
+    unread: Mapping[str, str]
     shadows: Mapping[str, str]
     provided: Mapping[str, frozenset[str]] | None
     metadata: frozenset[str] | None
@@ -171,7 +169,6 @@ class Command:
     name: str
     path: str
     prefix: str | None
-    virtual: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
