@@ -37,24 +37,24 @@ class Subject:
     Attributes:
         start: The folder that the question comes from.
         environ, user_home, home: As in a context.
+        today: For what has an end.
         root: The project's folder; None outside of every project.
         manifest: None where there is no project, or its manifest cannot be used.
         troubles: Files of the project that cannot be used, and why.
         stale: Why the lock does not answer the manifest.
         environments: Of the project.
-        today: For what has an end.
     """
 
     start: str
     environ: Mapping[str, str]
     user_home: str
     home: HomeLayout
+    today: date
     root: str | None = None
     manifest: Manifest | None = None
     troubles: tuple[InputError, ...] = ()
     stale: str | None = None
     environments: tuple[EnvironmentSubject, ...] = ()
-    today: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
