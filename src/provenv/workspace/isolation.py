@@ -58,6 +58,7 @@ def isolation(
         editable=editable_projects(os.path.join(folder, "generations", str(number))),
         environ=context.environ,
         start=start,
+        system=generations.sees_system(folder, number),
     )
     python, claims = examining.examine(asked)
     return IsolationResult(environment=spec.name, folder=folder, python=python, claims=claims)

@@ -209,12 +209,7 @@ def _kind(target: _Target, context: Context) -> _Kind:
 
 def _written(target: _Target, number: int) -> str:
     """The implementation that a generation's ``pyvenv.cfg`` names."""
-    try:
-        with open(f"{target.folder}/generations/{number}/pyvenv.cfg", encoding="utf-8") as stream:
-            pairs = [line.partition("=") for line in stream]
-    except (OSError, ValueError):
-        return "cpython"
-    return {key.strip(): value.strip() for key, _, value in pairs}.get("implementation", "cpython")
+    return generations.read_config(target.folder, number).get("implementation", "cpython")
 
 
 def _here(context: Context, search: Search) -> list[Interpreter]:
