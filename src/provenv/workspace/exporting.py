@@ -17,7 +17,7 @@ from provenv.formats.writing import MARK, Cut, cut, writer
 from provenv.model.manifest import EnvironmentSpec
 from provenv.workspace import locking
 from provenv.workspace.containers import CONTAINER_FILES, container_file
-from provenv.workspace.context import Context, Project, read_locks
+from provenv.workspace.context import Context, Project, read_locks, read_text
 from provenv.workspace.handing import hand
 
 
@@ -180,13 +180,7 @@ def _seen_from(project: Project, spec: EnvironmentSpec, lock: Pylock) -> Pylock:
 
 
 def _write(path: str, text: str) -> bool:
-    try:
-        with open(path, encoding="utf-8") as stream:
-            there = stream.read()
-    except FileNotFoundError:
-        there = None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {error}", file=path) from error
+    there = read_text(path) if os.path.exists(path) else None
     if there == text:
         return False
     if there is not None and "[tool.provenv]" in there:

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 from provenv.core.errors import InputError, UsageError
 from provenv.formats import requirements as requirements_format
-from provenv.formats.foreign import BASE, UNPINNED, Foreign, Left, Place, Source
+from provenv.formats.foreign import BASE, UNPINNED, Foreign, Left, Place
 from provenv.formats.kinds import Format, format_of, group_of
 from provenv.formats.kinds import read as read_file
 from provenv.model import toml
@@ -30,6 +30,8 @@ _PAIRS = {
 # Without FILE the first of these that is there is taken, with what belongs to it.
 _ORDER = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "Pipfile")
 _SETUP = ("setup.cfg", "setup.py")
+# The lines of each requirements file that is read, with those of the files that it names.
+_Lines = dict[str, list[requirements_format.Line]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,18 +69,22 @@ def gather(project: Project, context: Context, paths: Sequence[str]) -> Gathered
     """
     chosen, beside = _choose(project, paths)
     read: list[tuple[Format, Foreign]] = []
+    lines: _Lines = {}
     for path in chosen:
-        known, foreign = read_file(read_source(project, context, path))
+        source = read_source(project, context, path)
+        known, foreign = read_file(source)
         if foreign is not None:
             read.append((known, foreign))
+        if known.name == "requirements":
+            lines[path] = requirements_format.parse(source).lines
     if not read:
         raise UsageError(f"{', '.join(map(os.path.basename, chosen))}: nothing in it to take over")
-    places, pinning, left = _sorted(project, context, read, chosen)
+    places, pinning, left = _sorted(project, read, lines)
     wanted = _with_origins(_joined([f for _, f in read], places), project, pinning)
     return Gathered(
         taken=tuple(Taken(file=f.file, kind=f.kind, role=k.role) for k, f in read),
         beside=beside,
-        wanted=replace(wanted, constraints=_limits(project, context, read, chosen)),
+        wanted=replace(wanted, constraints=_limits(lines)),
         pinning=tuple(pinning),
         left=(*left, *(item for _, f in read for item in f.left)),
     )
@@ -87,10 +93,7 @@ def gather(project: Project, context: Context, paths: Sequence[str]) -> Gathered
 def _choose(project: Project, paths: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
     """The files to read, locks with their manifests; and what else is there."""
     if paths:
-        found = [os.path.normpath(path) for path in paths]
-        for path in tuple(found):
-            found += [other for other in _partners(path) if other not in found]
-        return found, ()
+        return _with_partners([os.path.normpath(path) for path in paths]), ()
     there = {name for name in sorted(os.listdir(project.root)) if _is_known(project.root, name)}
     first = next((name for name in _ORDER if name in there and _is_meant(project, name)), None)
     taken: list[str] = []
@@ -103,16 +106,16 @@ def _choose(project: Project, paths: Sequence[str]) -> tuple[list[str], tuple[st
     elif names := [name for name in sorted(there) if format_of(name).name == "pylock"]:
         taken = [name for name in names if name != "pylock.toml"]
     elif names := [name for name in there if format_of(name).name == "environment.yml"]:
-        taken = names[:1]
+        taken = [
+            min(names, key=lambda name: (len(name), name))
+        ]  # rather than `environment-dev.yml`
     taken += [name for name in _SETUP if name in there]
     if not taken:
         raise UsageError(
             f"nothing to import in {project.root}",
             hint="`provenv import FILE` takes a requirements file, a lock or a manifest of another tool.",
         )
-    found = [os.path.join(project.root, name) for name in taken]
-    for path in tuple(found):
-        found += [other for other in _partners(path) if other not in found]
+    found = _with_partners([os.path.join(project.root, name) for name in taken])
     names_taken = {os.path.basename(path) for path in found}
     own = {MANIFEST_FILE, "pylock.toml"}
     return found, tuple(sorted(there - names_taken - own))
@@ -152,6 +155,13 @@ def _requirement_files(project: Project, names: list[str]) -> list[str]:
     return names + [f"requirements/{name}" for name in more if name.endswith((".txt", ".in"))]
 
 
+def _with_partners(paths: list[str]) -> list[str]:
+    found = list(paths)
+    for path in paths:
+        found += [other for other in _partners(path) if other not in found]
+    return found
+
+
 def _partners(path: str) -> list[str]:
     """What is read together with a file: its manifest, or its lock."""
     folder, name = os.path.split(path)
@@ -167,31 +177,23 @@ def _partners(path: str) -> list[str]:
 
 
 def _sorted(
-    project: Project,
-    context: Context,
-    read: Sequence[tuple[Format, Foreign]],
-    chosen: Sequence[str],
+    project: Project, read: Sequence[tuple[Format, Foreign]], lines: _Lines
 ) -> tuple[dict[Place, list[str]], list[Foreign], list[Left]]:
     """Requirements by place; the files that pin; what is left."""
     places: dict[Place, list[str]] = {}
     pinning = [foreign for known, foreign in read if known.role != "manifest" and foreign.pins]
-    left: list[Left] = []
-    compiled = {path for path in chosen if path.endswith(".txt")
-                and f"{os.path.splitext(path)[0]}.in" in chosen}  # fmt: skip
+    for path in lines:
+        if not (path.endswith(".txt") and f"{path.removesuffix('.txt')}.in" in lines):
+            _place_lines(path, lines, places)
     for known, foreign in read:
-        if known.name == "requirements":
-            if foreign.files[0] not in compiled:
-                source = read_source(project, context, foreign.files[0])
-                _place_lines(source, places, {*chosen})
-            continue
-        if known.role == "lock":
+        if known.name == "requirements" or known.role == "lock":
             continue
         places.setdefault(BASE, []).extend(foreign.dependencies)
         for kind, tables in (("extra", foreign.extras), ("group", foreign.groups)):
             for name, texts in tables.items():
                 place: Place = ("extra", name) if kind == "extra" else ("group", name)
                 places.setdefault(place, []).extend(texts)
-    left += _drop_itself(read, places)
+    left = _drop_itself(read, places)
     asked = any(places.values()) or project.manifest.dependencies or project.manifest.groups
     dynamic = "dependencies" in project.manifest.dynamic
     if not asked and not dynamic and not project.manifest.name:
@@ -202,35 +204,29 @@ def _sorted(
     return places, pinning, left
 
 
-def _place_lines(source: Source, places: dict[Place, list[str]], chosen: set[str]) -> None:
+def _place_lines(path: str, lines: _Lines, places: dict[Place, list[str]]) -> None:
     """Each line into the group that its file's name stands for."""
-    top = group_of(source.path) or ""
-    for line in requirements_format.parse(source).lines:
+    top = group_of(path) or ""
+    for line in lines[path]:
         if line.constraint or not line.name:
             continue
-        if line.file != source.path and line.file in chosen:
+        if line.file != path and line.file in lines:
             continue  # it is read by itself
-        named = group_of(line.file) if line.file != source.path else top
+        named = group_of(line.file) if line.file != path else top
         group = top if named is None else named
         place: Place = ("group", group) if group else BASE
         places.setdefault(place, []).append(requirements_format.requirement_text(line))
 
 
-def _limits(
-    project: Project,
-    context: Context,
-    read: Sequence[tuple[Format, Foreign]],
-    chosen: Sequence[str],
-) -> tuple[str, ...]:
+def _limits(lines: _Lines) -> tuple[str, ...]:
     """Constraints (``-c``) of files that are not read for themselves: those limit by what they pin."""
-    found: dict[str, None] = {}
-    for known, foreign in read:
-        if known.name == "requirements" and foreign.constraints:
-            source = read_source(project, context, foreign.files[0])
-            for line in requirements_format.parse(source).lines:
-                if line.constraint and line.place is None and line.file not in chosen:
-                    found[requirements_format.requirement_text(line)] = None
-    return tuple(found)
+    found = [
+        requirements_format.requirement_text(line)
+        for of_file in lines.values()
+        for line in of_file
+        if line.constraint and line.place is None and line.file not in lines
+    ]
+    return tuple(dict.fromkeys(found))
 
 
 def _drop_itself(

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 from provenv.core.errors import CheckFailedError, InputError, UsageError
 from provenv.core.events import Warned
-from provenv.formats.foreign import Foreign, Source
+from provenv.formats.foreign import BASE, Foreign, Source
 from provenv.formats.kinds import format_of, read
 from provenv.formats.selecting import applies, select
 from provenv.model.interpreter import Interpreter
@@ -186,7 +186,7 @@ def _as_seen(project: Project, foreign: Foreign) -> Project:
         pin.direct is not None and pin.direct.kind == "directory" and pin.direct.path == "."
         for pin in foreign.pins
     )
-    direct = tuple(edge.name for edge in foreign.roots.get(("base", ""), ()))
+    direct = tuple(edge.name for edge in foreign.roots.get(BASE, ()))
     return replace(
         project,
         manifest=replace(
@@ -280,7 +280,7 @@ def check_whole(opened: Opened, context: Context, prepared: Prepared) -> None:
     foreign = opened.foreign
     if foreign is None or foreign.kind not in ("requirements", "environment.yml"):
         return
-    extras = {edge.name: edge.extras for edge in foreign.roots.get(("base", ""), ())}
+    extras = {edge.name: edge.extras for edge in foreign.roots.get(BASE, ())}
     there = {name for name, _, _, _ in prepared.packages}
     missing: dict[str, str] = {}
     for name, _, sha256, _ in prepared.packages:

@@ -65,8 +65,9 @@ def text(result: ExportResult, screen: Screen) -> None:
         screen.line(result.text.removesuffix("\n"))
         return
     done = screen.paint("good", "wrote") if result.changed else "nothing to do:"
-    where = short_path(result.path or result.filename)
-    screen.line(f"{done} {where}: {many(result.packages, 'package')} of {result.environment}")
+    screen.line(
+        f"{done} {short_path(result.path)}: {many(result.packages, 'package')} of {result.environment}"
+    )
 
 
 def data(result: ExportResult) -> dict[str, Any]:
