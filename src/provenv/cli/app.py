@@ -95,19 +95,11 @@ def _refused(session: Session, error: ProvenvError) -> int:
 
 
 def _disk(session: Session, error: OSError) -> int:
-    """What the file system, or the system at all, refused where nobody expected it."""
-    from provenv.core.errors import DiskError
+    """What the file system refused where nobody expected it."""
+    from provenv.core.files import unforeseen
 
     _trace()
-    where = f"{error.filename}: " if error.filename else ""
-    return _refused(
-        session,
-        DiskError(
-            f"{where}{error.strerror or error}",
-            hint="Check that PROVENV_HOME and the project are on file systems that can be written.",
-            details={"path": error.filename, "errno": error.errno},
-        ),
-    )
+    return _refused(session, unforeseen(error))
 
 
 def _trace() -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from provenv.cli.draw import Screen
-from provenv.core.errors import DiskError, ProvenvError, UsageError
+from provenv.core.errors import ProvenvError, UsageError
+from provenv.core.files import unforeseen
 from provenv.model.layout import base_name, is_environment_name
 from provenv.model.manifest import unknown_environment
 from provenv.workspace import outside
@@ -115,9 +116,9 @@ def one(session: Session) -> Target:
     """
     target = find(session, session.options.environment)
     names = target.project.manifest.instances(target.environment)
-    if len(names) > 1:
-        return replace(target, environment=_name(target, names[0].name))
-    return target
+    if len(names) == 1 or target.environment is None:  # the short way knows the default one as None
+        return target
+    return replace(target, environment=names[0].name)
 
 
 def several(session: Session) -> list[Target]:
@@ -132,11 +133,6 @@ def several(session: Session) -> list[Target]:
             found += [replace(target, environment=spec.name) for spec in specs]
     unique = {(target.project.root, target.name): target for target in reversed(found)}
     return list(reversed(unique.values()))
-
-
-def _name(target: Target, first: str) -> str | None:
-    """None for the default environment, whose calls are known to the short way without a name."""
-    return None if target.environment is None else first
 
 
 def for_each(
@@ -161,7 +157,7 @@ def for_each(
         try:
             answer = act(target)
         except (ProvenvError, OSError) as error:
-            failure = error if isinstance(error, ProvenvError) else _disk(error)
+            failure = error if isinstance(error, ProvenvError) else unforeseen(error)
             code, result = failure.exit_code, failed_data(target, failure)
             _draw_failure(session, target, failure)
         else:
@@ -173,11 +169,6 @@ def for_each(
     if session.options.json:
         session.answer(f"{verb}-many", lambda: {"results": results}, lambda screen: None)  # noqa: ARG005
     return highest
-
-
-def _disk(error: OSError) -> DiskError:
-    where = f"{error.filename}: " if error.filename else ""
-    return DiskError(f"{where}{error.strerror or error}", details={"path": error.filename})
 
 
 def _draw(session: Session, answer: Answer, tell: Tell, *, first: bool) -> None:

@@ -20,7 +20,7 @@ UNEDITED = "unedited"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEntry:
-    """One switch, as it was logged: ``verb`` is ``sync`` or ``rollback``."""
+    """One switch, as it was logged: ``verb`` is ``sync``, ``rollback`` or ``edit``."""
 
     time: str
     verb: str

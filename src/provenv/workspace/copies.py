@@ -25,6 +25,7 @@ class PrivateCopy:
 
     name: str
     version: str
+    sha256: str
     edits: tuple[Edit, ...]
 
 
@@ -43,6 +44,7 @@ def private_copies(context: Context, folder: str, number: int) -> tuple[PrivateC
         PrivateCopy(
             name=package.name,
             version=package.version,
+            sha256=package.sha256,
             edits=tuple(edit for edit in found if edit.sha256 == package.sha256),
         )
         for package in record.packages
@@ -72,13 +74,17 @@ class Carried:
 
     Attributes:
         folder: The environment. ``number``: The generation; None where it has none.
-        copies: As :func:`private_copies` says; ``objects``: The sha256 of each.
+        copies: As :func:`private_copies` says.
     """
 
     folder: str
     number: int | None = None
     copies: tuple[PrivateCopy, ...] = ()
-    objects: frozenset[str] = frozenset()
+
+    @property
+    def objects(self) -> frozenset[str]:
+        """The sha256 of each."""
+        return frozenset(copy.sha256 for copy in self.copies)
 
     def into(self, steps: Steps, stuck: list[Edit]) -> Callable[[str], None] | None:
         """What takes the edits into a new tree that ``steps`` made; None where there are none."""
@@ -98,18 +104,9 @@ def carried(context: Context, folder: str) -> Carried:
         return none
     try:
         copies = private_copies(context, folder, number)
-        if not copies:
-            return none
-        record = generations.read_generation(folder, number)
-        names = {copy.name for copy in copies}
-        return Carried(
-            folder=folder,
-            number=number,
-            copies=copies,
-            objects=frozenset(p.sha256 for p in record.packages if p.name in names),
-        )
     except IntegrityError:
         return none
+    return Carried(folder=folder, number=number, copies=copies) if copies else none
 
 
 def after_sync(

@@ -420,8 +420,8 @@ def _result(
     syncs: tuple[SyncResult, ...],
     *,
     own: bool,
-    requirements: tuple[str, ...] = (),
-    made: bool = False,
+    requirements: tuple[str, ...],
+    made: bool,
 ) -> CreateResult:
     return CreateResult(
         environment=name,

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from provenv.core import digest
-from provenv.core.errors import InputError, IntegrityError
+from provenv.core.errors import InputError, IntegrityError, ProvenvError
 from provenv.core.events import ItemFinished, PhaseFinished, PhaseStarted
 from provenv.environments import generations, stamp, switch
 from provenv.model.generation import Generation
-from provenv.model.manifest import EnvironmentSpec, parse_manifest
+from provenv.model.manifest import EnvironmentSpec
 from provenv.workspace import locking, registry, roots, sizes
-from provenv.workspace.context import MANIFEST_FILE, Context, Project, read_locks, read_text
+from provenv.workspace.context import MANIFEST_FILE, Context, Project, project_in, read_locks
 from provenv.workspace.verification import registered
 
 ABSENT = frozenset({"removed", "gone", "unreachable"})
@@ -81,8 +82,8 @@ def list_environments(
         names = {project.folder(s): s.name for s in project.manifest.all_instances()}
         own = [f for f in folders if registry.project_folder(f) == project.root]
         folders = list(dict.fromkeys([*names, *own]))
-    projects = _Projects()
-    found = [_look(context, projects, folder) for folder in folders]
+    opened = functools.cache(_open)
+    found = [_look(context, opened, folder) for folder in folders]
     found = [item for item in found if item.state != "removed" or item.folder not in names]
     seen = {item.folder for item in found}
     if project is not None:
@@ -123,32 +124,19 @@ def _measured(context: Context, found: list[Listed]) -> Inventory:
     )
 
 
-@dataclass(slots=True)
-class _Projects:
-    """The projects, each read once: a project, or why it cannot be read, or None where there is none."""
-
-    read: dict[str, Project | str | None] = field(default_factory=dict)
-
-    def at(self, root: str) -> Project | str | None:
-        if root not in self.read:
-            self.read[root] = _open(root)
-        return self.read[root]
-
-
 def _open(root: str) -> Project | str | None:
-    path = os.path.join(root, MANIFEST_FILE)
-    if not os.path.isfile(path):
+    """The project in ``root``, or why it cannot be read; None where there is none."""
+    if not os.path.isfile(os.path.join(root, MANIFEST_FILE)):
         return None
     try:
-        text = read_text(path)
-        return Project(root=root, manifest_text=text, manifest=parse_manifest(text, path))
-    except InputError as error:
+        return project_in(root)
+    except ProvenvError as error:
         return error.message
 
 
-def _look(context: Context, projects: _Projects, folder: str) -> Listed:
+def _look(context: Context, opened: Callable[[str], Project | str | None], folder: str) -> Listed:
     root = registry.project_folder(folder)
-    project = projects.at(root)
+    project = opened(root)
     title = project.title if isinstance(project, Project) else os.path.basename(root)
     spec = _spec(project, folder) if isinstance(project, Project) else None
     name = spec.name if spec is not None else None
@@ -226,9 +214,9 @@ def _state(
         return "unreadable", project
     if spec is None:
         return "undeclared", "its project does not declare it any more"
-    known = stamp.read(folder)
-    if known is not None and known.home == context.home.root and stamp.holds(folder, known):
-        return ("held", "a rollback chose it against the lock") if known.held else ("current", None)
+    stamped = _stamped(context, folder)
+    if stamped is not None:
+        return stamped
     if record.environment != spec.name:
         return "stale", f"it was made as {record.environment}"
     reason = _outdated(project, spec, record)
@@ -240,10 +228,17 @@ def _source_state(context: Context, folder: str, source: str) -> tuple[str, str 
     path = os.path.normpath(os.path.join(registry.project_folder(folder), source))
     if not os.path.isfile(path):
         return "no-project", f"there is no {source} any more, which it was made from"
+    return _stamped(context, folder) or (
+        "stale", f"{source}, or what decides beside it, has changed since",
+    )  # fmt: skip
+
+
+def _stamped(context: Context, folder: str) -> tuple[str, str | None] | None:
+    """How an environment stands of which the stamp says that nothing has changed; else None."""
     known = stamp.read(folder)
-    if known is not None and known.home == context.home.root and stamp.holds(folder, known):
-        return ("held", "a rollback chose it against the lock") if known.held else ("current", None)
-    return "stale", f"{source}, or what decides beside it, has changed since"
+    if known is None or known.home != context.home.root or not stamp.holds(folder, known):
+        return None
+    return ("held", "a rollback chose it against the lock") if known.held else ("current", None)
 
 
 def _outdated(project: Project, spec: EnvironmentSpec, record: Generation) -> str | None:

@@ -8,6 +8,7 @@ import os
 import time
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 
@@ -144,15 +145,15 @@ def _refuse_own(folder: str, number: int, package: Installed) -> None:
 
     PEP 610, ``dir_info``.
     """
-    url, data = "", _direct_url(folder, number, package)
+    source, data = "", _direct_url(folder, number, package)
     if data is not None:
-        url = str(data.get("url", "")).removeprefix("file://")
+        source = unquote(urlsplit(str(data.get("url", ""))).path)
     if package.editable:
-        where = f" from {url}" if url else ""
+        where = f" from {source}" if source else ""
         raise UsageError(f"{package.name} is installed editable{where}: edit it there")
     if data is not None and "dir_info" in data:
         raise UsageError(
-            f"{package.name} is built from {url}: edit it there",
+            f"{package.name} is built from {source}: edit it there",
             hint="The next `provenv sync` builds it anew.",
         )
 

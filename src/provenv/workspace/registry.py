@@ -94,10 +94,8 @@ def missed_since(context: Context, folder: str, *, note: bool) -> float:
     ``note``: write that down where it is the first time.
     """
     path = _missed(context, folder)
-    try:
+    with contextlib.suppress(OSError):
         return os.stat(path).st_mtime
-    except OSError:
-        pass
     if note:
         with contextlib.suppress(OSError), open(path, "x", encoding="utf-8"):
             pass

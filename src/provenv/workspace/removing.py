@@ -21,8 +21,6 @@ from provenv.workspace import copies, edit, outside, processes, registry
 from provenv.workspace.context import MANIFEST_FILE, Context, Project, open_project
 from provenv.workspace.declaring import declared, undeclare
 
-_OWN = (".gitignore", ".log", ".stamp", ".used", ".suspect", ".lock")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveResult:
@@ -115,9 +113,7 @@ def remove_environment(
         whole = own and name in (None, project.manifest.default_environment)
         if whole:
             with locked_folder(project.root):
-                gone, kept = _clear_project(context, project.root)
-            changed += gone
-            left += kept
+                changed += _clear_project(context, project.root, left)
         elif text is not None:
             with locked_folder(project.root):
                 write_atomic(project.manifest_path, text.encode())
@@ -197,7 +193,7 @@ def take_away(context: Context, folder: str, *, wait: bool = True) -> list[str]:
         locked(EnvironmentLayout(folder).lock, wait=wait),
     ):
         stamp.forget(folder)
-        for item in ("current", *_links(folder)):
+        for item in ("current", *switch.links(folder)):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{folder}/{item}")
         if os.path.isdir(f"{folder}/generations"):
@@ -209,18 +205,6 @@ def take_away(context: Context, folder: str, *, wait: bool = True) -> list[str]:
     return [f"{folder}/{name}" for name in _foreign(folder)]
 
 
-def _links(folder: str) -> list[str]:
-    """The names beside ``current`` that lead into it, as ``bin`` and ``lib`` do."""
-    return [n for n in os.listdir(folder) if _target(f"{folder}/{n}").startswith("current/")]
-
-
-def _target(path: str) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""
-
-
 def _foreign(folder: str) -> list[str]:
     try:
         names = sorted(os.listdir(folder))
@@ -228,13 +212,15 @@ def _foreign(folder: str) -> list[str]:
         return []
     inner = f"{folder}/generations"
     found = [f"generations/{n}" for n in os.listdir(inner)] if os.path.isdir(inner) else []
-    return [name for name in names if name not in (*_OWN, "generations")] + found
+    return [name for name in names if name not in (*switch.OWN_FILES, "generations")] + found
 
 
-def _clear_project(context: Context, root: str) -> tuple[list[str], list[str]]:
-    """Remove an environment outside projects: its manifest and locks, and its folder where empty."""
+def _clear_project(context: Context, root: str, left: list[str]) -> list[str]:
+    """Remove an environment outside projects: its manifest and locks, and its folder where empty.
+
+    Paths that stay are added to ``left``; returns the names of the files that went.
+    """
     project = open_project(root)
-    left: list[str] = []
     for spec in project.manifest.all_instances():
         folder = project.folder(spec)
         if generations.is_ours(folder) and os.path.isdir(folder):
@@ -245,15 +231,16 @@ def _clear_project(context: Context, root: str) -> tuple[list[str], list[str]]:
     for folder in (os.path.join(root, NAMED_ENVIRONMENTS_FOLDER), root):
         with contextlib.suppress(OSError):
             os.rmdir(folder)
-    kept = [f"{root}/{name}" for name in sorted(os.listdir(root))] if os.path.isdir(root) else []
-    inside = tuple(f"{path}/" for path in kept)
-    return gone, [*kept, *(path for path in left if not path.startswith(inside))]
+    for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
+        if not any(path.startswith(f"{root}/{name}/") for path in left):
+            left.append(f"{root}/{name}")
+    return gone
 
 
 def clear(context: Context, root: str) -> None:
     """Undo the making of an environment outside projects, as far as it came."""
     with contextlib.suppress(Exception):
-        _clear_project(context, root)
+        _clear_project(context, root, [])
     for name in (MANIFEST_FILE, "pylock.toml"):
         with contextlib.suppress(OSError):
             os.unlink(os.path.join(root, name))

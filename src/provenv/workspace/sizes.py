@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -43,7 +44,7 @@ class Scale:
         links: dict[Inode, list[int]] = {}  # how often it is met here, how often there is one, size
         for status in _walk(folder):
             size = status.st_blocks * _BLOCK
-            if status.st_nlink == 1 or _is_folder(status):
+            if status.st_nlink == 1 or stat.S_ISDIR(status.st_mode):
                 own += size
             else:
                 row = links.setdefault((status.st_dev, status.st_ino), [0, status.st_nlink, size])
@@ -67,10 +68,6 @@ class Scale:
         return self._objects[sha256]
 
 
-def _is_folder(status: os.stat_result) -> bool:
-    return status.st_mode & 0o170000 == 0o040000
-
-
 def _walk(folder: str) -> Iterator[os.stat_result]:
     """What lies at and below ``folder``; symlinks as they are. What cannot be read is left out."""
     try:
@@ -84,7 +81,7 @@ def _walk(folder: str) -> Iterator[os.stat_result]:
                 for entry in entries:
                     status = entry.stat(follow_symlinks=False)
                     yield status
-                    if _is_folder(status):
+                    if stat.S_ISDIR(status.st_mode):
                         stack.append(entry.path)
         except OSError:
             continue

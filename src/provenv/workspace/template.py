@@ -184,10 +184,11 @@ def _held_alone(root: str) -> int:
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not os.listdir(root):
-            return descriptor
-    except OSError:
-        pass
+        empty = not os.listdir(root)
+    except OSError:  # another call holds it, or the file system has no locks: the long way copes
+        empty = False
+    if empty:
+        return descriptor
     os.close(descriptor)
     return -1
 
