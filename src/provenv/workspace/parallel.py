@@ -16,8 +16,9 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from typing import Any
 
-from provenv.core.errors import DiskError, ProvenvError, UndecidedError
+from provenv.core.errors import ProvenvError, UndecidedError
 from provenv.core.events import Emit, Event
+from provenv.core.files import unforeseen
 from provenv.store.worker import decode_error, encode_error
 
 Job = Callable[[Emit], Any]
@@ -186,8 +187,7 @@ def _do(job: Job, emit: Emit) -> tuple[str, Any]:
     except ProvenvError as error:
         return "failed", encode_error(error)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return "failed", encode_error(DiskError(f"{where}{error.strerror or error}"))
+        return "failed", encode_error(unforeseen(error))
     except Exception as error:  # noqa: BLE001  # the parent must hear of it, whatever it is
         text = f"provenv failed where it should not: {type(error).__name__}: {error}"
         return "failed", encode_error(UndecidedError(text, hint="Please report this."))
