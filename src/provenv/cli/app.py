@@ -90,7 +90,7 @@ def _refused(session: Session, error: ProvenvError) -> int:
     if session.options.json:
         _error_document(error.kind, error.message, error.hint, error.details)
         return error.exit_code
-    _draw_error(session, error.message, error.hint)
+    session.alarm.error(error.message, error.hint)
     return error.exit_code
 
 
@@ -107,13 +107,6 @@ def _trace() -> None:
         import traceback
 
         traceback.print_exc()
-
-
-def _draw_error(session: Session, message: str, hint: str | None) -> None:
-    alarm = session.alarm
-    alarm.prose(alarm.paint("error", "error:"), message)
-    if hint:
-        alarm.prose(alarm.paint("hint", "hint:"), hint)
 
 
 def _error_document(kind: str, message: str, hint: str | None, details: object) -> None:
@@ -145,5 +138,5 @@ def _failed(session: Session, error: Exception) -> int:
     if session.options.json:
         _error_document("internal", message, hint, {})
     else:
-        _draw_error(session, message, hint)
+        session.alarm.error(message, hint)
     return _INTERNAL

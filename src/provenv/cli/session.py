@@ -103,7 +103,7 @@ class Session:
 
     def rewire(self, emit: Emit) -> None:
         """Let ``emit`` hear of what the library does, instead of the progress on this screen."""
-        self.__dict__["context"] = replace(self.context, emit=emit)
+        self.context = replace(self.context, emit=emit)
 
     @cached_property
     def target(self) -> Target:

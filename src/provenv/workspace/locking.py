@@ -177,7 +177,7 @@ def _unchanged(
 def _check_names(upgrade: bool | frozenset[str], locks: Mapping[str | None, LockFile]) -> None:
     if isinstance(upgrade, bool) or None not in locks:
         return
-    known = {package.name for package in locks[None].lock.packages}
+    known = {package.name for file in locks.values() for package in file.lock.packages}
     unknown = sorted(upgrade - known)
     if unknown:
         raise UsageError(
