@@ -364,6 +364,7 @@ def test_one_package_is_upgraded_wherever_it_is(
 def test_what_is_meant_twice_is_done_once(shop: Project) -> None:
     minor = f"{sys.version_info[0]}.{sys.version_info[1]}"
     both = f'python = ["{minor}", "cpython{minor}"]'
+    shop.env["PATH"] = f"{os.path.dirname(sys.executable)}:{shop.env['PATH']}"
     service(shop, "orders", more=f"[tool.provenv.environments]\nboth = {{ {both} }}\n")
     shop.pyproject('[tool.provenv.workspace]\nmembers = ["services/orders"]\n')
     told = shop.ok("sync", "--all", "-e", "both", "-e", f"both@{minor}", "--json").json

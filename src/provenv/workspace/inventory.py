@@ -19,7 +19,6 @@ from provenv.model.generation import Generation
 from provenv.model.manifest import EnvironmentSpec
 from provenv.workspace import locking, registry, roots, sizes
 from provenv.workspace.context import MANIFEST_FILE, Context, Project, project_in, read_locks
-from provenv.workspace.verification import registered
 
 ABSENT = frozenset({"removed", "gone", "unreachable"})
 
@@ -76,7 +75,7 @@ def list_environments(
     Those of a project are listed as far as it knows them, also where they were not made yet.
     ``measure`` looks at every file for its size.
     """
-    folders = registered(context)
+    folders = registry.registered(context)
     names: dict[str, str] = {}
     if project is not None:
         names = {project.folder(s): s.name for s in project.manifest.all_instances()}

@@ -24,6 +24,15 @@ GRACE = 14 * 86400.0
 Absence = Literal["removed", "gone", "unreachable"]
 
 
+def registered(context: Context) -> list[str]:
+    """The folders of all environments that the store knows, also those that are gone."""
+    try:
+        names = sorted(os.listdir(context.home.roots))
+    except FileNotFoundError:
+        return []
+    return [os.readlink(f"{context.home.roots}/{name}") for name in names if "." not in name]
+
+
 def project_folder(folder: str) -> str:
     """The project that the environment in ``folder`` belongs to, by where it lies."""
     above = os.path.dirname(folder)

@@ -18,7 +18,7 @@ from provenv.store.collect import collect
 from provenv.store.objects import read_object
 from provenv.workspace import copies, processes, registry, roots
 from provenv.workspace.context import Context
-from provenv.workspace.verification import all_objects, registered
+from provenv.workspace.verification import all_objects
 
 _KEEP = 5
 _PLAN_KEYS = ("keys", "locks")
@@ -63,7 +63,7 @@ class GcResult:
 
 def list_store(context: Context) -> list[StoredItem]:
     """Every object with its size and who holds it, by name."""
-    holders = _holders(registered(context))
+    holders = _holders(registry.registered(context))
     found = []
     for sha256 in all_objects(context):
         stored = read_object(context.home, sha256)
@@ -110,7 +110,7 @@ def gc(context: Context, *, keep: int | None = None, dry_run: bool = False) -> G
     missing: list[str] = []
     try:
         with locked(context.home.lock, shared=dry_run):
-            for folder in registered(context):
+            for folder in registry.registered(context):
                 if registry.absence(folder) is not None:
                     missing.append(folder)
                     alive |= _missing(context, folder, dry_run=dry_run)

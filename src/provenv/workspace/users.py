@@ -8,8 +8,7 @@ from provenv.core.errors import InputError, IntegrityError
 from provenv.environments import generations, switch
 from provenv.model.generation import Generation
 from provenv.workspace.context import Context, Project, open_project
-from provenv.workspace.registry import project_folder
-from provenv.workspace.verification import registered
+from provenv.workspace.registry import project_folder, registered
 
 
 def current(context: Context) -> dict[str, Generation]:

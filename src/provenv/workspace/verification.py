@@ -18,6 +18,7 @@ from provenv.store.verify import Damage, verify_object
 from provenv.workspace import suspects
 from provenv.workspace.context import Context, Project
 from provenv.workspace.copies import PrivateCopy, private_copies
+from provenv.workspace.registry import registered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,15 +129,6 @@ def folders_of(context: Context, project: Project | None, environment: str | Non
     specs = manifest.all_instances() if environment is None else manifest.instances(environment)
     folders = [project.folder(spec) for spec in specs]
     return [folder for folder in folders if os.path.isdir(f"{folder}/generations")]
-
-
-def registered(context: Context) -> list[str]:
-    """The folders of all environments that the store knows, also those that are gone."""
-    try:
-        names = sorted(os.listdir(context.home.roots))
-    except FileNotFoundError:
-        return []
-    return [os.readlink(f"{context.home.roots}/{name}") for name in names if "." not in name]
 
 
 def all_objects(context: Context) -> list[str]:
