@@ -90,7 +90,7 @@ def test_what_should_not_happen_is_told_without_a_traceback(
 ) -> None:
     project.depends()
     (tmp_path / "sitecustomize.py").write_text(
-        "import provenv.workspace.inspection as room\n"
+        "import provenv.workspace.syncing.inspection as room\n"
         "def status(*_, **__): raise ZeroDivisionError('oh')\n"
         "room.status = status\n"
     )

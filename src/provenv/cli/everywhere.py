@@ -1,6 +1,6 @@
 """``--all``: one command for every member of a workspace, several of them at once.
 
-Each member is worked on in a process of its own (:mod:`provenv.workspace.parallel`). What fails does
+Each member is worked on in a process of its own (:mod:`provenv.workspace.host.parallel`). What fails does
 not stop the others; it is named at the end.
 """
 
@@ -15,12 +15,12 @@ from provenv.cli.rows import Rows
 from provenv.cli.targets import Answer, Target, Tell, attempt, entry, instances
 from provenv.core.errors import InputError, ProvenvError, UsageError
 from provenv.core.events import Emit, Noted
-from provenv.workspace.context import Project, open_folder
-from provenv.workspace.parallel import Job, run_all
+from provenv.workspace.host.parallel import Job, run_all
+from provenv.workspace.projects.context import Project, open_folder
 
 if TYPE_CHECKING:
     from provenv.cli.session import Session
-    from provenv.workspace.members import Workspace
+    from provenv.workspace.projects.members import Workspace
 
 Entry = dict[str, Any]  # one of the `results` of `provenv.VERB-many/1`, and `short` beside it
 
@@ -113,7 +113,7 @@ def _workspace(session: Session) -> Workspace:
         raise InputError(
             "the workspace has no members",
             file=workspace.manifest_path,
-            key="tool.provenv.workspace.members",
+            key="tool.provenv.workspace.projects.members",
             hint="; ".join(workspace.notes) or "Name their folders there.",
         )
     return workspace

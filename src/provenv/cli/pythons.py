@@ -10,8 +10,8 @@ from provenv.cli.session import Session
 
 if TYPE_CHECKING:
     from provenv.model.interpreter import Interpreter
-    from provenv.workspace.context import Project
-    from provenv.workspace.installing import PythonInstalled, PythonRemoved
+    from provenv.workspace.host.installing import PythonInstalled, PythonRemoved
+    from provenv.workspace.projects.context import Project
 
 
 def add_mirror(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def mirror(text: str | None) -> str | None:
 
 def project_at_hand(session: Session) -> Project | None:
     """The project of the working directory; None outside of projects."""
-    from provenv.workspace.context import find_root
+    from provenv.workspace.projects.context import find_root
 
     return session.opened if find_root(os.getcwd()) is not None else None
 

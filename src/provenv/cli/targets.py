@@ -16,8 +16,8 @@ from provenv.core.errors import ProvenvError, UsageError
 from provenv.core.files import unforeseen
 from provenv.model.layout import base_name, is_environment_name
 from provenv.model.manifest import unknown_environment
-from provenv.workspace import outside
-from provenv.workspace.context import Project, find_root, open_project, refuse_bare
+from provenv.workspace.projects import outside
+from provenv.workspace.projects.context import Project, find_root, open_project, refuse_bare
 
 if TYPE_CHECKING:
     from provenv.cli.session import Session
@@ -135,8 +135,10 @@ def instances(targets: Iterable[Target]) -> list[Target]:
             found.append(target)
         else:
             found += [replace(target, environment=spec.name) for spec in specs]
-    unique = {(target.project.root, target.name): target for target in reversed(found)}
-    return list(reversed(unique.values()))
+    unique: dict[tuple[str, str], Target] = {}
+    for target in found:
+        unique.setdefault((target.project.root, target.name), target)
+    return list(unique.values())
 
 
 def for_each(

@@ -13,9 +13,9 @@ from provenv.core.errors import InputError, ProvenvError, UsageError
 from provenv.core.events import Noted
 
 if TYPE_CHECKING:
-    from provenv.workspace.context import Project
-    from provenv.workspace.locking import LockResult
-    from provenv.workspace.members import Workspace
+    from provenv.workspace.projects.context import Project
+    from provenv.workspace.projects.members import Workspace
+    from provenv.workspace.syncing.locking import LockResult
 
 DESCRIPTION = """\
 Decide every version: pyproject.toml → pylock.toml (PEP 751), for all environments and platforms.
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
     from provenv.cli.everywhere import for_all
     from provenv.cli.targets import Answer, Target
-    from provenv.workspace.locking import lock
+    from provenv.workspace.syncing.locking import lock
 
     if args.check and (args.upgrade or args.upgrade_package or args.dry_run):
         raise UsageError("--check asks about the lock as it is: it goes with no other option")
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
 def _locked(project: Project) -> frozenset[str] | None:
     """What the project has locked; None where it has no lock, or none that can be read."""
-    from provenv.workspace.context import read_locks
+    from provenv.workspace.projects.context import read_locks
 
     try:
         locks = read_locks(project)
@@ -105,7 +105,7 @@ def _locked(project: Project) -> frozenset[str] | None:
 
 def _refuse_unknown(workspace: Workspace, names: frozenset[str]) -> None:
     """Refuse a name that no member has locked: not each of them must have it."""
-    from provenv.workspace.context import open_folder
+    from provenv.workspace.projects.context import open_folder
 
     left = names
     for folder in workspace.folders:

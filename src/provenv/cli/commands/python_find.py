@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.pythons import find_python
+    from provenv.workspace.host.pythons import find_python
 
     found = find_python(
         session.context,

@@ -11,7 +11,7 @@ from provenv.cli.pythons import add_mirror, managed_data, mirror, project_at_han
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
-    from provenv.workspace.installing import PythonInstalled
+    from provenv.workspace.host.installing import PythonInstalled
 
 DESCRIPTION = """\
 Install Pythons that uv manages, in the folder that it and provenv share. Where one that meets the
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.installing import install_pythons
+    from provenv.workspace.host.installing import install_pythons
 
     results = install_pythons(
         session.context,

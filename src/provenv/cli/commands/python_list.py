@@ -13,7 +13,7 @@ from provenv.cli.session import Session
 if TYPE_CHECKING:
     from provenv.interpreters.builds import Build
     from provenv.model.interpreter import Interpreter
-    from provenv.workspace.pythons import Installed, PythonList
+    from provenv.workspace.host.pythons import Installed, PythonList
 
 DESCRIPTION = """\
 What is installed: which Python, whose, how many environments use it, and what selects it. Then what
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.pythons import list_pythons
+    from provenv.workspace.host.pythons import list_pythons
 
     found = list_pythons(
         session.context,

@@ -10,7 +10,7 @@ from provenv.cli.session import Session
 from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from provenv.workspace.pinning import PinResult
+    from provenv.workspace.host.pinning import PinResult
 
 DESCRIPTION = """\
 Write the project's .python-version, or say what it is pinned to (exit code 1 where it is not). Comments
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace import pinning
+    from provenv.workspace.host import pinning
 
     if args.rm and args.requests:
         raise UsageError("--rm takes the pin away: no REQUEST")

@@ -11,7 +11,7 @@ from provenv.cli.pythons import managed_data
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
-    from provenv.workspace.installing import PythonRemoved
+    from provenv.workspace.host.installing import PythonRemoved
 
 DESCRIPTION = """\
 Remove Pythons that uv manages; never pyenv's, conda's or the system's. Refuses, with exit code 1, where
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.installing import uninstall_pythons
+    from provenv.workspace.host.installing import uninstall_pythons
 
     results = uninstall_pythons(session.context, args.requests, force=args.force)
     session.report(

@@ -12,7 +12,7 @@ from provenv.cli.session import Session
 from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from provenv.workspace.upgrading import PythonMove
+    from provenv.workspace.syncing.upgrading import PythonMove
 
 DESCRIPTION = """\
 Move environments to the newest patch release of their Python that is here: those of the project, or one
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.cli import targets
-    from provenv.workspace import upgrading
+    from provenv.workspace.syncing import upgrading
 
     named = bool(session.options.environments)
     if args.all and named:
