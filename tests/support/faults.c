@@ -185,7 +185,31 @@ OPENAT(openat64)
         return refuse_at(kind, #name, AT_FDCWD, path) ? -1 : real(path extra); \
     }
 #define COMMA ,
-PATH1(mkdir, ALLOCATE, int, COMMA mode_t mode, COMMA mode)
+
+static int there(int folder, const char *path)
+{
+    struct stat status;
+    int before = errno, found = fstatat(folder, path, &status, AT_SYMLINK_NOFOLLOW) == 0;
+    errno = before;
+    return found; /* then the kernel says EEXIST, whatever else is the matter */
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+    REAL(mkdir);
+    if (!there(AT_FDCWD, path) && refuse_at(ALLOCATE, "mkdir", AT_FDCWD, path))
+        return -1;
+    return real(path, mode);
+}
+
+int mkdirat(int folder, const char *path, mode_t mode)
+{
+    REAL(mkdirat);
+    if (!there(folder, path) && refuse_at(ALLOCATE, "mkdir", folder, path))
+        return -1;
+    return real(folder, path, mode);
+}
+
 PATH1(rmdir, CHANGE, int, , )
 PATH1(unlink, CHANGE, int, , )
 PATH1(chmod, CHANGE, int, COMMA mode_t mode, COMMA mode)
@@ -197,7 +221,6 @@ PATH1(truncate, CHANGE, int, COMMA off_t length, COMMA length)
         REAL(name);                                     \
         return refuse_at(kind, #name, folder, path) ? -1 : real(folder, path extra); \
     }
-AT1(mkdirat, ALLOCATE, COMMA mode_t mode, COMMA mode)
 AT1(unlinkat, CHANGE, COMMA int flags, COMMA flags)
 AT1(fchmodat, CHANGE, COMMA mode_t mode COMMA int flags, COMMA mode COMMA flags)
 
@@ -212,7 +235,9 @@ int utimensat(int folder, const char *path, const struct timespec times[2], int 
 int symlink(const char *target, const char *path)
 {
     REAL(symlink);
-    return refuse_at(ALLOCATE, "symlink", AT_FDCWD, path) ? -1 : real(target, path);
+    if (!there(AT_FDCWD, path) && refuse_at(ALLOCATE, "symlink", AT_FDCWD, path))
+        return -1;
+    return real(target, path);
 }
 
 int symlinkat(const char *target, int folder, const char *path)

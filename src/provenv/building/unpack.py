@@ -15,8 +15,8 @@ import zlib
 from collections.abc import Iterable
 from gzip import BadGzipFile
 
+from provenv.core.disk import doing
 from provenv.core.errors import InputError
-from provenv.core.files import disk_error
 
 _BROKEN = (
     tarfile.TarError, zipfile.BadZipFile, BadGzipFile, EOFError, zlib.error, lzma.LZMAError,
@@ -37,16 +37,15 @@ def unpack(archive: str, filename: str, destination: str) -> str:
         DiskError: The file system refused.
     """
     try:
-        if filename.lower().endswith(".zip"):
-            names = _unpack_zip(archive, filename, destination)
-        else:
-            names = _unpack_tar(archive, filename, destination)
+        with doing(f"unpacking {filename}", destination):
+            if filename.lower().endswith(".zip"):
+                names = _unpack_zip(archive, filename, destination)
+            else:
+                names = _unpack_tar(archive, filename, destination)
     except _BROKEN as error:
         raise InputError(
             f"is not a whole archive: {error}", file=filename, hint="Fetch it again."
         ) from error
-    except OSError as error:
-        raise disk_error(error, "unpack", f"{filename} into {destination}") from error
     _check_links(destination, filename)
     return os.path.join(destination, _top(names, filename))
 

@@ -100,7 +100,7 @@ def mount_of(real: str, mounts: Sequence[Mount]) -> Mount | None:
     return best
 
 
-def file_system(path: str | os.PathLike[str]) -> FileSystem | None:
+def file_system(path: str) -> FileSystem | None:
     """The file system that ``path`` lies on, or would lie on; None where the system does not tell."""
     real = os.path.realpath(path)
     while not os.path.lexists(real) and os.path.dirname(real) != real:
@@ -127,22 +127,23 @@ def _mounted_at(path: str) -> str:
     return path
 
 
-def refusal(error: OSError, verb: str | None, path: str | os.PathLike[str]) -> DiskError:
+def refusal(error: OSError, verb: str | None, path: str) -> DiskError:
     """Say in one sentence what the file system refused, where, and what helps.
 
-    ``verb`` is what could not be done to ``path``; None where only the path is known.
+    ``verb`` is what could not be done to ``path``; None where only the path is known, and perhaps not
+    even that (empty).
     """
     code = error.errno or 0
-    name = errno.errorcode.get(code, "?")
-    where = file_system(path)
-    said = f"cannot {verb} {os.fspath(path)}" if verb else os.fspath(path)
-    said += f": {error.strerror or error} ({name})"
+    name = errno.errorcode.get(code)
+    where = file_system(path) if path else None
+    reason = (error.strerror or str(error)) + (f" ({name})" if name else "")
+    said = ": ".join(filter(None, (f"cannot {verb} {path}" if verb else path, reason)))
     if where is not None and code not in _ELSEWHERE:
         said += f"; {_state(where, code)}"
-    details: dict[str, object] = {"path": os.fspath(path), "errno": name}
+    details: dict[str, object] = {"path": path or None, "errno": name}
     if where is not None:
         details["filesystem"] = where.data()
-    return DiskError(said, hint=_hint(code, where, os.fspath(path)), details=details)
+    return DiskError(said, hint=_hint(code, where, path), details=details)
 
 
 def _state(where: FileSystem, code: int) -> str:
@@ -186,7 +187,7 @@ def _size(count: float) -> str:
     return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
 
 
-def blamed(error: OSError, otherwise: str) -> str:
+def blamed(error: OSError, otherwise: str = "") -> str:
     """The path that an error is about: what was to be made, where there are two."""
     for name in (error.filename2, error.filename):
         if isinstance(name, (str, bytes)) and name:
@@ -196,7 +197,7 @@ def blamed(error: OSError, otherwise: str) -> str:
 
 @contextlib.contextmanager
 def doing(
-    what: str, place: str | os.PathLike[str], *, safe: Callable[[], str | None] | None = None
+    what: str, place: str = "", *, safe: Callable[[], str | None] | None = None
 ) -> Iterator[None]:
     """Let every refusal of a file system within a ``with`` block say what was being done.
 
@@ -218,6 +219,6 @@ def doing(
         error.amend(what, safe() if safe is not None else None)
         raise
     except OSError as error:
-        found = refusal(error, None, blamed(error, os.fspath(place)))
+        found = refusal(error, None, blamed(error, place))
         found.amend(what, safe() if safe is not None else None)
         raise found from error

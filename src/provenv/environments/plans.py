@@ -130,9 +130,13 @@ def remember(plans: str, key: str, known: Known) -> None:
     if any("\n" in line for line in lines):
         return
     temporary = f"{plans}/keys/.{key}.{os.getpid()}.tmp"
-    with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as stream:
-        stream.write("\n".join(lines) + "\n")
-    os.replace(temporary, f"{plans}/keys/{key}")
+    try:
+        with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as stream:
+            stream.write("\n".join(lines) + "\n")
+        os.replace(temporary, f"{plans}/keys/{key}")
+    except OSError:
+        stamp.remove(temporary)
+        raise
 
 
 def recall(plans: str, key: str, project: str) -> Known | None:

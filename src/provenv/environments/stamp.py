@@ -76,15 +76,20 @@ def write(folder: str, stamp: Stamp) -> None:
             stream.write("\n".join(lines) + "\n")
         os.replace(temporary, f"{folder}/.stamp")
     except OSError:
+        remove(temporary)
+
+
+def remove(path: str) -> None:
+    """Remove a file; one that cannot be removed, or is not there, is left to others."""
+    try:
+        os.unlink(path)
+    except OSError:
         return
 
 
 def forget(folder: str) -> None:
     """Remove the stamp of the environment ``folder``: the next command takes the long way."""
-    try:
-        os.unlink(f"{folder}/.stamp")
-    except OSError:
-        return
+    remove(f"{folder}/.stamp")
 
 
 def read(folder: str) -> Stamp | None:

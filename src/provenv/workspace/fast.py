@@ -245,9 +245,14 @@ def remember_lock(root: str, home: str, said: str, around: tuple[str, ...] = ())
     path = _lock_path(root, home)
     said += "".join(f"{plans.content(root, other)}\n" for other in around)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(f"{path}.{os.getpid()}.tmp", "w", encoding="utf-8") as stream:
-        stream.write(said)
-    os.replace(f"{path}.{os.getpid()}.tmp", path)
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "w", encoding="utf-8") as stream:
+            stream.write(said)
+        os.replace(temporary, path)
+    except OSError:
+        stamp.remove(temporary)
+        raise
 
 
 def lock_known(root: str, home: str) -> tuple[str, int] | None:
