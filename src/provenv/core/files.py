@@ -165,6 +165,12 @@ def remove_tree(path: str | os.PathLike[str]) -> None:
         raise disk_error(error, "remove", error.filename or root) from error
 
 
+def try_to_remove(path: str | os.PathLike[str]) -> None:
+    """Remove a tree that came to nothing; where that fails, too, a later command sweeps."""
+    with contextlib.suppress(DiskError):
+        remove_tree(path)
+
+
 def _make_writable(root: str) -> None:
     """Let the owner into every folder of a tree; each is opened before the walk looks into it."""
     os.chmod(root, stat.S_IMODE(os.lstat(root).st_mode) | 0o700)

@@ -150,7 +150,9 @@ def make_generation(
         said = _said(
             error, f"making generation {number}", temporary
         )  # while the disk is still full
-        _try_to_remove(temporary)
+        from provenv.core.files import try_to_remove
+
+        try_to_remove(temporary)
         if said is error:
             raise
         raise said from error
@@ -166,14 +168,6 @@ def _said(error: BaseException, what: str, place: str) -> BaseException:
     found = refusal(error, None, blamed(error, place))
     found.amend(what)
     return found
-
-
-def _try_to_remove(path: str) -> None:
-    """Remove what came to nothing; where that fails, too, the next command sweeps."""
-    from contextlib import suppress
-
-    with suppress(Exception):
-        _remove(path)
 
 
 def _remove(path: str) -> None:

@@ -8,10 +8,9 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from provenv.core.disk import doing
 from provenv.core.errors import InputError, IntegrityError
 from provenv.core.events import Warned
-from provenv.core.files import locked, remove_tree
+from provenv.core.files import disk_error, locked, remove_tree
 from provenv.environments import generations, switch
 from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import parse_manifest
@@ -111,33 +110,35 @@ def gc(context: Context, *, keep: int | None = None, dry_run: bool = False) -> G
     edited: list[tuple[str, int]] = []
     alive: set[str] = set()
     missing: list[str] = []
-    with (
-        doing("collecting", context.home.root, safe=_standing),
-        locked(context.home.lock, shared=dry_run),
-    ):
-        for folder in registry.registered(context):
-            if registry.absence(folder) is not None:
-                missing.append(folder)
-                alive |= _missing(context, folder, dry_run=dry_run)
-                continue
+    try:
+        with locked(context.home.lock, shared=dry_run):
+            for folder in registry.registered(context):
+                if registry.absence(folder) is not None:
+                    missing.append(folder)
+                    alive |= _missing(context, folder, dry_run=dry_run)
+                    continue
+                if not dry_run:
+                    registry.found_again(context, folder)
+                try:
+                    outcome = _thin(context, folder, keep, used, dry_run=dry_run)
+                except FileNotFoundError:
+                    switch.unprepare(folder)  # what taking its lock made of it again
+                    if registry.absence(folder) is None:
+                        raise
+                    missing.append(folder)  # somebody took it away at this moment
+                    alive |= _missing(context, folder, dry_run=dry_run)
+                    continue
+                removed += [(folder, number) for number in outcome.removed]
+                in_use += [(folder, number) for number in outcome.in_use]
+                edited += [(folder, number) for number in outcome.edited]
+                alive |= outcome.alive
+            collected = collect(
+                context.home, alive, dry_run=dry_run, grace=0.0, empty_quarantine=True
+            )
             if not dry_run:
-                registry.found_again(context, folder)
-            try:
-                outcome = _thin(context, folder, keep, used, dry_run=dry_run)
-            except FileNotFoundError:
-                switch.unprepare(folder)  # what taking its lock made of it again
-                if registry.absence(folder) is None:
-                    raise
-                missing.append(folder)  # somebody took it away at this moment
-                alive |= _missing(context, folder, dry_run=dry_run)
-                continue
-            removed += [(folder, number) for number in outcome.removed]
-            in_use += [(folder, number) for number in outcome.in_use]
-            edited += [(folder, number) for number in outcome.edited]
-            alive |= outcome.alive
-        collected = collect(context.home, alive, dry_run=dry_run, grace=0.0, empty_quarantine=True)
-        if not dry_run:
-            _thin_plans(context)
+                _thin_plans(context)
+    except OSError as error:
+        raise disk_error(error, "collect", error.filename or context.home.root) from error
     return GcResult(
         generations=tuple(removed),
         objects=len(collected.objects),
@@ -149,10 +150,6 @@ def gc(context: Context, *, keep: int | None = None, dry_run: bool = False) -> G
         dry_run=dry_run,
         seconds=time.monotonic() - started,
     )
-
-
-def _standing() -> str:
-    return "every environment keeps its current generation, and what was removed is gone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
