@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ALLOCATE = 1, CHANGE = 2, WRITE = 4, READ = 8, SYNC = 16 };
+enum { ALLOCATE = 1, CHANGE = 2, WRITE = 4, READ = 8, SYNC = 16, LOOK = 32 };
 
 struct control {
     int count;       /* calls so far */
@@ -143,7 +143,7 @@ static int opening(const char *name, int folder, const char *path, int flags)
 {
     if (flags & O_CREAT) {
         struct stat status;
-        int before = errno, there = fstatat(folder, path, &status, 0) == 0;
+        int before = errno, there = syscall(SYS_newfstatat, folder, path, &status, 0) == 0;
         errno = before;
         return refuse_at(there ? CHANGE : ALLOCATE, name, folder, path);
     }
@@ -189,7 +189,7 @@ OPENAT(openat64)
 static int there(int folder, const char *path)
 {
     struct stat status;
-    int before = errno, found = fstatat(folder, path, &status, AT_SYMLINK_NOFOLLOW) == 0;
+    int before = errno, found = syscall(SYS_newfstatat, folder, path, &status, AT_SYMLINK_NOFOLLOW) == 0;
     errno = before;
     return found; /* then the kernel says EEXIST, whatever else is the matter */
 }
@@ -261,13 +261,15 @@ int linkat(int from, const char *old, int to, const char *path, int flags)
 int rename(const char *old, const char *path)
 {
     REAL(rename);
-    return refuse_at(ALLOCATE, "rename", AT_FDCWD, path) ? -1 : real(old, path);
+    int kind = there(AT_FDCWD, path) ? CHANGE : ALLOCATE; /* a name that is there needs no room */
+    return refuse_at(kind, "rename", AT_FDCWD, path) ? -1 : real(old, path);
 }
 
 int renameat(int from, const char *old, int to, const char *path)
 {
     REAL(renameat);
-    return refuse_at(ALLOCATE, "rename", to, path) ? -1 : real(from, old, to, path);
+    int kind = there(to, path) ? CHANGE : ALLOCATE;
+    return refuse_at(kind, "rename", to, path) ? -1 : real(from, old, to, path);
 }
 
 #define FD(name, kind, type, extra_type, extra)  \
@@ -319,6 +321,26 @@ ssize_t readlink(const char *path, char *out, size_t n)
         return -1;
     return syscall(SYS_readlinkat, AT_FDCWD, path, out, n);
 }
+
+#define STAT(name, type)                                                        \
+    int name(const char *path, struct type *out)                                \
+    {                                                                           \
+        REAL(name);                                                             \
+        return refuse_at(LOOK, "stat", AT_FDCWD, path) ? -1 : real(path, out);  \
+    }
+STAT(stat, stat)
+STAT(stat64, stat64)
+STAT(lstat, stat)
+STAT(lstat64, stat64)
+
+#define STATAT(name, type)                                                                  \
+    int name(int folder, const char *path, struct type *out, int flags)                     \
+    {                                                                                       \
+        REAL(name);                                                                         \
+        return refuse_at(LOOK, "stat", folder, path) ? -1 : real(folder, path, out, flags); \
+    }
+STATAT(fstatat, stat)
+STATAT(fstatat64, stat64)
 
 int clock_gettime(clockid_t which, struct timespec *now)
 {

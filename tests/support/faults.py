@@ -25,12 +25,12 @@ from support.project import Project, Result, command
 _SOURCE = Path(__file__).parent / "faults.c"
 _LAYOUT = "6i2048s"
 
-ALLOCATE, CHANGE, WRITE, READ, SYNC = 1, 2, 4, 8, 16
+ALLOCATE, CHANGE, WRITE, READ, SYNC, LOOK = 1, 2, 4, 8, 16, 32
 KINDS = {
     errno.ENOSPC: ALLOCATE | WRITE | SYNC,
     errno.EDQUOT: ALLOCATE | WRITE | SYNC,
     errno.EROFS: ALLOCATE | CHANGE,
-    errno.EIO: ALLOCATE | CHANGE | WRITE | READ | SYNC,
+    errno.EIO: ALLOCATE | CHANGE | WRITE | READ | SYNC | LOOK,
     errno.EMFILE: ALLOCATE | CHANGE | READ,
 }
 """Which calls may say that; EMFILE comes from calls that open something (and from a few others here)."""
@@ -122,13 +122,19 @@ class Server:
             cwd=project.folder.parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def run(self, *args: str, env: Mapping[str, str] | None = None) -> Result:
-        """Run provenv with ``args`` in the project, whatever it exits with."""
+    def run(
+        self, *args: str, env: Mapping[str, str] | None = None, files: int | None = None
+    ) -> Result:
+        """Run provenv with ``args`` in the project, whatever it exits with.
+
+        ``files`` is how many it may have open beside the usual three.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         job = {
             "args": args, "cwd": str(self._project.folder),
             "env": {**self._project.env, **self._faults.variables, **(env or {})},
+            "files": files,
         }  # fmt: skip
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
@@ -137,9 +143,7 @@ class Server:
 
     def end(self) -> None:
         """Let it end."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        self._process.communicate()
 
 
 def serve() -> None:
@@ -171,6 +175,7 @@ def serve() -> None:
 
 def _child(job: Mapping[str, object], outputs: Sequence[Path]) -> None:
     import gc
+    import resource
     import traceback
 
     from provenv.cli import main
@@ -182,6 +187,9 @@ def _child(job: Mapping[str, object], outputs: Sequence[Path]) -> None:
             os.dup2(descriptor, number)
             os.close(descriptor)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.closerange(3, 100)
+        if job["files"] is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3 + job["files"],) * 2)  # type: ignore[operator]
         os.environ.clear()
         os.environ.update(job["env"])  # type: ignore[arg-type]
         os.chdir(str(job["cwd"]))

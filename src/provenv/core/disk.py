@@ -14,10 +14,19 @@ from provenv.core.errors import DiskError
 MOUNTS = "/proc/self/mountinfo"
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+# A file that cannot be read for one of these may be read the next time, and says nothing of its content.
+_SICK = (
+    errno.EAGAIN, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENODEV, errno.ENOMEM, errno.ENXIO,
+    errno.ESTALE,
+)  # fmt: skip
+# What another program may say of a file system, and where it names the path.
+_TOLD = (errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EROFS)
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+_NAMED = re.compile(r"""at path\s+"(/[^"]+)"|`(/[^`]+)`|'(/[^']+)'""")
 # Where which file system it is explains nothing.
 _ELSEWHERE = (
-    errno.EACCES, errno.EMFILE, errno.ENAMETOOLONG, errno.ENFILE, errno.ENOENT, errno.ENOTDIR,
-    errno.EPERM,
+    errno.EACCES, errno.EAGAIN, errno.EMFILE, errno.ENAMETOOLONG, errno.ENFILE, errno.ENOENT,
+    errno.ENOMEM, errno.ENOTDIR, errno.EPERM,
 )  # fmt: skip
 _HINTS = {
     errno.EROFS: "Remount it so that it can be written, or choose another place.",
@@ -28,6 +37,8 @@ _HINTS = {
     errno.EPERM: "Check who owns the folder and its mode.",
     errno.ENOENT: "Check that the folder above it exists.",
     errno.EMFILE: "Raise the limit of open files (`ulimit -n`).",
+    errno.EAGAIN: "Too many processes are running, or may not run (`ulimit -u`).",
+    errno.ENOMEM: "There is too little memory: end what is not needed.",
     errno.ENFILE: "The whole system has too many open files: end what is not needed.",
     errno.ENOLCK: "Put PROVENV_HOME and the project on a file system that has locks.",
 }
@@ -185,6 +196,29 @@ def _size(count: float) -> str:
             break
         count /= 1000
     return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+
+
+def refuse_sick(error: OSError, path: str, verb: str = "read") -> None:
+    """Where a file could not be read because the disk or the system is sick, say that.
+
+    Raises:
+        DiskError: It is; else the file is what cannot be used.
+    """
+    if error.errno in _SICK:
+        raise refusal(error, verb, path) from error
+
+
+def refused_in(text: str) -> DiskError | None:
+    """What a program written in Rust says of a file system, as our own error; None where it says nothing.
+
+    It ends such a message with ``(os error 28)``, and names the path before or after it.
+    """
+    for number in map(int, _OS_ERROR.findall(text)):
+        if number in _TOLD:
+            named = _NAMED.search(text)
+            path = next(filter(None, named.groups()), "") if named is not None else ""
+            return refusal(OSError(number, os.strerror(number)), None, path)
+    return None
 
 
 def blamed(error: OSError, otherwise: str = "") -> str:

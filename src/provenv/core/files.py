@@ -150,9 +150,11 @@ def remove_tree(path: str | os.PathLike[str]) -> None:
 
     root = os.fspath(path)
     try:
-        if os.path.islink(root) or not os.path.isdir(root):
-            with contextlib.suppress(FileNotFoundError):
+        try:
+            if not stat.S_ISDIR(os.lstat(root).st_mode):
                 os.unlink(root)
+                return
+        except FileNotFoundError:
             return
         if os.geteuid() != 0:
             _make_writable(root)

@@ -286,12 +286,21 @@ def _target(path: str) -> str:
         return ""
 
 
-def standing(folder: str, before: int | None) -> str:
-    """Where an environment stands after something failed: ``generation 3 stays current``."""
+def standing(folder: str, before: int | None) -> str | None:
+    """Where an environment stands after something failed: ``generation 3 stays current``.
+
+    None where nobody can tell.
+    """
     number = current(folder)
-    if number is None:
+    if number is not None:
+        return f"generation {number} {'stays' if number == before else 'is'} current"
+    try:
+        os.lstat(folder)
+    except FileNotFoundError:
         return "there is no environment yet, and nothing is left of this one"
-    return f"generation {number} {'stays' if number == before else 'is'} current"
+    except OSError:
+        pass
+    return None
 
 
 def _last_logged(folder: str) -> int:

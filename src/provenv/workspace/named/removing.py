@@ -137,9 +137,11 @@ def _remaining(folders: Sequence[str]) -> str | None:
     whole = [f"generation {number} of {f} stays current" for f, number in there if number]
     if whole:
         return ", ".join(whole)
-    if any(os.path.lexists(folder) for folder in folders):
-        return "it is out of use, and the same command removes the rest"
-    return None
+    try:
+        left = [folder for folder in folders if "current" not in os.listdir(folder)]
+    except OSError:
+        return None
+    return "it is out of use, and the same command removes the rest" if left else None
 
 
 def _refuse_busy(folders: Sequence[str], *, force: bool) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from provenv.core import digest
+from provenv.core.disk import refuse_sick
 from provenv.core.errors import InputError, UsageError
 from provenv.core.events import Emit, silent
 from provenv.core.http import HttpSettings
@@ -297,6 +298,7 @@ def read_text(path: str) -> str:
 
     Raises:
         InputError: It cannot be read, or is not UTF-8.
+        DiskError: The disk refuses to read it.
     """
     try:
         with open(path, encoding="utf-8", newline="") as stream:
@@ -304,6 +306,7 @@ def read_text(path: str) -> str:
     except UnicodeDecodeError as error:
         raise InputError(f"is not UTF-8: {error.reason}", file=path) from error
     except OSError as error:
+        refuse_sick(error, path)
         raise InputError(f"cannot be read: {error.strerror}", file=path) from error
 
 

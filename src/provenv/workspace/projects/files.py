@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from provenv.core.disk import refuse_sick
 from provenv.core.errors import InputError, ProvenvError
 from provenv.core.files import temporary_name, write_atomic, write_together
 from provenv.environments import stamp
@@ -58,7 +59,8 @@ def whole(paths: Iterable[str]) -> Iterator[None]:
     except BaseException as error:
         left = [item.path for item in kept if not _put_back(item)]
         if left and isinstance(error, ProvenvError):
-            error.hint = f"{', '.join(left)} could not be put back, and has what was to come."
+            said = f"{', '.join(left)} could not be put back, and has what was to come."
+            error.hint = " ".join(filter(None, (said, error.hint)))
         raise
     finally:
         for item in kept:
@@ -97,6 +99,7 @@ def read_bytes(path: str) -> bytes | None:
 
     Raises:
         InputError: It cannot be read.
+        DiskError: The disk refuses to read it.
     """
     try:
         with open(path, "rb") as stream:
@@ -104,6 +107,7 @@ def read_bytes(path: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
+        refuse_sick(error, path)
         raise InputError(f"cannot be read: {error.strerror}", file=path) from error
 
 
