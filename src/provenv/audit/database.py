@@ -15,6 +15,7 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from provenv.core import digest
@@ -122,7 +123,7 @@ def _write(path: str, contents: Contents, source: str, imported: str) -> Facts:
         for name, raw in sorted(contents.records.items()):
             advisory = _parsed(name, raw)
             total.update(f"{advisory.id} {hashlib.sha256(raw).hexdigest()}\n".encode())
-            newest = max(newest, advisory.modified)
+            newest = max(newest, advisory.modified, key=_moment)
             packages |= {entry.package for entry in advisory.affected}
             _insert(connection, advisory, raw)
         for cve, body in contents.exploited.items():
@@ -148,6 +149,10 @@ def _write(path: str, contents: Contents, source: str, imported: str) -> Facts:
     with open(path, "rb") as stream:
         os.fsync(stream.fileno())
     return facts
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text) if text else datetime.min.replace(tzinfo=UTC)
 
 
 def _parsed(name: str, raw: bytes) -> Advisory:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from packaging.version import InvalidVersion, Version
 
-from provenv.model.advisory import Affected, Event, version_key
+from provenv.model.advisory import Affected, Event, EventKind, version_key
 
 Answer = Literal["affected", "unaffected", "unclear"]
 
@@ -55,6 +55,7 @@ class _Side:
 
 
 _NONE = Version("0")
+_AT_ONE_VERSION: tuple[EventKind, ...] = ("fixed", "introduced", "last_affected", "limit")
 _SIDES = (_Side(above=False), _Side(above=True))
 
 
@@ -117,8 +118,12 @@ def _walk(events: Sequence[Event], version: Version, side: _Side) -> bool:
 def sorted_events(
     events: Sequence[Event], order: Callable[[Event], tuple[int, Version]] = _SIDES[0].order
 ) -> list[Event]:
-    """Events by version. At one version an interval begins before its ``last_affected`` ends it."""
-    return sorted(events, key=lambda event: (*order(event), event.kind == "last_affected"))
+    """Events by version.
+
+    At one version ``fixed`` ends the interval before it, then the next begins, and then its own
+    ``last_affected`` is told: records list intervals that meet in any order.
+    """
+    return sorted(events, key=lambda event: (*order(event), _AT_ONE_VERSION.index(event.kind)))
 
 
 def fixes(entries: Iterable[Affected], version: str) -> list[str]:

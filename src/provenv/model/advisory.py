@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -90,7 +91,7 @@ def parse_advisory(data: object) -> Advisory:
     level = specific.get("severity") if isinstance(specific, Mapping) else None
     return Advisory(
         id=_text(record, "id"),
-        modified=_text(record, "modified"),
+        modified=_time(record, "modified"),
         published=_optional(record, "published"),
         withdrawn=_optional(record, "withdrawn"),
         aliases=tuple(_texts(record, "aliases")),
@@ -172,6 +173,13 @@ def _text(record: Mapping[str, Any], key: str) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"{key}: expected a string")
     return value
+
+
+def _time(record: Mapping[str, Any], key: str) -> str:
+    text = _text(record, key)
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError(f"{key}: {text!r} has no time zone (RFC 3339)")
+    return text
 
 
 def _optional(record: Mapping[str, Any], key: str) -> str | None:

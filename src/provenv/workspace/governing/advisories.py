@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urljoin
@@ -13,13 +14,14 @@ from provenv.audit.database import Contents, Facts
 from provenv.core.errors import (
     CheckFailedError,
     InputError,
+    IntegrityError,
     NetworkError,
     UndecidedError,
     UsageError,
 )
-from provenv.core.events import PhaseFinished, PhaseStarted
+from provenv.core.events import PhaseFinished, PhaseStarted, Warned
 from provenv.core.files import locked
-from provenv.core.http import Transport
+from provenv.core.http import Transport, status_error
 from provenv.workspace.host import access
 from provenv.workspace.projects.context import Context
 
@@ -120,14 +122,27 @@ def update(
 
 
 def _fetched(context: Context, transport: Transport, url: str) -> Mapping[str, bytes]:
-    known = database.current(context.home.advisories)
-    if known is not None and url.endswith("all.zip") and "://" in url:
-        with database.opened(known) as here:
-            if here.facts.source == url:
+    if url.endswith("all.zip") and "://" in url:
+        with _usable(context) as here:
+            if here is not None and here.facts.source == url:
                 some = _changed(transport, url, here)
                 if some is not None:
                     return some
     return feeds.read_archive(_get(transport, url), url)
+
+
+@contextlib.contextmanager
+def _usable(context: Context) -> Iterator[database.Database | None]:
+    """The advisories that are here; None where there are none, or they are damaged: new ones mend that."""
+    with contextlib.ExitStack() as stack:
+        known = database.current(context.home.advisories)
+        here = None
+        if known is not None:
+            try:
+                here = stack.enter_context(database.opened(known))
+            except IntegrityError as error:
+                context.emit(Warned(message=error.message))
+        yield here
 
 
 def _changed(transport: Transport, url: str, here: database.Database) -> Mapping[str, bytes] | None:
@@ -168,12 +183,9 @@ def _store(
     folder = context.home.advisories
     os.makedirs(folder, exist_ok=True)
     with locked(os.path.join(folder, "lock")):
-        known = database.current(folder)
-        before: Contents | None = None
-        facts: Facts | None = None
-        if known is not None:
-            with database.opened(known) as here:
-                before, facts = here.contents(), here.facts
+        with _usable(context) as here:
+            before = None if here is None else here.contents()
+            facts = None if here is None else here.facts
         if records is None:
             records = before.records if before is not None else {}
             source = facts.source if facts is not None else ""
@@ -220,7 +232,7 @@ def _believe(new: Facts, old: Facts) -> None:
         raise CheckFailedError(
             f"{new.source} has {new.records} advisories, and {old.records} are here", hint=stays
         )
-    if new.newest < old.newest:
+    if datetime.fromisoformat(new.newest) < datetime.fromisoformat(old.newest):
         raise CheckFailedError(
             f"the newest advisory in {new.source} is of {new.newest}, and here is one of {old.newest}",
             hint=stays,
@@ -228,7 +240,12 @@ def _believe(new: Facts, old: Facts) -> None:
 
 
 def _get(transport: Transport, where: str) -> bytes:
-    return transport.get(where).body if "://" in where else _bytes(where)
+    if "://" not in where:
+        return _bytes(where)
+    answer = transport.get(where)
+    if answer.status != 200:
+        raise status_error(answer.status, where)
+    return answer.body
 
 
 def _read(where: str | None) -> tuple[str, bytes] | None:

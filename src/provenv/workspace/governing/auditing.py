@@ -27,6 +27,9 @@ _QUIET = timedelta(days=30)
 """Where the newest of them is older than that, the source itself was old: records change every day."""
 
 
+_AHEAD = timedelta(minutes=10)  # clocks differ
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """A vulnerability, and the package of the project that has it."""
@@ -147,7 +150,12 @@ def _doubts(facts: Facts, age: timedelta, now: datetime) -> list[str]:
     said = []
     if age > MAX_AGE:
         said.append(f"the advisories were fetched {age.days} days ago")
-    if now - datetime.fromisoformat(facts.newest) > _QUIET:
+    newest = datetime.fromisoformat(facts.newest)
+    if newest > now + _AHEAD:
+        said.append(
+            f"the newest advisory is of {facts.newest}, which this machine's clock says is to come"
+        )
+    if now - newest > _QUIET:
         said.append(f"the newest advisory is of {facts.newest[:10]}: the source was an old one")
     return said
 
