@@ -208,6 +208,20 @@ def refuse_sick(error: OSError, path: str, verb: str = "read") -> None:
         raise refusal(error, verb, path) from error
 
 
+def there(path: str) -> bool:
+    """Whether something has this name; a disk that fails is not taken for an answer.
+
+    Raises:
+        DiskError: The disk refuses to say.
+    """
+    try:
+        os.lstat(path)
+    except OSError as error:
+        refuse_sick(error, path)
+        return False
+    return True
+
+
 def refused_in(text: str) -> DiskError | None:
     """What a program written in Rust says of a file system, as our own error; None where it says nothing.
 

@@ -91,8 +91,10 @@ def unprepare(folder: str) -> None:
     anew. What somebody else put there stays, and so does the folder.
     """
     try:
-        if os.path.lexists(f"{folder}/generations"):
+        try:
             os.rmdir(f"{folder}/generations")  # only where it is empty
+        except FileNotFoundError:
+            pass
         for name in OWN_FILES:
             if os.path.lexists(f"{folder}/{name}"):
                 os.unlink(f"{folder}/{name}")
@@ -299,8 +301,8 @@ def standing(folder: str, before: int | None) -> str | None:
     except FileNotFoundError:
         return "there is no environment yet, and nothing is left of this one"
     except OSError:
-        pass
-    return None
+        return None
+    return "there is no environment yet, and the next sync makes one" if before is None else None
 
 
 def _last_logged(folder: str) -> int:

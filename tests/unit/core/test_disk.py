@@ -131,8 +131,12 @@ def test_what_is_too_long(path: str, hint: str) -> None:
 @pytest.mark.parametrize(
     ("text", "name", "path"),
     [
-        ('error: Failed to write to the client cache\n  cause: No space left on device (os error 28) '
-         'at path\n         "/c/uv/simple/.tmpX"', "ENOSPC", "/c/uv/simple/.tmpX"),
+        (
+            "error: Failed to write to the client cache\n"
+            '  cause: No space left on device (os error 28) at path\n         "/c/uv/simple/.tmpX"',
+            "ENOSPC",
+            "/c/uv/simple/.tmpX",
+        ),
         ("failed to write to file `/c/uv/a`: Read-only file system (os error 30)", "EROFS", "/c/uv/a"),
         ("Disk quota exceeded (os error 122)", "EDQUOT", None),
     ],

@@ -13,6 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from provenv.core import disk
 from provenv.core.errors import ProvenvError, UsageError
 from provenv.core.files import locked_folder, write_atomic
 from provenv.environments import generations
@@ -78,7 +79,7 @@ def init(root: str, context: Context, *, name: str | None = None) -> InitResult:
     path = os.path.join(root, MANIFEST_FILE)
     created: list[str] = []
     completed: list[str] = []
-    if os.path.lexists(path):
+    if disk.there(path):
         text = read_text(path)
         manifest = parse_manifest(text, path)
         new = _complete(text, root, context, name)
@@ -156,7 +157,7 @@ def _complete(text: str, root: str, context: Context, name: str | None) -> str:
 
 def _ignore(root: str, created: list[str], completed: list[str]) -> None:
     path = os.path.join(root, ".gitignore")
-    there = os.path.lexists(path)
+    there = disk.there(path)
     text = read_text(path) if there else ""
     lines = {line.strip().strip("/") for line in text.splitlines()}
     missing = [entry for entry in _IGNORED if entry.strip("/") not in lines]

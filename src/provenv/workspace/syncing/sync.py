@@ -14,6 +14,7 @@ from packaging.pylock import Pylock
 from provenv.core.disk import doing
 from provenv.core.errors import (
     CheckFailedError,
+    DiskError,
     InputError,
     IntegrityError,
     UndecidedError,
@@ -558,5 +559,5 @@ def _as_read(project: Project, request: SyncRequest) -> bool:
             return True
         now = make_project(project.root, project.manifest_text)
         return now.locker.manifest.lock_digest() == project.locker.manifest.lock_digest()
-    except InputError:
+    except (InputError, DiskError):
         return False
