@@ -17,6 +17,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -173,7 +174,7 @@ def serve() -> None:
         sys.stdout.flush()
 
 
-def _child(job: Mapping[str, object], outputs: Sequence[Path]) -> None:
+def _child(job: Mapping[str, Any], outputs: Sequence[Path]) -> None:
     import gc
     import resource
     import traceback
@@ -189,12 +190,12 @@ def _child(job: Mapping[str, object], outputs: Sequence[Path]) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.closerange(3, 100)
         if job["files"] is not None:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (3 + job["files"],) * 2)  # type: ignore[operator]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3 + job["files"],) * 2)
         os.environ.clear()
-        os.environ.update(job["env"])  # type: ignore[arg-type]
+        os.environ.update(job["env"])
         os.chdir(str(job["cwd"]))
         gc.enable()
-        code = main(list(job["args"]))  # type: ignore[call-overload]
+        code = main(list(job["args"]))
         sys.stdout.flush()
         sys.stderr.flush()
     except BaseException:  # noqa: BLE001  # a test shows it

@@ -81,7 +81,7 @@ def _is_file(path: str) -> bool:
     try:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
-        pass
+        return False
     return False
 
 

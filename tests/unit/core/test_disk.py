@@ -132,8 +132,7 @@ def test_what_is_too_long(path: str, hint: str) -> None:
     ("text", "name", "path"),
     [
         (
-            "error: Failed to write to the client cache\n"
-            '  cause: No space left on device (os error 28) at path\n         "/c/uv/simple/.tmpX"',
+            'error: no\n  cause: No space left on device (os error 28) at path\n  "/c/uv/simple/.tmpX"',
             "ENOSPC",
             "/c/uv/simple/.tmpX",
         ),
