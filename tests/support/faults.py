@@ -98,12 +98,6 @@ class Faults:
         """Let the call number ``at`` fail with ``error``; with ``stay``, all after it, too."""
         self._set(at=at, stay=stay, error=error, kinds=KINDS[error])
 
-    @property
-    def struck(self) -> bool:
-        """Whether a call has failed since."""
-        count, at = struct.unpack_from("2i", self._memory)
-        return 0 < at <= count
-
     def _set(self, *, at: int, stay: bool, error: int, kinds: int, log: bool = False) -> None:
         struct.pack_into(_LAYOUT, self._memory, 0, 0, at, stay, error, kinds, log, self._under)
 
