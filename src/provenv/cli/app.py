@@ -90,7 +90,10 @@ def _code(error: SystemExit) -> int:
 def _refused(session: Session, error: ProvenvError) -> int:
     session.progress.close()
     if session.options.json:
-        _error_document(error.kind, error.message, error.hint, error.details)
+        try:
+            _error_document(error.kind, error.message, error.hint, error.details)
+        except DiskError:  # standard output cannot be written: then this is all that can be said
+            session.alarm.error(error.message, error.hint)
         return error.exit_code
     session.alarm.error(error.message, error.hint)
     return error.exit_code

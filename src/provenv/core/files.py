@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 
+from provenv.core import owners
 from provenv.core.errors import DiskError, UndecidedError
 
 _counter = itertools.count(1)  # next() is one step, so that two threads never get one number
@@ -82,25 +83,11 @@ def _stage(temporary: str, target: str, data: bytes, mode: int) -> None:
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(data)
         stream.flush()
-        give_to_owner(stream.fileno(), target)
+        owners.give(stream.fileno(), owners.owner_of(target))
         with contextlib.suppress(OSError):
             mode = stat.S_IMODE(os.stat(target).st_mode)
         os.chmod(temporary, mode)
         os.fsync(stream.fileno())
-
-
-def give_to_owner(descriptor: int, target: str) -> None:
-    """Where root writes what belongs to somebody else, let it stay theirs.
-
-    Theirs is what replaces a file of theirs, or is new in a folder of theirs.
-    """
-    if os.geteuid() != 0:
-        return
-    with contextlib.suppress(OSError):
-        there = target if os.path.lexists(target) else os.path.dirname(target) or os.curdir
-        status = os.stat(there)
-        if status.st_uid != 0:
-            os.fchown(descriptor, status.st_uid, status.st_gid)
 
 
 def replace_symlink(path: str, target: str) -> None:

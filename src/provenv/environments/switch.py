@@ -12,7 +12,9 @@ from __future__ import annotations
 import os
 import time
 
+from provenv.core import owners
 from provenv.environments import pair, stamp
+from provenv.model.layout import NAMED_ENVIRONMENTS_FOLDER as NAMED
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
@@ -82,6 +84,16 @@ def prepare(folder: str) -> None:
     if not os.path.lexists(ignore):
         with open(ignore, "w", encoding="utf-8") as stream:
             stream.write("*\n")
+    owner, above = _owner(folder), os.path.dirname(folder)
+    named = [above] if os.path.basename(above) == NAMED else []
+    for path in (*named, folder, f"{folder}/generations", ignore):
+        owners.give(path, owner)
+
+
+def _owner(folder: str) -> owners.Owner | None:
+    """Whose the environment in ``folder`` is, where root makes it: as the project, that of its owner."""
+    above = os.path.dirname(folder)
+    return owners.owner_of(os.path.dirname(above) if os.path.basename(above) == NAMED else above)
 
 
 def unprepare(folder: str) -> None:
@@ -99,7 +111,7 @@ def unprepare(folder: str) -> None:
             if os.path.lexists(f"{folder}/{name}"):
                 os.unlink(f"{folder}/{name}")
         os.rmdir(folder)
-        if os.path.basename(os.path.dirname(folder)) == ".venvs":
+        if os.path.basename(os.path.dirname(folder)) == NAMED:
             os.rmdir(os.path.dirname(folder))
     except OSError:
         return
@@ -147,6 +159,7 @@ def make_generation(
         if amend is not None:
             amend(temporary)
         _write_record(f"{temporary}/.provenv/generation.json", number, cause)
+        owners.give_tree(temporary, _owner(folder))
         os.rename(temporary, f"{folder}/generations/{number}")
     except BaseException as error:
         said = _said(
@@ -227,6 +240,7 @@ def switch(folder: str, number: int, cause: str, verb: str = "sync") -> None:
     except OSError as error:
         raise _said(error, f"switching to generation {number}", folder) from error
     _log(folder, number, cause, verb)
+    owners.give_entries(folder, _owner(folder))
 
 
 def _log(folder: str, number: int, cause: str, verb: str) -> None:
