@@ -11,12 +11,17 @@ from collections.abc import Iterator, Mapping
 from provenv.core import owners
 from provenv.core.errors import DiskError, UndecidedError
 
+_LONGEST = 200  # bytes of a name, so that there is room for more
 _counter = itertools.count(1)  # next() is one step, so that two threads never get one number
 
 
 def temporary_name(path: str) -> str:
-    """A name beside ``path`` that no other process or thread uses: ``.NAME.PID.N.tmp``."""
+    """A name beside ``path`` that no other process or thread uses: ``.NAME.PID.N.tmp``.
+
+    Of a name that is as long as names may be (255 bytes), it has a part.
+    """
     head, tail = os.path.split(path)
+    tail = os.fsdecode(os.fsencode(tail)[:_LONGEST])
     return os.path.join(head, f".{tail}.{os.getpid()}.{next(_counter)}.tmp")
 
 
