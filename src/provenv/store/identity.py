@@ -80,6 +80,38 @@ def find_dist_info(names: Iterable[str], wheel: WheelName, filename: str) -> str
     return found[0]
 
 
+def check_metadata(text: str, wheel: WheelName, filename: str, member: str) -> None:
+    """Hold the head of METADATA against the filename ("Core metadata" specification).
+
+    Raises:
+        InputError: It is of another distribution, or of a major version that nobody knows yet.
+    """
+    fields: dict[str, str] = {}
+    for line in text.split("\n"):
+        if not line.strip():
+            break  # the description follows
+        key, colon, value = line.partition(":")
+        if colon and line[0] not in " \t|":
+            key, value = key.lower(), value.strip()
+            if fields.setdefault(key, value) != value and key in _ONCE:
+                raise refused(filename, member, f"{key.title()} stands in it twice")
+    name, version, metadata = (fields.get(key, "") for key in _ONCE)
+    if fold(name) != wheel.name or not _same_version(version, wheel.version):
+        told = f"{name} {version}".strip() or "nothing"
+        raise refused(
+            filename,
+            member,
+            f"is about {told!r}, and the wheel's name is {wheel.name} {wheel.version}",
+        )
+    if metadata.partition(".")[0] not in ("1", "2"):
+        raise refused(
+            filename, member, f"Metadata-Version is {metadata!r}; this provenv knows 1 and 2"
+        )
+
+
+_ONCE = ("name", "version", "metadata-version")
+
+
 def _same_version(one: str, other: str) -> bool:
     if one == other or normal_version(one) == other:
         return True
