@@ -17,6 +17,7 @@ from provenv.doctor import (
 )
 from provenv.doctor.facts import Facts
 from provenv.doctor.rule import Fix, Rule
+from provenv.formats.sarif import Kind
 from provenv.model.finding import Finding, rank
 
 RULES: tuple[Rule, ...] = tuple(
@@ -50,6 +51,13 @@ class Noticed:
     target: str | None
 
 
+def kinds() -> tuple[Kind, ...]:
+    """The rules as SARIF knows them."""
+    return tuple(
+        Kind(code=r.code, title=r.title, why=r.why, advice=r.advice, weight=r.weight) for r in RULES
+    )
+
+
 def find_rule(code: str) -> Rule:
     """The rule of that code, in capitals or not.
 
@@ -59,7 +67,7 @@ def find_rule(code: str) -> Rule:
     for rule in RULES:
         if rule.code == code.upper():
             return rule
-    raise unknown(code)
+    raise _unknown(code)
 
 
 def chosen(codes: Iterable[str]) -> frozenset[str]:
@@ -73,12 +81,12 @@ def chosen(codes: Iterable[str]) -> frozenset[str]:
         start = text.strip().upper()
         some = {rule.code for rule in RULES if rule.code.startswith(start)}
         if not some or not start.startswith("PV"):
-            raise unknown(text)
+            raise _unknown(text)
         found |= some
     return frozenset(found)
 
 
-def unknown(code: str) -> UsageError:
+def _unknown(code: str) -> UsageError:
     """What to say of a code that no rule has."""
     near = difflib.get_close_matches(code.upper(), [rule.code for rule in RULES], n=1, cutoff=0.6)
     hint = f"Did you mean {near[0]}? " if near else ""
