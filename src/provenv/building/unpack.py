@@ -166,6 +166,8 @@ class _Seen:
         name = _safe_name(member.name, self.filename)
         if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
             raise self._refused(member, "a device or another special file")
+        if not name and not member.isdir():
+            raise self._refused(member, "a file without a name")
         if member.size < 0 or member.issparse():
             raise self._refused(member, "a sparse file, or one of no size at all")
         self._check_place(member, name)

@@ -112,6 +112,8 @@ TOP: Member = ("demo-1/pyproject.toml", b"")
         ),
         ([TOP, ("demo-1/x", b"1"), ("demo-1/x/y", b"2")], "'demo-1/x', which is a file"),
         ([TOP, ("demo-1/x/y", b"1"), ("demo-1/x", b"2")], "twice"),
+        ([TOP, ("", b"found by the fuzzer")], "'': a file without a name"),
+        ([TOP, ("./", (tarfile.SYMTYPE, "demo-1"))], "a file without a name"),
         ([TOP, ("demo-1/x/y", b"1"), ("demo-1/x", (tarfile.SYMTYPE, "z"))], "twice"),
         ([TOP, ("demo-1/x\x1b[2J", b"")], r"'demo-1/x\\x1b\[2J': its name holds a control"),
         ([TOP, ("demo-1/\u202egpj.py", b"")], "writing direction"),
