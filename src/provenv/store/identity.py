@@ -64,7 +64,8 @@ def find_dist_info(names: Iterable[str], wheel: WheelName, filename: str) -> str
         InputError: None, several, or one of another distribution or version.
     """
     found = sorted(
-        {top for name in names if (top := name.partition("/")[0]).endswith(".dist-info")}
+        # as importlib.metadata looks for them: in any case
+        {top for name in names if (top := name.partition("/")[0]).lower().endswith(".dist-info")}
     )
     if len(found) != 1:
         raise InputError(
@@ -110,6 +111,17 @@ def check_metadata(text: str, wheel: WheelName, filename: str, member: str) -> N
 
 
 _ONCE = ("name", "version", "metadata-version")
+
+
+def is_other_dist_info(path: str, dist_info: str) -> bool:
+    """Whether a path in an object would become the metadata of another distribution."""
+    found = _DIST_INFO.match(path)
+    return found is not None and found[1] != dist_info
+
+
+_DIST_INFO = re.compile(
+    r"(?:site|data(?:/.*)?/(?:site|dist)-packages)/([^/]*\.dist-info)/", re.IGNORECASE | re.DOTALL
+)
 
 
 def _same_version(one: str, other: str) -> bool:

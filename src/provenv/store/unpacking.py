@@ -151,6 +151,8 @@ class Unpacking:
                 path = place(name, self.dist_info, self.wheel.name)
             except ValueError as error:
                 raise refused(self.filename, name, str(error)) from error
+            if path is not None and identity.is_other_dist_info(path, self.dist_info):
+                raise refused(self.filename, name, "it would be another distribution's metadata")
             if path is None or path in made or path == sources or name in signatures:
                 continue
             if path.startswith("bin/"):

@@ -183,6 +183,12 @@ def test_hashes_in_hexadecimal(put: Put) -> None:
         put(Wheel(replace_rows={"demo/__init__.py": row.replace(digest[:4], "0000")}))
 
 
+def test_metadata_of_what_is_vendored_stays(put: Put) -> None:
+    path = "demo/_vendor/tomli-1.2.3.dist-info/LICENSE"
+    obj = put(Wheel(files={path: b"MIT", "demo-1.0.data/purelib/demo-1.0.dist-info/x": b""}))
+    assert Path(obj.folder, "site", path).read_bytes() == b"MIT"
+
+
 def test_names_beyond_ascii_and_commas(put: Put) -> None:
     odd = "demo/a\u2028b.txt"
     obj = put(Wheel(files={"demo/größe, ß.txt": b"1", "demo/__init__.py": b"", odd: b""}))

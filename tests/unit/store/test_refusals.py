@@ -252,6 +252,16 @@ def test_a_large_member_with_a_wrong_hash(put: Put, layout: HomeLayout) -> None:
             Wheel(drop=["demo-1.0.dist-info/WHEEL"], drop_rows=["demo-1.0.dist-info/WHEEL"]),
             "WHEEL",
         ),
+        (Wheel(files={**GOOD, "other-1.DIST-INFO/METADATA": b""}), "2 .dist-info folders"),
+        *(
+            (Wheel(files={**GOOD, f"demo-1.0.data/{path}/METADATA": b""}), "another distribution's")
+            for path in (
+                "purelib/other-9.dist-info",
+                "platlib/Other-9.Dist-Info",
+                "data/lib/python3.13/site-packages/other-9.dist-info",
+                "data/lib/python3.13/site-packages/demo-1.0.dist-info.dist-info",
+            )
+        ),
         (Wheel(files={**GOOD, "demo-1.0.data/site/x": b""}), "not an installation scheme"),
         (Wheel(files={**GOOD, "demo-1.0.data/x": b""}), "not an installation scheme"),
     ],
