@@ -93,6 +93,35 @@ def test_a_wheel_whose_tags_lie_is_what_its_filename_says(
         shop.ok("verify")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["linked", "hardlink", "copy"])
+def test_what_runs_at_every_start_of_python_is_said(
+    shop: Project, index: Index, tmp_path: Path, mode: str
+) -> None:
+    """Allowed, and said once, when it comes: neither pip nor uv has a word for it."""
+    files = {
+        "hook.pth": "# a comment\nimport sys; sys.hooked = True\n",
+        "paths.pth": "somewhere\n",
+        "sitecustomize.py": "",
+        "usercustomize/__init__.py": "",
+        "inside/quiet.pth": "import os\n",
+        "inside/sitecustomize.py": "",
+    }
+    index.add(make_wheel(tmp_path / "w", "starter", "1", files=files))
+    shop.depends("alpha==1", "starter")
+    said = shop.ok("sync", "--link-mode", mode).stderr
+    told = {
+        line.rpartition(" ")[2] for line in said.splitlines() if "whenever Python starts" in line
+    }
+    assert {name.removesuffix("/__init__.py") for name in told} == {
+        "hook.pth", "sitecustomize.py", "usercustomize"
+    }  # fmt: skip
+    assert "starter 1 runs code whenever Python starts: hook.pth" in said
+    assert shop.python("import sys; print(sys.hooked)") == "True"
+    shop.depends("alpha==1", "starter", more='[tool.provenv]\nlink-mode = "hardlink"\n')
+    assert "whenever" not in shop.ok("sync").stderr
+
+
 def evil_tar(top: str, name: str, kind: bytes, target: str) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as archive:
