@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 
 from fuzz.targets import written
+from unit.store.wheelmaker import elf
 
 _INFO = "demo-1.0.dist-info"
 _HASH = "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"  # of nothing
@@ -147,6 +148,7 @@ def _markers() -> list[bytes]:
 SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "wheel": _wheels, "sdist": _sdists, "record": _records, "pylock": lambda: [_LOCK.encode()],
     "object": _descriptions, "marker": _markers,
+    "elf": lambda: [elf("$ORIGIN/../demo.libs:/opt/lib"), elf(None)],
 }  # fmt: skip
 
 # what no fuzzer finds by itself within minutes
@@ -178,6 +180,7 @@ TOKENS: dict[str, tuple[str | bytes, ...]] = {
         "!=", "<=", ">=", "'", '"', "python_version", "python_full_version", "os_name", "platform_release",
         "implementation_version",
     ),
+    "elf": (b"\x7fELF\2\1\1", b"\x7fELF\1\2\1", "$ORIGIN/../", "${ORIGIN}", b"\x1d\0\0\0", b"\xff\xff"),
 }  # fmt: skip
 
 

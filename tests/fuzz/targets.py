@@ -28,11 +28,13 @@ from typing import Any
 from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
 
 from provenv.building.unpack import unpack
+from provenv.core.elf import NotElfError, search_paths
 from provenv.core.errors import InputError, ProvenvError
 from provenv.formats.markers import filled
 from provenv.model.layout import HomeLayout
 from provenv.model.lock import is_edited, packages_digest, parse_lock, render_lock
 from provenv.store.ingest import ingest
+from provenv.store.native import leaves
 from provenv.store.objects import StoredObject, read_object
 from provenv.store.record import installed_files, parse_record, read_rows
 from provenv.store.spread import place
@@ -300,6 +302,16 @@ def object_json(data: bytes) -> None:
             installed_files(obj)
 
 
+def elf(data: bytes) -> None:
+    """The search path of a native library: it is read, or it is no library."""
+    try:
+        found = search_paths(io.BytesIO(data))
+    except NotElfError:
+        return
+    assert all(found)
+    leaves(io.BytesIO(data), "demo", {"demo", "demo.libs"})
+
+
 def marker(data: bytes) -> None:
     """A marker of a lock with groups and extras filled in: it says what the whole one said."""
     text = data.decode("utf-8", "replace")
@@ -329,5 +341,5 @@ _ENVIRONMENT = {
 
 TARGETS: dict[str, Target] = {
     "wheel": wheel, "sdist": sdist, "record": record, "pylock": pylock, "object": object_json,
-    "marker": marker,
+    "marker": marker, "elf": elf,
 }  # fmt: skip
