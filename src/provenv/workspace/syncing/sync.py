@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,7 @@ from provenv.workspace.proving import copies, suspects
 from provenv.workspace.proving.aftermath import settle
 from provenv.workspace.syncing import locking
 from provenv.workspace.syncing.planning import Prepared, prepare
+from provenv.workspace.syncing.starting import starting
 
 if TYPE_CHECKING:
     from provenv.store.crew import Crew
@@ -465,14 +466,28 @@ def _switch(
         )
     seconds = time.monotonic() - started
     context.emit(PhaseFinished(phase="link", count=len(prepared.packages), seconds=seconds))
+    moved = changes(before, after)
+    _say_what_starts(context, prepared, {change.name for change in moved})
     return _Outcome(
         number=number,
         previous=previous,
         made=True,
-        changes=changes(before, after),
+        changes=moved,
         drift=drift,
         dropped=dropped,
     )
+
+
+def _say_what_starts(context: Context, prepared: Prepared, names: Collection[str]) -> None:
+    """Note the files of these distributions that Python runs whenever it starts."""
+    labels = {
+        sha256: f"{name} {version}"
+        for name, version, sha256, editable in prepared.packages
+        if name in names and not editable
+    }
+    site_packages = prepared.interpreter.site_packages
+    for owner, file in starting(prepared.steps, context.home.root, site_packages, labels):
+        context.emit(Noted(message=f"{labels[owner]} runs code whenever Python starts: {file}"))
 
 
 def finish(
