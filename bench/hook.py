@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 from bench.measure import BenchError, machine
+from bench.report import insert
 
 BEGIN, END = "<!-- hook:begin -->", "<!-- hook:end -->"
 SHELLS = ("bash", "zsh", "fish")
@@ -130,24 +131,11 @@ def table(found: dict[tuple[str, str, str], float]) -> str:
     return "\n".join(lines)
 
 
-def write(page: Path, text: str) -> None:
-    """Put the table between the marks of a page.
-
-    Raises:
-        BenchError: The page has none.
-    """
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise BenchError(f"{page} has no {BEGIN} … {END}")
-    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description="What a prompt costs.")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--prompts", type=int, default=300)
-    parser.add_argument("--docs", type=Path)
+    parser.add_argument("--docs")
     parser.add_argument("--provenv", default=f"{shlex.quote(sys.executable)} -m provenv")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-hook-") as folder:
@@ -165,7 +153,7 @@ def main() -> int:
     )
     print(text)
     if args.docs is not None:
-        write(args.docs, text)
+        insert(args.docs, text, BEGIN, END)
     return 0
 
 

@@ -89,7 +89,7 @@ def _version(name: str, said: str) -> str:
     return f"{name} {number}"
 
 
-def insert(path: str, text: str) -> None:
+def insert(path: str, text: str, begin: str = BEGIN, end: str = END) -> None:
     """Replace what stands between the markers in the file ``path``.
 
     Raises:
@@ -98,15 +98,15 @@ def insert(path: str, text: str) -> None:
     with open(path, encoding="utf-8") as stream:
         content = stream.read()
     if (
-        content.count(BEGIN) != 1
-        or content.count(END) != 1
-        or content.index(END) < content.index(BEGIN)
+        content.count(begin) != 1
+        or content.count(end) != 1
+        or content.index(end) < content.index(begin)
     ):
-        raise BenchError(f"{path} needs one line {BEGIN} and, after it, one line {END}")
-    before, _, rest = content.partition(BEGIN)
-    after = rest.partition(END)[2]
+        raise BenchError(f"{path} needs one line {begin} and, after it, one line {end}")
+    before, _, rest = content.partition(begin)
+    after = rest.partition(end)[2]
     with open(path, "w", encoding="utf-8") as stream:
-        stream.write(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+        stream.write(f"{before}{begin}\n\n{text}\n\n{end}{after}")
 
 
 _STYLE = """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support import Index, Project, make_wheel
+from support import Index, Project, make_source, make_wheel
 from support.many import few, snapshot
 from support.project import command
 
@@ -364,6 +364,17 @@ def test_projects_own_folders_are_edited_where_they_are(
     (project.folder / ".venv/.stamp").unlink()
     assert "nothing to do: generation 2" in project.ok("sync").stderr
     assert project.python("import shop; print(shop.x)") == "1"
+
+
+def test_where_to_edit_is_a_path_and_no_address(project: Project, tmp_path: Path) -> None:
+    folder = tmp_path / "a b"
+    make_source(folder, "own", "1.0")
+    project.depends(f"own @ {folder.as_uri()}")
+    project.ok("sync")
+    assert (
+        f"own is built from {folder}: edit it there"
+        in project.fails(2, "env", "edit", "own").stderr
+    )
 
 
 def test_a_held_environment_stays_held(shop: Project) -> None:

@@ -73,6 +73,24 @@ def test_adding_one_dependency_moves_nothing_else(
     assert versions(shop)["alpha"] == "1.9"
 
 
+def test_what_only_an_environment_in_conflict_has_can_be_upgraded(
+    shop: Project, index: Index, tmp_path: Path
+) -> None:
+    shop.depends(
+        groups={"old": ["small<2", "inner<2"], "new": ["inner>=2"]},
+        more='[tool.provenv]\nconflicts = [["old", "new"]]\n'
+        '[tool.provenv.environments]\nformer = { groups = ["old"] }\n',
+    )
+    shop.ok("lock")
+    index.add(make_wheel(tmp_path / "w", "small", "1.1"))
+    other = {**shop.env, "PROVENV_HOME": str(tmp_path / "other")}
+    shop.ok("lock", "--upgrade-package", "small", env=other)
+    lock = tomllib.loads(shop.read("pylock.former.toml"))
+    assert {p["name"]: p["version"] for p in lock["packages"]} == {"inner": "1.1", "small": "1.1"}
+    result = shop.fails(2, "lock", "--upgrade-package", "smoll")
+    assert "not in the lock: smoll" in result.stderr
+
+
 def test_every_file_has_a_hash_and_a_size(shop: Project) -> None:
     lock = tomllib.loads(shop.read("pylock.toml"))
     assert lock["lock-version"] == "1.0"

@@ -88,6 +88,18 @@ def test_what_is_stale_and_why(shop: Project) -> None:
     assert states(shop) == {"shop/.venv": "unreadable", "shop/.venvs/test": "unfinished"}
 
 
+def test_a_member_is_held_against_the_lock_that_it_shares(shop: Project) -> None:
+    shop.pyproject('[tool.provenv.workspace]\nmembers = ["api"]\nshared-lock = true\n')
+    text = '[project]\nname = "api"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["alpha"]\n'
+    manifest = shop.write("api/pyproject.toml", text)
+    shop.ok("-C", "api", "sync")
+    manifest.write_text(f"{text}# only a remark\n")
+    assert listed(shop)["shop/api/.venv"]["state"] == "current"
+    lock = shop.read("pylock.toml")
+    shop.write("pylock.toml", f"{lock}# touched\n")
+    assert listed(shop)["shop/api/.venv"]["detail"] == "pylock.toml has changed since"
+
+
 def test_a_project_that_was_moved_and_synced_is_there_once(shop: Project) -> None:
     moved = shop.folder.with_name("moved")
     shop.folder.rename(moved)

@@ -168,7 +168,7 @@ def test_bytes_of_a_path_that_are_no_text(project: Project, tmp_path: Path) -> N
         (("shell", "--json"), 2, "no --json"),
         (("shell", "--shell", "/nowhere/bash"), 127, "shell not found: /nowhere/bash"),
         (("hook", "tcsh"), 2, "none of bash, zsh, fish, pwsh"),
-        (("activate", "-e", "../x"), 2, ""),
+        (("activate", "-e", "../x"), 2, "'../x'"),
     ],
     ids=str,
 )

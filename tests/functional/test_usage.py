@@ -29,6 +29,14 @@ from support import Project
         (["-C", "nowhere", "sync"], "--directory nowhere: No such file or directory"),
         (["sync"], "`provenv init` makes one"),
         (["store"], "missing: ACTION"),
+        (["python"], "missing: ACTION"),
+        (["-e", "test", "python", "list"], "`python list` is not about one environment"),
+        (
+            ["python", "uninstall", "3.12", "-p", "api"],
+            "`python uninstall` is not about one project",
+        ),
+        (["env", "prune", "--dry-rn"], "Did you mean --dry-run?"),
+        (["store", "list", "x"], "`store list` does not take 'x'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -82,7 +90,7 @@ def test_what_should_not_happen_is_told_without_a_traceback(
 ) -> None:
     project.depends()
     (tmp_path / "sitecustomize.py").write_text(
-        "import provenv.workspace.inspection as room\n"
+        "import provenv.workspace.syncing.inspection as room\n"
         "def status(*_, **__): raise ZeroDivisionError('oh')\n"
         "room.status = status\n"
     )
@@ -95,11 +103,24 @@ def test_what_should_not_happen_is_told_without_a_traceback(
     assert "Traceback" in traced.stderr
 
 
-def test_completion_for_bash_completes(project: Project) -> None:
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        (("ro",), "rollback"),
+        (("python", "up"), "upgrade"),
+        (("python", "install", "--rei"), "--reinstall"),
+        (("env", "prune", "--old"), "--older-than"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_completion_for_bash_completes(
+    project: Project, words: tuple[str, ...], completed: str
+) -> None:
     script = project.ok("completion", "bash").stdout
+    before = ("provenv", *words)[-2]
     ask = (
-        "COMP_WORDS=(provenv ro) COMP_CWORD=1; _shtab_provenv provenv ro provenv;"
-        ' echo "${COMPREPLY[@]}"'
+        f"COMP_WORDS=(provenv {' '.join(words)}) COMP_CWORD={len(words)};"
+        f' _shtab_provenv provenv {words[-1]} {before}; echo "${{COMPREPLY[@]}}"'
     )
     done = subprocess.run(
         ["bash", "--norc", "-c", f"{script}\n{ask}"],
@@ -108,7 +129,7 @@ def test_completion_for_bash_completes(project: Project) -> None:
         text=True,
         check=False,
     )
-    assert done.stdout == "rollback\n", done.stderr
+    assert done.stdout == f"{completed}\n", done.stderr
 
 
 @pytest.mark.parametrize("shell", ["zsh", "tcsh"])

@@ -8,6 +8,7 @@ import pty
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import tomllib
 from pathlib import Path
@@ -354,6 +355,20 @@ def test_one_package_is_upgraded_wherever_it_is(
     assert "shop-base: nothing to do" in told.stderr
     assert locked(shop, "services/orders")["core"] == "1.9"
     assert locked(shop, "services/billing")["core"] == "2.9"
+    result = shop.fails(
+        2, "lock", "--all", "--upgrade-package", "core", "--upgrade-package", "croe"
+    )
+    assert "in the lock of no member: croe" in result.stderr
+
+
+def test_what_is_meant_twice_is_done_once(shop: Project) -> None:
+    minor = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    both = f'python = ["{minor}", "cpython{minor}"]'
+    shop.env["PATH"] = f"{os.path.dirname(sys.executable)}:{shop.env['PATH']}"
+    service(shop, "orders", more=f"[tool.provenv.environments]\nboth = {{ {both} }}\n")
+    shop.pyproject('[tool.provenv.workspace]\nmembers = ["services/orders"]\n')
+    told = shop.ok("sync", "--all", "-e", "both", "-e", f"both@{minor}", "--json").json
+    assert [r["environment"] for r in told["results"]] == [f"both@{minor}", f"both@cpython{minor}"]
 
 
 def test_one_member_that_fails_stops_no_other(shop: Project) -> None:

@@ -19,8 +19,8 @@ import provenv
 from provenv.cli.parser import VARIABLES, parse
 from provenv.core import errors
 from provenv.model import manifest, settings
-from provenv.workspace.context import open_project, read_locks
-from provenv.workspace.locking import why_stale
+from provenv.workspace.projects.context import open_project, read_locks
+from provenv.workspace.syncing.locking import why_stale
 from support import Project
 
 ROOT = Path(__file__).parents[2]

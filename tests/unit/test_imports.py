@@ -60,7 +60,7 @@ def test_commands_that_hash_no_file_do_not_load_openssl() -> None:
     """10 ms of every `add`, `status` and sync that takes the long way."""
     code = (
         f"import sys; sys.path.insert(0, {str(SOURCE.parent)!r}); "
-        "import provenv.workspace.sync, provenv.workspace.edit, provenv.workspace.inspection; "
+        "from provenv.workspace.syncing import edit, inspection, sync; "
         "print(*sorted({'_hashlib', '_ssl', 'urllib3', 'yaml'} & set(sys.modules)))"
     )
     done = subprocess.run(

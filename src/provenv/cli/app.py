@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Sequence
 
 from provenv import __version__
 from provenv.cli import signals
-from provenv.cli.commands import module_of
+from provenv.cli.commands import load_chosen
 from provenv.cli.options import Options, read_options
 from provenv.cli.parser import DESCRIPTION, START, parse, split
 from provenv.cli.session import Session, write_json
@@ -69,8 +68,8 @@ def _dispatch(session: Session) -> int:
     if session.args.command is None:
         session.alarm.line(f"{DESCRIPTION}\n\n{START}")
         return 2
-    command = importlib.import_module(module_of(session.args.command))
-    code: int = command.run(session.args, session)
+    args = session.args
+    code: int = load_chosen(args.command, getattr(args, "action", None)).run(args, session)
     return code
 
 
@@ -91,24 +90,16 @@ def _refused(session: Session, error: ProvenvError) -> int:
     if session.options.json:
         _error_document(error.kind, error.message, error.hint, error.details)
         return error.exit_code
-    _draw_error(session, error.message, error.hint)
+    session.alarm.error(error.message, error.hint)
     return error.exit_code
 
 
 def _disk(session: Session, error: OSError) -> int:
-    """What the file system, or the system at all, refused where nobody expected it."""
-    from provenv.core.errors import DiskError
+    """What the file system refused where nobody expected it."""
+    from provenv.core.files import unforeseen
 
     _trace()
-    where = f"{error.filename}: " if error.filename else ""
-    return _refused(
-        session,
-        DiskError(
-            f"{where}{error.strerror or error}",
-            hint="Check that PROVENV_HOME and the project are on file systems that can be written.",
-            details={"path": error.filename, "errno": error.errno},
-        ),
-    )
+    return _refused(session, unforeseen(error))
 
 
 def _trace() -> None:
@@ -116,13 +107,6 @@ def _trace() -> None:
         import traceback
 
         traceback.print_exc()
-
-
-def _draw_error(session: Session, message: str, hint: str | None) -> None:
-    alarm = session.alarm
-    alarm.prose(alarm.paint("error", "error:"), message)
-    if hint:
-        alarm.prose(alarm.paint("hint", "hint:"), hint)
 
 
 def _error_document(kind: str, message: str, hint: str | None, details: object) -> None:
@@ -154,5 +138,5 @@ def _failed(session: Session, error: Exception) -> int:
     if session.options.json:
         _error_document("internal", message, hint, {})
     else:
-        _draw_error(session, message, hint)
+        session.alarm.error(message, hint)
     return _INTERNAL

@@ -10,7 +10,7 @@ from provenv.cli.draw import Screen, many
 if TYPE_CHECKING:
     from provenv.environments.drift import Drift
     from provenv.model.generation import Change
-    from provenv.workspace.copies import PrivateCopy
+    from provenv.workspace.proving.copies import PrivateCopy
 
 LIMIT = 20
 """How many lines a list has that was not asked for."""

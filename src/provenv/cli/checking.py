@@ -8,7 +8,7 @@ from collections.abc import Callable
 from provenv.cli.session import Session
 from provenv.cli.targets import Answer, for_each
 from provenv.core.errors import UsageError
-from provenv.workspace.context import Project
+from provenv.workspace.projects.context import Project
 
 # The project, or None for the whole store; the environment's name, or None for all of the project's.
 Check = Callable[[Project | None, str | None], Answer]

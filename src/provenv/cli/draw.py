@@ -67,6 +67,12 @@ class Screen:
             start = f"{label} " if label and number == 0 else ""
             self.line(start + self._broken(part, visible(start)))
 
+    def error(self, message: str, hint: str | None) -> None:
+        """What went wrong, and what to do next."""
+        self.prose(self.paint("error", "error:"), message)
+        if hint:
+            self.prose(self.paint("hint", "hint:"), hint)
+
     def _broken(self, text: str, used: int) -> str:
         if self.width is None or used + len(text) <= self.width:
             return text

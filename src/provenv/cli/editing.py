@@ -12,7 +12,7 @@ from provenv.cli.draw import Screen
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
-    from provenv.workspace.edit import EditResult
+    from provenv.workspace.syncing.edit import EditResult
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

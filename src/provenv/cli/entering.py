@@ -38,7 +38,7 @@ def enter(args: argparse.Namespace, session: Session) -> tuple[str, int]:
 
 def _as_it_is(session: Session) -> tuple[str, int]:
     from provenv.environments import generations, switch
-    from provenv.workspace import registry
+    from provenv.workspace.host import registry
 
     target = session.target
     folder = target.project.folder(target.project.manifest.environment(target.environment))
@@ -61,7 +61,7 @@ def _settled(target: Target, session: Session) -> tuple[str, int] | None:
     """What is in sync, or what a rollback chose, stays; after a power cut, where it is whole."""
     from provenv.core.files import locked
     from provenv.workspace import fast
-    from provenv.workspace.settling import settle
+    from provenv.workspace.proving.aftermath import settle
 
     home = session.context.home
     if fast.unsettled(home.root):
@@ -73,7 +73,7 @@ def _settled(target: Target, session: Session) -> tuple[str, int] | None:
 
 
 def _synced(args: argparse.Namespace, session: Session) -> tuple[str, int]:
-    from provenv.workspace.sync import sync
+    from provenv.workspace.syncing.sync import sync
 
     target = session.target
     if not (args.python or args.locked):

@@ -1,6 +1,6 @@
 """``--all``: one command for every member of a workspace, several of them at once.
 
-Each member is worked on in a process of its own (:mod:`provenv.workspace.parallel`). What fails does
+Each member is worked on in a process of its own (:mod:`provenv.workspace.host.parallel`). What fails does
 not stop the others; it is named at the end.
 """
 
@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from provenv.cli.draw import Screen, many, seconds
 from provenv.cli.rows import Rows
-from provenv.cli.targets import Answer, Target, Tell
+from provenv.cli.targets import Answer, Target, Tell, attempt, entry, instances
 from provenv.core.errors import InputError, ProvenvError, UsageError
 from provenv.core.events import Emit, Noted
-from provenv.workspace.context import Project, open_folder
-from provenv.workspace.parallel import Job, run_all
+from provenv.workspace.host.parallel import Job, run_all
+from provenv.workspace.projects.context import Project, open_folder
 
 if TYPE_CHECKING:
     from provenv.cli.session import Session
-    from provenv.workspace.members import Workspace
+    from provenv.workspace.projects.members import Workspace
 
 Entry = dict[str, Any]  # one of the `results` of `provenv.VERB-many/1`, and `short` beside it
 
@@ -113,7 +113,7 @@ def _workspace(session: Session) -> Workspace:
         raise InputError(
             "the workspace has no members",
             file=workspace.manifest_path,
-            key="tool.provenv.workspace.members",
+            key="tool.provenv.workspace.projects.members",
             hint="; ".join(workspace.notes) or "Name their folders there.",
         )
     return workspace
@@ -148,49 +148,22 @@ def _job(
         session.rewire(emit)
         project = open_()
         if whole:
-            return [_one(session, act, Target(project=project, environment=None), None)]
-        entries: list[Entry] = []
-        for name in session.options.environments or (None,):
-            specs = project.manifest.instances(name)
-            for spec in specs:
-                own = name if len(specs) == 1 else spec.name
-                target = Target(project=project, environment=own)
-                entries.append(_one(session, act, target, spec.name))
-        return entries
+            said = attempt(act, Target(project=project, environment=None))
+            return [_told(project.root, None, said)]
+        names = session.options.environments or (None,)
+        found = instances(Target(project=project, environment=name) for name in names)
+        return [_told(project.root, target.name, attempt(act, target)) for target in found]
 
     return job
 
 
-def _one(
-    session: Session, act: Callable[[Target], Answer], target: Target, environment: str | None
-) -> Entry:
-    try:
-        answer = act(target)
-    except ProvenvError as error:
-        return _failed(target.project.root, environment, error)
-    return {
-        "root": target.project.root,
-        "environment": environment,
-        "exit_code": answer.code,
-        "result": answer.data() if session.options.json else None,
-        "error": None,
-        "short": answer.short,
-    }
-
-
-def _failed(root: str, environment: str | None, error: ProvenvError) -> Entry:
-    return {
-        "root": root,
-        "environment": environment,
-        "exit_code": error.exit_code,
-        "result": None,
-        "error": error.data(),
-        "short": "failed",
-    }
+def _told(root: str, environment: str | None, said: Answer | ProvenvError) -> Entry:
+    short = "failed" if isinstance(said, ProvenvError) else said.short
+    return {**entry(root, environment, said), "short": short}
 
 
 def _entries(root: str, result: list[Entry] | ProvenvError) -> list[Entry]:
-    return [_failed(root, None, result)] if isinstance(result, ProvenvError) else result
+    return [_told(root, None, result)] if isinstance(result, ProvenvError) else result
 
 
 def _shorts(entries: Sequence[Entry]) -> list[tuple[str, int]]:
@@ -238,11 +211,6 @@ def _draw(
 def _draw_errors(
     session: Session, labels: Sequence[str], entries: Sequence[Sequence[Entry]]
 ) -> None:
-    alarm = session.alarm
     for label, own in zip(labels, entries, strict=True):
-        for entry in own:
-            error = entry["error"]
-            if error is not None:
-                alarm.prose(alarm.paint("error", "error:"), f"{label}: {error['message']}")
-                if error["hint"]:
-                    alarm.prose(alarm.paint("hint", "hint:"), error["hint"])
+        for error in [e["error"] for e in own if e["error"] is not None]:
+            session.alarm.error(f"{label}: {error['message']}", error["hint"])

@@ -115,7 +115,7 @@ def _tell(call: _Call, outcome: fast.Outcome, started: float) -> None:
 
 def _create(call: _Call, home: str, cause: str, started: float) -> int | None:
     """``env create NAME``, outside projects: from a template of one with the same seeds."""
-    from provenv.workspace import template
+    from provenv.workspace.syncing import template
 
     if call.seed and fast.unsettled(home):
         return None

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import importlib
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from provenv.cli.commands import COMMANDS, GROUPS, module_of
+from provenv.cli.commands import COMMANDS, GROUPS, load, load_chosen
 from provenv.cli.options import add_common, add_environment, add_member, named_environments
 from provenv.core.errors import UsageError
 
@@ -47,10 +46,13 @@ class CommandParser(argparse.ArgumentParser):
         """Import the command's module, and let it add its arguments."""
         if self.module is not None:
             name, self.module = self.module, None
-            command = importlib.import_module(module_of(name))
+            command = load(name)
             self.description = command.DESCRIPTION
             self.epilog = examples(command.EXAMPLES)
-            command.add_arguments(self)
+            if hasattr(command, "ACTIONS"):
+                self._add_actions(name, command.ACTIONS)
+            else:
+                command.add_arguments(self)
             if getattr(command, "ENVIRONMENT", False):
                 add_environment(self)
             if is_about_project(command):
@@ -59,6 +61,11 @@ class CommandParser(argparse.ArgumentParser):
         if self.usage is None:
             self.usage = f"{self.prog} [OPTIONS]{_positionals(self)}"
         return self
+
+    def _add_actions(self, command: str, actions: Mapping[str, str]) -> None:
+        below = self.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
+        for action, text in actions.items():
+            below.add_parser(action, help=text, module=f"{command}_{action}")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As in argparse; options may stand between positional arguments."""
@@ -177,6 +184,13 @@ def subparsers(parser: argparse.ArgumentParser) -> dict[str, CommandParser]:
     return {}
 
 
+def with_subparsers(parser: CommandParser) -> Iterator[CommandParser]:
+    """``parser`` and all below it: commands, and their actions."""
+    yield parser
+    for below in subparsers(parser).values():
+        yield from with_subparsers(below)
+
+
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """What is provenv's, and what after ``run`` belongs to the command that is run, untouched."""
     position = _command_position(arguments)
@@ -250,34 +264,29 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     args, rest = parser.parse_known_args(own)
     if rest:
         raise _unknown(parser, args, rest)
-    if named_environments(args) and args.command is not None and not _takes_environment(args):
-        raise _no_environment(args.command)
-    if args.member is not None and args.command is not None and not _takes_member(args):
-        raise _no_member(args.command)
+    if args.command is not None:
+        _check_about(args)
     args.words = words
     return args
 
 
-def _takes_environment(args: argparse.Namespace) -> bool:
-    """Whether ``-e`` means something to the command, or to the action of it that was chosen."""
-    return any(getattr(module, "ENVIRONMENT", False) for module in _modules(args))
+def _check_about(args: argparse.Namespace) -> None:
+    """Refuse ``-e`` and ``-p`` where they mean nothing to the command, or to its action."""
+    chosen, name = load_chosen(args.command, getattr(args, "action", None)), " ".join(_words(args))
+    if named_environments(args) and not getattr(chosen, "ENVIRONMENT", False):
+        raise _no_environment(name)
+    if args.member is not None and not is_about_project(chosen):
+        raise _no_member(name)
 
 
-def _takes_member(args: argparse.Namespace) -> bool:
-    """Whether ``-p`` means something to the command, or to the action of it that was chosen."""
-    return any(is_about_project(module) for module in _modules(args))
+def _words(args: argparse.Namespace) -> list[str]:
+    """The command that was chosen, and its action if it has any."""
+    return [word for word in (args.command, getattr(args, "action", None)) if word is not None]
 
 
 def is_about_project(command: object) -> bool:
     """Whether a command is about a project, and so takes ``--member``."""
     return getattr(command, "ENVIRONMENT", False) or getattr(command, "PROJECT", False)
-
-
-def _modules(args: argparse.Namespace) -> list[object]:
-    names = [args.command]
-    if args.command == "env":
-        names.append(f"env_{args.action}")
-    return [importlib.import_module(module_of(name)) for name in names]
 
 
 def _no_environment(command: str) -> UsageError:
@@ -289,17 +298,19 @@ def _no_member(command: str) -> UsageError:
 
 
 def _unknown(parser: CommandParser, args: argparse.Namespace, rest: Sequence[str]) -> UsageError:
-    chosen = subparsers(parser)[args.command] if args.command else parser
+    chosen, name = parser, " ".join(_words(args))
+    for word in _words(args):
+        chosen = subparsers(chosen)[word]
     options = [word for word in rest if word.startswith("-")]
     if not options:
         return UsageError(
-            f"`{args.command}` does not take {' '.join(rest)!r}",
+            f"`{name}` does not take {' '.join(rest)!r}",
             hint=f"`{chosen.prog} --help` says what it takes.",
         )
     if options[0] in ("-e", "--environment"):
-        return _no_environment(args.command)
+        return _no_environment(name)
     if options[0] in ("-p", "--member"):
-        return _no_member(args.command)
+        return _no_member(name)
     known = list(chosen._option_string_actions)  # noqa: SLF001
     near = difflib.get_close_matches(options[0], known, n=1, cutoff=0.6)
     hint = f"Did you mean {near[0]}?" if near else f"`{chosen.prog} --help` says what it takes."

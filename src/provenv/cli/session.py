@@ -19,7 +19,7 @@ from provenv.cli.progress import Progress
 if TYPE_CHECKING:
     from provenv.cli.targets import Target
     from provenv.core.events import Emit
-    from provenv.workspace.context import Context, Project
+    from provenv.workspace.projects.context import Context, Project
 
 
 class Session:
@@ -74,7 +74,7 @@ class Session:
             InputError: There is none, or its manifest cannot be used.
             UsageError: There is no such member.
         """
-        from provenv.workspace.context import open_member, open_project
+        from provenv.workspace.projects.context import open_member, open_project
 
         if self.options.member is not None:
             return open_member(os.getcwd(), self.options.member)
@@ -96,14 +96,14 @@ class Session:
             InputError: There is none, or its manifest cannot be used.
             UsageError: It is only a workspace, and no member was chosen; or there is no such member.
         """
-        from provenv.workspace.context import refuse_bare
+        from provenv.workspace.projects.context import refuse_bare
 
         refuse_bare(self.opened)
         return self.opened
 
     def rewire(self, emit: Emit) -> None:
         """Let ``emit`` hear of what the library does, instead of the progress on this screen."""
-        self.__dict__["context"] = replace(self.context, emit=emit)
+        self.context = replace(self.context, emit=emit)
 
     @cached_property
     def target(self) -> Target:

@@ -8,7 +8,7 @@ from provenv.cli.changes import LIMIT, changes_data, draw_changes, draw_drift, d
 from provenv.cli.draw import Screen, many, seconds, short_path
 
 if TYPE_CHECKING:
-    from provenv.workspace.sync import SyncResult
+    from provenv.workspace.syncing.sync import SyncResult
 
 
 def text(result: SyncResult, screen: Screen, *, verbose: bool = False) -> None:

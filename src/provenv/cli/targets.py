@@ -7,16 +7,17 @@ environment outside projects, which is a project of its own in the home folder.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from provenv.cli.draw import Screen
-from provenv.core.errors import DiskError, ProvenvError, UsageError
+from provenv.core.errors import ProvenvError, UsageError
+from provenv.core.files import unforeseen
 from provenv.model.layout import base_name, is_environment_name
 from provenv.model.manifest import unknown_environment
-from provenv.workspace import outside
-from provenv.workspace.context import Project, find_root, open_project, refuse_bare
+from provenv.workspace.projects import outside
+from provenv.workspace.projects.context import Project, find_root, open_project, refuse_bare
 
 if TYPE_CHECKING:
     from provenv.cli.session import Session
@@ -115,28 +116,29 @@ def one(session: Session) -> Target:
     """
     target = find(session, session.options.environment)
     names = target.project.manifest.instances(target.environment)
-    if len(names) > 1:
-        return replace(target, environment=_name(target, names[0].name))
-    return target
+    if len(names) == 1 or target.environment is None:  # the short way knows the default one as None
+        return target
+    return replace(target, environment=names[0].name)
 
 
 def several(session: Session) -> list[Target]:
     """All environments that a call is about: every ``-e``, and of each every Python."""
+    return instances(find(session, name) for name in session.options.environments or (None,))
+
+
+def instances(targets: Iterable[Target]) -> list[Target]:
+    """Of each target every Python; what is meant twice, once."""
     found: list[Target] = []
-    for name in session.options.environments or (None,):
-        target = find(session, name)
+    for target in targets:
         specs = target.project.manifest.instances(target.environment)
         if len(specs) == 1:
             found.append(target)
         else:
             found += [replace(target, environment=spec.name) for spec in specs]
-    unique = {(target.project.root, target.name): target for target in reversed(found)}
-    return list(reversed(unique.values()))
-
-
-def _name(target: Target, first: str) -> str | None:
-    """None for the default environment, whose calls are known to the short way without a name."""
-    return None if target.environment is None else first
+    unique: dict[tuple[str, str], Target] = {}
+    for target in found:
+        unique.setdefault((target.project.root, target.name), target)
+    return list(unique.values())
 
 
 def for_each(
@@ -158,26 +160,29 @@ def for_each(
     results: list[dict[str, Any]] = []
     highest = 0
     for target in targets:
-        try:
-            answer = act(target)
-        except (ProvenvError, OSError) as error:
-            failure = error if isinstance(error, ProvenvError) else _disk(error)
-            code, result = failure.exit_code, failed_data(target, failure)
-            _draw_failure(session, target, failure)
+        said = attempt(act, target)
+        if isinstance(said, ProvenvError):
+            session.progress.close()
+            if not session.options.json:
+                session.alarm.error(f"{target.name}: {said.message}", said.hint)
         else:
-            code, result = answer.code, done_data(target, answer)
-            _draw(session, answer, tell, first=not results)
-        results.append(result)
-        highest = max(highest, code)
+            _draw(session, said, tell, first=not results)
+        results.append(entry(target.project.root, target.name, said))
+        highest = max(highest, results[-1]["exit_code"])
     session.progress.close()
     if session.options.json:
         session.answer(f"{verb}-many", lambda: {"results": results}, lambda screen: None)  # noqa: ARG005
     return highest
 
 
-def _disk(error: OSError) -> DiskError:
-    where = f"{error.filename}: " if error.filename else ""
-    return DiskError(f"{where}{error.strerror or error}", details={"path": error.filename})
+def attempt(act: Callable[[Target], Answer], target: Target) -> Answer | ProvenvError:
+    """What ``act`` answers, or the error that it failed with, where others are still to be done."""
+    try:
+        return act(target)
+    except ProvenvError as error:
+        return error
+    except OSError as error:
+        return unforeseen(error)
 
 
 def _draw(session: Session, answer: Answer, tell: Tell, *, first: bool) -> None:
@@ -189,30 +194,15 @@ def _draw(session: Session, answer: Answer, tell: Tell, *, first: bool) -> None:
     answer.text(session.talk if tell == "report" else session.out)
 
 
-def _draw_failure(session: Session, target: Target, error: ProvenvError) -> None:
-    session.progress.close()
-    if session.options.json:
-        return
-    alarm = session.alarm
-    alarm.prose(alarm.paint("error", "error:"), f"{target.name}: {error.message}")
-    if error.hint:
-        alarm.prose(alarm.paint("hint", "hint:"), error.hint)
-
-
-def done_data(target: Target, answer: Answer) -> dict[str, Any]:
-    """One entry of ``results``: what was done."""
-    return _entry(target, answer.code, answer.data(), None)
-
-
-def failed_data(target: Target, error: ProvenvError) -> dict[str, Any]:
-    """One entry of ``results``: what went wrong, as in ``provenv.error/1``."""
-    return _entry(target, error.exit_code, None, error.data())
-
-
-def _entry(target: Target, code: int, result: object, error: object) -> dict[str, Any]:
+def entry(root: str, environment: str | None, said: Answer | ProvenvError) -> dict[str, Any]:
+    """One of the ``results``: what was done, or what went wrong as in ``provenv.error/1``."""
+    if isinstance(said, ProvenvError):
+        code, result, error = said.exit_code, None, said.data()
+    else:
+        code, result, error = said.code, said.data(), None
     return {
-        "root": target.project.root,
-        "environment": target.name,
+        "root": root,
+        "environment": environment,
         "exit_code": code,
         "result": result,
         "error": error,

@@ -10,7 +10,7 @@ from provenv.cli.place import home_folder
 from provenv.core.events import Emit, silent
 from provenv.core.http import HttpSettings, origin, split_credentials
 from provenv.model.layout import HomeLayout
-from provenv.workspace.context import Context
+from provenv.workspace.projects.context import Context
 
 
 def make_context(

@@ -93,6 +93,16 @@ def disk_error(error: OSError, verb: str, path: str | os.PathLike[str]) -> DiskE
     )
 
 
+def unforeseen(error: OSError) -> DiskError:
+    """What the file system, or the system at all, refused where nobody expected it."""
+    where = f"{error.filename}: " if error.filename else ""
+    return DiskError(
+        f"{where}{error.strerror or error}",
+        hint="Check that PROVENV_HOME and the project are on file systems that can be written.",
+        details={"path": error.filename, "errno": error.errno},
+    )
+
+
 def remove_tree(path: str | os.PathLike[str]) -> None:
     """Remove a tree, read-only directories included. Symlinks are removed, never followed.
 

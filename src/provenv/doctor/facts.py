@@ -37,24 +37,24 @@ class Subject:
     Attributes:
         start: The folder that the question comes from.
         environ, user_home, home: As in a context.
+        today: For what has an end.
         root: The project's folder; None outside of every project.
         manifest: None where there is no project, or its manifest cannot be used.
         troubles: Files of the project that cannot be used, and why.
         stale: Why the lock does not answer the manifest.
         environments: Of the project.
-        today: For what has an end.
     """
 
     start: str
     environ: Mapping[str, str]
     user_home: str
     home: HomeLayout
+    today: date
     root: str | None = None
     manifest: Manifest | None = None
     troubles: tuple[InputError, ...] = ()
     stale: str | None = None
     environments: tuple[EnvironmentSubject, ...] = ()
-    today: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +64,6 @@ class ProjectFacts:
     Attributes:
         texts: Configuration, requirement and lock files, by absolute path.
         pins: What ``.python-version`` or ``.tool-versions`` asks for, with file and line.
-        environments: Folders that hold a virtual environment (PEP 405) or a conda environment.
-        ours: Those of them that provenv made.
     """
 
     root: str
@@ -74,8 +72,6 @@ class ProjectFacts:
     stale: str | None
     texts: Mapping[str, str] = field(repr=False)
     pins: tuple[tuple[str, str, int], ...] = ()
-    environments: tuple[str, ...] = ()
-    ours: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +110,7 @@ class SourceFacts:
         imports: In order of file and line.
         local: Top-level modules that the project has itself.
         unparsed: Files that this Python cannot parse: path, line, reason.
+        unread: Folders that could not be looked into: path → reason.
         shadows: Modules of the project that hide one of the standard library: name → file.
         provided: Dotted module → normalized distributions that have it in an environment; None
             where no environment of the project is there to be asked.
@@ -127,6 +124,7 @@ class SourceFacts:
     imports: tuple[Import, ...]
     local: frozenset[str]
     unparsed: tuple[tuple[str, int, str], ...]
+    unread: Mapping[str, str]
     shadows: Mapping[str, str]
     provided: Mapping[str, frozenset[str]] | None
     metadata: frozenset[str] | None
@@ -171,7 +169,6 @@ class Command:
     name: str
     path: str
     prefix: str | None
-    virtual: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

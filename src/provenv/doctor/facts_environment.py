@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from datetime import date
 from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
@@ -66,8 +67,7 @@ def _whole(
     folder, home = asked.folder, subject.home.root
     root = f"{folder}/generations/{generation.number}"
     drift = find_drift(recipe, root, home)
-    config = read_config(f"{root}/pyvenv.cfg")
-    system = config.get("include-system-site-packages") == "true"
+    system = generations.sees_system(folder, generation.number)
     gone = None if os.path.exists(generation.executable) else generation.executable
     return EnvironmentFacts(
         asked=asked,
@@ -81,18 +81,19 @@ def _whole(
         points_to=_points_to(subject, generation, root),
         python=generation.python,
         interpreter_gone=gone,
-        end_of_life=_end_of_life(subject, generation),
+        end_of_life=_end_of_life(folder, generation, subject.today),
         system_packages=system,
         user_site=_user_site(subject, generation) if system else None,
     )
 
 
-def _end_of_life(subject: Subject, generation: Generation) -> str | None:
+def _end_of_life(folder: str, generation: Generation, today: date) -> str | None:
     """When the fixes for its CPython ended, where they did."""
     minor = ".".join(generation.python.split(".")[:2])
-    if subject.today is None or not is_dead(minor, subject.today):
-        return None
-    return str(end_of_life(minor))
+    config = generations.read_config(folder, generation.number)
+    if config.get("implementation", "cpython") != "cpython":
+        return None  # PyPy and GraalPy keep years of their own
+    return str(end_of_life(minor)) if is_dead(minor, today) else None
 
 
 def _is_held(folder: str) -> bool:
@@ -206,16 +207,6 @@ def _user_site(subject: Subject, generation: Generation) -> str | None:
     minor = ".".join(generation.python.split(".")[:2])
     folder = f"{subject.user_home}/.local/lib/python{minor}/site-packages"
     return folder if os.path.isdir(folder) and os.listdir(folder) else None
-
-
-def read_config(path: str) -> dict[str, str]:
-    """The keys of a ``pyvenv.cfg`` (PEP 405), in small letters; empty where it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            pairs = [line.partition("=") for line in stream]
-    except OSError:
-        return {}
-    return {key.strip().lower(): value.strip() for key, _, value in pairs}
 
 
 def stranger_facts(folder: str) -> StrangerFacts:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 
 from provenv.doctor.facts import ProjectFacts, Subject
-from provenv.doctor.walk import Tree
-from provenv.environments.generations import is_ours
 
 _NAMES = (
     ".gitlab-ci.yml", ".pypirc", "Dockerfile", "Pipfile", "Pipfile.lock", "azure-pipelines.yml",
@@ -18,7 +16,7 @@ _LARGEST = 16_000_000  # bytes
 _PIN_FILES = (".python-version", ".tool-versions")
 
 
-def project_facts(subject: Subject, root: str, tree: Tree) -> ProjectFacts:
+def project_facts(subject: Subject, root: str) -> ProjectFacts:
     """Read what lies in a project beside its sources."""
     return ProjectFacts(
         root=root,
@@ -27,8 +25,6 @@ def project_facts(subject: Subject, root: str, tree: Tree) -> ProjectFacts:
         stale=subject.stale,
         texts={path: text for path in _files(root) if (text := _read(path)) is not None},
         pins=tuple(_pins(root)),
-        environments=tuple(tree.environments),
-        ours=tuple(folder for folder in tree.environments if is_ours(folder)),
     )
 
 

@@ -29,7 +29,7 @@ def shell_facts(
     return ShellFacts(
         variables=dict(environ),
         python=python,
-        pip=_pip(path, shim, target),
+        pip=_pip(path, target),
         active={name: os.path.realpath(folder) for name, folder in active.items()},
         gone=tuple(name for name, folder in active.items() if not os.path.isdir(folder)),
         stacked=tuple(_stacked(path)),
@@ -47,24 +47,21 @@ def _python(path: str, shim: str | None, target: str | None) -> Command | None:
         if found is None:
             continue
         real = target if found == shim else found
-        prefix, virtual = _prefix(real) if real is not None else (None, False)
-        return Command(name=name, path=real or found, prefix=prefix, virtual=virtual)
+        prefix = _prefix(real) if real is not None else None
+        return Command(name=name, path=real or found, prefix=prefix)
     return None
 
 
-def _pip(path: str, shim: str | None, target: str | None) -> Command | None:
+def _pip(path: str, target: str | None) -> Command | None:
     found = shutil.which("pip", path=path)
     if found is None:
         return None
     if is_shim(found):
-        # pyenv starts pip of the version that it starts python of
-        prefix, virtual = (
-            _prefix(target) if target is not None and shim is not None else (None, False)
-        )
-        return Command(name="pip", path=found, prefix=prefix, virtual=virtual)
-    interpreter = interpreter_of(found)
-    prefix, virtual = _prefix(interpreter) if interpreter is not None else (None, False)
-    return Command(name="pip", path=found, prefix=prefix, virtual=virtual)
+        interpreter = target  # pyenv starts pip of the version that it starts python of
+    else:
+        interpreter = interpreter_of(found)
+    prefix = _prefix(interpreter) if interpreter is not None else None
+    return Command(name="pip", path=found, prefix=prefix)
 
 
 def interpreter_of(script: str) -> str | None:
@@ -92,16 +89,17 @@ def interpreter_of(script: str) -> str | None:
     return os.path.join(os.path.dirname(os.path.realpath(script)), os.path.basename(told))
 
 
-def _prefix(executable: str) -> tuple[str, bool]:
-    """The environment or the Python that an executable belongs to, and whether it is an environment."""
-    folder = os.path.dirname(os.path.dirname(executable))
-    if os.path.lexists(f"{folder}/pyvenv.cfg") or os.path.isdir(f"{folder}/conda-meta"):
-        return environment_folder(os.path.realpath(folder)), True
-    return os.path.dirname(os.path.dirname(os.path.realpath(executable))), False
+def _prefix(executable: str) -> str:
+    """The environment or the Python that an executable belongs to."""
+    environment = _environment(os.path.dirname(os.path.dirname(executable)))
+    return environment or os.path.dirname(os.path.dirname(os.path.realpath(executable)))
 
 
-def environment_folder(folder: str) -> str:
-    """An environment's folder; a generation's own path stands for the environment that it is of."""
+def _environment(folder: str) -> str | None:
+    """An environment's real folder, a generation's own path standing for it; None where it is none."""
+    if not os.path.lexists(f"{folder}/pyvenv.cfg") and not os.path.isdir(f"{folder}/conda-meta"):
+        return None
+    folder = os.path.realpath(folder)
     above, _, number = folder.rpartition("/")
     if number.isdigit() and os.path.basename(above) == "generations":
         return os.path.dirname(above)
@@ -110,14 +108,9 @@ def environment_folder(folder: str) -> str:
 
 def _stacked(path: str) -> list[str]:
     """Environments whose folder of programs is on PATH, in that order, each once."""
-    found = []
-    for entry in path.split(os.pathsep):
-        if os.path.basename(entry) not in ("bin", "Scripts"):
-            continue
-        folder = os.path.dirname(entry)
-        if os.path.lexists(f"{folder}/pyvenv.cfg") or os.path.isdir(f"{folder}/conda-meta"):
-            found.append(environment_folder(os.path.realpath(folder)))
-    return list(dict.fromkeys(found))
+    programs = [e for e in path.split(os.pathsep) if os.path.basename(e) in ("bin", "Scripts")]
+    found = [_environment(os.path.dirname(entry)) for entry in programs]
+    return list(dict.fromkeys(folder for folder in found if folder is not None))
 
 
 def _pyenv(

@@ -42,6 +42,7 @@ def source_facts(
         imports=tuple(read.imports),
         local=frozenset(local),
         unparsed=tuple(read.unparsed),
+        unread=tree.unread,
         shadows=read.shadows,
         provided=provided if made else None,
         metadata=required_by_metadata(made, own) if own is not None else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from provenv.core.events import (
     Emit,
@@ -24,6 +25,7 @@ from provenv.doctor.facts_shell import shell_facts
 from provenv.doctor.facts_sources import source_facts
 from provenv.doctor.shelf import Shelf
 from provenv.doctor.walk import walk
+from provenv.environments.generations import is_ours
 
 _PHASE = "examine"
 
@@ -58,7 +60,7 @@ def _in_project(subject: Subject, root: str, facts: Facts, emit: Emit) -> Facts:
         )
         own = {item.folder for item in environments if not item.foreign}
         others = [folder for folder in tree.environments if folder not in own]
-        project = project_facts(subject, root, tree)
+        project = project_facts(subject, root)
         _say(emit, "sources")
         own_name = subject.manifest.name if subject.manifest is not None else None
         sources = source_facts(
@@ -68,14 +70,13 @@ def _in_project(subject: Subject, root: str, facts: Facts, emit: Emit) -> Facts:
         git, trouble = asking.result()
     if trouble is not None:
         emit(Warned(message=f"git was not asked about everything: {trouble}"))
-    return Facts(
-        shell=facts.shell,
-        machine=facts.machine,
+    return replace(
+        facts,
         project=project,
         sources=sources,
         git=git,
         environments=environments,
-        strangers=tuple(stranger_facts(item) for item in others if item not in project.ours),
+        strangers=tuple(stranger_facts(item) for item in others if not is_ours(item)),
     )
 
 

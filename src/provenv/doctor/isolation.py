@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 from provenv.core import process
 from provenv.core.errors import UndecidedError
-from provenv.doctor.facts_environment import read_config
 from provenv.doctor.facts_shell import interpreter_of
 from provenv.doctor.words import many, some
 
@@ -51,6 +50,7 @@ class Asked:
         editable: Name → folder of what is installed in place; the project itself is called ``own``.
         environ: The caller's variables.
         start: The caller's folder.
+        system: The project asks for the packages of the base interpreter as well.
     """
 
     folder: str
@@ -60,6 +60,7 @@ class Asked:
     editable: Mapping[str, str] = field(default_factory=dict)
     environ: Mapping[str, str] = field(repr=False)
     start: str
+    system: bool = False
 
 
 def examine(asked: Asked) -> tuple[str, tuple[Claim, ...]]:
@@ -80,8 +81,7 @@ def examine(asked: Asked) -> tuple[str, tuple[Claim, ...]]:
             verdict="fail",
         )
         return (alone or {}).get("version", ""), (started, *_variables(asked))
-    system = read_config(f"{asked.folder}/pyvenv.cfg").get("include-system-site-packages") == "true"
-    judge = _Judge(asked, told, declared=system)
+    judge = _Judge(asked, told)
     claims = (
         *judge.interpreter(),
         *judge.path(),
@@ -122,10 +122,10 @@ def _ask(asked: Asked, options: Sequence[str]) -> tuple[dict[str, Any] | None, s
 class _Judge:
     """Judges one set of answers."""
 
-    def __init__(self, asked: Asked, told: Mapping[str, Any], *, declared: bool) -> None:
+    def __init__(self, asked: Asked, told: Mapping[str, Any]) -> None:
         self.asked = asked
         self.told = told
-        self.declared = declared
+        self.declared = asked.system
         self.folder = os.path.realpath(asked.folder)
         self.base = os.path.realpath(str(told["base_prefix"]))
         minor = ".".join(str(told["version"]).split(".")[:2])

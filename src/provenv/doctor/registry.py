@@ -59,7 +59,7 @@ def find_rule(code: str) -> Rule:
     for rule in RULES:
         if rule.code == code.upper():
             return rule
-    raise unknown(code)
+    raise _unknown(code)
 
 
 def chosen(codes: Iterable[str]) -> frozenset[str]:
@@ -73,12 +73,12 @@ def chosen(codes: Iterable[str]) -> frozenset[str]:
         start = text.strip().upper()
         some = {rule.code for rule in RULES if rule.code.startswith(start)}
         if not some or not start.startswith("PV"):
-            raise unknown(text)
+            raise _unknown(text)
         found |= some
     return frozenset(found)
 
 
-def unknown(code: str) -> UsageError:
+def _unknown(code: str) -> UsageError:
     """What to say of a code that no rule has."""
     near = difflib.get_close_matches(code.upper(), [rule.code for rule in RULES], n=1, cutoff=0.6)
     hint = f"Did you mean {near[0]}? " if near else ""

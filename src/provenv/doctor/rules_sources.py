@@ -68,6 +68,13 @@ def providers(item: Import, sources: SourceFacts) -> frozenset[str]:
     return found
 
 
+def _answered(sources: SourceFacts) -> Iterator[tuple[Import, frozenset[str]]]:
+    """Imports that must not fail, each with the distributions that it leads to."""
+    for item in foreign_imports(sources):
+        if not item.optional and not item.typing:
+            yield item, providers(item, sources)
+
+
 def _grouped(pairs: Iterable[tuple[str, Import]]) -> list[Used]:
     found: dict[str, list[Import]] = {}
     for name, item in pairs:
@@ -89,13 +96,13 @@ def not_there(facts: Facts) -> Iterator[Seen]:
     if judged is None:
         return
     sources, declared = judged
-    needed = [i for i in foreign_imports(sources) if not i.optional and not i.typing]
-    if sources.provided is None:
-        missing = [i for i in needed if not _declared_by_name(i, declared)]
-    else:
-        missing = [
-            i for i in needed if not providers(i, sources) and not _excused(i, sources, declared)
-        ]
+    # declared, and not in the environments that are made: an extra, a group, or another platform's;
+    # where none is made, that is all of it
+    there = {name for names in (sources.provided or {}).values() for name in names}
+    absent = declared.all - there
+    missing = [
+        item for item, found in _answered(sources) if not found and not _looks_like(item, absent)
+    ]
     for used in _grouped((item.top, item) for item in missing):
         if used.name in sources.outside:
             continue  # told by the rule about global interpreters
@@ -113,10 +120,6 @@ def not_there(facts: Facts) -> Iterator[Seen]:
         )
 
 
-def _declared_by_name(item: Import, declared: Declared) -> bool:
-    return _looks_like(item, declared.all)
-
-
 def _looks_like(item: Import, distributions: Iterable[str]) -> bool:
     """Whether one of these distributions is likely to be what is imported, told by its name."""
     known, name = distribution_of(item.module), canonicalize_name(item.top)
@@ -124,12 +127,6 @@ def _looks_like(item: Import, distributions: Iterable[str]) -> bool:
         known == other or name == other.replace("-", "") or name in (other, *other.split("-"))
         for other in distributions
     )
-
-
-def _excused(item: Import, sources: SourceFacts, declared: Declared) -> bool:
-    """Declared, and not in the environments that are made: an extra, a group, or another platform's."""
-    there = {name for names in (sources.provided or {}).values() for name in names}
-    return _looks_like(item, declared.all - there)
 
 
 def _weight(used: Used, sources: SourceFacts) -> Weight:
@@ -152,11 +149,11 @@ def undeclared(facts: Facts) -> Iterator[Seen]:
     if judged is None:
         return
     sources, declared = judged
-    pairs = []
-    for item in foreign_imports(sources):
-        found = providers(item, sources)
-        if found and not item.optional and not item.typing and not found & declared.all:
-            pairs.append((min(found), item))
+    pairs = [
+        (min(found), item)
+        for item, found in _answered(sources)
+        if found and not found & declared.all
+    ]
     for used in _grouped(pairs):
         yield Seen(
             text=f"{used.name} is imported and not declared: it is there because something "
@@ -173,13 +170,11 @@ def in_a_group_only(facts: Facts) -> Iterator[Seen]:
     if judged is None:
         return
     sources, declared = judged
-    pairs = []
-    for item in foreign_imports(sources):
-        found = providers(item, sources)
-        if item.development or item.optional or item.typing or not found:
-            continue
-        if found & declared.groups and not found & declared.own:
-            pairs.append((min(found & declared.groups), item))
+    pairs = [
+        (min(found & declared.groups), item)
+        for item, found in _answered(sources)
+        if not item.development and found & declared.groups and not found & declared.own
+    ]
     for used in _grouped(pairs):
         yield Seen(
             text=f"{used.name} is imported by what is shipped, and declared in a dependency group only",
@@ -232,7 +227,7 @@ def installed_globally(facts: Facts) -> Iterator[Seen]:
         folder = sources.outside.get(item.top)
         if folder is None or item.typing:
             continue
-        if providers(item, sources) or _declared_by_name(item, declared):
+        if providers(item, sources) or _looks_like(item, declared.all):
             if folder not in sources.system:
                 both.setdefault(folder, []).append(item.top)
         elif not item.optional:
@@ -299,6 +294,14 @@ def unparsed(facts: Facts) -> Iterator[Seen]:
             "is not known: "
             f"{found[0][2]}",
             places=tuple(Place(file=path, line=line) for path, line, _ in found[:_PLACES]),
+        )
+    unread = facts.sources.unread if facts.sources else {}
+    if unread:
+        yield Seen(
+            text=f"{many(len(unread), 'folder')} could not be looked into, and what lies there is "
+            f"not known: {next(iter(unread.values()))}",
+            advice="Give this user the right to read them.",
+            places=tuple(Place(file=path) for path in list(unread)[:_PLACES]),
         )
 
 

@@ -20,10 +20,12 @@ class Tree:
     Attributes:
         folders: Each with the names of its files and of its folders.
         environments: Folders with a virtual environment or a conda environment.
+        unread: Folders that could not be looked into: path → reason.
     """
 
     folders: list[tuple[str, list[str], list[str]]] = field(default_factory=list)
     environments: list[str] = field(default_factory=list)
+    unread: dict[str, str] = field(default_factory=dict)
 
 
 def walk(root: str) -> Tree:
@@ -36,9 +38,9 @@ def walk(root: str) -> Tree:
     stack = [root]
     while stack and len(tree.folders) < _LIMIT:
         folder = stack.pop()
-        files, folders = _list(folder)
+        files, folders = _list(folder, tree)
         if folder != root:
-            if is_environment(folder, files, folders):
+            if _is_environment(folder, files, folders):
                 tree.environments.append(folder)
                 continue
             if "pyproject.toml" in files or ".git" in files or ".git" in folders:
@@ -49,21 +51,28 @@ def walk(root: str) -> Tree:
     return tree
 
 
-def _list(folder: str) -> tuple[list[str], list[str]]:
+def _list(folder: str, tree: Tree) -> tuple[list[str], list[str]]:
     files, folders = [], []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.name)
-                elif entry.is_file():
+                elif _is_file(entry):
                     files.append(entry.name)
-    except OSError:
-        pass  # what cannot be read cannot be judged
+    except OSError as error:
+        tree.unread[folder] = error.strerror or str(error)
     return sorted(files), sorted(folders)
 
 
-def is_environment(folder: str, files: list[str], folders: list[str]) -> bool:
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link in a circle, or to where this user may not look
+        return False
+
+
+def _is_environment(folder: str, files: list[str], folders: list[str]) -> bool:
     """Whether a folder with these names in it is an environment (PEP 405, conda, or provenv's own)."""
     if "pyvenv.cfg" in files or os.path.lexists(f"{folder}/pyvenv.cfg"):
         return True
@@ -82,10 +91,10 @@ def _hidden_environments(root: str, tree: Tree) -> Iterator[str]:
     for name in names:
         if not name.startswith(".") or name in (".git", ".tox", ".nox"):
             continue  # tox and nox look after their own
-        for folder in (f"{root}/{name}", *(f"{root}/{name}/{n}" for n in _below(root, name))):
-            if is_environment(folder, *_list(folder)):
-                yield folder
-
-
-def _below(root: str, name: str) -> list[str]:
-    return _list(f"{root}/{name}")[1] if name.startswith((".venv", ".env")) else []
+        hidden = f"{root}/{name}"
+        files, folders = _list(hidden, tree)
+        if _is_environment(hidden, files, folders):
+            yield hidden
+        for inner in folders if name.startswith((".venv", ".env")) else ():
+            if _is_environment(f"{hidden}/{inner}", *_list(f"{hidden}/{inner}", tree)):
+                yield f"{hidden}/{inner}"

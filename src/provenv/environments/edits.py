@@ -65,10 +65,8 @@ def _compare(path: str, stored: str) -> str | None:
         if status.st_mtime_ns == wanted.st_mtime_ns:
             return None
         return None if digest.of_file(path) == digest.of_file(stored) else "changed"
-    except OSError:
-        return (
-            "changed"  # the store lost it, or it cannot be read: nobody can say that it is the same
-        )
+    except OSError:  # the store lost it, or it cannot be read: nobody can say that it is the same
+        return "changed"
 
 
 def _added(

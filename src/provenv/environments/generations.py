@@ -20,7 +20,7 @@ UNEDITED = "unedited"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEntry:
-    """One switch, as it was logged: ``verb`` is ``sync`` or ``rollback``."""
+    """One switch, as it was logged: ``verb`` is ``sync``, ``rollback`` or ``edit``."""
 
     time: str
     verb: str
@@ -119,12 +119,18 @@ def read_generation(folder: str, number: int) -> Generation:
 
 def sees_system(folder: str, number: int) -> bool:
     """Whether a generation also sees what is installed for its interpreter (PEP 405)."""
+    return read_config(folder, number).get("include-system-site-packages", "").lower() == "true"
+
+
+def read_config(folder: str, number: int) -> dict[str, str]:
+    """The keys of a generation's ``pyvenv.cfg`` (PEP 405), in small letters; none where unreadable."""
+    path = f"{folder}/generations/{number}/pyvenv.cfg"
     try:
-        with open(f"{folder}/generations/{number}/pyvenv.cfg", encoding="utf-8") as stream:
-            rows = [line.replace(" ", "").strip().lower() for line in stream]
-    except (OSError, UnicodeDecodeError):
-        return False
-    return "include-system-site-packages=true" in rows
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            pairs = [line.partition("=") for line in stream]
+    except OSError:
+        return {}
+    return {key.strip().lower(): value.strip() for key, _, value in pairs}
 
 
 def tree_digest(folder: str, number: int) -> str | None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from provenv.environments.tree import Steps
 
+OWN_FILES = (".gitignore", ".log", ".stamp", ".used", ".suspect", ".lock")
+"""What lies in an environment's folder besides ``generations`` and symlinks; the lock goes last."""
 _TEMPORARY = ".new-"
 
 
@@ -44,10 +46,7 @@ def numbers(folder: str) -> list[int]:
 
 def current(folder: str) -> int | None:
     """The number that ``current`` names; None where there is none, or it leads nowhere."""
-    try:
-        name = os.readlink(f"{folder}/current").rpartition("/")[2]
-    except OSError:
-        return None
+    name = _target(f"{folder}/current").rpartition("/")[2]
     return int(name) if name.isdigit() and os.path.isdir(f"{folder}/generations/{name}") else None
 
 
@@ -94,7 +93,7 @@ def unprepare(folder: str) -> None:
     try:
         if os.path.lexists(f"{folder}/generations"):
             os.rmdir(f"{folder}/generations")  # only where it is empty
-        for name in (".gitignore", ".log", ".stamp", ".used", ".suspect", ".lock"):
+        for name in OWN_FILES:
             if os.path.lexists(f"{folder}/{name}"):
                 os.unlink(f"{folder}/{name}")
         os.rmdir(folder)
@@ -212,17 +211,14 @@ def straighten(folder: str, number: int) -> None:
     for name in names:
         _point(f"{folder}/{name}", f"current/{name}")
     _point(f"{folder}/current", f"generations/{number}")
-    for name in os.listdir(folder):
-        if name not in names and _leads_into_current(f"{folder}/{name}"):
+    for name in links(folder):
+        if name not in names:
             os.unlink(f"{folder}/{name}")
 
 
 def _point(path: str, target: str) -> None:
-    try:
-        if os.readlink(path) == target:
-            return
-    except OSError:
-        pass
+    if _target(path) == target:
+        return
     temporary = f"{path}.{os.getpid()}.tmp"
     os.symlink(target, temporary)
     try:
@@ -232,11 +228,17 @@ def _point(path: str, target: str) -> None:
         raise
 
 
-def _leads_into_current(path: str) -> bool:
+def links(folder: str) -> list[str]:
+    """The names beside ``current`` that lead into it, as ``bin`` and ``lib`` do."""
+    return [n for n in os.listdir(folder) if _target(f"{folder}/{n}").startswith("current/")]
+
+
+def _target(path: str) -> str:
+    """Where a symlink leads; empty where ``path`` is none."""
     try:
-        return os.readlink(path).startswith("current/")
+        return os.readlink(path)
     except OSError:
-        return False
+        return ""
 
 
 def _last_logged(folder: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -84,22 +83,22 @@ def _union(parts: list[str], text: str) -> str:
     """The hull of alternatives; gaps of whole minor versions in between become exclusions."""
     if not all(parts):
         return ""
-    bounds = [_bounds(part) for part in parts]
-    bounds.sort(key=lambda pair: pair[0] or Version("0"))
-    low, high = bounds[0][0], bounds[-1][1]
+    bounds = sorted(map(_bounds, parts), key=lambda pair: pair[0] or Version("0"))
+    low, high = bounds[0]
     nearest = [f">={low}"] if low is not None else []
     gaps: list[str] = []
-    clear = True
-    for (_, end), (begin, _) in pairwise(bounds):
-        if end is None or begin is None or begin <= end:
-            continue
-        steps = _steps(end, begin)
-        gaps += steps
-        clear = clear and bool(steps)
+    clear = all(s.operator in (">=", "<") for part in parts for s in SpecifierSet(part))
+    for begin, end in bounds[1:]:
+        if high is not None and begin is not None and begin > high:
+            steps = _steps(high, begin)
+            gaps += steps
+            clear = clear and bool(steps)
+        high = max(high, end) if high is not None and end is not None else None
     if high is not None:
-        nearest.append(f"<{high}")
+        inclusive = any(f"<={high}" in part.split(",") for part in parts)
+        nearest.append(f"<={high}" if inclusive else f"<{high}")
     result = ",".join([*nearest, *gaps])
-    if not clear or any("==" in part or "!=" in part for part in parts):
+    if not clear:
         raise UnclearError(f"{text!r} leaves out versions in between", result)
     return result
 
@@ -136,11 +135,10 @@ def python_marker(text: str) -> str:
     found = specifier(text)
     terms = []
     for item in SpecifierSet(found):
-        version = item.version
-        full = len(Version(version.removesuffix(".*")).release) > 2
-        name = "python_full_version" if full else "python_version"
-        if item.version.endswith(".*"):
-            bare = version.removesuffix(".*")
-            name, version = "python_full_version" if full else "python_version", bare
+        version = item.version.removesuffix(".*")
+        numbers = len(Version(version).release)
+        name = "python_full_version" if numbers > 2 else "python_version"
+        if numbers != 2:  # `3.*`; python_version has two numbers, and `3.9.*` is `3.9` there
+            version = item.version
         terms.append(f"{name} {item.operator} '{version}'")
     return " and ".join(sorted(terms, reverse=True))

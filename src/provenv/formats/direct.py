@@ -17,7 +17,7 @@ from packaging.utils import (
 )
 
 from provenv.core.http import split_credentials
-from provenv.formats.foreign import Direct, Source
+from provenv.formats.foreign import Direct, Left, Source
 from provenv.model.plan import canonical
 
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
@@ -39,8 +39,11 @@ class Place:
 
 
 def read_place(text: str, source: Source, *, editable: bool = False) -> Place | None:
-    """What a requirement without a name before it stands for; None where it is no place at all."""
-    if any(character.isspace() for character in text):
+    """What a requirement without a name before it stands for; None where it is no place at all.
+
+    What is ``editable`` is always one, and may have blanks in its path.
+    """
+    if not editable and any(character.isspace() for character in text):
         return None
     bare = text
     extras: tuple[str, ...] = ()
@@ -57,16 +60,12 @@ def read_place(text: str, source: Source, *, editable: bool = False) -> Place | 
     return _local(bare, extras, source, editable=editable) if looks else None
 
 
-def split_vcs(url: str) -> tuple[str, str, str]:
+def _split_vcs(url: str) -> tuple[str, str, str]:
     """``git+https://host/repo.git@rev#…`` → kind, address, revision."""
     kind, _, rest = url.partition("+")
     parts = urlsplit(rest)
-    path, at, revision = parts.path.partition("@")
-    return (
-        kind,
-        urlunsplit((parts.scheme, parts.netloc, path, parts.query, "")),
-        revision if at else "",
-    )
+    path, _, revision = parts.path.partition("@")
+    return kind, urlunsplit((parts.scheme, parts.netloc, path, parts.query, "")), revision
 
 
 def is_commit(text: str) -> bool:
@@ -75,7 +74,7 @@ def is_commit(text: str) -> bool:
 
 
 def _vcs(text: str, extras: tuple[str, ...]) -> Place:
-    kind, address, revision = split_vcs(text)
+    kind, address, revision = _split_vcs(text)
     url, login = without_login(address)
     fragment = parse_qs(urlsplit(text).fragment)
     egg, more = _egg(fragment)
@@ -143,18 +142,26 @@ def without_login(url: str) -> tuple[str, bool]:
     return bare, login is not None
 
 
+def at_path(path: str, *, editable: bool) -> Direct:
+    """What lies at a path: an archive, if its name says so, else a folder."""
+    if path.lower().endswith(_ARCHIVES):
+        return Direct(kind="archive", path=path)
+    return Direct(kind="directory", path=path, editable=editable)
+
+
+def login_left(url: str, file: str) -> Left:
+    """What is said where :func:`without_login` took something out of the address of a place."""
+    why = "git and pip find it in netrc or a credential helper; it is left out"
+    return Left(what=f"user name or password for {url}", why=why, file=file)
+
+
 def _local(text: str, extras: tuple[str, ...], source: Source, *, editable: bool) -> Place:
-    path = source.relative(text)
-    name, version = file_identity(text)
-    if text.lower().endswith(_ARCHIVES):
-        return Place(
-            direct=Direct(kind="archive", path=path), name=name, version=version, extras=extras
-        )
-    return Place(
-        direct=Direct(kind="directory", path=path, editable=editable),
-        name=folder_name(source, text),
-        extras=extras,
-    )
+    direct = at_path(source.relative(text), editable=editable)
+    if direct.kind == "archive":
+        name, version = file_identity(text)
+    else:
+        name, version = folder_name(source, text), ""
+    return Place(direct=direct, name=name, version=version, extras=extras)
 
 
 def file_identity(path: str) -> tuple[str, str]:

@@ -137,11 +137,6 @@ class Foreign:
     unpinned: Mapping[str, str] = field(default_factory=dict)
     left: tuple[Left, ...] = ()
 
-    @property
-    def asks(self) -> bool:
-        """Whether it says what is asked for."""
-        return bool(self.dependencies or self.extras or self.groups or self.name)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:

@@ -24,14 +24,6 @@ class Addresses:
     found: dict[str, IndexSpec] = field(default_factory=dict)
     logins: list[str] = field(default_factory=list)
 
-    def default(self, url: str, name: str = "") -> None:
-        """An index that stands for PyPI."""
-        self.add(url, name, default=True)
-
-    def also(self, url: str, name: str = "") -> None:
-        """An index that is asked besides."""
-        self.add(url, name)
-
     def add(
         self,
         url: str,
@@ -40,14 +32,14 @@ class Addresses:
         default: bool = False,
         explicit: bool = False,
         packages: Iterable[str] = (),
-    ) -> str:
-        """Note an index, and return its name; PyPI itself needs no mention: empty."""
+    ) -> None:
+        """Note an index, ``default`` one that stands for PyPI. PyPI itself needs no mention."""
         if "://" in url:
             url, login = split_credentials(url)
             if login is not None:
                 self.logins.append(url)
         if is_pypi(url):
-            return ""
+            return
         key = name or host_name(url)
         while key in self.found and self.found[key].url.rstrip("/") != url.rstrip("/"):
             key += "-2"
@@ -60,7 +52,6 @@ class Addresses:
             explicit=explicit,
             packages=tuple(sorted({*(known.packages if known else ()), *packages})),
         )
-        return key
 
     def result(self, file: str) -> tuple[tuple[IndexSpec, ...], tuple[Left, ...]]:
         """The indexes, and what was left out of their addresses."""

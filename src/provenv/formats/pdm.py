@@ -5,13 +5,14 @@ https://pdm-project.org/en/latest/usage/lockfile/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from provenv.core.errors import InputError
-from provenv.formats.direct import read_place, source_table
+from provenv.formats.direct import at_path, read_place, source_table
 from provenv.formats.foreign import (
     BASE,
     Direct,
@@ -25,9 +26,8 @@ from provenv.formats.foreign import (
     wrong,
 )
 from provenv.formats.indexes import Addresses
-from provenv.formats.poetry import edge_of
 from provenv.formats.requirements import expanded
-from provenv.formats.values import strings, tables, toml_of
+from provenv.formats.values import edge_of, hashes_of, strings, tables, toml_of
 from provenv.model.plan import canonical
 
 
@@ -182,32 +182,25 @@ def _manifest_roots(
     for name, texts in document.get("dependency-groups", {}).items():
         roots["group", canonical(name)] = _edges(strings(texts))
     for name, lines in (manifest.groups if manifest is not None else {}).items():
-        roots["group", name] = _edges(list(lines))
+        roots["group", name] = _edges(lines)
     return roots
 
 
-def _edges(texts: list[str]) -> tuple[Edge, ...]:
-    return tuple(edge_of(text) for text in texts)
+def _edges(texts: Iterable[str]) -> tuple[Edge, ...]:
+    return tuple(map(edge_of, texts))
 
 
 def _merged(known: Pin | None, pin: Pin, extras: list[str]) -> Pin:
     """An entry for a distribution, and those for its extras, which PDM writes as entries of their own."""
-    edges = {canonical(extra): pin.edges for extra in extras}
-    mine = () if extras else pin.edges
+    if extras:
+        pin = replace(pin, edges=(), extras={canonical(extra): pin.edges for extra in extras})
     if known is None:
-        known = pin
-        before: tuple[Edge, ...] = ()
-    else:
-        before = known.edges
-    return Pin(
-        name=pin.name,
-        version=pin.version,
+        return pin
+    return replace(
+        pin,
         files=known.files or pin.files,
-        direct=pin.direct,
-        index=pin.index,
-        requires_python=pin.requires_python,
-        edges=mine or (before if known is not pin else ()),
-        extras={**known.extras, **edges},
+        edges=pin.edges or known.edges,
+        extras={**known.extras, **pin.extras},
     )
 
 
@@ -217,10 +210,9 @@ def _pin(source: Source, entry: Mapping[str, Any]) -> Pin:
         raise wrong(source, "a pdm.lock", "an entry without name", "package")
     files = []
     for row in tables(entry.get("files")):
-        kind, _, value = str(row.get("hash", "")).partition(":")
-        url = str(row.get("url", ""))
-        filename = str(row.get("file", "")) or url.partition("#")[0].rpartition("/")[2]
-        files.append(PinnedFile(hashes={kind: value}, filename=filename, url=url.partition("#")[0]))
+        url = str(row.get("url", "")).partition("#")[0]
+        filename = str(row.get("file", "")) or url.rpartition("/")[2]
+        files.append(PinnedFile(hashes=hashes_of(row.get("hash")), filename=filename, url=url))
     return Pin(
         name=canonical(name),
         version=str(entry.get("version", "")),
@@ -249,9 +241,7 @@ def _direct(source: Source, entry: Mapping[str, Any]) -> Direct | None:
         )
     if "path" in entry:
         path = source.relative(str(entry["path"]))
-        if path.endswith((".whl", ".tar.gz", ".zip")):
-            return Direct(kind="archive", path=path)
-        return Direct(kind="directory", path=path, editable=bool(entry.get("editable")))
+        return at_path(path, editable=bool(entry.get("editable")))
     if "url" in entry:
         return Direct(kind="archive", url=str(entry["url"]), subdirectory=subdirectory)
     return None

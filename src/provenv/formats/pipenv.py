@@ -12,9 +12,11 @@ from packaging.version import InvalidVersion, Version
 
 from provenv.core.errors import InputError
 from provenv.formats.direct import (
+    at_path,
     file_identity,
     folder_name,
     is_commit,
+    login_left,
     source_table,
     without_login,
 )
@@ -33,7 +35,7 @@ from provenv.formats.foreign import (
 )
 from provenv.formats.indexes import Addresses
 from provenv.formats.requirements import expanded
-from provenv.formats.values import joined_markers, json_of, tables, toml_of
+from provenv.formats.values import hashes_of, joined_markers, json_of, tables, toml_of
 from provenv.model.plan import canonical
 
 _NO_CATEGORIES = frozenset(
@@ -127,6 +129,9 @@ def _requirement(
         version = f"=={version}"
     direct = _direct(source, entry)
     if direct is not None:
+        address = expanded(str(entry.get("git") or entry.get("file", "")), source.environ)
+        if without_login(address)[1]:
+            left.append(login_left(direct.url, source.shown))
         key = name = _name(source, key, entry)
         sources[name] = source_table(direct)
         version = ""
@@ -158,10 +163,7 @@ def _direct(source: Source, entry: Mapping[str, Any]) -> Direct | None:
         )
     if "path" in entry:
         path = source.relative(str(entry["path"]))
-        kind = "archive" if path.endswith((".whl", ".tar.gz", ".zip")) else "directory"
-        if kind == "archive":
-            return Direct(kind="archive", path=path)
-        return Direct(kind="directory", path=path, editable=bool(entry.get("editable")))
+        return at_path(path, editable=bool(entry.get("editable")))
     if "file" in entry:
         url = str(entry["file"])
         if "://" in url:
@@ -235,13 +237,12 @@ def _entries(
             continue
         if direct is not None and direct.kind == "archive" and not version:
             version = file_identity(direct.url or direct.path)[1]
-        hashes = [text.partition(":") for text in entry.get("hashes", ())]
         yield (
             Edge(name=name, version=version, marker=marker),
             Pin(
                 name=name,
                 version=version,
-                files=tuple(PinnedFile(hashes={kind: value}) for kind, _, value in hashes),
+                files=tuple(PinnedFile(hashes=hashes_of(text)) for text in entry.get("hashes", ())),
                 direct=direct,
                 index=urls.get(str(entry.get("index", "")), ""),
             ),

@@ -13,16 +13,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from provenv.core.errors import InputError
 from provenv.formats.constraints import UnclearError, python_marker, specifier
-from provenv.formats.foreign import (
-    BASE,
-    Edge,
-    Foreign,
-    Left,
-    Place,
-    Source,
-)
+from provenv.formats.direct import login_left, without_login
+from provenv.formats.foreign import BASE, Edge, Foreign, Left, Place, Source
 from provenv.formats.indexes import Addresses
-from provenv.formats.values import joined_markers, normal, tables, toml_of
+from provenv.formats.values import edge_of, joined_markers, tables, toml_of
 from provenv.model.plan import canonical
 
 
@@ -61,15 +55,11 @@ def read_manifest(source: Source) -> Foreign | None:
     groups: dict[str, Any] = {canonical(n): t for n, t in table.get("group", {}).items()}
     if "dev-dependencies" in table:
         groups.setdefault("dev", {"dependencies": table["dev-dependencies"]})
-    in_groups: dict[str, tuple[str, ...]] = {}
-    for name, group in groups.items():
-        plain, _ = _dependencies(asked, group.get("dependencies", {}))
-        for other in group.get("include-groups", ()):
-            inner, _ = _dependencies(
-                asked, groups.get(canonical(other), {}).get("dependencies", {})
-            )
-            plain += inner
-        in_groups[name] = tuple(plain)
+    alone = {n: _dependencies(asked, g.get("dependencies", {}))[0] for n, g in groups.items()}
+    in_groups = {
+        name: tuple(text for other in _included(groups, name) for text in alone[other])
+        for name in groups
+    }
     _sources(asked, table)
     extras = _extras(asked, table, optional) if own else {}
     requires = _requires_python(asked, python) if "requires-python" not in project else ""
@@ -92,6 +82,15 @@ def read_manifest(source: Source) -> Foreign | None:
         package=bool(table.get("package-mode", True)),
         left=(*asked.left, *more),
     )
+
+
+def _included(groups: Mapping[str, Any], name: str) -> list[str]:
+    """A group, and those that it includes, and those that they include."""
+    found = [name]
+    for other in found:  # it grows on the way
+        more = map(canonical, groups[other].get("include-groups", ()))
+        found += [inner for inner in more if inner in groups and inner not in found]
+    return found
 
 
 def _requires_python(asked: _Asked, python: object) -> str:
@@ -152,13 +151,13 @@ def _requirement(asked: _Asked, key: str, data: Mapping[str, Any]) -> str:
         if "source" in data:
             asked.pinned.setdefault(str(data["source"]), []).append(name)
     marker = _marker(asked, key, data)
-    return f"{normal(key)}{extras}{version}" + (f" ; {marker}" if marker else "")
+    return f"{key.strip()}{extras}{version}" + (f" ; {marker}" if marker else "")
 
 
 def _place(asked: _Asked, data: Mapping[str, Any]) -> dict[str, Any] | None:
     table: dict[str, Any] = {}
     if "git" in data:
-        table["git"] = data["git"]
+        table["git"] = _without_login(asked, str(data["git"]))
         table |= {key: data[key] for key in ("branch", "tag", "rev") if key in data}
     elif "path" in data or "file" in data:
         path = str(data.get("path", data.get("file")))
@@ -166,12 +165,19 @@ def _place(asked: _Asked, data: Mapping[str, Any]) -> dict[str, Any] | None:
         if data.get("develop"):
             table["editable"] = True
     elif "url" in data:
-        table["url"] = data["url"]
+        table["url"] = _without_login(asked, str(data["url"]))
     else:
         return None
     if "subdirectory" in data:
         table["subdirectory"] = data["subdirectory"]
     return table
+
+
+def _without_login(asked: _Asked, address: str) -> str:
+    url, login = without_login(address)
+    if login:
+        asked.left.append(login_left(url, asked.source.shown))
+    return url
 
 
 def _marker(asked: _Asked, key: str, data: Mapping[str, Any]) -> str:
@@ -235,14 +241,3 @@ def _roots(
     for name, lines in groups.items():
         roots["group", name] = tuple(map(edge_of, lines))
     return roots
-
-
-def edge_of(text: str) -> Edge:
-    """A requirement as an edge."""
-    requirement = Requirement(text)
-    return Edge(
-        name=canonical(requirement.name),
-        marker=str(requirement.marker or ""),
-        specifier=str(requirement.specifier),
-        extras=tuple(sorted(canonical(extra) for extra in requirement.extras)),
-    )

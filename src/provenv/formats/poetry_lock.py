@@ -6,6 +6,7 @@ Up to 2.0 it does not say which group an entry is there for: it is walked from t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from provenv.core.errors import InputError
@@ -22,7 +23,7 @@ from provenv.formats.foreign import (
     wrong,
 )
 from provenv.formats.poetry import read_manifest
-from provenv.formats.values import tables, toml_of
+from provenv.formats.values import hashes_of, tables, toml_of
 from provenv.model.plan import canonical
 
 _LOCKS = ("1.0", "1.1", "2.0", "2.1")
@@ -65,7 +66,7 @@ def read_lock(source: Source) -> Foreign:
         file=source.shown,
         files=(source.path, *(manifest.files if manifest is not None else ())),
         name=manifest.name if manifest is not None else "",
-        requires_python=_range(data),
+        requires_python=_python(str(data.get("metadata", {}).get("python-versions", ""))),
         indexes=manifest.indexes if manifest is not None else (),
         extras={canonical(name): () for name in data.get("extras", {})},
         groups=dict.fromkeys(sorted(names), ()),
@@ -74,10 +75,6 @@ def read_lock(source: Source) -> Foreign:
         default_groups=tuple(name for name in defaults if name in names),
         package=manifest.package if manifest is not None else None,
     )
-
-
-def _range(data: Mapping[str, Any]) -> str:
-    return _python(str(data.get("metadata", {}).get("python-versions", "")))
 
 
 def _python(text: str) -> str:
@@ -109,11 +106,9 @@ def _pin(source: Source, entry: Mapping[str, Any], hashes: Mapping[str, Any]) ->
     if not isinstance(rows, list):
         rows = hashes.get(entry["name"], hashes.get(name, ()))
     files = tuple(_file(row) for row in rows)
-    direct, index, url = _origin(source, entry)
+    direct, index = _origin(source, entry)
     if direct is not None and direct.kind == "archive":
-        files = tuple(
-            PinnedFile(hashes=file.hashes, filename=file.filename, url=url) for file in files
-        )
+        files = tuple(replace(file, url=direct.url) for file in files)
     return Pin(
         name=name,
         version=entry["version"],
@@ -127,41 +122,37 @@ def _pin(source: Source, entry: Mapping[str, Any], hashes: Mapping[str, Any]) ->
 
 
 def _file(row: Mapping[str, Any]) -> PinnedFile:
-    kind, _, value = str(row.get("hash", "")).partition(":")
-    return PinnedFile(hashes={kind: value}, filename=str(row.get("file", "")))
+    return PinnedFile(hashes=hashes_of(row.get("hash")), filename=str(row.get("file", "")))
 
 
-def _origin(source: Source, entry: Mapping[str, Any]) -> tuple[Direct | None, str, str]:
+def _origin(source: Source, entry: Mapping[str, Any]) -> tuple[Direct | None, str]:
     """Where an entry comes from: a place, or the address of an index."""
     origin = entry.get("source", {})
     kind, url = origin.get("type", ""), str(origin.get("url", ""))
+    below = str(origin.get("subdirectory", ""))
     if kind in ("", "legacy"):
-        return None, url, ""
+        return None, url
     if kind == "git":
         direct = Direct(
             kind="vcs",
             url=url,
             commit=str(origin.get("resolved_reference", "")),
             revision=str(origin.get("reference", "")),
-            subdirectory=str(origin.get("subdirectory", "")),
+            subdirectory=below,
         )
-        return direct, "", ""
+        return direct, ""
     if kind == "directory":
         path = source.relative(url)
-        return Direct(kind="directory", path=path, editable=bool(entry.get("develop"))), "", ""
+        return Direct(kind="directory", path=path, editable=bool(entry.get("develop"))), ""
     if kind == "file":
-        return Direct(kind="archive", path=source.relative(url)), "", ""
-    return (
-        Direct(kind="archive", url=url, subdirectory=str(origin.get("subdirectory", ""))),
-        "",
-        url,
-    )
+        return Direct(kind="archive", path=source.relative(url)), ""
+    return Direct(kind="archive", url=url, subdirectory=below), ""
 
 
 def _edges(entry: Mapping[str, Any]) -> Iterator[Edge]:
-    for data in _needs(entry):
-        if not data[1].get("optional"):
-            yield _edge(*data)
+    for name, data in _needs(entry):
+        if not data.get("optional"):
+            yield _edge(name, data)
 
 
 def _extra_edges(entry: Mapping[str, Any]) -> Iterator[tuple[str, list[Edge]]]:

@@ -17,7 +17,7 @@ from packaging.version import InvalidVersion, Version
 
 from provenv.core.errors import InputError
 from provenv.core.http import redacted
-from provenv.formats.direct import Place, read_place, source_table
+from provenv.formats.direct import Place, login_left, read_place, source_table
 from provenv.formats.foreign import BASE, UNPINNED, Edge, Foreign, Left, Pin, PinnedFile, Source
 from provenv.formats.indexes import Addresses
 from provenv.model.plan import canonical
@@ -201,13 +201,13 @@ class _Reader:
             constraint = self.constraint or name == "--constraint"
             _Reader(other, self.parsed, constraint, (*self.chain, self.source.path)).read()
         elif name == "--editable":
-            bare, _, marker = value.partition(" ;")
+            bare, _, marker = _OPTION.sub("", value).partition(" ;")
             place = read_place(bare.strip(), self.source, editable=True)
             self.parsed.lines.append(self._placed(place, where, marker))
         elif name == "--index-url":
-            self.parsed.addresses.default(value)
+            self.parsed.addresses.add(value, default=True)
         elif name == "--extra-index-url":
-            self.parsed.addresses.also(value)
+            self.parsed.addresses.add(value)
         elif name not in ("--require-hashes", "--prefer-binary"):
             why = _ELSEWHERE.get(name, "provenv has no such setting in a project")
             self.parsed.left.append(Left(what=shown(line), why=why, file=where))
@@ -221,9 +221,7 @@ class _Reader:
         requirement: Requirement | None = None,
     ) -> Line:
         if place is not None and place.login:
-            why = "git and pip find it in netrc or a credential helper; it is left out"
-            what = f"user name or password for {place.direct.url}"
-            self.parsed.left.append(Left(what=what, why=why, file=where))
+            self.parsed.left.append(login_left(place.direct.url, where))
         return Line(
             where=where,
             requirement=requirement,
@@ -348,14 +346,12 @@ def read_requirements(source: Source) -> Foreign:
 
 def from_parsed(parsed: Parsed, source: Source, *, kind: str) -> Foreign:
     """The value for lines that were read."""
-    left = list(parsed.left)
-    lines = []
-    for line in parsed.lines:
-        if not line.name:
+    lines, left = parsed.lines, list(parsed.left)
+    for line in lines:
+        if not line.name and line.place is not None:
             why = "nothing says its name: write `name @ …`, or `#egg=name`"
-            left.append(Left(what=str(line.place.direct.url or line.place.direct.path)
-                             if line.place else "", why=why, file=line.where))  # fmt: skip
-        lines.append(line)
+            what = line.place.direct.url or line.place.direct.path
+            left.append(Left(what=what, why=why, file=line.where))
     edges, pins, unpinned = pins_of(lines)
     asked = [line for line in lines if not line.constraint and line.name]
     indexes, more = parsed.addresses.result(source.shown)

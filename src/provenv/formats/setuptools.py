@@ -107,7 +107,16 @@ def _follow(
         rows: list[str] = []
         for name in text.removeprefix("file:").split(","):
             other = source.beside(name.strip())
-            rows += _lines(other.text()) if other is not None else []
+            if other is None:
+                left.append(
+                    Left(
+                        what=f"{key} = {text}",
+                        why=f"{name.strip()} is not there",
+                        file=source.shown,
+                    )
+                )
+            else:
+                rows += _lines(other.text())
         known[key] = "\n".join(rows)
         return
     computed.add(key)

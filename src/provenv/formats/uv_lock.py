@@ -20,7 +20,7 @@ from provenv.formats.foreign import (
     Source,
     wrong,
 )
-from provenv.formats.values import strings, tables, toml_of
+from provenv.formats.values import hashes_of, strings, tables, toml_of
 from provenv.model.plan import canonical
 
 _OWN = ("editable", "virtual")
@@ -106,7 +106,8 @@ def _pin(source: Source, entry: Mapping[str, Any]) -> Pin:
             raise wrong(source, "a uv.lock", f"an entry without {key}", "package")
     origin = entry["source"]
     rows = [*tables(entry.get("wheels")), *([entry["sdist"]] if "sdist" in entry else [])]
-    direct, url = _direct(source, origin)
+    direct = _direct(source, origin)
+    url = direct.url if direct is not None and direct.kind == "archive" else ""
     index = str(origin.get("registry", ""))
     files = tuple(_file(source, row, url, index) for row in rows)
     return Pin(
@@ -125,7 +126,6 @@ def _pin(source: Source, entry: Mapping[str, Any]) -> Pin:
 
 
 def _file(source: Source, row: Mapping[str, Any], url: str, index: str) -> PinnedFile:
-    kind, _, value = str(row.get("hash", "")).partition(":")
     address = str(row.get("url") or url)
     path = str(row.get("path", ""))
     if path:
@@ -133,7 +133,7 @@ def _file(source: Source, row: Mapping[str, Any], url: str, index: str) -> Pinne
         path = source.relative(f"{folder}/{path}" if not path.startswith("/") else path)
     size = row.get("size")
     return PinnedFile(
-        hashes={kind: value} if value else {},
+        hashes=hashes_of(row.get("hash")),
         filename=str(row.get("filename") or (path or urlsplit(address).path).rpartition("/")[2]),
         url="" if path else address,
         path=path,
@@ -141,28 +141,25 @@ def _file(source: Source, row: Mapping[str, Any], url: str, index: str) -> Pinne
     )
 
 
-def _direct(source: Source, origin: Mapping[str, Any]) -> tuple[Direct | None, str]:
+def _direct(source: Source, origin: Mapping[str, Any]) -> Direct | None:
     if "git" in origin:
         parts = urlsplit(str(origin["git"]))
         query = parse_qs(parts.query)
         revision = next((query[key][0] for key in ("rev", "tag", "branch") if key in query), "")
-        direct = Direct(
+        return Direct(
             kind="vcs",
             url=urlunsplit(parts._replace(query="", fragment="")),
             commit=parts.fragment,
             revision=revision,
             subdirectory=query.get("subdirectory", [""])[0],
         )
-        return direct, ""
     for kind in ("directory", "editable", "virtual"):
         if kind in origin:
             path = source.relative(str(origin[kind]))
-            return Direct(kind="directory", path=path, editable=kind == "editable"), ""
+            return Direct(kind="directory", path=path, editable=kind == "editable")
     if "path" in origin:
-        return Direct(kind="archive", path=source.relative(str(origin["path"]))), ""
+        return Direct(kind="archive", path=source.relative(str(origin["path"])))
     if "url" in origin:
-        url = str(origin["url"])
-        return Direct(
-            kind="archive", url=url, subdirectory=str(origin.get("subdirectory", ""))
-        ), url
-    return None, ""
+        below = str(origin.get("subdirectory", ""))
+        return Direct(kind="archive", url=str(origin["url"]), subdirectory=below)
+    return None

@@ -1,4 +1,4 @@
-"""Small things that all readers need: TOML and JSON with an error that says what was expected."""
+"""Small things that several readers need, as TOML and JSON with an error that says what was expected."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from packaging.requirements import Requirement
+
 from provenv.core.errors import InputError
-from provenv.formats.foreign import Source, wrong
+from provenv.formats.foreign import Edge, Source, wrong
 from provenv.model import toml
+from provenv.model.plan import canonical
 
 
 def toml_of(source: Source, expected: str = "TOML") -> dict[str, Any]:
@@ -51,9 +54,25 @@ def strings(value: object) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
-def normal(name: str) -> str:
-    """A distribution's name as a person wrote it, without blanks."""
-    return name.strip()
+def hashes_of(text: object) -> dict[str, str]:
+    """``sha256:…`` as a lock writes it, by its kind; nothing where there is none."""
+    kind, _, value = str(text or "").partition(":")
+    return {kind: value} if value else {}
+
+
+def edge_of(text: str) -> Edge:
+    """A requirement as an edge.
+
+    Raises:
+        InvalidRequirement: It is none.
+    """
+    requirement = Requirement(text)
+    return Edge(
+        name=canonical(requirement.name),
+        marker=str(requirement.marker or ""),
+        specifier=str(requirement.specifier),
+        extras=tuple(sorted(canonical(extra) for extra in requirement.extras)),
+    )
 
 
 def joined_markers(terms: Sequence[str]) -> str:

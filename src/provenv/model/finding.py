@@ -45,11 +45,6 @@ class Finding:
     fixable: bool = False
 
 
-def by_weight(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Errors first, then warnings, then notes; by code within each."""
-    return tuple(sorted(findings, key=lambda finding: (rank(finding.weight), finding.code)))
-
-
 def rank(weight: Weight) -> int:
     """0 for the heaviest."""
     return WEIGHTS.index(weight)

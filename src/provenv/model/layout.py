@@ -10,7 +10,6 @@ import os
 DEFAULT_ENVIRONMENT_FOLDER = ".venv"
 NAMED_ENVIRONMENTS_FOLDER = ".venvs"
 LOCK_FILE = "pylock.toml"
-OUTSIDE_FOLDER = "environments"
 
 
 class HomeLayout:
@@ -38,7 +37,7 @@ class HomeLayout:
         self.lock = os.path.join(root, "store", "lock")
         self.plans = os.path.join(root, "plans")
         self.roots = os.path.join(root, "roots")
-        self.environments = os.path.join(root, OUTSIDE_FOLDER)
+        self.environments = os.path.join(root, "environments")
         self.builds = os.path.join(root, "builds")
         self.allowed = os.path.join(root, "allowed")
         self.cache = os.path.join(root, "cache")

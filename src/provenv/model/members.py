@@ -76,7 +76,7 @@ def requirements(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield from ((f"dependency-groups.{group}", text) for text in items)
 
 
-def _installed(manifest: Manifest) -> Iterator[tuple[str, str]]:
+def _installed(manifest: Manifest | Member) -> Iterator[tuple[str, str]]:
     """What is installed with a project: its dependencies, and those of its extras."""
     yield from (("project.dependencies", text) for text in manifest.dependencies)
     for extra, items in manifest.optional_dependencies.items():
@@ -134,11 +134,7 @@ def check_versions(manifest: Manifest) -> None:
         UnsatisfiableError: There is one; the message names both sides.
     """
     asking: list[tuple[str, Iterable[tuple[str, str]]]] = [(manifest.file, requirements(manifest))]
-    for member in manifest.members.values():
-        stated = [("project.dependencies", text) for text in member.dependencies]
-        for extra, items in member.optional_dependencies.items():
-            stated += [(f"project.optional-dependencies.{extra}", text) for text in items]
-        asking.append((member.file, stated))
+    asking += [(member.file, _installed(member)) for member in manifest.members.values()]
     for file, stated_there in asking:
         for key, text in stated_there:
             wanted = Requirement(text)

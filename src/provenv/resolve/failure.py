@@ -43,7 +43,7 @@ _BANNED = re.compile(
     r"[Bb]uilding (?:source distributions|from source|from a source tree).* is disabled"
 )
 _SETTINGS = re.compile(r"Failed to parse.*\n(?:.*\n)*?\s+(?P<reason>\S.*)\n", re.MULTILINE)
-# A member's part of a common lock, as `workspace/sharing.py` calls it.
+# A member's part of a common lock, as `workspace/projects/sharing.py` calls it.
 _MEMBER = re.compile(
     r"your project:member-([a-z0-9-]+?)(?:-(group|extra)-([a-z0-9-]+))?(?![a-z0-9-])"
 )

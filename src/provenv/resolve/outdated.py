@@ -9,13 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from packaging.pylock import Pylock
-from packaging.utils import (
-    InvalidSdistFilename,
-    InvalidWheelFilename,
-    parse_sdist_filename,
-    parse_wheel_filename,
-)
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from provenv.core.errors import NetworkError
 from provenv.core.events import Emit, silent
@@ -23,6 +17,7 @@ from provenv.core.http import Transport, redacted
 from provenv.model.lock import is_direct
 from provenv.model.manifest import Manifest
 from provenv.resolve.indexes import PYPI, authorized, collect_indexes
+from provenv.resolve.pages import version_of
 from provenv.resolve.resolver import resolve
 from provenv.resolve.settings import ResolveSettings
 
@@ -133,19 +128,10 @@ def _offered(files: Sequence[Mapping[str, Any]]) -> set[Version]:
     found: set[Version] = set()
     for file in files:
         if file.get("yanked", False) is False:
-            version = _version_of(str(file.get("filename", "")))
+            version = version_of(str(file.get("filename", "")))
             if version is not None:
-                found.add(version)
+                found.add(Version(version))
     return found
-
-
-def _version_of(filename: str) -> Version | None:
-    try:
-        if filename.endswith(".whl"):
-            return parse_wheel_filename(filename)[1]
-        return parse_sdist_filename(filename)[1]
-    except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion):
-        return None
 
 
 __all__ = ["Newest", "latest_version", "outdated"]

@@ -121,10 +121,9 @@ def _passed_on(asked: Asked, indexes: Indexes, groups: Collection[str]) -> dict[
     if asked.manifest.members:  # settles where they come from also where only others need them
         constraints = table.get("constraint-dependencies", ())
         table["constraint-dependencies"] = [*constraints, *asked.manifest.members]
-    stated = [metadata_of(member) for member in asked.manifest.members.values()]
-    if any(stated):
-        own = [entry for entry in stated if entry is not None]
-        table["dependency-metadata"] = [*table.get("dependency-metadata", ()), *own]
+    stated = [told for member in asked.manifest.members.values() if (told := metadata_of(member))]
+    if stated:
+        table["dependency-metadata"] = [*table.get("dependency-metadata", ()), *stated]
     if per_group:
         table["dependency-groups"] = per_group
     conflicts = [kept for each in uv.get("conflicts", ()) if len(kept := _known(each, asked)) > 1]

@@ -3,7 +3,7 @@
 No manifest and no lock is parsed on it.
 
 Nothing here decides anything new. Where any doubt is left, it answers None, and the long way
-(:mod:`provenv.workspace.sync`) is taken. A test lists what this module may import.
+(:mod:`provenv.workspace.syncing.sync`) is taken. A test lists what this module may import.
 """
 
 from __future__ import annotations

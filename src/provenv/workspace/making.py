@@ -1,7 +1,7 @@
 """The short way to an environment that is not there yet: from a plan that is known, and nothing parsed.
 
-In any doubt it answers None, and the long way (:mod:`provenv.workspace.sync`) is taken. Imports nothing
-but ``os``.
+In any doubt it answers None, and the long way (:mod:`provenv.workspace.syncing.sync`) is taken. Imports
+nothing but ``os``.
 """
 
 from __future__ import annotations

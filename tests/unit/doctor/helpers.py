@@ -12,7 +12,7 @@ from pathlib import Path
 import provenv
 from provenv.core.events import Emit, silent
 from provenv.model.finding import Finding
-from provenv.workspace.doctor import DoctorResult, diagnose
+from provenv.workspace.examining.doctor import DoctorResult, diagnose
 from support import Project
 
 TODAY = date(2026, 11, 22)

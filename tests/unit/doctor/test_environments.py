@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import provenv
-from provenv.workspace.doctor import diagnose
+from provenv.workspace.examining.doctor import diagnose
 from unit.doctor.helpers import TODAY, Patient, fake_environment, places
 
 pytestmark = pytest.mark.usefixtures("shelf")

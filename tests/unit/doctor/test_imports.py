@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -304,3 +307,30 @@ def test_the_users_own_packages_count_as_global(patient: Patient, tmp_path: Path
     patient.project.depends()
     patient.project.write("app.py", "import requests\n")
     assert str(user) in patient.one("PV115").seen
+
+
+def test_a_link_in_a_circle_hides_nothing_beside_it(tmp_path: Path) -> None:
+    for number in range(20):
+        (tmp_path / f"part_{number}.py").write_text("")
+        (tmp_path / f"round_{number}.py").symlink_to(f"round_{number}.py")
+    ((_, files, _),) = walk(str(tmp_path)).folders
+    assert files == sorted(f"part_{number}.py" for number in range(20))
+
+
+def test_a_folder_that_cannot_be_looked_into_is_named(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient.project.depends()
+    patient.project.write("closed/part.py", "import missing\n")
+    scandir = os.scandir
+
+    def refusing(path: str) -> Any:
+        if path == str(patient.folder / "closed"):  # for root, no folder is closed
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    finding = patient.one("PV118")
+    assert finding.seen.startswith("1 folder could not be looked into")
+    assert finding.seen.endswith("Permission denied")
+    assert places(finding, patient.folder) == ["closed"]

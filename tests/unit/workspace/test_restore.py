@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from provenv.workspace.specifiers import restore
+from provenv.workspace.projects.specifiers import restore
 
 NOW = """\
 [project]

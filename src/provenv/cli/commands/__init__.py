@@ -8,11 +8,15 @@ A command's module holds, in this order:
 - ``add_arguments(parser)``; ``run(args, session) -> exit code``;
 - the twins: a text renderer, and ``data(…)``, the JSON document without its ``schema``.
 
-The actions of ``env`` are modules of the same form called ``env_ACTION``; ``env`` itself lists and
-dispatches them.
+A command with ``ACTIONS`` (their names and one-line helps) has neither arguments nor ``run`` of its own:
+each action is a module of the same form, called ``COMMAND_ACTION``. What the command itself says of ``-e``
+and ``-p`` is that they may stand before the action; whether they mean something, the action decides.
 """
 
 from __future__ import annotations
+
+import importlib
+from types import ModuleType
 
 COMMANDS = {
     "new": "lay out a new project: service, library or cli",
@@ -60,6 +64,12 @@ GROUPS = {
 _MODULES = {"import": "importing"}  # commands whose name is none for a module
 
 
-def module_of(command: str) -> str:
-    """The module of a command, as it is imported."""
-    return f"provenv.cli.commands.{_MODULES.get(command, command)}"
+def load(command: str) -> ModuleType:
+    """The module of a command, or of an action as ``COMMAND_ACTION``."""
+    return importlib.import_module(f"provenv.cli.commands.{_MODULES.get(command, command)}")
+
+
+def load_chosen(command: str, action: str | None) -> ModuleType:
+    """The module that does a call: the command's, or that of its action where each has its own."""
+    module = load(command)
+    return load(f"{command}_{action}") if hasattr(module, "ACTIONS") else module

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.edit import add
+    from provenv.workspace.syncing.edit import add
 
     target = session.target
     result = add(

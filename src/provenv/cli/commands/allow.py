@@ -11,7 +11,7 @@ from provenv.cli.session import Session
 from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from provenv.workspace.trust import Trusted
+    from provenv.workspace.projects.trust import Trusted
 
 DESCRIPTION = """\
 Let the shell's hook (`provenv hook`) activate the environment of the project that a folder lies in.
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.trust import allow, allowed_folders
+    from provenv.workspace.projects.trust import allow, allowed_folders
 
     if args.list:
         if args.folder is not None:

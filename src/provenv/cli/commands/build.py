@@ -10,7 +10,7 @@ from provenv.cli.draw import Screen, seconds, short_path
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
-    from provenv.workspace.publishing import BuildResult
+    from provenv.workspace.exchange.publishing import BuildResult
 
 DESCRIPTION = """\
 Build the project's sdist and wheel into dist. uv builds them, in an environment of its own, with
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.publishing import build
+    from provenv.workspace.exchange.publishing import build
 
     result = build(
         session.project,

@@ -12,7 +12,7 @@ from provenv.cli.session import Session
 from provenv.templates.pipelines import SYSTEMS
 
 if TYPE_CHECKING:
-    from provenv.workspace.handing import Handed
+    from provenv.workspace.projects.handing import Handed
 
 DESCRIPTION = """\
 Write a pipeline for a CI system: the store kept between runs, a matrix over the declared Pythons,
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.pipelines import pipeline, write_pipeline
+    from provenv.workspace.exchange.pipelines import pipeline, write_pipeline
 
     today = datetime.now(UTC).date()
     if args.stdout:

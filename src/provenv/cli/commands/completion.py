@@ -23,10 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     import shtab
 
-    from provenv.cli.parser import make_parser, subparsers
+    from provenv.cli.parser import make_parser, with_subparsers
 
     parser = make_parser()
-    for command in (parser, *subparsers(parser).values()):
+    for command in with_subparsers(parser):
         for action in command._actions:  # noqa: SLF001  # argparse has no public way to ask
             if action.dest == "command":
                 action.help = None  # hidden from the help, which lists them in groups

@@ -11,8 +11,8 @@ from provenv.cli.session import Session
 from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from provenv.workspace.comparing import CompareResult, Side
-    from provenv.workspace.history import DiffResult
+    from provenv.workspace.syncing.comparing import CompareResult, Side
+    from provenv.workspace.syncing.history import DiffResult
 
 DESCRIPTION = """\
 What differs between two generations: by default between the one in use before and the current
@@ -32,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.history import diff
-    from provenv.workspace.registry import attend
+    from provenv.workspace.host.registry import attend
+    from provenv.workspace.syncing.history import diff
 
     if len(session.options.environments) == 2:
         return _environments(args, session)
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
 def _environments(args: argparse.Namespace, session: Session) -> int:
     from provenv.cli import targets
-    from provenv.workspace.comparing import compare_environments
+    from provenv.workspace.syncing.comparing import compare_environments
 
     if args.before is not None:
         raise UsageError("generations are numbered within one environment: give one -e")

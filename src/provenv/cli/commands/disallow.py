@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.trust import disallow
+    from provenv.workspace.projects.trust import disallow
 
     result = disallow(session.context, os.path.abspath(args.folder or os.getcwd()))
     session.report(

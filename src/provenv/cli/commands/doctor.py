@@ -17,7 +17,7 @@ from provenv.core.errors import UsageError
 if TYPE_CHECKING:
     from provenv.doctor.rule import Rule
     from provenv.model.finding import Finding, Place
-    from provenv.workspace.doctor import DoctorResult
+    from provenv.workspace.examining.doctor import DoctorResult
 
 DESCRIPTION = """\
 Look for the common mistakes: in the project, in git, in this shell, in the environments, in the
@@ -52,7 +52,7 @@ def _codes(text: str) -> list[str]:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace import doctor as use_case
+    from provenv.workspace.examining import doctor as use_case
 
     if args.explain is not None:
         rule = use_case.explain(args.explain)

@@ -1,11 +1,4 @@
-"""``provenv env ACTION``: each action is a module of its own."""
-
-from __future__ import annotations
-
-import argparse
-import importlib
-
-from provenv.cli.session import Session
+"""``provenv env ACTION``."""
 
 DESCRIPTION = """\
 Environments by name: in a project, or outside of all, where `-e NAME` finds them from anywhere. And
@@ -26,15 +19,3 @@ ACTIONS = {
     "prune": "remove what is left of environments that nobody needs any more",
     "edit": "give an environment a private copy of one package, to edit it",
 }
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, title="actions")
-    for action, text in ACTIONS.items():
-        actions.add_parser(action, help=text, module=f"env_{action}")
-
-
-def run(args: argparse.Namespace, session: Session) -> int:
-    module = importlib.import_module(f"provenv.cli.commands.env_{args.action}")
-    code: int = module.run(args, session)
-    return code

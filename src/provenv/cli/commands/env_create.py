@@ -11,7 +11,7 @@ from provenv.cli.draw import Screen
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
-    from provenv.workspace.creating import CreateResult
+    from provenv.workspace.named.creating import CreateResult
 
 DESCRIPTION = """\
 Declare an environment in pyproject.toml (comments and order stay) and make it; one that is declared
@@ -69,12 +69,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.context import find_root
-    from provenv.workspace.creating import (
+    from provenv.workspace.named.creating import (
         WantedEnvironment,
         create_environment,
         create_environment_outside,
     )
+    from provenv.workspace.projects.context import find_root
 
     wanted = WantedEnvironment(
         python=tuple(args.python),

@@ -15,8 +15,8 @@ from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
     from provenv.environments.edits import Edit
-    from provenv.workspace.opening import CopyResult
-    from provenv.workspace.patches import PatchResult
+    from provenv.workspace.named.opening import CopyResult
+    from provenv.workspace.named.patches import PatchResult
 
 DESCRIPTION = """\
 Give an environment a private, writable copy of one package, as a new generation: real files that may
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace import opening
+    from provenv.workspace.named import opening
 
     target = session.target
     if args.diff:
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
 
 def _diff(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.patches import patch
+    from provenv.workspace.named.patches import patch
 
     target = session.target
     result = patch(

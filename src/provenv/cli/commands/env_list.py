@@ -12,7 +12,7 @@ from provenv.cli.draw import Screen, many, size, visible
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
-    from provenv.workspace.inventory import Inventory, Listed
+    from provenv.workspace.named.inventory import Inventory, Listed
 
 DESCRIPTION = """\
 Every environment on this machine, by project: its Python, how many packages, when it was used last, and
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.inventory import list_environments
+    from provenv.workspace.named.inventory import list_environments
 
     project = session.project if args.project else None
     found = list_environments(session.context, project=project, measure=not args.no_sizes)

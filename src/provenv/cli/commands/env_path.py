@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.cli import targets
-    from provenv.workspace.registry import attend
+    from provenv.workspace.host.registry import attend
 
     target = targets.find(session, args.name)
     attend(target.project, session.context, target.environment)

@@ -11,7 +11,7 @@ from provenv.cli.draw import Screen, many, short_path
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
-    from provenv.workspace.pruning import Leftover, PruneResult
+    from provenv.workspace.named.pruning import Leftover, PruneResult
 
 DESCRIPTION = """\
 Remove what nobody can use any more: the store's links to environments that are gone, environments that
@@ -41,7 +41,7 @@ def _days(text: str) -> int:
 
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.cli.asking import confirm
-    from provenv.workspace.pruning import find_leftovers, prune
+    from provenv.workspace.named.pruning import find_leftovers, prune
 
     found = find_leftovers(session.context, unused_days=args.older_than)
     if args.dry_run:

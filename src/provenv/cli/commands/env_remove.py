@@ -11,7 +11,7 @@ from provenv.cli.session import Session
 
 if TYPE_CHECKING:
     from provenv.cli.targets import Target
-    from provenv.workspace.removing import RemoveResult
+    from provenv.workspace.named.removing import RemoveResult
 
 DESCRIPTION = """\
 Remove an environment: its generations and the store's link to it. Of several Pythons, all, unless
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.cli import asking
-    from provenv.workspace.removing import candidates, remove_environment
+    from provenv.workspace.named.removing import candidates, remove_environment
 
     target, name = _target(args.name, session)
     listed = [path for _, path in candidates(target.project, name) if os.path.isdir(path)]
@@ -59,8 +59,8 @@ def _target(name: str, session: Session) -> tuple[Target, str | None]:
     """The environment, which may be one that is no longer declared: its folder tells."""
     from provenv.cli import targets
     from provenv.core.errors import UsageError
-    from provenv.workspace.context import find_root
-    from provenv.workspace.removing import candidates
+    from provenv.workspace.named.removing import candidates
+    from provenv.workspace.projects.context import find_root
 
     try:
         target = targets.find(session, name)

@@ -11,7 +11,7 @@ from provenv.cli.session import Session
 from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from provenv.workspace.exporting import ExportResult
+    from provenv.workspace.exchange.exporting import ExportResult
 
 DESCRIPTION = """\
 Write what an environment has by the lock in the format of another tool: to standard output, or to
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.cli.targets import Answer, Target, for_each, several
-    from provenv.workspace.exporting import export
+    from provenv.workspace.exchange.exporting import export
 
     output = os.path.abspath(args.output) if args.output is not None else None
     if len(several(session)) > 1 and (output is None or not os.path.isdir(output)):
@@ -65,8 +65,9 @@ def text(result: ExportResult, screen: Screen) -> None:
         screen.line(result.text.removesuffix("\n"))
         return
     done = screen.paint("good", "wrote") if result.changed else "nothing to do:"
-    where = short_path(result.path or result.filename)
-    screen.line(f"{done} {where}: {many(result.packages, 'package')} of {result.environment}")
+    screen.line(
+        f"{done} {short_path(result.path)}: {many(result.packages, 'package')} of {result.environment}"
+    )
 
 
 def data(result: ExportResult) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from provenv.cli.session import Session
 
 if TYPE_CHECKING:
     from provenv.model.generation import Generation
-    from provenv.workspace.history import HistoryEntry
+    from provenv.workspace.syncing.history import HistoryEntry
 
 DESCRIPTION = """\
 Every generation of an environment that is still there, the newest first: when it was made, from
@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:  # noqa: ARG001  # every command's shape
-    from provenv.workspace.history import history
-    from provenv.workspace.registry import attend
+    from provenv.workspace.host.registry import attend
+    from provenv.workspace.syncing.history import history
 
     target, options = session.target, session.options
     attend(target.project, session.context, target.environment)

@@ -11,7 +11,7 @@ from provenv.cli.draw import Screen, many
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
-    from provenv.workspace.importing import ImportResult
+    from provenv.workspace.exchange.importing import ImportResult
 
 DESCRIPTION = """\
 Take over what a project has from other tools: requirements are added to pyproject.toml, and the
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.importing import import_files
+    from provenv.workspace.exchange.importing import import_files
 
     result = import_files(
         os.getcwd(),

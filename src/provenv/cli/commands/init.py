@@ -10,7 +10,7 @@ from provenv.cli.draw import Screen, short_path
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
-    from provenv.workspace.edit import InitResult
+    from provenv.workspace.syncing.edit import InitResult
 
 DESCRIPTION = """\
 Make a project: pyproject.toml and entries in .gitignore. Where they are there already, only
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.edit import init
+    from provenv.workspace.syncing.edit import init
 
     result = init(os.path.abspath(args.folder), session.context, name=args.name)
     session.report("init", lambda: data(result), lambda screen: text(result, screen))

@@ -10,7 +10,7 @@ from provenv.cli.draw import Screen, many, short_path
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
-    from provenv.workspace.isolation import IsolationResult
+    from provenv.workspace.examining.isolation import IsolationResult
 
 DESCRIPTION = """\
 Prove that an environment is closed. Its interpreter is run with this shell's variables, and again
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, session: Session) -> int:  # noqa: ARG001  # every command's shape
     from provenv.cli.targets import Answer, Target, for_each
-    from provenv.workspace.isolation import isolation
+    from provenv.workspace.examining.isolation import isolation
 
     def act(target: Target) -> Answer:
         result = isolation(

@@ -9,12 +9,13 @@ from provenv.cli.changes import LIMIT, changes_data, draw_changes
 from provenv.cli.draw import Screen, many, seconds
 from provenv.cli.options import add_all
 from provenv.cli.session import Session
-from provenv.core.errors import UsageError
+from provenv.core.errors import InputError, ProvenvError, UsageError
 from provenv.core.events import Noted
 
 if TYPE_CHECKING:
-    from provenv.workspace.context import Project
-    from provenv.workspace.locking import LockResult
+    from provenv.workspace.projects.context import Project
+    from provenv.workspace.projects.members import Workspace
+    from provenv.workspace.syncing.locking import LockResult
 
 DESCRIPTION = """\
 Decide every version: pyproject.toml → pylock.toml (PEP 751), for all environments and platforms.
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
     from provenv.cli.everywhere import for_all
     from provenv.cli.targets import Answer, Target
-    from provenv.workspace.locking import lock
+    from provenv.workspace.syncing.locking import lock
 
     if args.check and (args.upgrade or args.upgrade_package or args.dry_run):
         raise UsageError("--check asks about the lock as it is: it goes with no other option")
@@ -59,7 +60,8 @@ def run(args: argparse.Namespace, session: Session) -> int:
     limit = None if session.options.verbose or args.dry_run else LIMIT
 
     def act(target: Target) -> Answer:
-        wanted = _in_lock(target.project, names) if args.all else names
+        own = _locked(target.project) if args.all and names else None
+        wanted = names if own is None else names & own
         result = lock(
             target.project,
             session.context,
@@ -76,6 +78,8 @@ def run(args: argparse.Namespace, session: Session) -> int:
         )
 
     if args.all:
+        if names and session.opened.workspace is not None:
+            _refuse_unknown(session.opened.workspace, names)
         return for_all(session, "lock", act, whole=True)
     project = session.opened if session.opened.shared is not None else session.project
     for note in project.workspace.notes if project.workspace is not None else ():
@@ -86,14 +90,37 @@ def run(args: argparse.Namespace, session: Session) -> int:
     return 0
 
 
-def _in_lock(project: Project, names: frozenset[str]) -> frozenset[str]:
-    """Those of ``names`` that the project has locked: not every member has each of them."""
-    from provenv.workspace.context import read_locks
+def _locked(project: Project) -> frozenset[str] | None:
+    """What the project has locked; None where it has no lock, or none that can be read."""
+    from provenv.workspace.projects.context import read_locks
 
-    if not names:
-        return names
-    locks = read_locks(project).values()
-    return names & {package.name for file in locks for package in file.lock.packages}
+    try:
+        locks = read_locks(project)
+    except InputError:  # as `lock` will say
+        return None
+    if None not in locks:
+        return None
+    return frozenset(package.name for file in locks.values() for package in file.lock.packages)
+
+
+def _refuse_unknown(workspace: Workspace, names: frozenset[str]) -> None:
+    """Refuse a name that no member has locked: not each of them must have it."""
+    from provenv.workspace.projects.context import open_folder
+
+    left = names
+    for folder in workspace.folders:
+        try:
+            own = _locked(open_folder(workspace, folder))
+        except ProvenvError:  # the member's own, and it stops no other
+            own = None
+        if own is None:
+            return
+        left -= own
+    if left:
+        raise UsageError(
+            f"in the lock of no member: {', '.join(sorted(left))}",
+            hint="`provenv tree` lists what a member has locked.",
+        )
 
 
 def short(result: LockResult) -> str:

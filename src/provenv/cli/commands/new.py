@@ -12,7 +12,7 @@ from provenv.cli.session import Session
 from provenv.templates.projects import TEMPLATES
 
 if TYPE_CHECKING:
-    from provenv.workspace.new import NewResult
+    from provenv.workspace.exchange.new import NewResult
 
 DESCRIPTION = """\
 Lay out a new project in a folder of its own: src and tests, pyproject.toml with the four
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.new import new
+    from provenv.workspace.exchange.new import new
 
     result = new(
         os.path.abspath(args.folder),

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.inspection import outdated
+    from provenv.workspace.syncing.inspection import outdated
 
     found = outdated(session.project, session.context)
     session.answer(

@@ -11,7 +11,7 @@ from provenv.cli.draw import Screen, short_path
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
-    from provenv.workspace.publishing import PublishResult
+    from provenv.workspace.exchange.publishing import PublishResult
 
 DESCRIPTION = """\
 Upload what `build` made to an index: PyPI, or one of the project's with a publish-url. uv uploads;
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.publishing import destination, publish
+    from provenv.workspace.exchange.publishing import destination, publish
 
     url = destination(session.project, args.index)
     question = f"Publish to {url}? A version cannot be uploaded twice."

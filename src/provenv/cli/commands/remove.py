@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.edit import remove
+    from provenv.workspace.syncing.edit import remove
 
     target = session.target
     result = remove(

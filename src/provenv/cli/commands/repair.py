@@ -9,8 +9,8 @@ from provenv.cli.draw import Screen, many, seconds, short_path
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
-    from provenv.workspace.context import Project
-    from provenv.workspace.repair import Repaired, RepairResult
+    from provenv.workspace.projects.context import Project
+    from provenv.workspace.proving.repair import Repaired, RepairResult
 
 DESCRIPTION = """\
 Verify, and mend what is damaged where it lies: from another copy on this machine, else from the
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.cli.checking import run_check
     from provenv.cli.targets import Answer
-    from provenv.workspace.repair import repair
+    from provenv.workspace.proving.repair import repair
 
     def check(project: Project | None, environment: str | None) -> Answer:
         result = repair(session.context, project=project, environment=environment)

@@ -10,7 +10,7 @@ from provenv.cli.draw import Screen, seconds
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
-    from provenv.workspace.history import RollbackResult
+    from provenv.workspace.syncing.history import RollbackResult
 
 DESCRIPTION = """\
 Go back to an earlier generation: at once, offline, with the lock and the requirements in
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.history import rollback
+    from provenv.workspace.syncing.history import rollback
 
     target = session.target
     result = rollback(

@@ -19,7 +19,7 @@ from provenv.cli.options import add_all
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
-    from provenv.workspace.inspection import StatusResult
+    from provenv.workspace.syncing.inspection import StatusResult
 
 DESCRIPTION = """\
 What is current, and whether pyproject.toml, the lock and the environment agree. Exit code 0 where
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.cli.everywhere import for_all
     from provenv.cli.targets import Answer, Target, for_each
-    from provenv.workspace.inspection import status
+    from provenv.workspace.syncing.inspection import status
 
     limit = None if session.options.verbose else LIMIT
 

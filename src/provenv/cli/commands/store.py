@@ -12,7 +12,7 @@ from provenv.cli.options import add_common
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
-    from provenv.workspace.storage import GcResult, StoredItem
+    from provenv.workspace.proving.storage import GcResult, StoredItem
 
 DESCRIPTION = """\
 What all projects share: every wheel once, unpacked and verified. `gc` keeps every current
@@ -59,7 +59,7 @@ def _path(args: argparse.Namespace, session: Session) -> int:  # noqa: ARG001  #
 
 
 def _list(args: argparse.Namespace, session: Session) -> int:  # noqa: ARG001  # every action's shape
-    from provenv.workspace.storage import list_store
+    from provenv.workspace.proving.storage import list_store
 
     items = list_store(session.context)
     session.answer("store-list", lambda: list_data(items), lambda s: list_text(items, s))
@@ -99,7 +99,7 @@ def list_data(items: Sequence[StoredItem]) -> dict[str, Any]:
 
 
 def _gc(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.storage import gc
+    from provenv.workspace.proving.storage import gc
 
     result = gc(session.context, keep=args.keep, dry_run=args.dry_run)
     tell = session.answer if args.dry_run else session.report

@@ -45,8 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.cli.everywhere import for_all
     from provenv.cli.targets import Answer, Target, for_each
-    from provenv.workspace.context import find_root, project_in
-    from provenv.workspace.sync import sync
+    from provenv.workspace.projects.context import find_root, project_in
+    from provenv.workspace.syncing.sync import sync
 
     verbose = session.options.verbose
     source = os.path.abspath(args.source) if args.source is not None else None
@@ -83,6 +83,6 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
 def _lock_first(session: Session) -> None:
     """Make a common lock anew before many ask for it; what each member locks by itself is its own."""
-    from provenv.workspace.locking import lock
+    from provenv.workspace.syncing.locking import lock
 
     lock(session.opened, session.context)

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
     from packaging.utils import canonicalize_name
 
     from provenv.model.graph import tree
-    from provenv.workspace.inspection import project_graph
+    from provenv.workspace.syncing.inspection import project_graph
 
     if args.invert and not args.names:
         raise UsageError("--invert needs a NAME: who needs what?")

@@ -10,8 +10,8 @@ from provenv.cli.draw import Screen, many, seconds, short_path, size
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
-    from provenv.workspace.context import Project
-    from provenv.workspace.verification import Hit, VerifyResult
+    from provenv.workspace.projects.context import Project
+    from provenv.workspace.proving.verification import Hit, VerifyResult
 
 DESCRIPTION = """\
 Compare every file with its hash: of the project's environments, of one of them, or of the whole
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.cli.checking import run_check
     from provenv.cli.targets import Answer
-    from provenv.workspace.verification import verify
+    from provenv.workspace.proving.verification import verify
 
     def check(project: Project | None, environment: str | None) -> Answer:
         result = verify(session.context, project=project, environment=environment)

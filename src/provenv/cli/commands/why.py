@@ -10,7 +10,7 @@ from provenv.cli.session import Session
 
 if TYPE_CHECKING:
     from provenv.model.graph import GraphRoot
-    from provenv.workspace.inspection import WhyResult
+    from provenv.workspace.syncing.inspection import WhyResult
 
 DESCRIPTION = """\
 Why a package is in an environment: every requirement of the project that leads to it, each with a
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.inspection import why
+    from provenv.workspace.syncing.inspection import why
 
     target = session.target
     result = why(target.project, session.context, args.name, environment=target.environment)

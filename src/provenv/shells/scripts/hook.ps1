@@ -68,7 +68,9 @@ function global:_provenv_hook {
         if ($want -and $env:VIRTUAL_ENV -ceq $want) {
             $global:_PROVENV_LEFT = $want
         } elseif ($want -and $env:VIRTUAL_ENV) {
-            _provenv_say "$want+" "$folder is not activated: $env:VIRTUAL_ENV is active"
+            _provenv_say "$want+" "$want is not activated: $env:VIRTUAL_ENV is active"
+        } elseif ($want -and $env:CONDA_DEFAULT_ENV -and $env:CONDA_DEFAULT_ENV -cne 'base') {
+            _provenv_say "$want+" "$want is not activated: conda's $env:CONDA_DEFAULT_ENV is active"
         } elseif ($want) {
             # The hook's own prompt shows the name: it runs inside the one that Activate.ps1 would replace.
             $before = $env:VIRTUAL_ENV_DISABLE_PROMPT

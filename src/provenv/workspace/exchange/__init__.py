@@ -1,0 +1,1 @@
+"""What comes from other tools and goes to them: imports, exports, pipelines, packages, new projects."""

@@ -1,0 +1,1 @@
+"""What this machine has: interpreters, indexes, registered environments, the processes that use them."""

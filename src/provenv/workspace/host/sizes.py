@@ -1,0 +1,87 @@
+"""How much of the disk an environment takes: alone, and together with others through the store."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from provenv.model.layout import HomeLayout
+
+_BLOCK = 512  # what st_blocks counts (POSIX leaves it open; Linux, macOS and the BSDs agree)
+
+Inode = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weight:
+    """Bytes on disk: ``own`` would be free if the environment were gone, ``shared`` would not.
+
+    ``shared`` are the objects that it holds, and what it links besides: ``own`` + ``shared`` is what
+    ``du -c`` says of the environment and these objects.
+    """
+
+    own: int
+    shared: int
+
+
+@dataclass(slots=True)
+class Scale:
+    """Weighs environments; an object is looked at once, however many hold it.
+
+    ``shared`` is what all together share, each file counted once.
+    """
+
+    home: HomeLayout
+    shared: int = 0
+    _objects: dict[str, dict[Inode, int]] = field(default_factory=dict)
+    _counted: set[Inode] = field(default_factory=set)
+
+    def weigh(self, folder: str, held: Iterable[str]) -> Weight:
+        """Weigh the environment in ``folder``, which holds the objects ``held`` (sha256)."""
+        own = 0
+        links: dict[Inode, list[int]] = {}  # how often it is met here, how often there is one, size
+        for status in _walk(folder):
+            size = status.st_blocks * _BLOCK
+            if status.st_nlink == 1 or stat.S_ISDIR(status.st_mode):
+                own += size
+            else:
+                row = links.setdefault((status.st_dev, status.st_ino), [0, status.st_nlink, size])
+                row[0] += 1
+        own += sum(size for met, there, size in links.values() if met == there)
+        shared = {inode: size for inode, (met, there, size) in links.items() if met < there}
+        for sha256 in held:
+            shared |= self._object(sha256)
+        for inode, size in shared.items():
+            if inode not in self._counted:
+                self._counted.add(inode)
+                self.shared += size
+        return Weight(own=own, shared=sum(shared.values()))
+
+    def _object(self, sha256: str) -> dict[Inode, int]:
+        if sha256 not in self._objects:
+            self._objects[sha256] = {
+                (status.st_dev, status.st_ino): status.st_blocks * _BLOCK
+                for status in _walk(self.home.object(sha256))
+            }
+        return self._objects[sha256]
+
+
+def _walk(folder: str) -> Iterator[os.stat_result]:
+    """What lies at and below ``folder``; symlinks as they are. What cannot be read is left out."""
+    try:
+        yield os.lstat(folder)
+        stack = [folder]
+    except OSError:
+        return
+    while stack:
+        try:
+            with os.scandir(stack.pop()) as entries:
+                for entry in entries:
+                    status = entry.stat(follow_symlinks=False)
+                    yield status
+                    if stat.S_ISDIR(status.st_mode):
+                        stack.append(entry.path)
+        except OSError:
+            continue

@@ -1,0 +1,1 @@
+"""Environments by name: created, listed, edited, removed."""

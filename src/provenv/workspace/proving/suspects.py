@@ -1,0 +1,89 @@
+"""What was found damaged, from the command that found it to the one that mends it.
+
+``verify`` changes nothing that an environment consists of. It leaves notes, one for a damaged object
+and one for an environment, and takes away the stamps that say "nothing to do". The next ``sync`` sets
+such objects aside, has them fetched again, and makes a new generation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Mapping
+
+from provenv.core.errors import IntegrityError
+from provenv.core.events import Warned
+from provenv.environments import generations, stamp, switch
+from provenv.workspace.projects.context import Context
+
+_MARK = ".suspect"
+
+
+def note(context: Context, objects: Iterable[str], folders: Iterable[str]) -> None:
+    """Remember damaged objects (sha256) and the environments that are hit."""
+    for sha256 in objects:
+        _touch(f"{context.home.suspects}/{sha256}")
+    for folder in folders:
+        stamp.forget(folder)
+        _touch(f"{folder}/{_MARK}")
+
+
+def _touch(path: str) -> None:
+    with contextlib.suppress(OSError):  # verify has said what it found, with or without a note
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "a", encoding="utf-8"):
+            pass
+
+
+def set_aside(context: Context, folder: str) -> tuple[bool, dict[str, str]]:
+    """Set aside what is known to be damaged, and what a look at the current generation finds.
+
+    Returns:
+        Whether the environment needs a new generation, and what was set aside: sha256 → where.
+    """
+    objects: set[str] = set()
+    with contextlib.suppress(FileNotFoundError):
+        objects |= set(os.listdir(context.home.suspects))
+    number = switch.current(folder)
+    if number is not None:
+        with contextlib.suppress(IntegrityError):  # an unreadable generation is replaced anyway
+            found = generations.damaged_objects(folder, number, context.home.root)
+            objects |= {path.rpartition("/")[2] for path in found}
+    moved = {sha256: quarantined(context, sha256) for sha256 in sorted(objects)}
+    return bool(objects) or os.path.lexists(f"{folder}/{_MARK}"), moved
+
+
+def quarantined(context: Context, sha256: str) -> str:
+    """Set one damaged object aside, so that it is fetched again; returns where, if it was there."""
+    from provenv.store.verify import quarantine  # loads OpenSSL, and is seldom needed
+
+    where = quarantine(context.home, sha256)
+    if where:
+        context.emit(
+            Warned(message=f"an object in the store was damaged; it was set aside in {where}")
+        )
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{context.home.suspects}/{sha256}")
+    return where
+
+
+def cleared(context: Context, sha256: str) -> None:
+    """The object is as it was stored again."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{context.home.suspects}/{sha256}")
+
+
+def bring_back(context: Context, moved: Mapping[str, str]) -> None:
+    """Put back what could not be replaced: with one damaged file it is of more use than missing."""
+    for sha256, where in moved.items():
+        target = context.home.object(sha256)
+        if where and not os.path.lexists(target):
+            with contextlib.suppress(OSError):
+                os.rename(where, target)
+                _touch(f"{context.home.suspects}/{sha256}")
+
+
+def mended(folder: str) -> None:
+    """The environment has a generation that was made since the damage was found."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{folder}/{_MARK}")

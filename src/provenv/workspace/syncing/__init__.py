@@ -1,0 +1,1 @@
+"""Manifest → lock → generation, the way back, and questions about all three."""

@@ -1,0 +1,288 @@
+"""``history``, ``diff``, ``rollback``: generations as they were, and the way back."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+
+from provenv.core import digest
+from provenv.core.errors import CheckFailedError, IntegrityError, UsageError
+from provenv.core.events import Warned
+from provenv.core.files import disk_error, locked
+from provenv.environments import generations, stamp, switch
+from provenv.environments.tree import Steps
+from provenv.model.generation import Change, Generation, changes
+from provenv.model.layout import EnvironmentLayout
+from provenv.workspace import fast
+from provenv.workspace.host import registry
+from provenv.workspace.projects import files
+from provenv.workspace.projects.context import Context, Project, read_manifest, read_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """One generation, and what it changed with respect to the one before it."""
+
+    generation: Generation
+    current: bool
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffResult:
+    """What differs between two generations; ``python`` and ``link_mode`` as (before, after)."""
+
+    before: int
+    after: int
+    changes: tuple[Change, ...]
+    python: tuple[str, str]
+    link_mode: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackResult:
+    """What ``rollback`` did; ``restored`` are the project's files that were written."""
+
+    environment: str
+    folder: str
+    generation: int
+    previous: int | None
+    changes: tuple[Change, ...]
+    restored: tuple[str, ...]
+    seconds: float
+
+
+def history(project: Project, *, environment: str | None = None) -> list[HistoryEntry]:
+    """Every generation that is there, the oldest first."""
+    folder = project.folder(project.manifest.environment(environment))
+    now = switch.current(folder)
+    entries: list[HistoryEntry] = []
+    before: dict[str, str] = {}
+    for generation in generations.read_all(folder):
+        after = _versions(generation)
+        entries.append(
+            HistoryEntry(
+                generation=generation,
+                current=generation.number == now,
+                changes=changes(before, after),
+            )
+        )
+        before = after
+    return entries
+
+
+def diff(
+    project: Project, before: int | None, after: int | None, *, environment: str | None = None
+) -> DiffResult:
+    """What differs between two generations: by default the previous one and the current one.
+
+    Raises:
+        UsageError: There is no such generation.
+    """
+    folder = project.folder(project.manifest.environment(environment))
+    last = generations.known_number(
+        folder, after if after is not None else generations.current_number(folder)
+    )
+    first = generations.known_number(
+        folder, before if before is not None else _before(folder, last)
+    )
+    old, new = (generations.read_generation(folder, number) for number in (first, last))
+    return DiffResult(
+        before=first,
+        after=last,
+        changes=changes(_versions(old), _versions(new)),
+        python=(old.python, new.python),
+        link_mode=(old.link_mode, new.link_mode),
+    )
+
+
+def _versions(generation: Generation) -> dict[str, str]:
+    return {package.name: package.version for package in generation.packages}
+
+
+def _before(folder: str, number: int) -> int:
+    """The generation that was in use before ``number`` came: by the log, else by number."""
+    there = switch.numbers(folder)
+    logged = [entry.generation for entry in generations.read_log(folder)]
+    if number in logged:
+        position = len(logged) - 1 - logged[::-1].index(number)
+        for candidate in reversed(logged[:position]):
+            if candidate != number and candidate in there:
+                return candidate
+    earlier = [candidate for candidate in there if candidate < number]
+    if not earlier:
+        raise UsageError(
+            f"there is no generation before {number}",
+            hint="`provenv history` lists those there are.",
+        )
+    return earlier[-1]
+
+
+def rollback(
+    project: Project,
+    context: Context,
+    *,
+    environment: str | None = None,
+    to: int | None = None,
+    environment_only: bool = False,
+) -> RollbackResult:
+    """Go back to an earlier generation, offline, in milliseconds.
+
+    The lock and the specifiers in the manifest become what they were when that generation was made,
+    so that the next ``sync`` finds nothing to do; comments and everything else in the manifest stay.
+
+    Args:
+        project: Whose environment.
+        context: The world.
+        environment: Its name; the default environment where None.
+        to: The generation's number; the one in use before the current one where None.
+        environment_only: Leave the project's files alone; always so where its lock is a common one.
+
+    Raises:
+        UsageError: There is no such generation.
+        CheckFailedError: Its interpreter is gone; nothing was switched.
+        IntegrityError: Objects that it links are no longer what they were; nothing was switched.
+    """
+    started = time.monotonic()
+    if project.shared is not None and not environment_only:
+        environment_only = True
+        context.emit(
+            Warned(
+                message="the lock is that of all members of the workspace: no file is restored",
+                hint="`provenv sync` brings the environment and the lock together again.",
+            )
+        )
+    spec = project.manifest.environment(environment)
+    folder = project.folder(spec)
+    previous = generations.current_number(folder)
+    layout = EnvironmentLayout(folder)
+    with locked(context.home.lock, shared=True), locked(layout.lock):
+        switch.sweep(folder)
+        files.sweep(project.root)
+        number = generations.known_number(
+            folder, to if to is not None else _before(folder, previous)
+        )
+        recipe = generations.read_recipe(folder, number)
+        after = _usable(context, folder, number)
+        # What another tool locked is not written into its files: the environment alone goes back.
+        environment_only = environment_only or after.source is not None
+        before = _readable(folder, previous)
+        try:
+            restored = (
+                () if environment_only else _restore(project, context, folder, spec.name, number)
+            )
+            switch.switch(folder, number, context.cause, verb="rollback")
+        except OSError as error:
+            raise disk_error(error, "switch", folder) from error
+        registry.take_note(context, folder, number)
+        stamp.used(folder)
+        _stamp(project, context, folder, number, recipe, after, held=environment_only)
+    return RollbackResult(
+        environment=spec.name,
+        folder=folder,
+        generation=number,
+        previous=previous,
+        changes=changes(before, _versions(after)),
+        restored=restored,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _usable(context: Context, folder: str, number: int) -> Generation:
+    """The record of a generation that one may go back to.
+
+    Raises:
+        CheckFailedError: Its interpreter is gone.
+        IntegrityError: Objects that it links are no longer what they were.
+    """
+    bad = generations.damaged_objects(folder, number, context.home.root)
+    if bad:
+        raise IntegrityError(
+            f"generation {number} links {len(bad)} damaged or missing object(s) in the store",
+            hint="`provenv verify` names the files; nothing was switched.",
+            details={"objects": bad},
+        )
+    made = generations.read_generation(folder, number)
+    if not os.path.exists(made.executable):
+        raise CheckFailedError(
+            f"generation {number} is for {made.executable} (Python {made.python}), which is gone",
+            hint=f"Install it again (`provenv python install {made.python}`, pyenv), "
+            "or `provenv sync --python` another one; nothing was switched.",
+        )
+    return made
+
+
+def _readable(folder: str, number: int) -> dict[str, str]:
+    """What a generation holds; nothing where it cannot be read, which is why one goes back."""
+    try:
+        return _versions(generations.read_generation(folder, number))
+    except IntegrityError:
+        return {}
+
+
+def _restore(
+    project: Project, context: Context, folder: str, environment: str, number: int
+) -> tuple[str, ...]:
+    """Write the lock and the specifiers of a generation back into the project."""
+    restored: list[str] = []
+    texts: dict[str, str] = {}
+    lock_text = read_text(generations.own_file(folder, number, "pylock.toml"))
+    manifest_text = read_text(generations.own_file(folder, number, "pyproject.toml"))
+    merged = project.manifest_text
+    if manifest_text != merged:
+        from provenv.workspace.projects import specifiers  # tomlkit: 15 ms, and often nothing to do
+
+        merged = specifiers.restore(merged, manifest_text, project.manifest_path)
+    lock_path = project.lock_path(project.lock_key(project.manifest.environment(environment)))
+    if not os.path.exists(lock_path) or read_text(lock_path) != lock_text:
+        texts[lock_path] = lock_text
+        restored.append(os.path.basename(lock_path))
+    if merged != project.manifest_text:
+        texts[project.manifest_path] = merged
+        restored.append(os.path.basename(project.manifest_path))
+    files.write(project, texts)
+    if len(project.manifest.conflicts) and restored:
+        context.emit(
+            Warned(
+                message="this project has several locks, and one of them was restored",
+                hint="`provenv lock --check` tells whether the others still answer the manifest.",
+            )
+        )
+    return tuple(restored)
+
+
+def _stamp(
+    project: Project,
+    context: Context,
+    folder: str,
+    number: int,
+    recipe: Steps,
+    generation: Generation,
+    *,
+    held: bool,
+) -> None:
+    """Let the next command see at once how the environment and the project's files stand.
+
+    In sync, where the files are those of then; held, where they were left alone on purpose: ``run``
+    then leaves the environment alone until one of them changes, or ``sync`` is called.
+    """
+    manifest = digest.of_bytes(read_manifest(project.root).encode())
+    if manifest != generation.manifest_digest and not held:
+        return
+    if project.manifest.members and not held:
+        return  # whether the lock of then answers what members ask for now is the long way's to say
+    site = next((p for kind, _, p in recipe if kind == "D" and p.endswith("site-packages")), "")
+    paths = [
+        *fast.watched(project.root, generation.environment),
+        *fast.installed(folder, site),
+        *fast.stored(context.home.root, recipe),
+        generation.executable,
+        *(f"{project.root}/{path}" for path in project.around),
+    ]
+    if generation.source is not None:
+        paths.append(os.path.normpath(os.path.join(project.root, generation.source)))
+    signatures = [stamp.signature(path) for path in paths]
+    current = f"generations/{number}"
+    known = stamp.Stamp(context.home.root, generation.environment, current, signatures, held=held)
+    stamp.write(folder, known)

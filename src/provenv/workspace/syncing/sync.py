@@ -1,0 +1,543 @@
+"""``sync``: lock → generation. The long way round; :mod:`fast` is the short one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from packaging.pylock import Pylock
+
+from provenv.core.errors import (
+    CheckFailedError,
+    InputError,
+    IntegrityError,
+    UndecidedError,
+    UsageError,
+)
+from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned, silent
+from provenv.core.files import disk_error, locked, remove_tree
+from provenv.environments import generations, plans, python2, stamp, switch
+from provenv.environments.drift import Drift, find_altered, find_drift, is_misplaced
+from provenv.environments.edits import Edit
+from provenv.model.generation import Change, changes
+from provenv.model.interpreter import Interpreter
+from provenv.model.layout import EnvironmentLayout
+from provenv.model.manifest import LINK_MODES, EnvironmentSpec
+from provenv.store.fetch import ahead
+from provenv.workspace import fast
+from provenv.workspace.host import choosing, registry
+from provenv.workspace.projects import files
+from provenv.workspace.projects.context import (
+    Context,
+    LockFile,
+    Project,
+    make_project,
+    read_locks,
+    read_manifest,
+    read_text,
+)
+from provenv.workspace.proving import copies, suspects
+from provenv.workspace.proving.aftermath import settle
+from provenv.workspace.syncing import locking
+from provenv.workspace.syncing.planning import Prepared, prepare
+
+if TYPE_CHECKING:
+    from provenv.store.crew import Crew
+    from provenv.workspace.syncing.sourcing import Opened
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncResult:
+    """What ``sync`` did.
+
+    Attributes:
+        environment: Its name. ``folder``: Where it lies.
+        generation: The number that ``current`` names now. ``previous``: Before; None at first.
+        made: A new generation was made; False where there was nothing to do.
+        changes: Distributions that came, went or moved.
+        packages: How many distributions the environment holds.
+        drift: What others had done to the previous generation, undone by the new one.
+        locked: The lock was made anew first.
+        aside: Where a foreign folder was set aside, if one was.
+        source: The file of another tool that decided (``--from``); None for the project's own lock.
+        edited: Private copies that it has. ``dropped``: Those that are left behind in ``previous``.
+    """
+
+    environment: str
+    folder: str
+    generation: int
+    previous: int | None
+    made: bool
+    changes: tuple[Change, ...]
+    packages: int
+    python: str
+    executable: str
+    link_mode: str
+    drift: tuple[Drift, ...]
+    locked: bool
+    aside: str | None
+    edited: tuple[str, ...]
+    dropped: tuple[str, ...]
+    seconds: float
+    source: str | None = None
+
+
+def sync(
+    project: Project,
+    context: Context,
+    *,
+    environment: str | None = None,
+    python: str | None = None,
+    link_mode: str | None = None,
+    locked_only: bool = False,
+    adopt: bool = False,
+    fresh: Mapping[str | None, LockFile] | None = None,
+    source: str | None = None,
+) -> SyncResult:
+    """Make the environment what the lock says; where it is so already, make nothing.
+
+    Args:
+        project: What to sync.
+        context: The world.
+        environment: Its name; the default environment where None.
+        python: An interpreter request that overrides the manifest's.
+        link_mode: Overrides the manifest's and the environment's present one.
+        locked_only: Refuse a stale lock instead of making it anew.
+        adopt: Set a foreign environment folder aside instead of refusing it.
+        fresh: The project's locks where the caller has just made them; else they are read.
+        source: A lock of another tool that decides from now on; ``pylock.toml`` goes back to the
+            project's own. Where None, what the environment was made from last decides.
+
+    Raises:
+        CheckFailedError: ``locked_only``, and the lock is missing or stale.
+        ForeignError: The folder was made by something else.
+        ProvenvError: As the parts say; the environment is as it was.
+    """
+    started = time.monotonic()
+    if link_mode is not None and link_mode not in LINK_MODES:
+        raise UsageError(f"{link_mode!r} is not one of {', '.join(LINK_MODES)}")
+    spec = project.manifest.environment(environment)
+    folder = project.folder(spec)
+    _check_place(folder, adopt=adopt)
+    relocked, opened = False, None
+    if fresh is not None:
+        lock = fresh[project.lock_key(spec)]
+    elif (name := _source_name(project, folder, source)) is not None:
+        opened, lock = _foreign(
+            project, context, spec, folder, name, python=python, anew=source is not None
+        )
+        project, spec = opened.project, opened.spec
+    else:
+        lock, relocked = ensure_lock(project, context, spec, locked_only=locked_only)
+    aside = None if generations.is_ours(folder) else generations.set_aside(folder)
+    layout = EnvironmentLayout(folder)
+    try:
+        _sweep_store(context)
+        files.sweep(project.root)
+        with (
+            locked(context.home.lock, shared=True),
+            locked(layout.lock),
+            _whole(folder),
+            ahead(context.home, _least(lock.lock)) as crew,
+        ):
+            settle(context)
+            switch.prepare(folder)
+            switch.sweep(folder)
+            interpreter = _chosen(project, context, spec, folder, python)
+            mode = _mode(context, spec, folder, interpreter, link_mode)
+            # by its whole name: `test` may be several, and the short way must not take one for all
+            asked = fast.Asked(spec.name if environment is not None else None, python, link_mode)
+            request = SyncRequest(asked=asked, spec=spec, lock=lock, mode=mode, opened=opened)
+            prepared, outcome = _make(project, context, folder, interpreter, request, crew)
+            finish(project, context, folder, prepared, request, outcome.number)
+    except BaseException as error:
+        if aside is not None and not os.path.lexists(folder):
+            os.rename(aside, folder)
+        if isinstance(error, OSError):
+            raise disk_error(error, "make the environment in", error.filename or folder) from error
+        raise
+    return SyncResult(
+        environment=spec.name,
+        folder=folder,
+        generation=outcome.number,
+        previous=outcome.previous,
+        made=outcome.made,
+        changes=outcome.changes,
+        packages=len(prepared.packages),
+        python=interpreter.version,
+        executable=interpreter.executable,
+        link_mode=mode,
+        drift=tuple(outcome.drift),
+        locked=relocked,
+        aside=aside,
+        edited=prepared.edited,
+        dropped=outcome.dropped,
+        seconds=time.monotonic() - started,
+        source=request.source,
+    )
+
+
+def _foreign(
+    project: Project,
+    context: Context,
+    spec: EnvironmentSpec,
+    folder: str,
+    name: str,
+    *,
+    python: str | None,
+    anew: bool,
+) -> tuple[Opened, LockFile]:
+    """The file of another tool that decides, and the lock that is made of it for an interpreter."""
+    from provenv.workspace.syncing import sourcing
+
+    opened = sourcing.open_source(project, context, spec, name)
+    interpreter = choosing.choose_interpreter(opened.project, context, opened.spec, folder, python)
+    return opened, sourcing.lock_for(opened, context, interpreter, anew=anew)
+
+
+def _source_name(project: Project, folder: str, asked: str | None) -> str | None:
+    """The foreign file that decides, relative to the project; None where its own lock does."""
+    if asked is None:
+        return generations.source_of(folder)
+    name = os.path.relpath(asked, project.root)
+    specs = project.manifest.environments.values()
+    own = {os.path.basename(project.lock_path(project.lock_key(spec))) for spec in specs}
+    return None if name in own else name
+
+
+def _chosen(
+    project: Project, context: Context, spec: EnvironmentSpec, folder: str, python: str | None
+) -> Interpreter:
+    """The interpreter; where the one that the environment had is gone, that is said."""
+    number = switch.current(folder)
+    lost = generations.lost_interpreter(folder, number) if number is not None else None
+    interpreter = choosing.choose_interpreter(project, context, spec, folder, python)
+    if lost is not None:
+        taken = f"Python {interpreter.version} at {interpreter.executable} takes its place"
+        context.emit(Warned(message=f"{registry.gone(lost)}; {taken}"))
+    return interpreter
+
+
+def _check_place(folder: str, *, adopt: bool) -> None:
+    if os.pathsep in folder:
+        raise UsageError(
+            f"no environment can be in {folder}: PATH cannot name a folder with {os.pathsep!r} in it",
+            hint="Rename the folder.",
+        )
+    if not adopt:
+        generations.refuse_foreign(folder)
+
+
+def _least(lock: Pylock) -> Iterator[int]:
+    """Bytes that each package takes at least, whichever of its wheels is chosen."""
+    for package in lock.packages:
+        yield min((wheel.size or 0 for wheel in package.wheels or ()), default=0)
+
+
+@contextlib.contextmanager
+def _whole(folder: str) -> Iterator[None]:
+    """Where nothing came of a new environment, nothing stays of it."""
+    try:
+        yield
+    except BaseException:
+        switch.unprepare(folder)
+        raise
+
+
+def _sweep_store(context: Context) -> None:
+    """Remove what killed processes left in the store, where no process is at work in it now."""
+    try:
+        names = os.listdir(context.home.tmp)
+    except FileNotFoundError:
+        return
+    if not names:
+        return
+    with contextlib.suppress(UndecidedError), locked(context.home.lock, wait=False):
+        for name in names:
+            remove_tree(f"{context.home.tmp}/{name}")
+
+
+def ensure_lock(
+    project: Project, context: Context, spec: EnvironmentSpec, *, locked_only: bool
+) -> tuple[LockFile, bool]:
+    """The lock that decides for ``spec``, made anew where it is stale; whether it was.
+
+    Raises:
+        CheckFailedError: ``locked_only``, and it is stale.
+    """
+    key = project.lock_key(spec)
+    locks = read_locks(project)
+    stale = locking.why_stale(project, locks)
+    if stale is None:
+        return locks[key], False
+    if locked_only:
+        raise CheckFailedError(
+            f"{stale}; with --locked it is not made anew",
+            hint="Run `provenv lock`, and commit the lock.",
+        )
+    context.emit(Noted(message=f"locking: {stale}"))
+    locking.lock(project, context)
+    return read_locks(project)[key], True
+
+
+def _mode(
+    context: Context,
+    spec: EnvironmentSpec,
+    folder: str,
+    interpreter: Interpreter,
+    asked: str | None,
+) -> str:
+    """The link mode: as asked for, as declared, as it is, or linked; as far as the interpreter goes."""
+    mode = asked or spec.link_mode or _present_mode(folder) or LINK_MODES[0]
+    mode = link_mode_for(interpreter, mode)
+    if mode != asked == "linked":
+        context.emit(Noted(message=f"files are linked, not folders: {python2.WHY_NO_FOLDERS}"))
+    return mode
+
+
+def link_mode_for(interpreter: Interpreter, mode: str) -> str:
+    """``mode``, or ``hardlink`` where no folder can be linked (:mod:`python2`)."""
+    return "hardlink" if mode == "linked" and python2.is_python2(interpreter.version) else mode
+
+
+def _present_mode(folder: str) -> str | None:
+    number = switch.current(folder)
+    if number is None:
+        return None
+    try:
+        present = generations.read_generation(folder, number)
+    except IntegrityError:
+        return None
+    if present.link_mode == "hardlink" and python2.is_python2(present.python):
+        return None  # its interpreter's choice, not a person's
+    return present.link_mode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncRequest:
+    """What was asked for, resolved as far as the manifest allows."""
+
+    asked: fast.Asked
+    spec: EnvironmentSpec
+    lock: LockFile
+    mode: str
+    opened: Opened | None = None
+
+    @property
+    def source(self) -> str | None:
+        """The foreign file that decides."""
+        return self.opened.name if self.opened is not None else None
+
+    def usual(self, prepared: Prepared, default: Callable[[], Interpreter]) -> bool:
+        """Whether another checkout of the same files would come to the same plan."""
+        if self.opened is not None:
+            return False
+        mode = self.asked.link_mode or self.spec.link_mode or LINK_MODES[0]
+        if self.mode != link_mode_for(prepared.interpreter, mode):
+            return False
+        if self.asked.python is not None:
+            return True
+        return default().executable == prepared.interpreter.executable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome:
+    number: int
+    previous: int | None
+    made: bool
+    changes: tuple[Change, ...]
+    drift: list[Drift]
+    dropped: tuple[str, ...] = ()
+
+
+def _make(
+    project: Project,
+    context: Context,
+    folder: str,
+    interpreter: Interpreter,
+    request: SyncRequest,
+    crew: Crew | None,
+) -> tuple[Prepared, _Outcome]:
+    """Prepare and switch; objects that turn out to be damaged are set aside and fetched again."""
+    force, moved = suspects.set_aside(context, folder)
+    before = copies.carried(context, folder)
+    for last in (False, True):
+        try:
+            prepared = prepare(
+                project,
+                context,
+                request.spec,
+                interpreter,
+                request.lock,
+                request.mode,
+                crew,
+                source=request.source,
+                edited=before.objects,
+            )
+            if request.opened is not None:
+                from provenv.workspace.syncing.sourcing import check_whole
+
+                check_whole(request.opened, context, prepared)
+        except BaseException:
+            suspects.bring_back(context, moved)
+            raise
+        try:
+            outcome = _switch(
+                project, context, folder, prepared, before, source=request.source, force=force
+            )
+        except switch.DamagedStoreError as error:
+            if last:
+                raise IntegrityError(
+                    f"objects in the store are changed while they are used: {error}",
+                    hint="`provenv verify` names the files; look for what writes into the store.",
+                ) from error
+            for path in error.folders:
+                sha256 = path.rpartition("/")[2]
+                moved[sha256] = suspects.quarantined(context, sha256)
+        else:
+            suspects.mended(folder)
+            return prepared, outcome
+    raise AssertionError("unreachable")
+
+
+def _switch(
+    project: Project,
+    context: Context,
+    folder: str,
+    prepared: Prepared,
+    copied: copies.Carried,
+    *,
+    source: str | None,
+    force: bool,
+) -> _Outcome:
+    home = context.home.root
+    registry.register(context, folder, prepared.folder)
+    previous = switch.current(folder)
+    drift: list[Drift] = []
+    before: dict[str, str] = {}
+    if previous is not None:
+        try:
+            record = generations.read_generation(folder, previous)
+            before = {package.name: package.version for package in record.packages}
+            recipe = generations.read_recipe(folder, previous)
+            tree = f"{folder}/generations/{previous}"
+            drift = find_drift(recipe, tree, home)
+            if not drift and stamp.read(folder) is None:  # lost, perhaps with more, in a power cut
+                hashes = generations.own_hashes(folder, previous)
+                drift = find_altered(recipe, tree, home, hashes)
+        except IntegrityError as error:
+            context.emit(Warned(message=error.message, hint="A new generation is made."))
+            drift = [Drift(path=".provenv", kind="changed")]
+        same = generations.tree_digest(folder, previous) == prepared.tree_digest
+        same = same and generations.source_of(folder) == source
+        if same and not drift:
+            here = f"{folder}/generations/{previous}"
+            force = force or is_misplaced(prepared.steps, here, prepared.folder, project.root)
+        if same and not drift and not force:
+            switch.straighten(folder, previous)
+            return _Outcome(number=previous, previous=previous, made=False, changes=(), drift=[])
+    started = time.monotonic()
+    context.emit(PhaseStarted(phase="link", total=len(prepared.packages)))
+    stuck: list[Edit] = []
+    number, shared = switch.make_generation(
+        folder,
+        prepared.steps,
+        home,
+        prepared.folder,
+        context.cause,
+        project=project.root,
+        amend=copied.into(prepared.steps, stuck),
+    )
+    switch.switch(folder, number, context.cause)
+    after = {name: version for name, version, _, _ in prepared.packages}
+    dropped = copies.after_sync(context, copied, prepared.edited, after, stuck)
+    if not shared:
+        context.emit(
+            Warned(
+                message="the store is on another file system (or a file has no links left): "
+                "some files were copied",
+                hint="Put PROVENV_HOME on the file system of your projects to share them.",
+            )
+        )
+    seconds = time.monotonic() - started
+    context.emit(PhaseFinished(phase="link", count=len(prepared.packages), seconds=seconds))
+    return _Outcome(
+        number=number,
+        previous=previous,
+        made=True,
+        changes=changes(before, after),
+        drift=drift,
+        dropped=dropped,
+    )
+
+
+def finish(
+    project: Project,
+    context: Context,
+    folder: str,
+    prepared: Prepared,
+    request: SyncRequest,
+    number: int,
+) -> None:
+    """Write down what the next command need not find out again: stamp and plan key."""
+    name = request.spec.name
+    decided = request.opened.files if request.opened is not None else ()
+    own = [stamp.signature(path) for path in (*prepared.inputs, *decided)]
+    own += [stamp.signature(f"{project.root}/{path}") for path in project.around]
+    python = stamp.signature(prepared.interpreter.executable)
+    paths = [
+        *fast.watched(project.root, name),
+        *fast.installed(folder, prepared.interpreter.site_packages),
+        *fast.stored(context.home.root, prepared.steps),
+    ]
+    watched = [stamp.signature(path) for path in paths]
+    if not _as_read(project, request):
+        return  # changed meanwhile: the signatures above may be those of what was not looked at
+    signatures = [*watched, python, *own]
+    current = f"generations/{number}"
+    overrides = request.asked.overrides
+    stamp.write(folder, stamp.Stamp(context.home.root, name, current, signatures, asked=overrides))
+    quiet = replace(context, emit=silent)  # what is to be said of interpreters has been said
+    if not prepared.edited and request.usual(
+        prepared, lambda: choosing.default_interpreter(project, quiet, request.spec.python)
+    ):
+        key = fast.plan_key(project.root, request.asked, context.environ)
+        if key is not None and _as_read(project, request):
+            known = _known(project, folder, name, prepared, python, own)
+            plans.remember(context.home.plans, key, known)
+
+
+def _known(
+    project: Project, folder: str, name: str, prepared: Prepared, python: str, own: list[str]
+) -> plans.Known:
+    """What the plan's key leads to; by content where another checkout may use it."""
+    relative = os.path.relpath(folder, project.root)
+    paths = list(project.around)
+    if prepared.bound:
+        contents = [plans.content(project.root, path) for path in paths]
+        own = own[: len(prepared.inputs)]
+        return plans.Known(prepared.digest, relative, name, project.root, [python, *own], contents)
+    paths += [os.path.relpath(path, project.root) for path in prepared.inputs]
+    contents = [plans.content(project.root, path) for path in paths]
+    return plans.Known(prepared.digest, relative, name, "*", [python], contents)
+
+
+def _as_read(project: Project, request: SyncRequest) -> bool:
+    """Whether the manifests and the lock on the disk are those that were worked with."""
+    try:
+        if read_manifest(project.root) != project.manifest_text:
+            return False
+        if request.opened is not None:
+            return request.opened.as_read()
+        if read_text(request.lock.path) != request.lock.text:
+            return False
+        if project.workspace is None:
+            return True
+        now = make_project(project.root, project.manifest_text)
+        return now.locker.manifest.lock_digest() == project.locker.manifest.lock_digest()
+    except InputError:
+        return False
