@@ -35,8 +35,8 @@ def load() -> None:
 
 def arm(state: mmap.mmap, job: dict[str, Any]) -> None:
     """From now on calls are counted; this process is the leader."""
-    target, number, aimed, others = job["strike"]
-    _STATE.pack_into(state, 0, 0, target, number, os.getpid(), aimed, others, 0, 0, 0, b"")
+    target, number, aimed, whose = job["strike"]
+    _STATE.pack_into(state, 0, 0, target, number, os.getpid(), aimed, whose, 0, 0, 0, b"")
     state[:4] = struct.pack("i", 1)
 
 

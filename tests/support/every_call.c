@@ -29,7 +29,7 @@ struct state {
     int32_t signal;
     int32_t leader;  /* the process that was started first */
     int32_t aimed;   /* 0: the process that makes the call is struck, 1: the leader */
-    int32_t others;  /* 1: the target is one of the calls that other processes than the leader make */
+    int32_t whose;   /* calls that the target is one of: 0: all, 1: the leader's, 2: other processes' */
     _Atomic int32_t count;
     _Atomic int32_t apart;   /* calls of other processes than the leader */
     int32_t struck;  /* the process that made the call that was struck */
@@ -57,8 +57,11 @@ static void call(const char *name)
     int kept = errno;
     pid_t self = getpid();
     int all = atomic_fetch_add(&state->count, 1) + 1;
-    int apart = self == state->leader ? 0 : atomic_fetch_add(&state->apart, 1) + 1;
-    if (state->target && (state->others ? apart : all) == state->target) {
+    int others = self != state->leader;
+    int apart = others ? atomic_fetch_add(&state->apart, 1) + 1 : state->apart;
+    int meant = state->whose == 0 || state->whose == 1 + others;
+    int number = state->whose == 0 ? all : state->whose == 1 ? all - apart : apart;
+    if (meant && number == state->target) {
         state->struck = self;
         snprintf(state->name, sizeof state->name, "%s", name);
         kill(state->aimed ? state->leader : self, state->signal);

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import provenv
 from support.project import Project
@@ -37,17 +37,23 @@ def why_not() -> str | None:
 class Strike:
     """Which call is struck by what: ``number`` counts from 1.
 
-    ``leader``: the command's first process is struck, whichever makes the call. ``others``: only the
-    calls of its other processes count.
+    Attributes:
+        leader: The command's first process is struck, whichever makes the call; else the one that does.
+        whose: Which calls count: ``all``, the ``leader``'s, or those of ``others``.
     """
 
     number: int
     signal: signal.Signals
     leader: bool = False
-    others: bool = False
+    whose: Literal["all", "leader", "others"] = "all"
 
     def as_list(self) -> list[int]:
-        return [self.number, self.signal, self.leader, self.others]
+        return [
+            self.number,
+            self.signal,
+            self.leader,
+            ("all", "leader", "others").index(self.whose),
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,9 +45,7 @@ class Sandbox:
                 content = Path(path).read_bytes()
             if not stat.S_ISDIR(status.st_mode):
                 os.link(path, f"{self._kept}/{number}", follow_symlinks=False)
-            self._entries[path] = _Entry(
-                status.st_mode, status.st_mtime_ns, status.st_ino, content
-            )
+            self._entries[path] = _Entry(status.st_mode, status.st_mtime_ns, status.st_ino, content)
         self._numbers = {path: number for number, path in enumerate(self._entries)}
 
     def restore(self) -> None:
