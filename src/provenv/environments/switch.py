@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 
-from provenv.environments import pair
+from provenv.environments import pair, stamp
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
@@ -60,6 +60,11 @@ def sweep(folder: str) -> None:
         _remove(path)
 
 
+def temporary(folder: str) -> str:
+    """A name beside the generations that :func:`sweep` takes away; the caller holds the lock."""
+    return f"{folder}/generations/{_TEMPORARY}{os.getpid()}-file"
+
+
 def discard(folder: str, number: int) -> None:
     """Remove a generation: it loses its number first, so that a kill leaves no half of one.
 
@@ -80,8 +85,7 @@ def prepare(folder: str) -> None:
     os.makedirs(f"{folder}/generations", exist_ok=True)
     ignore = f"{folder}/.gitignore"
     if not os.path.lexists(ignore):
-        with open(ignore, "w", encoding="utf-8") as stream:
-            stream.write("*\n")
+        stamp.replace(ignore, "*\n")  # an empty one would stay, and git see the environment
 
 
 def unprepare(folder: str) -> None:
@@ -128,8 +132,8 @@ def make_generation(
     taken = numbers(folder)
     number = max([*taken, _last_logged(folder)], default=0) + 1
     temporary = f"{folder}/generations/{_TEMPORARY}{os.getpid()}"
-    os.mkdir(temporary)
     try:
+        os.mkdir(temporary)
         try:
             shared, bad = pair.make_and_look(
                 steps, home, plan, temporary, project=project, alone=False
@@ -220,11 +224,12 @@ def _point(path: str, target: str) -> None:
     if _target(path) == target:
         return
     temporary = f"{path}.{os.getpid()}.tmp"
-    os.symlink(target, temporary)
     try:
+        os.symlink(target, temporary)
         os.replace(temporary, path)
-    except OSError:
-        os.unlink(temporary)
+    except BaseException:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
         raise
 
 

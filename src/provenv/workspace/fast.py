@@ -161,6 +161,8 @@ def still_in_sync(root: str, asked: Asked, home: str, environ: Mapping[str, str]
     try:
         if os.readlink(f"{folder}/current") != old.current:
             return None
+        if any(name.endswith(".tmp") for name in os.listdir(folder)):
+            return None  # a command was killed here; the long way sweeps
         if not os.path.samefile(
             f"{plan}/contents.json", f"{folder}/{old.current}/.provenv/contents.json"
         ):
@@ -245,9 +247,7 @@ def remember_lock(root: str, home: str, said: str, around: tuple[str, ...] = ())
     path = _lock_path(root, home)
     said += "".join(f"{plans.content(root, other)}\n" for other in around)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(f"{path}.{os.getpid()}.tmp", "w", encoding="utf-8") as stream:
-        stream.write(said)
-    os.replace(f"{path}.{os.getpid()}.tmp", path)
+    stamp.replace(path, said)
 
 
 def lock_known(root: str, home: str) -> tuple[str, int] | None:

@@ -31,14 +31,16 @@ def register(roots: str, folder: str, plan: str) -> None:
         os.symlink(folder, path)
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
-        os.link(f"{plan}/contents.json", temporary)
-    except OSError:  # no more links to this file are allowed
-        from provenv.core.links import duplicate
+        try:
+            os.link(f"{plan}/contents.json", temporary)
+        except OSError:  # no more links to this file are allowed
+            from provenv.core.links import duplicate
 
-        duplicate(f"{plan}/contents.json", temporary)
-    os.replace(temporary, f"{path}.held")
-    if os.path.lexists(temporary):  # rename(2) does nothing between two links of one file
-        os.unlink(temporary)
+            duplicate(f"{plan}/contents.json", temporary)
+        os.replace(temporary, f"{path}.held")
+    finally:
+        if os.path.lexists(temporary):  # also where rename(2) did nothing: two links of one file
+            os.unlink(temporary)
     _place(folder)
 
 

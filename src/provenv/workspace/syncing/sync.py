@@ -15,11 +15,10 @@ from provenv.core.errors import (
     CheckFailedError,
     InputError,
     IntegrityError,
-    UndecidedError,
     UsageError,
 )
 from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned, silent
-from provenv.core.files import disk_error, locked, remove_tree
+from provenv.core.files import disk_error, locked
 from provenv.environments import generations, plans, python2, stamp, switch
 from provenv.environments.drift import Drift, find_altered, find_drift, is_misplaced
 from provenv.environments.edits import Edit
@@ -27,6 +26,7 @@ from provenv.model.generation import Change, changes
 from provenv.model.interpreter import Interpreter
 from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import LINK_MODES, EnvironmentSpec
+from provenv.store import leftovers
 from provenv.store.fetch import ahead
 from provenv.workspace import fast
 from provenv.workspace.host import choosing, registry
@@ -137,7 +137,7 @@ def sync(
     aside = None if generations.is_ours(folder) else generations.set_aside(folder)
     layout = EnvironmentLayout(folder)
     try:
-        _sweep_store(context)
+        leftovers.sweep(context.home)
         files.sweep(project.root)
         with (
             locked(context.home.lock, shared=True),
@@ -247,19 +247,6 @@ def _whole(folder: str) -> Iterator[None]:
     except BaseException:
         switch.unprepare(folder)
         raise
-
-
-def _sweep_store(context: Context) -> None:
-    """Remove what killed processes left in the store, where no process is at work in it now."""
-    try:
-        names = os.listdir(context.home.tmp)
-    except FileNotFoundError:
-        return
-    if not names:
-        return
-    with contextlib.suppress(UndecidedError), locked(context.home.lock, wait=False):
-        for name in names:
-            remove_tree(f"{context.home.tmp}/{name}")
 
 
 def ensure_lock(
@@ -513,9 +500,6 @@ def finish(
     if not _as_read(project, request):
         return  # changed meanwhile: the signatures above may be those of what was not looked at
     signatures = [*watched, python, *own]
-    current = f"generations/{number}"
-    overrides = request.asked.overrides
-    stamp.write(folder, stamp.Stamp(context.home.root, name, current, signatures, asked=overrides))
     quiet = replace(context, emit=silent)  # what is to be said of interpreters has been said
     if not prepared.edited and request.usual(
         prepared, lambda: choosing.default_interpreter(project, quiet, request.spec.python)
@@ -524,6 +508,10 @@ def finish(
         if key is not None and _as_read(project, request):
             known = _known(project, folder, name, prepared, python, own)
             plans.remember(context.home.plans, key, known)
+    # the last that is written: where it is missing, the next command takes the long way, and sweeps
+    current = f"generations/{number}"
+    overrides = request.asked.overrides
+    stamp.write(folder, stamp.Stamp(context.home.root, name, current, signatures, asked=overrides))
 
 
 def _known(
