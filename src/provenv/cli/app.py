@@ -129,7 +129,7 @@ def _error_document(kind: str, message: str, hint: str | None, details: object) 
 
 def _interrupted(session: Session) -> None:
     session.progress.close()
-    message = "interrupted; nothing is half-done"
+    message = signals.INTERRUPTED
     if session.options.json:
         _error_document("interrupted", message, None, {})
     else:

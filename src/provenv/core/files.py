@@ -18,11 +18,64 @@ _counter = itertools.count(1)  # next() is one step, so that two threads never g
 def temporary_name(path: str) -> str:
     """A name beside ``path`` that no other process or thread uses: ``.NAME.PID.N.tmp``.
 
+    Nor did a former process with this one's number leave it behind: in containers, numbers are few.
     Of a name that is as long as names may be (255 bytes), it has a part.
     """
     head, tail = os.path.split(path)
     tail = os.fsdecode(os.fsencode(tail)[:_LONGEST])
-    return os.path.join(head, f".{tail}.{os.getpid()}.{next(_counter)}.tmp")
+    while True:
+        name = os.path.join(head, f".{tail}.{os.getpid()}.{next(_counter)}.tmp")
+        if not os.path.lexists(name):
+            return name
+
+
+def is_left_over(name: str) -> bool:
+    """Whether a file is a temporary one (``….PID.N.tmp``, ``….PID.tmp``) of a process that is no more.
+
+    One with this process's number is a former one's where this one has not come to ``N`` yet.
+    """
+    parts = name.split(".")
+    if len(parts) < 3 or parts[-1] != "tmp" or not parts[-2].isdecimal():
+        return False
+    numbered = len(parts) > 3 and parts[-3].isdecimal()
+    pid = int(parts[-3] if numbered else parts[-2])
+    if pid == os.getpid():
+        return numbered and int(parts[-2]) >= next(_counter)
+    return not _is_running(pid)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # somebody else's; no process has such a number
+        return True
+    return True
+
+
+@contextlib.contextmanager
+def temporary_folder(above: str, purpose: str) -> Iterator[str]:
+    """A new folder in ``above`` (made where missing) that only this user may read, removed afterwards.
+
+    It is locked: where this process is killed, others see that by the lock that is gone, also those
+    that do not see its number (another container).
+
+    Raises:
+        DiskError: The file system refused.
+    """
+    ensure_folder(above)
+    folder = temporary_name(os.path.join(os.path.realpath(above), purpose))
+    try:
+        try:
+            os.mkdir(folder, 0o700)
+        except OSError as error:
+            raise disk_error(error, "create", folder) from error
+        with locked_folder(folder):
+            yield folder
+    finally:
+        with contextlib.suppress(DiskError):
+            remove_tree(folder)
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o644) -> None:
@@ -104,14 +157,18 @@ def replace_symlink(path: str, target: str) -> None:
     temporary = temporary_name(path)
     try:
         os.symlink(target, temporary)
-        try:
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise disk_error(error, "switch", path) from error
+        os.replace(temporary, path)
+    except BaseException as error:
+        _discard(temporary)
+        if isinstance(error, OSError):
+            raise disk_error(error, "switch", path) from error
+        raise
+
+
+def _discard(temporary: str) -> None:
+    """Remove a temporary file, whether or not it was made: a signal may have come in between."""
+    with contextlib.suppress(OSError):
+        os.unlink(temporary)
 
 
 def disk_error(error: OSError, verb: str, path: str | os.PathLike[str]) -> DiskError:

@@ -49,8 +49,8 @@ def write_plan(plans: str, digest: str, files: dict[str, bytes]) -> str:
 
         remove_tree(folder)
     temporary = f"{plans}/.{digest}.{os.getpid()}.tmp"
-    os.makedirs(temporary)
     try:
+        os.makedirs(temporary)
         for name, data in files.items():
             descriptor = os.open(f"{temporary}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
             with os.fdopen(descriptor, "wb") as stream:
@@ -129,14 +129,7 @@ def remember(plans: str, key: str, known: Known) -> None:
     ]
     if any("\n" in line for line in lines):
         return
-    temporary = f"{plans}/keys/.{key}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as stream:
-            stream.write("\n".join(lines) + "\n")
-        os.replace(temporary, f"{plans}/keys/{key}")
-    except OSError:
-        stamp.remove(temporary)
-        raise
+    stamp.replace(f"{plans}/keys/{key}", "\n".join(lines) + "\n")
 
 
 def recall(plans: str, key: str, project: str) -> Known | None:

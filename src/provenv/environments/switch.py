@@ -62,6 +62,11 @@ def sweep(folder: str) -> None:
         _remove(path)
 
 
+def temporary(folder: str) -> str:
+    """A name beside the generations that :func:`sweep` takes away; the caller holds the lock."""
+    return f"{folder}/generations/{_TEMPORARY}{os.getpid()}-file"
+
+
 def discard(folder: str, number: int) -> None:
     """Remove a generation: it loses its number first, so that a kill leaves no half of one.
 
@@ -82,8 +87,7 @@ def prepare(folder: str) -> None:
     os.makedirs(f"{folder}/generations", exist_ok=True)
     ignore = f"{folder}/.gitignore"
     if not os.path.lexists(ignore):
-        with open(ignore, "w", encoding="utf-8") as stream:
-            stream.write("*\n")
+        stamp.replace(ignore, "*\n")  # an empty one would stay, and git see the environment
     owner, above = _owner(folder), os.path.dirname(folder)
     named = [above] if os.path.basename(above) == NAMED else []
     for path in (*named, folder, f"{folder}/generations", ignore):
@@ -281,10 +285,10 @@ def _point(path: str, target: str) -> None:
     if _target(path) == target:
         return
     temporary = f"{path}.{os.getpid()}.tmp"
-    os.symlink(target, temporary)
     try:
+        os.symlink(target, temporary)
         os.replace(temporary, path)
-    except OSError:
+    except BaseException:
         stamp.remove(temporary)
         raise
 

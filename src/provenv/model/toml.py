@@ -40,6 +40,8 @@ def parse(text: str, file: str) -> dict[str, Any]:
             ) from error
         message = _WHERE.sub("", str(error))
         raise InputError(f"not valid TOML: {message}", file=file, line=line) from error
+    except RecursionError as error:
+        raise InputError("not usable TOML: it is nested too deeply", file=file) from error
 
 
 class Table:

@@ -14,7 +14,7 @@ from provenv.core.files import locked
 from provenv.core.http import Credentials, HttpSettings, load
 from provenv.model.layout import HomeLayout
 from provenv.model.plan import Artifact
-from provenv.store.objects import has_object
+from provenv.store.objects import close_object, has_object
 
 if TYPE_CHECKING:
     from provenv.store.crew import Crew
@@ -65,6 +65,8 @@ def fetch(
 
             with doing("fetching", layout.tmp):
                 bring(layout, missing, base, http, emit, look_up, workers, crew)
+        for sha256 in wanted:
+            close_object(layout, sha256)
     return {sha256: sha256 for sha256 in wanted}
 
 

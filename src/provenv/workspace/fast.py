@@ -175,6 +175,8 @@ def still_in_sync(root: str, asked: Asked, home: str, environ: Mapping[str, str]
     try:
         if os.readlink(f"{folder}/current") != old.current:
             return None
+        if any(name.endswith(".tmp") for name in os.listdir(folder)):
+            return None  # a command was killed here; the long way sweeps
         if not os.path.samefile(
             f"{plan}/contents.json", f"{folder}/{old.current}/.provenv/contents.json"
         ):
@@ -259,14 +261,7 @@ def remember_lock(root: str, home: str, said: str, around: tuple[str, ...] = ())
     path = _lock_path(root, home)
     said += "".join(f"{plans.content(root, other)}\n" for other in around)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "w", encoding="utf-8") as stream:
-            stream.write(said)
-        os.replace(temporary, path)
-    except OSError:
-        stamp.remove(temporary)
-        raise
+    stamp.replace(path, said)
 
 
 def lock_known(root: str, home: str) -> tuple[str, int] | None:

@@ -38,8 +38,8 @@ def register(roots: str, folder: str, plan: str) -> None:
 
             duplicate(f"{plan}/contents.json", temporary)
         os.replace(temporary, f"{path}.held")
-    finally:  # rename(2) does nothing between two links of one file
-        if os.path.lexists(temporary):
+    finally:
+        if os.path.lexists(temporary):  # also where rename(2) did nothing: two links of one file
             os.unlink(temporary)
     _place(folder)
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from provenv.core.disk import refuse_sick
 from provenv.core.errors import InputError, ProvenvError
-from provenv.core.files import temporary_name, write_atomic, write_together
+from provenv.core.files import is_left_over, temporary_name, write_atomic, write_together
 from provenv.environments import stamp
 from provenv.workspace.projects.context import MANIFEST_FILE, Project
 
 _LEFT = re.compile(
-    r"\.(?:pyproject\.toml|pylock(?:\..+)?\.toml|\.gitignore|\.python-version)\.(\d+)\.\d+\.tmp"
+    r"\.(?:pyproject\.toml|pylock(?:\..+)?\.toml|\.gitignore|\.python-version)\.\d+\.\d+\.tmp"
 )
 
 
@@ -115,16 +115,5 @@ def sweep(root: str) -> None:
     """Remove temporary files that processes which are no more left in a project's folder."""
     with contextlib.suppress(OSError):
         for name in os.listdir(root):
-            match = _LEFT.fullmatch(name)
-            if match is not None and not _is_running(int(match[1])):
+            if _LEFT.fullmatch(name) and is_left_over(name):
                 os.unlink(os.path.join(root, name))
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -17,6 +17,7 @@ from provenv.environments import generations, stamp, switch
 from provenv.environments.tree import Steps
 from provenv.model.generation import Change, Generation, changes
 from provenv.model.layout import EnvironmentLayout
+from provenv.store import leftovers
 from provenv.workspace import fast
 from provenv.workspace.host import registry
 from provenv.workspace.projects import files
@@ -160,6 +161,7 @@ def rollback(
     folder = project.folder(spec)
     previous = generations.current_number(folder)
     layout = EnvironmentLayout(folder)
+    leftovers.sweep(context.home)
     with (
         doing("rolling back", folder, safe=lambda: switch.standing(folder, previous)),
         locked(context.home.lock, shared=True),

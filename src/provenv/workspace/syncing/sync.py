@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,11 +17,10 @@ from provenv.core.errors import (
     DiskError,
     InputError,
     IntegrityError,
-    UndecidedError,
     UsageError,
 )
 from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned, silent
-from provenv.core.files import locked, remove_tree
+from provenv.core.files import locked
 from provenv.environments import generations, plans, python2, stamp, switch
 from provenv.environments.drift import Drift, find_altered, find_drift, is_misplaced
 from provenv.environments.edits import Edit
@@ -29,6 +28,7 @@ from provenv.model.generation import Change, changes
 from provenv.model.interpreter import Interpreter
 from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import LINK_MODES, EnvironmentSpec
+from provenv.store import leftovers
 from provenv.store.fetch import ahead
 from provenv.workspace import fast
 from provenv.workspace.host import choosing, registry
@@ -46,6 +46,7 @@ from provenv.workspace.proving import copies, suspects
 from provenv.workspace.proving.aftermath import settle
 from provenv.workspace.syncing import locking
 from provenv.workspace.syncing.planning import Prepared, prepare
+from provenv.workspace.syncing.starting import starting
 
 if TYPE_CHECKING:
     from provenv.store.crew import Crew
@@ -156,7 +157,7 @@ def _sync(
     aside = None if generations.is_ours(folder) else generations.set_aside(folder)
     layout = EnvironmentLayout(folder)
     try:
-        _sweep_store(context)
+        leftovers.sweep(context.home)
         files.sweep(project.root)
         with (
             locked(context.home.lock, shared=True),
@@ -264,19 +265,6 @@ def _whole(folder: str) -> Iterator[None]:
     except BaseException:
         switch.unprepare(folder)
         raise
-
-
-def _sweep_store(context: Context) -> None:
-    """Remove what killed processes left in the store, where no process is at work in it now."""
-    try:
-        names = os.listdir(context.home.tmp)
-    except FileNotFoundError:
-        return
-    if not names:
-        return
-    with contextlib.suppress(UndecidedError), locked(context.home.lock, wait=False):
-        for name in names:
-            remove_tree(f"{context.home.tmp}/{name}")
 
 
 def ensure_lock(
@@ -484,14 +472,28 @@ def _switch(
         )
     seconds = time.monotonic() - started
     context.emit(PhaseFinished(phase="link", count=len(prepared.packages), seconds=seconds))
+    moved = changes(before, after)
+    _say_what_starts(context, prepared, {change.name for change in moved})
     return _Outcome(
         number=number,
         previous=previous,
         made=True,
-        changes=changes(before, after),
+        changes=moved,
         drift=drift,
         dropped=dropped,
     )
+
+
+def _say_what_starts(context: Context, prepared: Prepared, names: Collection[str]) -> None:
+    """Note the files of these distributions that Python runs whenever it starts."""
+    labels = {
+        sha256: f"{name} {version}"
+        for name, version, sha256, editable in prepared.packages
+        if name in names and not editable
+    }
+    site_packages = prepared.interpreter.site_packages
+    for owner, file in starting(prepared.steps, context.home.root, site_packages, labels):
+        context.emit(Noted(message=f"{labels[owner]} runs code whenever Python starts: {file}"))
 
 
 def finish(
@@ -517,9 +519,6 @@ def finish(
     if not _as_read(project, request):
         return  # changed meanwhile: the signatures above may be those of what was not looked at
     signatures = [*watched, python, *own]
-    current = f"generations/{number}"
-    overrides = request.asked.overrides
-    stamp.write(folder, stamp.Stamp(context.home.root, name, current, signatures, asked=overrides))
     quiet = replace(context, emit=silent)  # what is to be said of interpreters has been said
     if not prepared.edited and request.usual(
         prepared, lambda: choosing.default_interpreter(project, quiet, request.spec.python)
@@ -529,6 +528,10 @@ def finish(
             known = _known(project, folder, name, prepared, python, own)
             with contextlib.suppress(OSError):  # it costs time later on, and nothing else
                 plans.remember(context.home.plans, key, known)
+    # the last that is written: where it is missing, the next command takes the long way, and sweeps
+    current = f"generations/{number}"
+    overrides = request.asked.overrides
+    stamp.write(folder, stamp.Stamp(context.home.root, name, current, signatures, asked=overrides))
 
 
 def _known(
