@@ -32,15 +32,12 @@ def artifact(url: str, size: int | None = None) -> Artifact:
 
 DRIPS: dict[str, Callable[[Ask], object]] = {
     "status": lambda ask: ask.drip(b"HTTP/1.1 200 OK" + b" " * 999, 0.01),
-    "headers": lambda ask: ask.send(HEAD) or ask.drip(b"X-Slow: " + b"x" * 999, 0.01),
-    "body": lambda ask: (
-        ask.send(HEAD + b"Content-Length: 9999\r\n\r\n") or ask.drip(b"x" * 999, 0.01)
-    ),
-    "chunks": lambda ask: ask.send(CHUNKED) or ask.drip(b"1\r\nx\r\n" * 333, 0.01),
-    "redirect": lambda ask: (
-        ask.send(b"HTTP/1.1 302 Found\r\nLocation: data:,\r\nContent-Length: 9999\r\n\r\n")
-        or ask.drip(b"x" * 999, 0.01)
-    ),
+    "headers": lambda ask: ask.send(HEAD).drip(b"X-Slow: " + b"x" * 999, 0.01),
+    "body": lambda ask: ask.send(HEAD + b"Content-Length: 9999\r\n\r\n").drip(b"x" * 999, 0.01),
+    "chunks": lambda ask: ask.send(CHUNKED).drip(b"1\r\nx\r\n" * 333, 0.01),
+    "redirect": lambda ask: ask.send(
+        b"HTTP/1.1 302 Found\r\nLocation: data:,\r\nContent-Length: 9999\r\n\r\n"
+    ).drip(b"x" * 999, 0.01),
 }
 
 
@@ -69,11 +66,12 @@ def test_a_server_that_is_slow_and_no_more_is_waited_for() -> None:
             ask.closing.wait(0.02)
 
     with Villain(answer) as villain:
-        assert Transport(ONCE).get(villain.url).body == body
+        patient = HttpSettings(attempts=4, backoff=0.001, timeout=0.5)
+        assert Transport(patient).get(villain.url).body == body
 
 
 def test_a_body_that_is_longer_than_the_lock_says_is_not_read_to_its_end(tmp_path: Path) -> None:
-    with Villain(lambda ask: ask.send(CHUNKED) or ask.flood(PIECE)) as villain:
+    with Villain(lambda ask: ask.send(CHUNKED).flood(PIECE)) as villain:
         with pytest.raises(IntegrityError, match=r"size mismatch.*or more bytes"):
             download(artifact(villain.url, 5000), str(tmp_path), base="", http=ONCE)
         assert villain.sent < 64 << 20
@@ -81,7 +79,7 @@ def test_a_body_that_is_longer_than_the_lock_says_is_not_read_to_its_end(tmp_pat
 
 
 def test_a_file_of_unknown_size_does_not_fill_the_disk(tmp_path: Path) -> None:
-    with Villain(lambda ask: ask.send(CHUNKED) or ask.flood(PIECE)) as villain:
+    with Villain(lambda ask: ask.send(CHUNKED).flood(PIECE)) as villain:
         with (
             pytest.raises(NetworkError, match="does not end"),
             Transport(ONCE).stream(villain.url, most=1 << 20) as pieces,
@@ -115,7 +113,7 @@ def test_a_page_without_an_end_does_not_fill_the_memory(
 @pytest.mark.parametrize("status", [b"302 Found\r\nLocation: /x", b"404 Not Found", b"401 No"])
 def test_what_is_not_wanted_is_not_read(status: bytes) -> None:
     head = b"HTTP/1.1 " + status + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with Villain(lambda ask: ask.send(head) or ask.flood(PIECE)) as villain:
+    with Villain(lambda ask: ask.send(head).flood(PIECE)) as villain:
         transport = Transport(ONCE, look_up=lambda _: LOGIN)
         with pytest.raises(NetworkError), transport.stream(villain.url):
             pass
@@ -124,7 +122,7 @@ def test_what_is_not_wanted_is_not_read(status: bytes) -> None:
 
 def test_the_size_of_a_file_is_asked_for_without_the_file() -> None:
     head = HEAD + b"Content-Length: 99999999\r\n\r\n"  # and the range that was asked for ignored
-    with Villain(lambda ask: ask.send(head) or ask.flood(bytes(1 << 18))) as villain:
+    with Villain(lambda ask: ask.send(head).flood(bytes(1 << 18))) as villain:
         assert Transport(ONCE).size(villain.url) == 99999999
         assert villain.sent < 64 << 20
 

@@ -14,38 +14,46 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import pytest
 
 
-@dataclass(frozen=True)
 class Ask:
     """One request, and the way to answer it; what the client does not wait for is not sent."""
 
-    head: bytes
-    send: Callable[[bytes], None]
-    closing: threading.Event
+    def __init__(self, head: bytes, client: socket.socket, villain: Villain) -> None:
+        self.head = head
+        self.closing = villain.closing
+        self._client = client
+        self._villain = villain
 
     @property
     def path(self) -> str:
         """The path that was asked for."""
         return self.head.split(b" ", 2)[1].decode()
 
-    def drip(self, data: bytes, pause: float) -> None:
+    def send(self, data: bytes) -> Self:
+        """Send ``data`` at once."""
+        self._client.sendall(data)
+        self._villain.sent += len(data)
+        return self
+
+    def drip(self, data: bytes, pause: float) -> Self:
         """Send ``data`` a byte at a time."""
         for byte in data:
             self.send(bytes([byte]))
             if self.closing.wait(pause):
-                return
+                break
+        return self
 
-    def flood(self, piece: bytes, seconds: float = 20) -> None:
+    def flood(self, piece: bytes, seconds: float = 20) -> Self:
         """Send ``piece`` for as long as somebody takes it."""
         end = time.monotonic() + seconds
         while not self.closing.is_set() and time.monotonic() < end:
             self.send(piece)
+        return self
 
 
 class Villain:
@@ -58,7 +66,7 @@ class Villain:
         self.sent = 0
         self._answer = answer
         self._tls = tls
-        self._closing = threading.Event()
+        self.closing = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
@@ -72,7 +80,7 @@ class Villain:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._closing.set()
+        self.closing.set()
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -96,12 +104,7 @@ class Villain:
                     return
                 head += piece
             self.requests.append(head)
-
-            def send(data: bytes) -> None:
-                client.sendall(data)
-                self.sent += len(data)
-
-            self._answer(Ask(head, send, self._closing))
+            self._answer(Ask(head, client, self))
             client.close()
 
 
