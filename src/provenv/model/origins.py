@@ -169,18 +169,18 @@ def _allowed(
     address: str, local: str | None, places: frozenset[Place], origins: Origins, folder: str
 ) -> str | None:
     """The path below which everything there is allowed (``""``: this alone is); None where it is not."""
-    if _ODD.search(address):
+    if local is None and _ODD.search(address):
+        return None
+    try:
+        if _bare(address) in origins.direct:
+            return ""
+        own, path = ("", local) if local is not None else _parts(address)
+    except (ProvenvError, ValueError):
         return None
     if local is not None:
         path = os.path.normpath(os.path.join(folder, local))
         within = any(path == f or path.startswith(f"{f.rstrip('/')}/") for f in origins.folders)
         return "" if within else None
-    try:
-        if _bare(address) in origins.direct:
-            return ""
-        own, path = _parts(address)
-    except (ProvenvError, ValueError):
-        return None
     for place in sorted(places, key=lambda place: len(place.path)):
         if place.origin == own and place.path == "/":
             return "/"
