@@ -20,6 +20,7 @@ from provenv.core.http import HttpSettings
 from provenv.model.layout import HomeLayout
 from provenv.model.lock import packages_digest, parse_lock, render_lock, tool_table
 from provenv.workspace.projects.context import Context, open_project
+from provenv.workspace.syncing.inspection import StatusResult, status
 from provenv.workspace.syncing.locking import LockResult, lock
 from provenv.workspace.syncing.sync import sync
 from support import Index, Project, make_wheel, sha256_of
@@ -52,9 +53,14 @@ class Shop:
         """``provenv lock``."""
         return lock(self._opened, self.context())
 
-    def sync(self) -> None:
-        """``provenv sync``."""
-        sync(self._opened, self.context())
+    def sync(self, source: str | None = None) -> None:
+        """``provenv sync``, or ``provenv sync --from SOURCE``."""
+        path = str(self.project.folder / source) if source is not None else None
+        sync(self._opened, self.context(), source=path)
+
+    def status(self) -> StatusResult:
+        """``provenv status``."""
+        return status(self._opened, self.context())
 
     def locked(self) -> None:
         """``provenv sync --locked``."""
@@ -158,6 +164,8 @@ def test_an_edit_by_hand_is_never_installed(shop: Shop, what: str) -> None:
             act, "pylock.toml", "edited by hand", "`provenv lock --check` says what differs"
         )
     assert shop.index.requests == [], "a file was fetched, or the lock was made anew"
+    told = shop.status()
+    assert (told.agrees, "edited by hand" in (told.refused or "")) == (False, True)
 
 
 def test_after_an_edit_a_check_says_what_differs_and_a_lock_believes_versions_alone(
@@ -227,6 +235,7 @@ def test_a_lock_whose_address_leaves_the_indexes_is_refused(shop: Shop, tmp_path
             assert error.details["key"] == "tool.provenv.origins"
             assert error.details["origins"] == [f"{other.origin}/"]
         assert other.requests == []
+        assert url in (shop.status().refused or "")
         # the lock itself cannot say otherwise
         shop.rewrite(r"index = \"[^\"]*\"", f'index = "{other.url_of("evil")}"')
         shop.rewrite(r"\[tool.provenv\]", f"[tool.provenv]\n{line}", sign=False)
@@ -261,6 +270,72 @@ def test_files_of_this_machine_count_where_the_manifest_names_their_folder(shop:
         shop.refused(shop.sync, "alpha 2 comes", f'origins = ["file://{wheel.parent}/"]')
     shop.project.depends("alpha", more=f'[tool.provenv]\norigins = ["{shop.wheels.as_uri()}"]\n')
     shop.locked()
+
+
+UV_LOCK = """\
+version = 1
+revision = 3
+requires-python = ">=3.11"
+
+[[package]]
+name = "alpha"
+version = "2"
+source = {{ registry = "{index}" }}
+wheels = [{{ url = "{url}", hash = "sha256:{sha256}" }}]
+
+[[package]]
+name = "shop"
+version = "0.1.0"
+source = {{ virtual = "." }}
+dependencies = [{{ name = "alpha" }}]
+"""
+POETRY_LOCK = """\
+[[package]]
+name = "alpha"
+version = "2"
+optional = false
+python-versions = "*"
+groups = ["main"]
+files = [{{file = "alpha-2-py3-none-any.whl", hash = "sha256:{sha256}"}}]
+
+[package.source]
+type = "legacy"
+url = "{index}"
+reference = "company"
+
+[metadata]
+lock-version = "2.1"
+python-versions = ">=3.11"
+content-hash = "{sha256}"
+"""
+
+
+@pytest.mark.parametrize(("name", "form"), [("uv.lock", UV_LOCK), ("poetry.lock", POETRY_LOCK)])
+def test_locks_of_other_tools_lead_no_farther(
+    shop: Shop, tmp_path: Path, name: str, form: str
+) -> None:
+    with Index() as other:
+        url, sha256 = evil(tmp_path, other)
+        index = other.url_of("evil", login="me:s3cret")
+        shop.project.write(name, form.format(index=index, url=url, sha256=sha256))
+        error = shop.refused(
+            lambda: shop.sync(name),
+            f"{name}: alpha",
+            "does not lead",
+            f'origins = ["{other.origin}/"]',
+        )
+        assert "s3cret" not in str(error.data())
+        assert other.requests == []
+
+
+def test_a_lock_that_was_exported_is_proven_as_well(shop: Shop) -> None:
+    made = parse_lock(shop.text)
+    digest = packages_digest(made.packages)
+    text = render_lock(replace(made, tool={"provenv": {"packages-digest": digest}}))
+    shop.project.write("pylock.prod.toml", text.replace("size = 8", "size = 9"))
+    shop.refused(lambda: shop.sync("pylock.prod.toml"), "edited by hand", "have it exported again")
+    shop.project.write("pylock.prod.toml", text)
+    shop.sync("pylock.prod.toml")
 
 
 @pytest.mark.parametrize("offline", [False, True])

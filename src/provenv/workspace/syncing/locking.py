@@ -69,6 +69,8 @@ def why_stale(project: Project, locks: Mapping[str | None, LockFile]) -> str | N
         from provenv.model.lock import is_edited, tool_table
 
         lock = locks[key].lock
+        if is_edited(lock, locks[key].text):
+            return f"the packages in {name} were edited by hand"
         recorded = tool_table(lock).get("manifest-digest")
         if recorded is None:
             missing = _unanswered(project, lock)
@@ -78,8 +80,6 @@ def why_stale(project: Project, locks: Mapping[str | None, LockFile]) -> str | N
             whose = "pyproject.toml, or that of a member of the workspace,"
             whose = whose if manifest.members or project.shared else "pyproject.toml"
             return f"{whose} has changed since {name} was made"
-        elif is_edited(lock, locks[key].text):
-            return f"the packages in {name} were edited by hand"
     return None
 
 
@@ -90,8 +90,10 @@ def edited(locks: Mapping[str | None, LockFile]) -> LockFile | None:
     return next((file for file in locks.values() if is_edited(file.lock, file.text)), None)
 
 
-def refuse_edited(locks: Mapping[str | None, LockFile]) -> None:
+def refuse_edited(locks: Mapping[str | None, LockFile], *, own: bool = True) -> None:
     """Refuse to install from a lock that somebody else has changed.
+
+    ``own`` is False for one that is not the project's (``--from``).
 
     Raises:
         CheckFailedError: One of ``locks`` is such; names it.
@@ -101,7 +103,9 @@ def refuse_edited(locks: Mapping[str | None, LockFile]) -> None:
         raise CheckFailedError(
             f"{os.path.basename(file.path)}: its packages are not those that provenv wrote; the file was "
             "edited by hand, by a merge, or by somebody who must not",
-            hint="`provenv lock --check` says what differs, `provenv lock` makes it anew.",
+            hint="`provenv lock --check` says what differs, `provenv lock` makes it anew."
+            if own
+            else "Restore it, or have it exported again.",
             details={"file": file.path},
         )
 

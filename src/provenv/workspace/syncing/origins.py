@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 from provenv.core.errors import CheckFailedError
-from provenv.core.http import redacted
+from provenv.core.http import redacted, split_credentials
 from provenv.model.lock import toml_value
 from provenv.model.origins import Origins, Stray, leads_to, origins_of, strays
 from provenv.resolve.indexes import collect_indexes
@@ -63,7 +64,8 @@ def refuse_index(project: Project, context: Context, file: str, name: str, index
     """
     allowed = origins(project, context)
     if not leads_to(allowed, name, index):
-        stray = Stray(name=name, version="", address=redacted(index), allow=index)
+        server = urljoin(split_credentials(index)[0], "/")
+        stray = Stray(name=name, version="", address=redacted(index), allow=server)
         raise _refused(project.locker, [(file, stray)], made=False)
 
 
@@ -82,7 +84,10 @@ def _refused(project: Project, found: list[tuple[str, Stray]], *, made: bool) ->
     line = f"origins = {toml_value([*project.manifest.origins, *places])}"
     hint = f"Where that is right, say so under [tool.provenv] in {project.manifest_path}: {line}"
     if not made:
-        hint = f"Find out who has changed the lock; `provenv lock` makes it anew. {hint}"
+        own = path in {project.lock_path(key) for key in (None, *project.manifest.environments)}
+        anew = "`provenv lock` makes it anew" if own else "its own tool makes it anew"
+        again = f"Find out who has changed the lock; {anew}."
+        hint = f"{again} {hint}" if places else again
     return CheckFailedError(
         said,
         hint=hint,

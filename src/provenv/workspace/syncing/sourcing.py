@@ -237,7 +237,7 @@ def lock_for(
             :func:`select` say.
     """
     if opened.lock is not None:
-        locking.refuse_edited({None: opened.lock})
+        locking.refuse_edited({None: opened.lock}, own=False)
         refuse_strays(opened.project, context, {opened.path: opened.lock.lock})
         return opened.lock
     from provenv.formats.locks import make_lock
