@@ -21,6 +21,7 @@ from provenv.core.errors import ProvenvError
 from provenv.core.http import origin, redacted
 from provenv.model.manifest import Manifest, Member
 
+PYPI = "https://pypi.org/simple"
 # Indexes that everybody knows, and where they have their files.
 _FILES_OF = {
     "https://pypi.org:443": "https://files.pythonhosted.org/",

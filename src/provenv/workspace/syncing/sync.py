@@ -273,11 +273,11 @@ def ensure_lock(
     """
     key = project.lock_key(spec)
     locks = read_locks(project)
-    locking.refuse_edited(locks)
     stale = locking.why_stale(project, locks)
     if stale is None:
         refuse_strays(project, context, {locks[key].path: locks[key].lock})
         return locks[key], False
+    locking.refuse_edited(locks)
     if locked_only:
         raise CheckFailedError(
             f"{stale}; with --locked it is not made anew",
