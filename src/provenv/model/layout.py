@@ -16,13 +16,14 @@ class HomeLayout:
     """The folder that all projects of a user share (``$PROVENV_HOME``).
 
     ``store/wheels/ab/abcd…/`` objects · ``store/links/ab/abcd…/`` prepared symlinks into an object ·
+    ``store/names/NAME`` the last object of a name ·
     ``plans/`` · ``roots/`` one link an environment · ``builds/`` what was built from which source ·
     ``environments/NAME/`` an environment outside projects · ``allowed/`` where the shell's hook may
     activate · ``interpreters.json`` · ``cache/`` what may be deleted at any time.
     """
 
     __slots__ = (
-        "allowed", "builds", "cache", "environments", "interpreters", "links", "lock", "plans",
+        "allowed", "builds", "cache", "environments", "interpreters", "links", "lock", "names", "plans",
         "quarantine", "root", "roots", "suspects", "tmp", "unsettled", "wheels",
     )  # fmt: skip
 
@@ -30,6 +31,7 @@ class HomeLayout:
         self.root = root
         self.wheels = os.path.join(root, "store", "wheels")
         self.links = os.path.join(root, "store", "links")
+        self.names = os.path.join(root, "store", "names")
         self.tmp = os.path.join(root, "store", "tmp")
         self.quarantine = os.path.join(root, "store", "quarantine")
         self.suspects = os.path.join(root, "store", "suspects")
