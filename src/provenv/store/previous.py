@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from provenv.core.errors import DiskError
 from provenv.core.files import replace_symlink
 from provenv.model.layout import HomeLayout
+from provenv.store.damage import Damage
 from provenv.store.objects import has_object
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
@@ -81,10 +83,27 @@ def forget(layout: HomeLayout) -> None:
                     os.unlink(note)
 
 
+def sharing(layout: HomeLayout, found: Iterable[Damage]) -> set[str]:
+    """The objects (sha256) that share a damaged file, and so its damage, with those it was found in."""
+    others: set[str] = set()
+    for damage in found:
+        try:
+            status = os.lstat(os.path.join(layout.object(damage.sha256), damage.path))
+        except OSError:
+            continue
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink == 1:
+            continue
+        for other, path in twins(layout, damage.sha256, damage.path):
+            with suppress(OSError):
+                if os.path.samestat(status, os.lstat(path)):
+                    others.add(other)
+    return others
+
+
 def twins(layout: HomeLayout, sha256: str, inside: str) -> Iterator[tuple[str, str]]:
     """The other objects that have a file of the same path: sha256, and where it lies there.
 
-    It may be the same inode, and damaged with it, or another one with the same content.
+    It may be the same inode, or another one with the same content.
     """
     for above in _listed(layout.wheels):
         for other in _listed(os.path.join(layout.wheels, above)):
