@@ -15,11 +15,14 @@ import random
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 from bench.measure import BenchError, machine, remove
 from bench.pages import insert
-from bench.robustness.desk import Cell, Desk
+from bench.robustness.desk import Cell, Cells, Desk
 from bench.robustness.rows import ATTACKS, rows
 from bench.robustness.tools import TOOLS, Tool, program
 from bench.robustness.world import COUNT, publish
@@ -29,7 +32,13 @@ from support import Index
 BEGIN, END = "<!-- robustness:begin -->", "<!-- robustness:end -->"
 _SEED = 4
 
-Found = dict[str, dict[str, Cell]]  # row → tool → outcome
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attacked:
+    """A tool's version, and what came of it: row → outcome."""
+
+    version: str
+    cells: Cells
 
 
 def options() -> argparse.Namespace:
@@ -45,6 +54,7 @@ def options() -> argparse.Namespace:
     )
     parser.add_argument("--python", default=os.path.realpath(sys.executable), help="%(default)s")
     parser.add_argument("--fs", help="a folder on the file system to attack")
+    parser.add_argument("--jobs", type=int, default=2, help="tools at a time; %(default)s")
     parser.add_argument("--seed", type=int, default=_SEED, help="of chance; %(default)s")
     for name in TOOLS:
         parser.add_argument(f"--{name}", metavar="COMMAND", help="how to start it")
@@ -56,42 +66,39 @@ def options() -> argparse.Namespace:
     return args
 
 
-def attack(args: argparse.Namespace, top: str, index: Index) -> tuple[dict[str, str], Found]:
-    """Attack each tool; its version by tool, and row → tool → outcome."""
-    world = publish(index, Path(top, "wheels"))
-    found: Found = {}
-    versions = {}
-    for kind in args.tools.split(","):
-        tool: Tool = TOOLS[kind](
-            program(kind, getattr(args, kind)), os.path.join(top, kind), world, args.python
-        )
-        versions[kind] = tool.version()
+def attack(args: argparse.Namespace, top: str, kind: str) -> Attacked:
+    """Attack one tool, which has an index of its own."""
+    found: dict[str, Cell] = {}
+    os.mkdir(folder := os.path.join(top, kind))
+    with Index() as index:
+        world = publish(index, Path(folder, "wheels"))
+        home = os.path.join(folder, "home")
+        tool: Tool = TOOLS[kind](program(kind, getattr(args, kind)), home, world, args.python)
         for name in args.attacks.split(","):
             begin = time.monotonic()
             desk = Desk(
-                top=os.path.join(top, f"{kind}-{name}"),
+                top=os.path.join(folder, name),
                 world=world,
                 runs=args.runs,
                 dice=random.Random(f"{args.seed} {name}"),
             )
             os.mkdir(desk.top)
             cells = ATTACKS[name][0](desk, tool)
-            for row, cell in cells.items():
-                found.setdefault(row, {})[kind] = cell
+            found.update(cells)
             remove(desk.top)
             said = ", ".join(f"{row} {cell}" for row, cell in cells.items())
             print(f"{kind}: {said} ({time.monotonic() - begin:.1f} s)", file=sys.stderr, flush=True)
-    return versions, found
+        return Attacked(version=tool.version(), cells=found)
 
 
-def table(versions: dict[str, str], found: Found, facts: str) -> str:
+def table(found: dict[str, Attacked], facts: str) -> str:
     """The outcome as Markdown, and what each line counts."""
-    shown = [row for row in rows() if row.name in found]
+    shown = [row for row in rows() if all(row.name in one.cells for one in found.values())]
     lines = [
-        "| Attack | " + " | ".join(versions) + " |",
-        "| --- |" + " ---: |" * len(versions),
+        "| Attack | " + " | ".join(found) + " |",
+        "| --- |" + " ---: |" * len(found),
         *(
-            f"| {row.title} | " + " | ".join(str(found[row.name][t]) for t in versions) + " |"
+            f"| {row.title} | " + " | ".join(str(o.cells[row.name]) for o in found.values()) + " |"
             for row in shown
         ),
         "",
@@ -110,14 +117,15 @@ def main() -> int:
     top = tempfile.mkdtemp(prefix="bench-robustness-", dir=args.fs)
     os.chmod(top, 0o755)
     try:
-        with Index() as index:
-            versions, found = attack(args, top, index)
+        kinds = args.tools.split(",")
+        with ProcessPoolExecutor(args.jobs) as pool:
+            done = pool.map(attack, repeat(args), repeat(top), kinds)
+            found = dict(zip(kinds, done, strict=True))
         facts = machine(top)
     finally:
         remove(top)
-    numbers = ", ".join(f"{name} {version}" for name, version in versions.items())
+    numbers = ", ".join(f"{name} {one.version}" for name, one in found.items())
     text = table(
-        versions,
         found,
         f"{args.runs} hits of each attack on {COUNT} toy packages from an index on loopback; {numbers}; "
         f"Linux {str(facts['kernel']).split('-')[0]}, {facts['file_system']}, {facts['cores']} cores; "

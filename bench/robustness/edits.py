@@ -45,10 +45,10 @@ def edit_leaks(desk: Desk, tool: Tool) -> Cells:
 
 
 def overlooked(desk: Desk, tool: Tool) -> Cells:
-    """A module of an environment is edited, or deleted; then the tool's own checks are asked."""
+    """A module of an environment is edited, or deleted; the tool's own checks, and what mends it."""
     cells = {}
-    for name, script in (("check-edited", _INSIST), ("check-deleted", _DELETE)):
-        passed = tried = 0
+    for name, script in (("edited", _INSIST), ("deleted", _DELETE)):
+        passed = tried = left = 0
         for _ in range(desk.few):
             fresh = desk.afresh(tool)
             folder = desk.synced(fresh)
@@ -56,7 +56,10 @@ def overlooked(desk: Desk, tool: Tool) -> Cells:
             if not verdict(fresh, folder, OLD).whole:
                 tried += 1
                 passed += fresh.passes(folder)
-        cells[name] = Cell(hits=passed, of=tried)
+                fresh.run(folder, fresh.mend())
+                left += not verdict(fresh, folder, OLD).whole
+        cells[f"check-{name}"] = Cell(hits=passed, of=tried)
+        cells[f"mend-{name}"] = Cell(hits=left, of=tried)
     return cells
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from bench.measure import BenchError
 from bench.robustness.desk import NEW, OLD, Cell, Cells, Desk, verdict
 from bench.robustness.tools import Tool
 from bench.robustness.world import PAIR, compare, content, pair
@@ -16,32 +17,38 @@ _EVIL = "EVIL = 1\n"
 
 
 def rewritten_lock(desk: Desk, tool: Tool) -> Cells:
-    """URL, size and hash of one wheel in the lock are those of another wheel on another index."""
+    """URL, size and hash of one wheel in the lock are those of another wheel on another server."""
     evil = make_wheel(
         Path(desk.folder()), _VICTIM, "1.0",
         files=content(_VICTIM, "1.0") | {"toy_3/part_0.py": _EVIL},
     )  # fmt: skip
-    url = desk.world.index.add(evil, to="elsewhere")
-    passed = installed = 0
-    for _ in range(desk.few):
-        fresh = desk.afresh(tool)
-        folder = fresh.project(desk.folder(), OLD)
-        path = Path(folder, fresh.lock_name)
-        text = path.read_text()
-        path.write_text(_rewritten(text, desk.world.hashes[evil.name], evil, url))
-        if path.read_text() == text:
-            raise AssertionError(f"nothing to rewrite in {path}")
-        passed += tool.name != "pip" and fresh.run(folder, ["lock", "--check"]).code == 0
-        fresh.run(folder, fresh.sync())
-        installed += "toy_3/part_0.py" in verdict(fresh, folder, OLD).changed
-    return {
-        "lock": Cell(word="no check") if tool.name == "pip" else Cell(hits=passed, of=desk.few),
-        "lock-sync": Cell(hits=installed, of=desk.few),
-    }
+    url = desk.world.index.add(evil, to="elsewhere").replace("127.0.0.1", "localhost")
+    cells = {}
+    for name, sealed in (("lock", False), ("lock-sealed", True)):
+        passed = installed = 0
+        for _ in range(desk.few):
+            fresh = desk.afresh(tool)
+            folder = fresh.project(desk.folder(), OLD)
+            path = Path(folder, fresh.lock_name)
+            text = _rewritten(path.read_text(), desk.world.hashes[evil.name], evil, url)
+            path.write_text(fresh.resealed(text) if sealed else text)
+            passed += tool.name != "pip" and fresh.run(folder, ["lock", "--check"]).code == 0
+            fresh.run(folder, fresh.sync())
+            installed += "toy_3/part_0.py" in verdict(fresh, folder, OLD).changed
+        of = desk.few
+        cells[name] = Cell(word="no check") if tool.name == "pip" else Cell(hits=passed, of=of)
+        cells[f"{name}-sync"] = Cell(hits=installed, of=of)
+    return cells
 
 
 def _rewritten(text: str, wanted: str, evil: Path, url: str) -> str:
-    """The lock with another wheel in the place of the one whose hash is ``wanted``."""
+    """The lock with another wheel in the place of the one whose hash is ``wanted``.
+
+    Raises:
+        BenchError: It is not in there.
+    """
+    if wanted not in text:
+        raise BenchError(f"the lock has no wheel with the hash {wanted}")
     lines = []
     for line in text.splitlines():
         if wanted in line:

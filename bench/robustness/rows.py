@@ -139,11 +139,18 @@ ATTACKS: dict[str, tuple[Attack, tuple[Row, ...]]] = {
                 "a module edited as above; runs in which all checks pass",
             ),
             Row(
+                "mend-edited",
+                "… and is not put right by the tool's command for that",
+                "the same runs, after `repair` (provenv), `sync --reinstall` (uv), `install "
+                "--force-reinstall` (pip), each with the flags of a sync",
+            ),
+            Row(
                 "check-deleted",
                 "A deleted file passes the tool's own checks",
                 "a module deleted, its folder made writable where needed; runs in which all checks "
                 "pass",
             ),
+            Row("mend-deleted", "… and is not put right by it", "as above"),
         ),
     ),
     "tamper": (
@@ -209,11 +216,14 @@ ATTACKS: dict[str, tuple[Attack, tuple[Row, ...]]] = {
                 "another index; `lock --check` of provenv and uv. pip has no lock that it would "
                 "check; a line with a URL stands for it",
             ),
+            Row("lock-sync", "… and is installed", "runs after which the altered wheel is there"),
             Row(
-                "lock-sync",
-                "… and is installed",
-                "runs after which the altered wheel is in the environment",
+                "lock-sealed",
+                "… by somebody who also makes the lock's own digest anew: passes",
+                "the same where the tool's lock has a digest over itself (provenv), and that was made "
+                "anew with the tool's own code; the others' locks have none",
             ),
+            Row("lock-sealed-sync", "… and is installed", "as above"),
         ),
     ),
     "collision": (

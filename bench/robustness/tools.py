@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from bench.measure import BenchError
 from bench.robustness.world import Pins, World
 
+from provenv.model.lock import packages_digest, parse_lock, tool_table
 from support.project import command
 
 LIMIT = 60.0  # seconds after which a command counts as hung
@@ -128,6 +129,14 @@ class Tool:
         """Every command that says whether an environment is in order; all must agree."""
         raise NotImplementedError
 
+    def mend(self) -> list[str]:
+        """The command that puts right what is damaged in an environment."""
+        raise NotImplementedError
+
+    def resealed(self, lock: str) -> str:
+        """A lock that was edited, with what it says of itself made true again."""
+        return lock
+
     def passes(self, folder: str) -> bool:
         """Whether all of its checks find the environment in order."""
         return all(self.run(folder, words).code == 0 for words in self.checks())
@@ -164,6 +173,14 @@ class Provenv(Tool):
     def checks(self) -> list[list[str]]:
         return [["status"], ["verify"]]
 
+    def mend(self) -> list[str]:
+        return ["repair"]
+
+    def resealed(self, lock: str) -> str:
+        parsed = parse_lock(lock, self.lock_name)
+        recorded = tool_table(parsed)["packages-digest"]
+        return lock.replace(recorded, packages_digest(parsed.packages))
+
 
 class Uv(Tool):
     """uv with its defaults, held to its lock."""
@@ -186,6 +203,9 @@ class Uv(Tool):
 
     def checks(self) -> list[list[str]]:
         return [["lock", "--check"], ["sync", "--check", "--locked", *self.flags], ["pip", "check"]]
+
+    def mend(self) -> list[str]:
+        return [*self.sync(), "--reinstall"]
 
 
 class Pip(Tool):
@@ -231,6 +251,9 @@ class Pip(Tool):
 
     def checks(self) -> list[list[str]]:
         return [["check"]]
+
+    def mend(self) -> list[str]:
+        return [*self.sync(), "--force-reinstall"]
 
 
 TOOLS: dict[str, type[Tool]] = {"provenv": Provenv, "uv": Uv, "pip": Pip}

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from support import Index, make_wheel, sha256_of
 
-COUNT = 16
+COUNT = 12
 VERSIONS = ("1.0", "2.0")
-MODULES = 24
+MODULES = 32
 _TABLE = 20_000  # bytes of the data file that each distribution has
 
 Pins = Mapping[str, str]

@@ -106,7 +106,7 @@ def unpack(
             description = unpacking.run(previous(layout, unpacking.wheel.name, sha256))
             _write_description(root, description)
             _publish(layout, root, sha256)
-            remember(layout, unpacking.wheel.name, sha256)
+            remember(layout, unpacking.wheel.name, sha256, workspace)
         except OSError as error:
             raise disk_error(error, "unpack", f"{filename} into {root}") from error
     except BaseException:

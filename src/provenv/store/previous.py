@@ -15,8 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from provenv.core.errors import DiskError
-from provenv.core.files import replace_symlink
+from provenv.core.files import temporary_name
 from provenv.model.layout import HomeLayout
 from provenv.store.damage import Damage
 from provenv.store.objects import has_object
@@ -65,12 +64,21 @@ def previous(layout: HomeLayout, name: str, sha256: str) -> Previous | None:
         return None
 
 
-def remember(layout: HomeLayout, name: str, sha256: str) -> None:
-    """Note that the object ``sha256`` is the last of its name. Where that fails, nothing is lost."""
-    if _NAME.match(name):
-        with suppress(OSError, DiskError):
-            os.makedirs(layout.names, exist_ok=True)
-            replace_symlink(os.path.join(layout.names, name), sha256)
+def remember(layout: HomeLayout, name: str, sha256: str, workspace: str) -> None:
+    """Note that the object ``sha256`` is the last of its name. Where that fails, nothing is lost.
+
+    The note is made in ``workspace``, where a kill may leave it: that is swept.
+    """
+    if not _NAME.match(name):
+        return
+    temporary = temporary_name(os.path.join(workspace, name))
+    with suppress(OSError):
+        os.makedirs(layout.names, exist_ok=True)
+        os.symlink(sha256, temporary)
+        try:
+            os.replace(temporary, os.path.join(layout.names, name))
+        except OSError:
+            os.unlink(temporary)
 
 
 def forget(layout: HomeLayout) -> None:
