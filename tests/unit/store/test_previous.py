@@ -120,7 +120,10 @@ def test_a_wrong_crc_is_refused_with_another_version_as_without(put: Put, tmp_pa
     data = bytearray(NEW.data())
     central = data.rindex(b"demo/same.py") - 46  # its entry in the ZIP directory
     assert data[central : central + 4] == b"PK\1\2"
+    local = data.index(b"demo/same.py") - 30
+    assert data[local : local + 4] == b"PK\3\4"
     data[central + 16] ^= 1
+    data[local + 14] ^= 1
     with pytest.raises(IntegrityError, match="CRC"):
         put(save(tmp_path / "broken", NEW.filename, bytes(data)))
 
