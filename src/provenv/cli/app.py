@@ -111,8 +111,8 @@ def _disk(session: Session, error: OSError) -> int:
 
 def _phase(session: Session) -> str:
     """What was being done, where nobody knows it more closely: the command."""
-    command = getattr(session.args, "command", None)
-    return f"`provenv {command}`" if command else "provenv"
+    words = (getattr(session.args, name, None) for name in ("command", "action"))
+    return f"`{' '.join(['provenv', *filter(None, words)])}`"
 
 
 def _trace() -> None:

@@ -141,7 +141,7 @@ def _stage(temporary: str, target: str, data: bytes, mode: int) -> None:
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(data)
         stream.flush()
-        owners.give(stream.fileno(), owners.owner_of(target))
+        owners.give_file(stream.fileno(), target)
         with contextlib.suppress(OSError):
             mode = stat.S_IMODE(os.stat(target).st_mode)
         os.chmod(temporary, mode)

@@ -1,6 +1,8 @@
 """What root makes in somebody else's folder is theirs, as far as nobody else shares it.
 
-For everybody else there is nothing to do: what they make is theirs. Imports nothing but ``os``.
+For everybody else there is nothing to do: what they make is theirs. Whoever owns a folder can put something
+else into its place at any moment; so nothing changes hands but through folders that are open, one from the
+other, without following a symlink. Imports nothing but ``os``.
 """
 
 from __future__ import annotations
@@ -8,61 +10,80 @@ from __future__ import annotations
 import os
 import stat
 
-Owner = tuple[int, int]
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_Owner = tuple[int, int]
 
 
-def owner_of(path: str) -> Owner | None:
-    """User and group of whoever owns ``path``, where that is somebody else than root, who asks.
-
-    For a path that is not there, of the nearest folder above it.
-    """
+def give_file(descriptor: int, path: str) -> None:
+    """Let a file that root has just made, to be ``path``, be whose that is, or else the folder's above."""
     if os.geteuid() != 0:
-        return None
-    while True:
-        try:
-            status = os.stat(path)
-        except OSError:
-            above = os.path.dirname(path)
-            if above in ("", path):
-                return None
-            path = above
-        else:
-            return (status.st_uid, status.st_gid) if status.st_uid != 0 else None
-
-
-def give(path: str | int, owner: Owner | None, folder: int | None = None) -> None:
-    """Let a file, folder or symlink (``path``, in an open ``folder``, or an open file) be its owner's.
-
-    A file with several names is left alone: the others, as in the store, may not be in the project; and
-    so is what is not root's. What cannot be given stays root's.
-    """
-    if owner is None:
         return
     try:
-        if isinstance(path, int):
-            os.fchown(path, *owner)
-            return
-        status = os.stat(path, dir_fd=folder, follow_symlinks=False)
-        single = stat.S_ISDIR(status.st_mode) or status.st_nlink == 1
-        if single and status.st_uid == 0:
-            os.chown(path, *owner, dir_fd=folder, follow_symlinks=False)
+        place = path if os.path.exists(path) else os.path.dirname(path)
+        status = os.stat(place)
+        if status.st_uid != 0:
+            os.fchown(descriptor, status.st_uid, status.st_gid)
     except OSError:
         return
 
 
-def give_tree(root: str, owner: Owner | None) -> None:
-    """Let a tree that root has made be ``owner``'s; folders last, so that nobody reaches in meanwhile."""
-    if owner is None:
+def give_folder(root: str, path: str, *, deep: bool = False) -> None:
+    """Let the folder ``path`` below ``root``, where root made it, be theirs whose ``root`` is.
+
+    With it go those above it, up to ``root``, and what lies in it; ``deep``: everything below it, and
+    the folder last, so that nobody reaches in meanwhile. A file with several names is left alone: the
+    others, as in the store, may be elsewhere; and so is what is not root's. What cannot be given stays.
+    """
+    if os.geteuid() != 0:
         return
-    for _, folders, files, descriptor in os.fwalk(root, topdown=False):
+    folder = -1
+    try:
+        folder = os.open(root, _FOLDER)
+        status = os.fstat(folder)
+        if status.st_uid == 0:
+            return
+        owner = (status.st_uid, status.st_gid)
+        *above, last = path.split("/")
+        for name in above:
+            _give(name, folder, owner)
+            inner, folder = folder, -1  # closed there, whatever comes of it
+            folder = _entered(name, inner)
+        inner = _entered(last, os.dup(folder))
+        try:
+            _give_content(inner, owner, deep=deep)
+        finally:
+            os.close(inner)
+        _give(last, folder, owner)
+    except OSError:
+        return
+    finally:
+        if folder >= 0:
+            os.close(folder)
+
+
+def _entered(name: str, folder: int) -> int:
+    """Open a folder in an open one, which is closed."""
+    try:
+        return os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _give_content(folder: int, owner: _Owner, *, deep: bool) -> None:
+    if not deep:
+        for name in os.listdir(folder):
+            _give(name, folder, owner)
+        return
+    for _, folders, files, inner in os.fwalk(os.curdir, topdown=False, dir_fd=folder):
         for name in (*files, *folders):
-            give(name, owner, descriptor)
-    give(root, owner)
+            _give(name, inner, owner)
 
 
-def give_entries(folder: str, owner: Owner | None) -> None:
-    """Let what lies in ``folder`` itself be ``owner``'s."""
-    if owner is None:
+def _give(name: str, folder: int, owner: _Owner) -> None:
+    try:
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        single = stat.S_ISDIR(status.st_mode) or status.st_nlink == 1
+        if single and status.st_uid == 0:
+            os.chown(name, *owner, dir_fd=folder, follow_symlinks=False)
+    except OSError:
         return
-    for name in os.listdir(folder):
-        give(f"{folder}/{name}", owner)

@@ -88,16 +88,18 @@ def prepare(folder: str) -> None:
     ignore = f"{folder}/.gitignore"
     if not os.path.lexists(ignore):
         stamp.replace(ignore, "*\n")  # an empty one would stay, and git see the environment
-    owner, above = _owner(folder), os.path.dirname(folder)
-    named = [above] if os.path.basename(above) == NAMED else []
-    for path in (*named, folder, f"{folder}/generations", ignore):
-        owners.give(path, owner)
+    _give(folder)
 
 
-def _owner(folder: str) -> owners.Owner | None:
-    """Whose the environment in ``folder`` is, where root makes it: as the project, that of its owner."""
-    above = os.path.dirname(folder)
-    return owners.owner_of(os.path.dirname(above) if os.path.basename(above) == NAMED else above)
+def _give(folder: str, path: str = "") -> None:
+    """Let an environment that root makes be theirs whose project it is: ``path`` in it, with all below.
+
+    Without ``path``, the folder and what lies in it.
+    """
+    root, name = os.path.split(folder)
+    if os.path.basename(root) == NAMED:
+        root, name = os.path.dirname(root), f"{NAMED}/{name}"
+    owners.give_folder(root, f"{name}/{path}" if path else name, deep=bool(path))
 
 
 def unprepare(folder: str) -> None:
@@ -163,12 +165,11 @@ def make_generation(
         if amend is not None:
             amend(temporary)
         _write_record(f"{temporary}/.provenv/generation.json", number, cause)
-        owners.give_tree(temporary, _owner(folder))
+        _give(folder, f"generations/{os.path.basename(temporary)}")
         os.rename(temporary, f"{folder}/generations/{number}")
     except BaseException as error:
-        said = _said(
-            error, f"making generation {number}", temporary
-        )  # while the disk is still full
+        # asked while the disk is still full
+        said = _said(error, f"making generation {number}", temporary)
         from provenv.core.files import try_to_remove
 
         try_to_remove(temporary)
@@ -244,7 +245,7 @@ def switch(folder: str, number: int, cause: str, verb: str = "sync") -> None:
     except OSError as error:
         raise _said(error, f"switching to generation {number}", folder) from error
     _log(folder, number, cause, verb)
-    owners.give_entries(folder, _owner(folder))
+    _give(folder)
 
 
 def _log(folder: str, number: int, cause: str, verb: str) -> None:
