@@ -15,6 +15,7 @@ from typing import Any
 from provenv.core import digest
 from provenv.core.errors import DiskError, IntegrityError
 from provenv.core.files import disk_error, ensure_folder, locked, remove_tree, temporary_name
+from provenv.core.seal import sealed
 from provenv.model.layout import HomeLayout
 from provenv.store.archive import Archive
 from provenv.store.objects import (
@@ -121,7 +122,7 @@ def _content(descriptor: int) -> memoryview:
 
 
 def _write_description(root: str, description: dict[str, Any]) -> None:
-    data = json.dumps(description, separators=(",", ":"), ensure_ascii=False).encode()
+    data = sealed(json.dumps(description, separators=(",", ":"), ensure_ascii=False).encode())
     path = os.path.join(root, DESCRIPTION)
     with open(path, "xb") as stream:
         stream.write(data)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from provenv.core.errors import IntegrityError
 from provenv.core.events import Warned
 from provenv.environments import generations, stamp, switch
+from provenv.store.objects import CLOSED_MODE
 from provenv.workspace.projects.context import Context
 
 _MARK = ".suspect"
@@ -80,6 +81,7 @@ def bring_back(context: Context, moved: Mapping[str, str]) -> None:
         if where and not os.path.lexists(target):
             with contextlib.suppress(OSError):
                 os.rename(where, target)
+                os.chmod(target, CLOSED_MODE)
                 _touch(f"{context.home.suspects}/{sha256}")
 
 
