@@ -136,14 +136,15 @@ def _publish(layout: HomeLayout, root: str, sha256: str) -> None:
         try:
             os.rename(root, final)
         except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
             if read_object(layout, sha256) is not None:
                 remove_tree(root)
                 return
             # a folder without a readable description: whoever left it there, it is no object
             with suppress(FileNotFoundError):
-                os.chmod(final, OPEN_MODE)
+                if not os.path.islink(final):
+                    os.chmod(final, OPEN_MODE)
                 os.rename(final, temporary_name(os.path.join(layout.tmp, "broken")))
         else:
             os.chmod(final, CLOSED_MODE)

@@ -84,6 +84,15 @@ def read_regular(path: str) -> bytes:
         return stream.read()
 
 
+def describes(path: str, sha256: str) -> bool:
+    """Whether the file ``path`` is a whole ``object.json`` of the object of that name."""
+    try:
+        text = read_regular(path)
+        return is_sealed(text) and json.loads(text)["sha256"] == sha256
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def has_object(layout: HomeLayout, sha256: str) -> bool:
     """Whether the store has the object, told from the first bytes of its description."""
     try:

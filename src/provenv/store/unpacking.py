@@ -185,7 +185,9 @@ class Unpacking:
         if path.startswith("bin/"):
             self._write_script(path, bytes(content))
             return
-        if row is None and member.name != f"{self.dist_info}/RECORD":  # a signature: nothing lists it
+        if (
+            row is None and member.name != f"{self.dist_info}/RECORD"
+        ):  # a signature: nothing lists it
             self.generated[path] = digest.of_bytes(bytes(content))
         self.writer.write(path, content, executable=member.executable)
         if native.may_be_native(path, content):

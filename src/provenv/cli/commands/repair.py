@@ -10,7 +10,7 @@ from provenv.cli.session import Session
 
 if TYPE_CHECKING:
     from provenv.workspace.projects.context import Project
-    from provenv.workspace.proving.repair import Repaired, RepairResult
+    from provenv.workspace.proving.repair import Repaired, RepairedEnvironment, RepairResult
 
 DESCRIPTION = """\
 Verify, and mend what is damaged where it lies: from another copy on this machine, else from the
@@ -51,32 +51,50 @@ def text(result: RepairResult, screen: Screen) -> None:
         screen.line(f"{paint('good', 'nothing to repair')}: {compared} {took}")
         return
     if result.objects:
-        head = [paint("dim", word) for word in ("package", "from here", "fetched", "")]
-        screen.table([head, *(_row(item, screen) for item in result.objects)])
+        screen.table(
+            [_row(item, screen) for item in result.objects],
+            head=("package", "from here", "fetched", "byte code", ""),
+        )
     for item in result.objects:
         for reason in item.left:
             screen.line(f"{paint('bad', 'left')} {item.name} {item.version}: {reason}")
         for place in item.aside:
             screen.line(f"set aside as {short_path(place)}: it did not belong there")
-    environments = {(folder, number) for folder, number, _ in result.paths}
-    if environments:
-        screen.line(
-            f"{many(len(result.paths), 'path')} put right in {many(len(environments), 'generation')}"
-        )
     for folder, number, path, why in result.left:
         where = f"{short_path(folder)}, generation {number}"
         screen.line(f"{paint('bad', 'left')} {where}: {path}{': ' if path else ''}{why}")
-    if result.ok:
-        screen.line(f"{paint('good', 'repaired')} {took}")
-    else:
-        screen.line(
-            f"{paint('hint', 'hint:')} `provenv sync` makes a new generation from the lock."
+    if result.environments:
+        screen.line()
+        screen.table(
+            [_environment(item, screen) for item in result.environments],
+            head=("environment", "state", "generations", "put right", "not put right"),
         )
+    hurt = sum(bool(item.left) for item in result.environments)
+    whole = many(result.looked_at - hurt, "environment")
+    if result.ok:
+        screen.line(f"{paint('good', 'repaired')}: {whole} as they were made {took}")
+        return
+    screen.line(
+        f"{paint('bad', 'not repaired')}: {hurt:,} of {many(result.looked_at, 'environment')} {took}"
+    )
+    screen.line(
+        f"{paint('hint', 'hint:')} `provenv sync` there makes a new generation from the lock."
+    )
 
 
 def _row(item: Repaired, screen: Screen) -> list[str]:
     said = screen.paint("bad", "not whole") if item.left else screen.paint("good", "whole")
-    return [f"{item.name} {item.version}", str(item.copied), str(item.fetched), said]
+    counts = [str(number) for number in (item.copied, item.fetched, item.removed)]
+    return [f"{item.name} {item.version}", *counts, said]
+
+
+def _environment(item: RepairedEnvironment, screen: Screen) -> list[str]:
+    state = screen.paint("bad", "not whole") if item.left else screen.paint("good", "whole")
+    right = [many(len(item.packages), "package")] if item.packages else []
+    right += [many(item.paths, "path")] if item.paths else []
+    numbers = ", ".join(map(str, item.generations))
+    left = f"{len(item.left)}: {item.left[0]}" if item.left else ""
+    return [short_path(item.folder), state, numbers, ", ".join(right) or "-", left]
 
 
 def data(result: RepairResult) -> dict[str, Any]:
@@ -92,9 +110,21 @@ def data(result: RepairResult) -> dict[str, Any]:
                 "fetched": item.fetched,
                 "aside": list(item.aside),
                 "left": list(item.left),
+                "removed": item.removed,
             }
             for item in result.objects
         ],
+        "environments": [
+            {
+                "folder": item.folder,
+                "generations": list(item.generations),
+                "packages": list(item.packages),
+                "paths": item.paths,
+                "left": list(item.left),
+            }
+            for item in result.environments
+        ],
+        "looked_at": result.looked_at,
         "paths": [
             {"folder": folder, "generation": number, "path": path}
             for folder, number, path in result.paths

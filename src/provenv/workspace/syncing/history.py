@@ -11,6 +11,7 @@ from provenv.core.errors import CheckFailedError, IntegrityError, UsageError
 from provenv.core.events import Warned
 from provenv.core.files import disk_error, locked
 from provenv.environments import generations, stamp, switch
+from provenv.environments.drift import find_drift
 from provenv.environments.tree import Steps
 from provenv.model.generation import Change, Generation, changes
 from provenv.model.layout import EnvironmentLayout
@@ -165,6 +166,7 @@ def rollback(
         )
         recipe = generations.read_recipe(folder, number)
         after = _usable(context, folder, number)
+        _tell_drift(context, folder, number, recipe)
         # What another tool locked is not written into its files: the environment alone goes back.
         environment_only = environment_only or after.source is not None
         before = _readable(folder, previous)
@@ -213,6 +215,18 @@ def _usable(context: Context, folder: str, number: int) -> Generation:
     return made
 
 
+def _tell_drift(context: Context, folder: str, number: int, recipe: Steps) -> None:
+    drift = find_drift(recipe, f"{folder}/generations/{number}", context.home.root)
+    if drift:
+        context.emit(
+            Warned(
+                message=f"generation {number} is not as it was made: {drift[0].path} ({drift[0].kind})"
+                + (f" and {len(drift) - 1} more" if len(drift) > 1 else ""),
+                hint="`provenv verify` names all of it; `provenv sync` makes a whole one.",
+            )
+        )
+
+
 def _readable(folder: str, number: int) -> dict[str, str]:
     """What a generation holds; nothing where it cannot be read, which is why one goes back."""
     try:
@@ -227,8 +241,8 @@ def _restore(
     """Write the lock and the specifiers of a generation back into the project."""
     restored: list[str] = []
     texts: dict[str, str] = {}
-    lock_text = read_text(generations.own_file(folder, number, "pylock.toml"))
-    manifest_text = read_text(generations.own_file(folder, number, "pyproject.toml"))
+    lock_text = generations.own_text(folder, number, "pylock.toml")
+    manifest_text = generations.own_text(folder, number, "pyproject.toml")
     merged = project.manifest_text
     if manifest_text != merged:
         from provenv.workspace.projects import specifiers  # tomlkit: 15 ms, and often nothing to do

@@ -426,6 +426,8 @@ def _switch(
             recipe = generations.read_recipe(folder, previous)
             tree = f"{folder}/generations/{previous}"
             drift = find_drift(recipe, tree, home)
+            own = generations.damaged_own(folder, previous)
+            drift += [Drift(path=f"{generations.OWN_FOLDER}/{n}", kind="changed") for n in own]
             if not drift and stamp.read(folder) is None:  # lost, perhaps with more, in a power cut
                 hashes = generations.own_hashes(folder, previous)
                 drift = find_altered(recipe, tree, home, hashes)
