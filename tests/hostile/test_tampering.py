@@ -16,6 +16,8 @@ from provenv.cli.world import make_context
 from provenv.core.errors import IntegrityError
 from provenv.environments import generations
 from provenv.store.objects import read_object
+from provenv.workspace import fast
+from provenv.workspace.host.ownership import check_store
 from provenv.workspace.projects.context import Context, open_project
 from provenv.workspace.proving.repair import RepairResult, repair
 from provenv.workspace.proving.verification import VerifyResult, verify
@@ -418,3 +420,47 @@ def test_a_file_of_somebody_else(shop: Shop) -> None:
     assert "belongs to user 12345" in found.hits[1].damage.detail
     assert shop.repaired(offline=True).ok
     assert shop.verified().ok
+
+
+def test_a_store_that_everybody_can_write_is_not_linked(shop: Shop) -> None:
+    store = shop.home / "provenv/store"
+    shop.ok("run", "true")
+    store.chmod(0o777)
+    for command in (("run", "true"), ("run", "--no-sync", "true"), ("sync",), ("rollback",)):
+        refused = shop.fails(3, *command)
+        assert f"everybody can write {store} (mode 0777)" in refused.stderr
+        assert f"chmod o-w {store}" in refused.stderr
+    assert "PV501" in shop.run("doctor", "--only", "PV501").stdout
+    shop.ok("verify")
+    store.chmod(0o755)
+    shop.ok("run", "true")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives the store to another user")
+def test_a_store_of_another_user_is_not_linked(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root is warned; everybody else is refused. One of root itself is as good as one's own."""
+    store = shop.home / "provenv/store"
+    os.chown(store, 12345, -1)
+    assert "belongs to user 12345" in shop.ok("sync", "--link-mode", "copy").stderr
+    monkeypatch.setattr(os, "geteuid", lambda: 23456)
+    assert fast.is_open(str(store.parent))
+    with pytest.raises(IntegrityError, match="belongs to user 12345"):
+        shop.synced()
+    os.chown(store, 0, -1)
+    assert not fast.is_open(str(store.parent))
+    check_store(shop.world())
+
+
+@pytest.mark.slow
+def test_a_store_that_is_made_under_any_umask_is_ones_own(tmp_path: Path, index: Index) -> None:
+    before = os.umask(0)
+    try:
+        shop = open_shop(tmp_path, index)
+        shop.ok("run", "true")
+        shop.ok("sync", "--link-mode", "copy")
+    finally:
+        os.umask(before)
+    store = shop.home / "provenv"
+    assert [path for path in (store, *store.glob("*"), *store.glob("store/*"))
+            if path.is_dir() and path.stat().st_mode & 0o002] == []  # fmt: skip

@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from provenv.core.errors import ProvenvError
 from provenv.core.events import Emit
+from provenv.core.files import ensure_folder
 from provenv.core.http import Transport
 from provenv.model.manifest import Manifest
 from provenv.resolve.complete import complete_files
@@ -44,7 +45,7 @@ def open_run(
     meanwhile: Callable[[], None] | None = None,
 ) -> Iterator[Run]:
     """A run in a temporary folder, which is gone afterwards."""
-    os.makedirs(settings.tmp, exist_ok=True)
+    ensure_folder(settings.tmp)
     folder = os.path.realpath(tempfile.mkdtemp(prefix="resolve-", dir=settings.tmp))
     try:
         indexes = collect_indexes(manifest, project, settings.index_url)

@@ -131,7 +131,7 @@ def _write_description(root: str, description: dict[str, Any]) -> None:
 
 def _publish(layout: HomeLayout, root: str, sha256: str) -> None:
     final = layout.object(sha256)
-    os.makedirs(os.path.dirname(final), exist_ok=True)
+    ensure_folder(os.path.dirname(final))
     for _ in range(3):
         try:
             os.rename(root, final)

@@ -17,6 +17,7 @@ from provenv.model.generation import Change, Generation, changes
 from provenv.model.layout import EnvironmentLayout
 from provenv.workspace import fast
 from provenv.workspace.host import registry
+from provenv.workspace.host.ownership import check_store
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import Context, Project, read_manifest, read_text
 
@@ -146,6 +147,7 @@ def rollback(
         IntegrityError: Objects that it links are no longer what they were; nothing was switched.
     """
     started = time.monotonic()
+    check_store(context)
     if project.shared is not None and not environment_only:
         environment_only = True
         context.emit(

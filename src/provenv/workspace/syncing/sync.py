@@ -30,6 +30,7 @@ from provenv.model.manifest import LINK_MODES, EnvironmentSpec
 from provenv.store.fetch import ahead
 from provenv.workspace import fast
 from provenv.workspace.host import choosing, registry
+from provenv.workspace.host.ownership import begin_store
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import (
     Context,
@@ -123,6 +124,7 @@ def sync(
     spec = project.manifest.environment(environment)
     folder = project.folder(spec)
     _check_place(folder, adopt=adopt)
+    begin_store(context)
     relocked, opened = False, None
     if fresh is not None:
         lock = fresh[project.lock_key(spec)]
