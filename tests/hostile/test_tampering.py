@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,13 +18,14 @@ from provenv.cli.world import make_context
 from provenv.core.errors import IntegrityError
 from provenv.environments import generations
 from provenv.store.objects import read_object
-from provenv.workspace import fast
+from provenv.workspace import fast, making
 from provenv.workspace.host.ownership import check_store
 from provenv.workspace.projects.context import Context, open_project
 from provenv.workspace.proving.repair import RepairResult, repair
 from provenv.workspace.proving.verification import VerifyResult, verify
 from provenv.workspace.syncing.sync import SyncResult, sync
 from support import Index, Project, make_wheel
+from support.project import command
 
 FILES = {
     "alpha/__init__.py": "x = 1\n",
@@ -426,8 +429,8 @@ def test_a_store_that_everybody_can_write_is_not_linked(shop: Shop) -> None:
     store = shop.home / "provenv/store"
     shop.ok("run", "true")
     store.chmod(0o777)
-    for command in (("run", "true"), ("run", "--no-sync", "true"), ("sync",), ("rollback",)):
-        refused = shop.fails(3, *command)
+    for words in (("run", "true"), ("run", "--no-sync", "true"), ("sync",), ("rollback",)):
+        refused = shop.fails(3, *words)
         assert f"everybody can write {store} (mode 0777)" in refused.stderr
         assert f"chmod o-w {store}" in refused.stderr
     assert "PV501" in shop.run("doctor", "--only", "PV501").stdout
@@ -464,3 +467,57 @@ def test_a_store_that_is_made_under_any_umask_is_ones_own(tmp_path: Path, index:
     store = shop.home / "provenv"
     assert [path for path in (store, *store.glob("*"), *store.glob("store/*"))
             if path.is_dir() and path.stat().st_mode & 0o002] == []  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_hundred_environments_and_a_damaged_store(shop: Shop, index: Index) -> None:
+    """What a copy or the index gives comes back; what neither has is left, and told by environment."""
+    texts = {name: shop.read(name) for name in ("pyproject.toml", "pylock.toml")}
+    shop.ok("sync")
+    for number in range(1, 100):
+        root = shop.folder.parent / f"many/project-{number:03}"
+        root.mkdir(parents=True)
+        for name, text in texts.items():
+            (root / name).write_text(text)
+        world = shop.world()
+        made = making.sync_known(str(root), fast.Asked(), world.home.root, world.environ, "test")
+        assert made is not None
+    (alpha, beta) = (
+        next(shop.home.glob(f"provenv/store/wheels/*/*/site/{name}")) for name in ("alpha", "beta")
+    )
+    flip(alpha / "deep/core.py")
+    flip(beta / "__init__.py", 0)
+    index.fault("*beta*.whl", status=404)
+    code, lines = at_a_terminal(shop, 80, "repair", "--all")
+    assert code == 1
+    table = lines[next(i for i, line in enumerate(lines) if line.startswith("environment")) :]
+    assert max(map(len, table)) <= 80
+    rows = [line.split() for line in table if ".venv" in line and "not whole" in line]
+    assert len(rows) == 100
+    assert {row[-2:] == ["beta", "1.0"] for row in rows} == {True}
+    assert "not repaired: 100 of 100 environments" in "\n".join(lines)
+    index.heal()
+    done = shop.ok("repair", "--all", "--json").json
+    assert len(done["environments"]) == done["looked_at"] == 100
+    assert {tuple(row["packages"]) for row in done["environments"]} == {("beta 1.0",)}
+    assert shop.ok("verify", "--all").code == 0
+
+
+def at_a_terminal(shop: Shop, columns: int, *words: str) -> tuple[int, list[str]]:
+    """The exit code and what a terminal of that width was left with, bars and colours taken out."""
+    master, slave = os.openpty()
+    with subprocess.Popen(
+        [*command(), *words],
+        cwd=shop.folder,
+        env={**shop.env, "COLUMNS": str(columns), "TERM": "xterm"},
+        stdin=slave,
+        stdout=slave,
+        stderr=subprocess.DEVNULL,
+    ) as child:
+        os.close(slave)
+        text = b""
+        with contextlib.suppress(OSError):  # the other side was closed
+            while data := os.read(master, 65536):
+                text += data
+    os.close(master)
+    return child.returncode, text.decode().replace("\r", "").splitlines()

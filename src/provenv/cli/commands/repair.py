@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from provenv.cli.draw import Screen, many, seconds, short_path
+from provenv.cli.draw import Screen, many, seconds, short_path, visible
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
@@ -57,18 +59,15 @@ def text(result: RepairResult, screen: Screen) -> None:
         )
     for item in result.objects:
         for reason in item.left:
-            screen.line(f"{paint('bad', 'left')} {item.name} {item.version}: {reason}")
+            screen.prose(paint("bad", "left"), f"{item.name} {item.version}: {reason}")
         for place in item.aside:
             screen.line(f"set aside as {short_path(place)}: it did not belong there")
     for folder, number, path, why in result.left:
         where = f"{short_path(folder)}, generation {number}"
-        screen.line(f"{paint('bad', 'left')} {where}: {path}{': ' if path else ''}{why}")
+        screen.prose(paint("bad", "left"), f"{where}: {path}{': ' if path else ''}{why}")
     if result.environments:
         screen.line()
-        screen.table(
-            [_environment(item, screen) for item in result.environments],
-            head=("environment", "state", "generations", "put right", "not put right"),
-        )
+        _draw_environments(result.environments, screen)
     hurt = sum(bool(item.left) for item in result.environments)
     whole = many(result.looked_at - hurt, "environment")
     if result.ok:
@@ -88,13 +87,24 @@ def _row(item: Repaired, screen: Screen) -> list[str]:
     return [f"{item.name} {item.version}", *counts, said]
 
 
+def _draw_environments(items: Sequence[RepairedEnvironment], screen: Screen) -> None:
+    """A row for each; where the terminal is narrow, folders lose their beginning."""
+    rows = [_environment(item, screen) for item in items]
+    widths = [max(visible(row[column]) for row in rows) for column in range(1, 4)]
+    widths[1] = max(widths[1], len("put right"))
+    room = (screen.width or sys.maxsize) - sum(widths[:2]) - min(widths[2], 24) - 6
+    for row in rows:
+        if len(row[0]) > room:
+            row[0] = "…" + row[0][-max(room - 1, 12) :]
+    screen.table(rows, head=("environment", "state", "put right", "left"))
+
+
 def _environment(item: RepairedEnvironment, screen: Screen) -> list[str]:
     state = screen.paint("bad", "not whole") if item.left else screen.paint("good", "whole")
     right = [many(len(item.packages), "package")] if item.packages else []
     right += [many(item.paths, "path")] if item.paths else []
-    numbers = ", ".join(map(str, item.generations))
-    left = f"{len(item.left)}: {item.left[0]}" if item.left else ""
-    return [short_path(item.folder), state, numbers, ", ".join(right) or "-", left]
+    left = ", ".join(dict.fromkeys(reason.partition(": ")[0] for reason in item.left))
+    return [short_path(item.folder), state, ", ".join(right) or "-", left]
 
 
 def data(result: RepairResult) -> dict[str, Any]:
