@@ -293,17 +293,6 @@ def keeps(folder: str, number: int, record: Mapping[str, Any]) -> bool:
     return True
 
 
-def write_record(path: str, number: int, cause: str, created: str) -> None:
-    """Write ``generation.json`` again, in one step.
-
-    Raises:
-        OSError: What the file system says.
-    """
-    temporary = f"{path}.{os.getpid()}.tmp"
-    switch.write_record(temporary, number, cause, created)
-    os.replace(temporary, path)
-
-
 def own_text(folder: str, number: int, name: str) -> str:
     """A file that provenv keeps in generation ``number``: recipe, checks, lock, manifest.
 
@@ -392,7 +381,7 @@ def is_ours(folder: str) -> bool:
         return True
     except NotADirectoryError:
         return False
-    return "generations" in names or not names - {".gitignore", ".lock", ".used"}
+    return "generations" in names or not names - {*switch.OWN_FILES}
 
 
 def refuse_foreign(folder: str) -> None:

@@ -16,6 +16,7 @@ from provenv.model.lock import parse_lock
 from provenv.model.plan import Artifact, find_wheel
 from provenv.store.fetch import fetch
 from provenv.store.objects import DESCRIPTION, describes
+from provenv.store.previous import twins
 from provenv.workspace.host import access
 from provenv.workspace.projects.context import Context, Project
 
@@ -69,6 +70,7 @@ class Bench:
             for name in sorted(os.listdir(quarantine)) if os.path.isdir(quarantine) else ():
                 if name.startswith(f"{sha256}."):
                     yield f"{quarantine}/{name}/{inside}"
+            yield from (path for _, path in twins(self.context.home, sha256, inside))
 
         return of
 

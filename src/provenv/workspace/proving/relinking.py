@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from provenv.core import links
 from provenv.core.errors import IntegrityError
 from provenv.core.files import ensure_folder, temporary_name
-from provenv.environments import generations, tree
+from provenv.environments import generations, switch, tree
 from provenv.environments.drift import Drift
 from provenv.environments.generations import OWN_FOLDER
 from provenv.model.layout import DEFAULT_ENVIRONMENT_FOLDER
@@ -68,13 +68,15 @@ def _record_again(place: _Place) -> str | None:
         source = _contents(place)
         if source is None:
             return None
-        _replace(source, contents)
+        _replace(place, source, contents)
         return f"{OWN_FOLDER}/contents.json"
     if generations.is_whole(f"{place.root}/{own}"):
         return None
     for entry in generations.read_log(place.folder):
         if entry.generation == place.number:
-            generations.write_record(f"{place.root}/{own}", place.number, entry.cause, entry.time)
+            temporary = switch.temporary(place.folder)
+            switch.write_record(temporary, place.number, entry.cause, entry.time)
+            os.replace(temporary, f"{place.root}/{own}")
             return own
     return None
 
@@ -120,7 +122,7 @@ def _own_again(place: _Place, name: str) -> str | None:
     source = place.bench.small(name, wanted)
     if source is None:
         return _ITS_OWN
-    _replace(source, generations.own_file(place.folder, place.number, name))
+    _replace(place, source, generations.own_file(place.folder, place.number, name))
     return None
 
 
@@ -134,7 +136,7 @@ def _make_again(place: _Place, step: tuple[str, str, str]) -> str | None:
         return None
     if os.path.isdir(path) and not os.path.islink(path):
         return "a directory stands in its place"
-    temporary = temporary_name(path)
+    temporary = switch.temporary(place.folder)  # the next command sweeps it
     try:
         if kind == "S":
             os.symlink(source, temporary)
@@ -171,9 +173,9 @@ def _small_again(place: _Place, kind: str, source: str, temporary: str) -> bool:
     return True
 
 
-def _replace(source: str, target: str) -> None:
+def _replace(place: _Place, source: str, target: str) -> None:
     """Give ``target`` the content of ``source``, in a file of its own."""
-    temporary = temporary_name(target)
+    temporary = switch.temporary(place.folder)
     try:
         links.duplicate(source, temporary)
         os.replace(temporary, target)

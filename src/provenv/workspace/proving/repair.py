@@ -1,9 +1,10 @@
 """``repair``: what ``verify`` finds is mended where it lies, in the store and in every generation.
 
 A damaged file gets its content back from another copy on this machine (an environment that stands
-alone, a hard link that kept the former file, what was set aside), else from the wheel, fetched again as
-the lock of a generation says. Then every generation that linked the damaged file is pointed to the
-mended one. Nothing is switched and no generation is made: what runs goes on.
+alone, a hard link that kept the former file, what was set aside, another version that has the same
+file), else from the wheel, fetched again as the lock of a generation says. Then every generation that
+linked the damaged file is pointed to the mended one. Nothing is switched and no generation is made: what
+runs goes on.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from provenv.core.errors import ProvenvError
 from provenv.core.files import disk_error, locked, remove_tree, temporary_name
 from provenv.environments import switch
 from provenv.model.layout import EnvironmentLayout, HomeLayout
+from provenv.store import leftovers
 from provenv.store.damage import Damage
 from provenv.store.links import LINKS, blocked_record, link_name, prepared_links
 from provenv.store.mending import mend_object
@@ -117,6 +119,7 @@ def repair(
     paths: list[tuple[str, int, str]] = []
     left: list[tuple[str, int, str, str]] = []
     with locked(context.home.lock):
+        leftovers.remove(context.home)
         bench = Bench(context, registered(context))
         objects = tuple(_mend(bench, sha256, found) for sha256 in _damaged(found))
         holders = {sha256: bench.holders([sha256]) for sha256 in _damaged(found)}
@@ -125,6 +128,7 @@ def repair(
         for folder, number in sorted(places):
             try:
                 with locked(EnvironmentLayout(folder).lock):
+                    switch.sweep(folder)
                     again = _without_byte_code(found, folder, number)
                     more, not_done = relink(bench, folder, number)
                     again += more

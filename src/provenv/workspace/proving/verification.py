@@ -18,6 +18,7 @@ from provenv.store.bytecode import Compiled
 from provenv.store.damage import Damage, Kind
 from provenv.store.links import LINKS, misled_links
 from provenv.store.objects import DESCRIPTION
+from provenv.store.previous import sharing
 from provenv.store.verify import CACHE
 from provenv.workspace.host.registry import registered
 from provenv.workspace.projects.context import Context, Project
@@ -73,8 +74,9 @@ def verify(
 ) -> VerifyResult:
     """Compare every file of an environment, of all of a project's, or of the whole store.
 
-    With ``project``, its environments (or the one named) and the objects that all their generations
-    hold; without, every object in the store and every environment that it knows.
+    With ``project``, its environments (or the one named), the objects that all their generations
+    hold, and those that share a damaged file with them; without, every object in the store and every
+    environment that it knows.
     """
     started = time.monotonic()
     folders = folders_of(context, project, environment)
@@ -82,6 +84,8 @@ def verify(
     wanted = sorted(held.by if project is not None else {*all_objects(context), *held.by})
     known = bytecode.known(context)
     compared = compare_objects(context, wanted, known)
+    while more := _sharing(context, compared):
+        compared |= compare_objects(context, more, known)
     drifted = list(_drift(context, folders))
     beside = [
         (folder, number, item)
@@ -105,10 +109,10 @@ def verify(
     lost = tuple(_lost(folders))
     _note(context, hits, {folder for folder, _ in drift}, held, current)
     seconds = time.monotonic() - started
-    context.emit(PhaseFinished(phase="verify", count=len(wanted), seconds=seconds))
+    context.emit(PhaseFinished(phase="verify", count=len(compared), seconds=seconds))
     return VerifyResult(
         ok=not hits and not drift and not held.unreadable and not lost,
-        objects=len(wanted),
+        objects=len(compared),
         files=sum(one.files for one in compared.values()),
         size=sum(one.size for one in compared.values()),
         hits=tuple(hits),
@@ -122,6 +126,14 @@ def verify(
         unjudged=tuple(sorted({item.path for item in unjudged})),
         former=tuple(row for row in drifted if row not in drift),
     )
+
+
+def _sharing(context: Context, compared: Mapping[str, Compared]) -> list[str]:
+    """Objects that were not compared, and share a damaged file with one that was."""
+    found: set[str] = set()
+    for one in compared.values():
+        found |= sharing(context.home, one.damage)
+    return sorted(found.difference(compared))
 
 
 @dataclass(slots=True)
