@@ -123,7 +123,7 @@ packages-digest = "y"
 
 def _descriptions() -> list[bytes]:
     data = {
-        "format": 1, "name": "demo", "version": "1.0", "filename": "demo-1.0-py3-none-any.whl",
+        "format": 2, "name": "demo", "version": "1.0", "filename": "demo-1.0-py3-none-any.whl",
         "sha256": "ab" * 32, "size": 9, "unpacked": 1, "files": 1, "dist-info": _INFO,
         "tags": ["py3-none-any"], "record": "cd" * 32, "generated": {"bin/demo": "ef" * 32},
         "scripts": ["demo"],

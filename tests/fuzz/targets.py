@@ -30,6 +30,7 @@ from packaging.markers import InvalidMarker, Marker, UndefinedComparison, Undefi
 from provenv.building.unpack import unpack
 from provenv.core.elf import NotElfError, search_paths
 from provenv.core.errors import InputError, ProvenvError
+from provenv.core.seal import sealed
 from provenv.formats.markers import filled
 from provenv.model.layout import HomeLayout
 from provenv.model.lock import is_edited, packages_digest, parse_lock, render_lock
@@ -292,11 +293,11 @@ def object_json(data: bytes) -> None:
         sha256 = "ab" * 32
         path = Path(layout.object(sha256))
         path.mkdir(parents=True)
-        (path / "object.json").write_bytes(data)
+        (path / "object.json").write_bytes(sealed(data))  # else every change ends at the seal
         obj = read_object(layout, sha256)
         if obj is None:
             return
-        assert json.loads(data)["sha256"] == sha256
+        assert json.loads(sealed(data))["sha256"] == sha256
         verify_object(obj)
         with suppress(ProvenvError, OSError):
             installed_files(obj)

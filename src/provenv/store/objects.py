@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import stat
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from provenv.core.errors import IntegrityError
+from provenv.core.seal import is_sealed
 from provenv.model.layout import HomeLayout
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION = "object.json"
 _BEGIN = b'{"format":%d,' % FORMAT
 CLOSED_MODE = 0o555  # of folders and executable files; other files are FILE_MODE
@@ -54,14 +57,42 @@ class StoredObject:
 
 
 def read_object(layout: HomeLayout, sha256: str) -> StoredObject | None:
-    """The object of that name, or None where the store does not have it (or not in this format)."""
+    """The object of that name, or None where the store does not have it (or not in this format).
+
+    One whose description is damaged, or whose folder is a symlink, is none.
+    """
     folder = layout.object(sha256)
     try:
-        with open(os.path.join(folder, DESCRIPTION), "rb") as stream:
-            data = json.loads(stream.read())
-        return from_description(data, os.path.abspath(folder), sha256)
+        if os.path.islink(folder):
+            return None
+        text = read_regular(os.path.join(folder, DESCRIPTION))
+        if not is_sealed(text):
+            return None
+        return from_description(json.loads(text), os.path.abspath(folder), sha256)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def read_regular(path: str) -> bytes:
+    """The content of a regular file. A symlink is not followed, and a pipe is not waited for.
+
+    Raises:
+        OSError: It is something else, or cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", path)
+        return stream.read()
+
+
+def describes(path: str, sha256: str) -> bool:
+    """Whether the file ``path`` is a whole ``object.json`` of the object of that name."""
+    try:
+        text = read_regular(path)
+        return is_sealed(text) and json.loads(text)["sha256"] == sha256
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def has_object(layout: HomeLayout, sha256: str) -> bool:

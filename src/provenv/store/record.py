@@ -115,7 +115,8 @@ def installed_files(obj: StoredObject) -> list[InstalledFile]:
         InputError: The object's RECORD cannot be read.
         OSError: A file of the object cannot be read.
     """
-    found: dict[str, str] = dict(obj.generated)
+    hidden = {f"site/{obj.dist_info}/{name}" for name in UNLISTED}
+    found = {path: sha256 for path, sha256 in obj.generated.items() if path not in hidden}
     for path, row in read_rows(obj).items():
         installed = place(path, obj.dist_info, obj.name)
         if installed is None or installed in found or tree_file(obj.tree, installed) is None:

@@ -211,6 +211,8 @@ class Unpacking:
         if path.startswith("bin/"):
             self._write_script(path, bytes(content))
             return
+        if row is None and member.name != f"{self.dist_info}/RECORD":
+            self.generated[path] = digest.of_bytes(bytes(content))  # a signature: nothing lists it
         self.writer.write(path, content, executable=member.executable, digest=row and row.digest)
         if native.may_be_native(path, content):
             self._look_for_neighbours(path, BytesIO(content))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from provenv.core.seal import sealed
 from provenv.model.layout import HomeLayout
 from provenv.store.objects import read_object
 from unit.store.conftest import Put
@@ -56,7 +57,7 @@ def test_a_damaged_description_is_no_object_and_is_made_again(
     data = json.loads(whole)
     CHANGES[change](data)
     os.chmod(path, 0o644)
-    path.write_text(json.dumps(data))
+    path.write_bytes(sealed(json.dumps(data).encode()))  # not by a flipped bit: by somebody
     assert read_object(layout, obj.sha256) is None
     assert put(Wheel()) == obj
     assert path.read_bytes() == whole
