@@ -87,6 +87,7 @@ def _check_message(error: ProvenvError) -> None:
     """Nothing in it is a command to a terminal, and it says what to do next."""
     assert error.message.isprintable(), repr(error.message)
     assert error.hint
+    assert len(error.message) < 3000
 
 
 def _check_object(layout: HomeLayout, obj: StoredObject) -> None:
