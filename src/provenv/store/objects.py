@@ -135,6 +135,7 @@ def _check_names(names: Collection[str]) -> None:
     """Each is a name and no path: what is built from it stays in its folder."""
     if not {"", ".", ".."}.isdisjoint(names) or "/" in (joined := "".join(names)) or "\0" in joined:
         raise ValueError("a name leads elsewhere")
+    joined.encode()  # JSON can say what no name of a file can (found by the fuzzer)
 
 
 def _check_tree(node: Mapping[str, Any], depth: int = 0) -> None:

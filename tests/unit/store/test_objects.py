@@ -38,6 +38,9 @@ CHANGES: dict[str, Change] = {
     "a folder that is a list": lambda d: d["tree"]["site"]["d"].update(demo=[1, 2]),
     "a file of three numbers": lambda d: d["tree"]["site"]["d"]["demo"]["f"].update(x=[1, 2, 3]),
     "a file of no number": lambda d: d["tree"]["site"]["d"]["demo"]["f"].update(x=[1, "2"]),
+    "a name that no file has": lambda d: d["tree"]["site"]["d"]["demo"]["f"].update(
+        {"\ud800": [1, 2]}
+    ),
     "a file outside": lambda d: d["tree"]["site"]["d"]["demo"]["f"].update({"../x": [1, 2]}),
     "a folder outside": lambda d: d["tree"]["site"]["d"].update({"..": {"m": 1}}),
     "a scheme outside": lambda d: d["tree"].update({"/etc": {"m": 1}}),
