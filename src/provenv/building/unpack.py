@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable
 from typing import IO, cast
 
 from provenv.building.bounded import Bounded
+from provenv.core.disk import doing
 from provenv.core.errors import InputError
-from provenv.core.files import disk_error
 from provenv.store.archive import Archive, bomb
 from provenv.store.names import MAX_PATH, collision_key, quoted, unsafe
 
@@ -48,16 +48,16 @@ def unpack(archive: str, filename: str, destination: str) -> str:
         DiskError: The file system refused.
     """
     try:
-        if filename.lower().endswith(".zip"):
-            names = _unpack_zip(archive, filename, destination)
-        else:
-            names = _unpack_tar(archive, filename, destination)
-    except gzip.BadGzipFile as error:
-        raise _broken(filename, error) from error
-    except OSError as error:
-        if error.errno is None:  # as the decompressors say that they cannot read on
-            raise _broken(filename, error) from error
-        raise disk_error(error, "unpack", f"{filename} into {destination}") from error
+        with doing(f"unpacking {filename}", destination):
+            try:
+                if filename.lower().endswith(".zip"):
+                    names = _unpack_zip(archive, filename, destination)
+                else:
+                    names = _unpack_tar(archive, filename, destination)
+            except OSError as error:
+                if error.errno is None:  # as the decompressors say that they cannot read on
+                    raise _broken(filename, error) from error
+                raise
     except _BROKEN as error:
         raise _broken(filename, error) from error
     _check_links(destination, filename)

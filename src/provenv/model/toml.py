@@ -119,6 +119,8 @@ class Table:
     def _line(self, key: str) -> int | None:
         """The line of ``key``, or of the table's header where it has no such key; None where unsure."""
         bare, _, index = self.path.removesuffix("]").partition("[")
+        if index and not index.isdigit():  # inside an entry of an array: `rule[0].sla`
+            return None
         path = bare.split(".") if bare else []
         heads = _headers(self._text, path) if path else [0]
         number = int(index) if index else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Collection, Mapping
@@ -70,6 +71,14 @@ def has_object(layout: HomeLayout, sha256: str) -> bool:
             return stream.read(len(_BEGIN)) == _BEGIN
     except OSError:
         return False
+
+
+def close_object(layout: HomeLayout, sha256: str) -> None:
+    """Let nobody write into the folder of an object: a kill may have come before ingest could say so."""
+    folder = layout.object(sha256)
+    with contextlib.suppress(OSError):
+        if os.stat(folder).st_mode & 0o222:
+            os.chmod(folder, CLOSED_MODE)
 
 
 def require_object(layout: HomeLayout, sha256: str) -> StoredObject:
