@@ -28,6 +28,10 @@ def nested(data: dict[str, Any]) -> None:
 
 CHANGES: dict[str, Change] = {
     "a name that is no text": lambda d: d.update(name=5),
+    "scripts that are a text": lambda d: d.update(scripts="demo"),
+    "digests that are a list": lambda d: d.update(generated=[]),
+    "folders that are a list": lambda d: d["tree"]["site"]["d"]["demo"].update(d=[]),
+    "files that are a number": lambda d: d["tree"]["site"]["d"]["demo"].update(f=0),
     "a size that is no number": lambda d: d.update(size="9"),
     "a digest that is none": lambda d: d.update(record="x" * 64),
     "a short digest": lambda d: d["generated"].update({"bin/x": "ab"}),
