@@ -8,7 +8,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 
-from fuzz.targets import written
+from fuzz.targets import EARLIER, written
 from unit.store.wheelmaker import Wheel, elf
 from unit.store.zips import described, field, wide, with_extra
 
@@ -56,6 +56,8 @@ def _wheels() -> list[bytes]:
         b"\0" + with_extra(plain, extra, local=False),
         b"\0" + deflated,
         b"\2" + deflated,
+        b"\4" + deflated,
+        *(bytes([how]) + EARLIER + b"\xffdemo/new.py\xfey = 2\n" for how in (5, 7)),
         *(b"\0" + described(Wheel().data(), form) for form in ("<III", "<4xIQQ")),
         b"\2" + Wheel(files={"demo.py": b"x = 1\n" * 50}).data(),
     ]

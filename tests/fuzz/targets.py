@@ -44,6 +44,9 @@ from provenv.store.verify import verify_object
 
 Target = Callable[[bytes], None]
 _MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+EARLIER = (
+    b"demo/__init__.py\xfex = 1\n\xffdemo/data.bin\xfe" + bytes(99) + b"\xffdemo/run\xfe#!/bin/sh\n"
+)
 _PIECES = (
     (archive, "WHOLE"), (archive, "_PIECE"), (archive, "_FEED"), (unpacking, "WHOLE"),
 )  # fmt: skip
@@ -68,7 +71,8 @@ def scratch() -> Iterator[Path]:
 def wheel(data: bytes) -> None:
     """Ingest of a wheel: the bytes are its file, or its members by :func:`written`.
 
-    The lowest bit of the first byte says so; the next one, that members pass in pieces of a few bytes.
+    The lowest bit of the first byte says so; the next one, that members pass in pieces of a few bytes;
+    the third, that an earlier version is there, whose unchanged files are linked.
     """
     how, data = data[0] if data else 0, data[1:]
     data = written(data) if how & 1 else data
@@ -77,9 +81,10 @@ def wheel(data: bytes) -> None:
             stack.enter_context(mock.patch.object(module, name, 16))
         path = folder / "inside" / "file"
         path.parent.mkdir()
-        path.write_bytes(data)
         layout = HomeLayout(str(folder / "inside/home"))
         sha256 = hashlib.sha256(data).hexdigest()
+        before = _earlier(layout, path) if how & 4 else None
+        path.write_bytes(data)
         try:
             obj = ingest(layout, str(path), filename=WHEEL, sha256=sha256, size=len(data))
         except ProvenvError as error:
@@ -89,9 +94,17 @@ def wheel(data: bytes) -> None:
         else:
             _check_object(layout, obj)
             _check_other_readers(data, obj)
+        assert before is None or verify_object(before) == []
         assert os.listdir(layout.tmp) == [], "a temporary was left"
         assert os.listdir(folder) == ["inside"]
         assert sorted(os.listdir(folder / "inside")) == ["file", "home"]
+
+
+def _earlier(layout: HomeLayout, path: Path) -> StoredObject:
+    data = written(EARLIER)
+    path.write_bytes(data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return ingest(layout, str(path), filename=WHEEL, sha256=sha256, size=len(data))
 
 
 def _check_message(error: ProvenvError) -> None:
