@@ -483,6 +483,32 @@ def found_in(folder: Path) -> list[str]:
 
 
 @pytest.mark.slow
+def test_a_password_in_a_requirement_goes_no_farther_than_the_lock(
+    project: Project, index: Index, tmp_path: Path
+) -> None:
+    """People write it there all the same; the manifest and its lock are theirs."""
+    index.protect("private", "me", SECRET)
+    url = index.add(make_wheel(tmp_path / "wheels", "alpha", "1"), to="private")
+    asked = f"alpha @ {url.replace('://', f'://me:{SECRET}@')}"
+    project.depends()
+    said = [
+        project.ok("add", asked),
+        project.ok("sync", "--verbose"),
+        project.ok("lock", "--check"),
+    ]
+    for command in (["tree"], ["why", "alpha"], ["status"], ["history"], ["export"]):
+        said += [project.ok(*command), project.ok(*command, "--json")]
+    for form in ("requirements", "pylock"):
+        said.append(project.ok("export", "--format", form, "-o", f"out.{form}"))
+        assert url in project.read(f"out.{form}")
+    for result in said:
+        assert SECRET not in result.stdout + result.stderr, str(result)
+    theirs = {"pyproject.toml", "pylock.toml"}
+    assert {Path(path).name for path in found_in(project.folder)} == theirs
+    assert {Path(path).name for path in found_in(project.home)} == theirs
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["address", "variables"])
 def test_a_password_is_in_no_file_and_no_message(
     project: Project, index: Index, tmp_path: Path, way: str
