@@ -153,6 +153,8 @@ EDITS = {
     "size": (r"size = (\d+)", r"size = 1\1"),
     "marker": (r'(version = "2"\n)', r"""\1marker = "python_version < '3'"\n"""),
     "no digest": (r'packages-digest = "\w+"\n', ""),
+    "no table": (r"\[tool.provenv\](.*\n)*", ""),
+    "another maker": (r'created-by = "provenv"((?:.*\n)+)packages-digest.*\n', r'created-by = "x"\1'),
 }
 
 
@@ -432,6 +434,20 @@ def test_an_index_that_serves_from_elsewhere_is_told_when_it_is_locked(
         shop.project.depends("alpha", more=f"[tool.provenv]\n{line}\n")
         shop.lock()
         assert shop.check().compared is True
+
+
+def test_an_index_that_redirects_to_another_server_does_not_take_it_along(
+    shop: Shop, tmp_path: Path
+) -> None:
+    """Pages with addresses relative to themselves: these then lie where the redirect led."""
+    with Index() as other:
+        _, sha256 = evil(tmp_path, other)
+        page = f'<a href="../../files/alpha-2-py3-none-any.whl#sha256={sha256}">alpha</a>'
+        other.fault("*/simple/alpha/", page=page)
+        shop.index.fault("*/simple/alpha/", redirect=f"{other.url_of('evil')}alpha/")
+        (shop.project.folder / "pylock.toml").unlink()
+        where = f"{other.origin}/evil/files/alpha-2-py3-none-any.whl"
+        shop.refused(shop.lock, "lies elsewhere", where)
 
 
 CHANGES: dict[str, tuple[Callable[[Index, Path], object], str, tuple[str, ...]]] = {
