@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from provenv.core.files import disk_error, remove_tree, temporary_name
 from provenv.model.layout import HomeLayout
+from provenv.store import previous
 from provenv.store.objects import DESCRIPTION, OPEN_MODE, read_object
 
 
@@ -77,6 +78,7 @@ def collect(
         for sha256, path in _two_levels(layout.links):
             if sha256 in gone or not os.path.isdir(layout.object(sha256)):
                 _remove(layout, path)
+        previous.forget(layout)
     return Collected(
         objects=tuple(sorted(gone)),
         freed=freed,

@@ -27,6 +27,7 @@ from provenv.store.objects import (
     from_description,
     read_object,
 )
+from provenv.store.previous import previous, remember
 from provenv.store.settling import note
 from provenv.store.unpacking import Unpacking
 
@@ -102,9 +103,11 @@ def unpack(
             os.mkdir(root, OPEN_MODE)
             with open(wheel, "rb") as stream:
                 data = _content(stream.fileno())
-            description = Unpacking(Archive(data, filename), filename, sha256, root).run()
+            unpacking = Unpacking(Archive(data, filename), filename, sha256, root)
+            description = unpacking.run(previous(layout, unpacking.wheel.name, sha256))
             _write_description(root, description)
             _publish(layout, root, sha256)
+            remember(layout, unpacking.wheel.name, sha256, workspace)
     except BaseException:
         with suppress(DiskError):
             remove_tree(root)

@@ -1,9 +1,10 @@
 """``repair``: what ``verify`` finds is mended where it lies, in the store and in every generation.
 
 A damaged file gets its content back from another copy on this machine (an environment that stands
-alone, a hard link that kept the former file, what was set aside), else from the wheel, fetched again as
-the lock of a generation says. Then every generation that linked the damaged file is pointed to the
-mended one. Nothing is switched and no generation is made: what runs goes on.
+alone, a hard link that kept the former file, what was set aside, another version that has the same
+file), else from the wheel, fetched again as the lock of a generation says. Then every generation that
+linked the damaged file is pointed to the mended one. Nothing is switched and no generation is made: what
+runs goes on.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from provenv.store.damage import Damage
 from provenv.store.fetch import fetch
 from provenv.store.mending import mend_object
 from provenv.store.objects import CLOSED_MODE, OPEN_MODE, StoredObject, read_object
+from provenv.store.previous import twins
 from provenv.workspace.host import access
 from provenv.workspace.host.registry import registered
 from provenv.workspace.projects.context import Context, Project, read_text
@@ -163,6 +165,7 @@ class _Bench:
             for name in sorted(os.listdir(quarantine)) if os.path.isdir(quarantine) else ():
                 if name.startswith(f"{sha256}."):
                     yield f"{quarantine}/{name}/{inside}"
+            yield from (path for _, path in twins(self.context.home, sha256, inside))
 
         return of
 
