@@ -154,7 +154,10 @@ EDITS = {
     "marker": (r'(version = "2"\n)', r"""\1marker = "python_version < '3'"\n"""),
     "no digest": (r'packages-digest = "\w+"\n', ""),
     "no table": (r"\[tool.provenv\](.*\n)*", ""),
-    "another maker": (r'created-by = "provenv"((?:.*\n)+)packages-digest.*\n', r'created-by = "x"\1'),
+    "another maker": (
+        r'created-by = "provenv"((?:.*\n)+)packages-digest.*\n',
+        r'created-by = "x"\1',
+    ),
 }
 
 
