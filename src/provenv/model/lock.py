@@ -146,9 +146,10 @@ def is_edited(lock: Pylock, text: str = "") -> bool:
     ``text`` is the lock's own: another release of ``packaging`` may read the same text as values that
     are spelled otherwise (markers, versions), and that is no edit.
     """
-    recorded = tool_table(lock).get("packages-digest")
-    if recorded is None:
-        return lock.created_by == "provenv"  # it writes none without
+    table = tool_table(lock)
+    recorded = table.get("packages-digest")
+    if recorded is None:  # provenv writes none without
+        return lock.created_by == "provenv" or "manifest-digest" in table
     if recorded == packages_digest(lock.packages):
         return False
     rows = toml.parse(text, LOCK_FILE).get("packages") if text else None
