@@ -1,6 +1,6 @@
 """The calls that must cost milliseconds: ``run``, ``sync``, ``lock`` and ``env create``, as they are usual.
 
-Understands ``run [-e NAME] [--] CMD…``, ``lock [-q] [--check] [--offline]``, ``sync`` with ``-e``,
+Understands ``run [-e NAME] [--] CMD…``, ``lock [-q] [--offline]``, ``sync`` with ``-e``,
 ``--python``, ``--link-mode``, ``-q``, ``--locked`` and ``--offline``, and ``env create NAME`` with the
 same, ``--global`` and ``--seed``; anything else, and any doubt, is left to the whole program by
 answering None.
@@ -20,7 +20,7 @@ from provenv.workspace import fast
 
 _PLAIN = {
     "sync": ("-q", "--quiet", "--locked", "--offline"),
-    "lock": ("-q", "--quiet", "--check", "--offline"),
+    "lock": ("-q", "--quiet", "--offline"),
     "run": (),
     "env": ("-q", "--quiet", "--global", "--offline"),
 }

@@ -8,7 +8,7 @@ What provenv adds stands under ``[tool.provenv]``, which PEP 751 leaves to tools
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import is_dataclass, replace
 from datetime import date, datetime
 from functools import cache
@@ -112,10 +112,40 @@ def tool_table(lock: Pylock) -> Mapping[str, Any]:
     return table if isinstance(table, Mapping) else {}
 
 
-def is_edited(lock: Pylock) -> bool:
-    """Whether the packages are no longer those that provenv wrote (False for others' locks)."""
+def is_edited(lock: Pylock, text: str = "") -> bool:
+    """Whether the packages are no longer those that provenv wrote (False for others' locks).
+
+    ``text`` is the lock's own: another release of ``packaging`` may read the same text as values that
+    are spelled otherwise (markers, versions), and that is no edit.
+    """
     recorded = tool_table(lock).get("packages-digest")
-    return recorded is not None and recorded != packages_digest(lock.packages)
+    if recorded is None:
+        return lock.created_by == "provenv"  # it writes none without
+    if recorded == packages_digest(lock.packages):
+        return False
+    rows = toml.parse(text, LOCK_FILE).get("packages") if text else None
+    return rows is None or recorded != digest.of_json({"packages": _plain(rows)})
+
+
+def unproven(lock: Pylock, *, keep: Callable[[Package], bool] | None = None) -> Pylock:
+    """What of a lock may be believed without proof: which versions it has, and on which index.
+
+    Commits are left out (but for packages that ``keep`` holds for), and so are sizes.
+    """
+
+    def bare(file: Any) -> Any:
+        return None if file is None else replace(file, size=None)
+
+    kept = [
+        replace(
+            package,
+            wheels=[bare(wheel) for wheel in package.wheels or ()] or None,
+            sdist=bare(package.sdist),
+        )
+        for package in lock.packages
+        if package.vcs is None or (keep is not None and keep(package))
+    ]
+    return replace(lock, packages=kept)
 
 
 def is_direct(package: Package) -> bool:

@@ -223,16 +223,15 @@ class Unpacking:
                 pass
             return
         head = next(pieces)
+        executable, digest = member.executable, row and row.digest
         if not path.startswith("bin/"):
-            self.writer.write(
-                path, head, pieces, executable=member.executable, digest=row and row.digest
-            )
+            self.writer.write(path, head, pieces, executable=executable, digest=digest)
             self._look_into(path, head)
         elif scripts.is_python(head):
             self._check_size(member, _MOST_SCRIPT)  # it is rewritten as a whole
             self._write_script(path, b"".join((head, *pieces)))
         else:
-            self.writer.write(path, head, pieces, executable=True)
+            self.writer.write(path, head, pieces, executable=True, digest=digest)
 
     def _take(self, member: Member, row: record.Row, path: str) -> bool:
         """Link a file that did not change since the previous object; whether that was done.

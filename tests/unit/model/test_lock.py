@@ -115,7 +115,12 @@ def test_what_the_standard_forbids_is_named_by_its_key(before: str, after: str, 
 
 def test_edits_by_hand_are_seen() -> None:
     plain = parse_lock(TEXT)
-    assert not is_edited(plain), "nothing is known about a lock without a digest"
+    other = parse_lock(
+        TEXT.replace('created-by = "provenv"', 'created-by = "another"').replace(
+            "[tool.provenv]", "[tool.other]"
+        )
+    )
+    assert not is_edited(other), "nothing is known about the lock of another tool"
     digest = packages_digest(plain.packages)
     signed = TEXT.replace('manifest-digest = "m"', f'packages-digest = "{digest}"')
     assert tool_table(parse_lock(signed))["packages-digest"] == digest

@@ -45,6 +45,7 @@ from provenv.workspace.projects.context import (
 from provenv.workspace.proving import copies, suspects
 from provenv.workspace.proving.aftermath import settle
 from provenv.workspace.syncing import locking
+from provenv.workspace.syncing.origins import refuse_strays
 from provenv.workspace.syncing.planning import Prepared, prepare
 from provenv.workspace.syncing.starting import starting
 
@@ -273,13 +274,16 @@ def ensure_lock(
     """The lock that decides for ``spec``, made anew where it is stale; whether it was.
 
     Raises:
-        CheckFailedError: ``locked_only``, and it is stale.
+        CheckFailedError: ``locked_only``, and it is stale. Always where somebody has edited it, or
+            where it has files from where the manifest does not lead.
     """
     key = project.lock_key(spec)
     locks = read_locks(project)
     stale = locking.why_stale(project, locks)
     if stale is None:
+        refuse_strays(project, context, {locks[key].path: locks[key].lock})
         return locks[key], False
+    locking.refuse_edited(locks)
     if locked_only:
         raise CheckFailedError(
             f"{stale}; with --locked it is not made anew",
