@@ -27,7 +27,7 @@ from provenv.store import leftovers
 from provenv.store.damage import Damage
 from provenv.store.fetch import fetch
 from provenv.store.mending import mend_object
-from provenv.store.objects import CLOSED_MODE, OPEN_MODE, StoredObject, read_object
+from provenv.store.objects import CLOSED_MODE, OPEN_MODE, StoredObject, close_object, read_object
 from provenv.workspace.host import access
 from provenv.workspace.host.registry import registered
 from provenv.workspace.projects.context import Context, Project, read_text
@@ -89,6 +89,8 @@ def repair(
     folders = verification.folders_of(context, project, environment)
     with locked(context.home.lock):
         leftovers.remove(context.home)
+        for sha256 in verification.all_objects(context):
+            close_object(context.home, sha256)
         bench = _Bench(context, registered(context))
         objects = tuple(_mend(bench, sha256) for sha256 in _damaged(found))
         paths: list[tuple[str, int, str]] = []
