@@ -57,9 +57,9 @@ def write_plan(plans: str, digest: str, files: dict[str, bytes]) -> str:
                 stream.write(data)
         os.rename(temporary, folder)
     except BaseException as error:
-        from provenv.core.files import remove_tree
+        from provenv.core.files import try_to_remove
 
-        remove_tree(temporary)
+        try_to_remove(temporary)
         if isinstance(error, OSError) and os.path.isdir(folder):
             return folder  # another process wrote the same plan
         raise

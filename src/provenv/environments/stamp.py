@@ -73,6 +73,14 @@ def write(folder: str, stamp: Stamp) -> None:
     try:
         replace(f"{folder}/.stamp", "\n".join(lines) + "\n")
     except OSError:
+        return  # it costs time later on, and nothing else
+
+
+def remove(path: str) -> None:
+    """Remove a file; one that cannot be removed, or is not there, is left to others."""
+    try:
+        os.unlink(path)
+    except OSError:
         return
 
 
@@ -88,17 +96,13 @@ def replace(path: str, text: str) -> None:
             stream.write(text)
         os.replace(temporary, path)
     except BaseException:
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
+        remove(temporary)
         raise
 
 
 def forget(folder: str) -> None:
     """Remove the stamp of the environment ``folder``: the next command takes the long way."""
-    try:
-        os.unlink(f"{folder}/.stamp")
-    except OSError:
-        return
+    remove(f"{folder}/.stamp")
 
 
 def read(folder: str) -> Stamp | None:

@@ -60,15 +60,29 @@ class Outcome:
 
 
 def find_root(start: str) -> str | None:
-    """The nearest folder at or above ``start`` with a manifest, or an environment made without one."""
+    """The nearest folder at or above ``start`` with a manifest, or an environment made without one.
+
+    Raises:
+        OSError: The disk does not say whether there is one.
+    """
     folder = start
     while True:
-        if os.path.isfile(f"{folder}/{_MANIFEST}") or os.path.islink(f"{folder}/.venv/current"):
+        if _is_file(f"{folder}/{_MANIFEST}") or os.path.islink(f"{folder}/.venv/current"):
             return folder
         above = os.path.dirname(folder)
         if above == folder:
             return None
         folder = above
+
+
+def _is_file(path: str) -> bool:
+    if os.path.isfile(path):  # False also where the disk failed
+        return True
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return False
+    return False
 
 
 def unsettled(home: str) -> bool:

@@ -49,10 +49,13 @@ def _place(folder: str) -> None:
 
     An environment that was moved is told from a copy by that (:mod:`registry`).
     """
-    text = f"{os.stat(folder).st_ino}\n{folder}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    descriptor = os.open(f"{folder}/.used", flags, 0o644)
+    text = os.fsencode(f"{os.stat(folder).st_ino}\n{folder}")
+    descriptor = os.open(f"{folder}/.used", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        os.write(descriptor, os.fsencode(text))
+        if os.read(descriptor, len(text) + 1) == text:
+            os.utime(descriptor)
+        else:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, text, 0)
     finally:
         os.close(descriptor)

@@ -69,7 +69,9 @@ def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(
     with pytest.raises(DiskError, match="No space left on device") as caught:
         files.write_atomic(path, b"new")
     assert "provenv store gc" in (caught.value.hint or "")
-    assert caught.value.details == {"path": str(path), "errno": "ENOSPC"}
+    details = caught.value.details
+    assert (details["path"], details["errno"]) == (str(path), "ENOSPC")
+    assert details["phase"] == "writing a"
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a"]
 

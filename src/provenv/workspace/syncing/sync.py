@@ -5,20 +5,22 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.pylock import Pylock
 
+from provenv.core.disk import doing
 from provenv.core.errors import (
     CheckFailedError,
+    DiskError,
     InputError,
     IntegrityError,
     UsageError,
 )
 from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned, silent
-from provenv.core.files import disk_error, locked
+from provenv.core.files import locked
 from provenv.environments import generations, plans, python2, stamp, switch
 from provenv.environments.drift import Drift, find_altered, find_drift, is_misplaced
 from provenv.environments.edits import Edit
@@ -44,6 +46,7 @@ from provenv.workspace.proving import copies, suspects
 from provenv.workspace.proving.aftermath import settle
 from provenv.workspace.syncing import locking
 from provenv.workspace.syncing.planning import Prepared, prepare
+from provenv.workspace.syncing.starting import starting
 
 if TYPE_CHECKING:
     from provenv.store.crew import Crew
@@ -117,12 +120,30 @@ def sync(
         ForeignError: The folder was made by something else.
         ProvenvError: As the parts say; the environment is as it was.
     """
-    started = time.monotonic()
     if link_mode is not None and link_mode not in LINK_MODES:
         raise UsageError(f"{link_mode!r} is not one of {', '.join(LINK_MODES)}")
     spec = project.manifest.environment(environment)
     folder = project.folder(spec)
     _check_place(folder, adopt=adopt)
+    before = switch.current(folder)
+    with doing(f"syncing {spec.name}", folder, safe=lambda: switch.standing(folder, before)):
+        asked = fast.Asked(environment, python, link_mode)
+        return _sync(project, context, spec, asked, locked_only, fresh, source)
+
+
+def _sync(
+    project: Project,
+    context: Context,
+    spec: EnvironmentSpec,
+    wanted: fast.Asked,
+    locked_only: bool,  # as `sync` was asked
+    fresh: Mapping[str | None, LockFile] | None,
+    source: str | None,
+) -> SyncResult:
+    """:func:`sync` of one environment, whose place has been looked at."""
+    started = time.monotonic()
+    environment, python, link_mode = wanted.environment, wanted.python, wanted.link_mode
+    folder = project.folder(spec)
     relocked, opened = False, None
     if fresh is not None:
         lock = fresh[project.lock_key(spec)]
@@ -154,11 +175,9 @@ def sync(
             request = SyncRequest(asked=asked, spec=spec, lock=lock, mode=mode, opened=opened)
             prepared, outcome = _make(project, context, folder, interpreter, request, crew)
             finish(project, context, folder, prepared, request, outcome.number)
-    except BaseException as error:
+    except BaseException:
         if aside is not None and not os.path.lexists(folder):
             os.rename(aside, folder)
-        if isinstance(error, OSError):
-            raise disk_error(error, "make the environment in", error.filename or folder) from error
         raise
     return SyncResult(
         environment=spec.name,
@@ -402,7 +421,8 @@ def _switch(
     force: bool,
 ) -> _Outcome:
     home = context.home.root
-    registry.register(context, folder, prepared.folder)
+    with doing("registering the environment", context.home.roots):
+        registry.register(context, folder, prepared.folder)
     previous = switch.current(folder)
     drift: list[Drift] = []
     before: dict[str, str] = {}
@@ -452,14 +472,28 @@ def _switch(
         )
     seconds = time.monotonic() - started
     context.emit(PhaseFinished(phase="link", count=len(prepared.packages), seconds=seconds))
+    moved = changes(before, after)
+    _say_what_starts(context, prepared, {change.name for change in moved})
     return _Outcome(
         number=number,
         previous=previous,
         made=True,
-        changes=changes(before, after),
+        changes=moved,
         drift=drift,
         dropped=dropped,
     )
+
+
+def _say_what_starts(context: Context, prepared: Prepared, names: Collection[str]) -> None:
+    """Note the files of these distributions that Python runs whenever it starts."""
+    labels = {
+        sha256: f"{name} {version}"
+        for name, version, sha256, editable in prepared.packages
+        if name in names and not editable
+    }
+    site_packages = prepared.interpreter.site_packages
+    for owner, file in starting(prepared.steps, context.home.root, site_packages, labels):
+        context.emit(Noted(message=f"{labels[owner]} runs code whenever Python starts: {file}"))
 
 
 def finish(
@@ -492,7 +526,8 @@ def finish(
         key = fast.plan_key(project.root, request.asked, context.environ)
         if key is not None and _as_read(project, request):
             known = _known(project, folder, name, prepared, python, own)
-            plans.remember(context.home.plans, key, known)
+            with contextlib.suppress(OSError):  # it costs time later on, and nothing else
+                plans.remember(context.home.plans, key, known)
     # the last that is written: where it is missing, the next command takes the long way, and sweeps
     current = f"generations/{number}"
     overrides = request.asked.overrides
@@ -527,5 +562,5 @@ def _as_read(project: Project, request: SyncRequest) -> bool:
             return True
         now = make_project(project.root, project.manifest_text)
         return now.locker.manifest.lock_digest() == project.locker.manifest.lock_digest()
-    except InputError:
+    except (InputError, DiskError):
         return False
