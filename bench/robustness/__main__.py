@@ -92,8 +92,8 @@ def attack(args: argparse.Namespace, top: str, kind: str) -> Attacked:
             remove(desk.top)
             said = ", ".join(f"{row} {cell}" for row, cell in cells.items())
             print(f"{kind}: {said} ({time.monotonic() - begin:.1f} s)", file=sys.stderr, flush=True)
-        cells = {row: str(cell) for row, cell in found.items()}
-        return Attacked(version=tool.version(), runs=args.runs, cells=cells)
+        told = {row: str(cell) for row, cell in found.items()}
+        return Attacked(version=tool.version(), runs=args.runs, cells=told)
 
 
 def known(path: Path | None) -> dict[str, Attacked]:
