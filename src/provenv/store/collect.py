@@ -14,6 +14,8 @@ from provenv.model.layout import HomeLayout
 from provenv.store import previous
 from provenv.store.objects import DESCRIPTION, OPEN_MODE, read_object
 
+_SKEW = 3600.0  # seconds that the clock of a file server may be ahead
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
@@ -111,9 +113,10 @@ def _listed(folder: str) -> list[str]:
 
 def _is_older(path: str, horizon: float) -> bool:
     try:
-        return os.lstat(path).st_mtime <= horizon
+        changed = os.lstat(path).st_mtime
     except FileNotFoundError:
         return False
+    return changed <= horizon or changed > time.time() + _SKEW  # or the clock was set back
 
 
 def _remove(layout: HomeLayout, path: str) -> None:
