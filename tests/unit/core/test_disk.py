@@ -148,6 +148,13 @@ def test_what_another_program_says_of_a_file_system(text: str, name: str, path: 
     assert (found.details["errno"], found.details["path"]) == (name, path)
 
 
+def test_a_path_of_any_bytes_stands_in_one_line() -> None:
+    path = os.fsdecode(b"/a\nb/\xff/\xc3\xbc")
+    error = disk.refusal(refused(errno.EACCES), "write", path)
+    assert error.message == "cannot write /a\\nb/\\xff/ü: Permission denied (EACCES)"
+    assert error.details["path"] == path
+
+
 def test_what_another_program_says_of_something_else() -> None:
     assert disk.refused_in("Connection refused (os error 111)") is None
     assert disk.refused_in("No solution found") is None
