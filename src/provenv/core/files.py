@@ -7,10 +7,13 @@ import errno
 import itertools
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from provenv.core import locks
 from provenv.core.errors import DiskError, UndecidedError
 
+_LONG = 2.0  # seconds after which one is told what is being waited for
+_FOLDER_LOCK = ".provenv.lock"
 _counter = itertools.count(1)  # next() is one step, so that two threads never get one number
 
 
@@ -151,10 +154,18 @@ def ensure_folder(path: str | os.PathLike[str]) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: str, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
+def locked(
+    path: str,
+    *,
+    shared: bool = False,
+    wait: bool = True,
+    waiting: Callable[[str], None] | None = None,
+) -> Iterator[None]:
     """Hold the advisory lock of the file ``path`` (made where missing) for a ``with`` block.
 
     The kernel drops the lock when its holder dies, so a dead process never blocks the living.
+    ``waiting`` is called, in a thread of its own, with a few words about who holds the lock, where that
+    takes more than two seconds.
 
     Raises:
         UndecidedError: Not ``wait``, and another process holds it.
@@ -162,23 +173,18 @@ def locked(path: str, *, shared: bool = False, wait: bool = True) -> Iterator[No
     """
     import fcntl
 
-    operation = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+    operation = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     descriptor = -1
     try:
         while True:
             ensure_folder(os.path.dirname(path) or os.curdir)
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-                fcntl.flock(descriptor, operation)
-            except BlockingIOError as error:
-                raise UndecidedError(
-                    f"another provenv process is at work ({path} is locked)",
-                    hint="Wait for it to end and try again.",
-                ) from error
+                _take(descriptor, operation, path, wait=wait, waiting=waiting)
             except FileNotFoundError:
                 continue  # the folder was removed just now
             except OSError as error:
-                raise disk_error(error, "lock", path) from error
+                raise _lock_error(error, path) from error
             if _is_named(descriptor, path):
                 break
             os.close(descriptor)  # the file was removed while this process waited for it
@@ -188,26 +194,104 @@ def locked(path: str, *, shared: bool = False, wait: bool = True) -> Iterator[No
             os.close(descriptor)
 
 
+def _take(
+    descriptor: int,
+    operation: int,
+    path: str,
+    *,
+    wait: bool,
+    waiting: Callable[[str], None] | None,
+) -> None:
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        if not wait:
+            raise UndecidedError(
+                f"another provenv process is at work ({path} is locked{_by(path)})",
+                hint="Wait for it to end and try again.",
+            ) from error
+    else:
+        return
+    if waiting is None:
+        fcntl.flock(descriptor, operation)
+        return
+    import threading
+
+    timer = threading.Timer(_LONG, lambda: waiting(locks.holders(path)))
+    timer.start()
+    try:
+        fcntl.flock(descriptor, operation)
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def _by(path: str) -> str:
+    holder = locks.holders(path)
+    return f" by {holder}" if holder else ""
+
+
+def _lock_error(error: OSError, path: str) -> DiskError:
+    """Say that a file system has no locks, which nothing can be done without."""
+    found = disk_error(error, "lock", path)
+    if error.errno in locks.WITHOUT:
+        found.hint = (
+            "This file system keeps no locks (an NFS mount without a lock service, for example), "
+            "and without them two commands at once could spoil what is there. Put it on another one"
+            " (PROVENV_HOME moves the store), or have the mount changed (nfs: `local_lock=flock`)."
+        )
+    return found
+
+
 @contextlib.contextmanager
 def locked_folder(path: str) -> Iterator[None]:
     """Hold the advisory lock of a folder itself for a ``with`` block: nothing is written into it.
 
-    Where the file system has no such locks, nothing is held.
+    Where the file system has no locks for folders, as NFS, that of a file in it does, which is removed
+    afterwards.
+
+    Raises:
+        DiskError: The file system has no locks at all.
     """
     import fcntl
 
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
-        descriptor = -1
+        yield  # whoever reads or writes there says what is wrong
+        return
     try:
-        if descriptor >= 0:
-            with contextlib.suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in locks.WITHOUT:
+                raise _lock_error(error, path) from error
+            with _locked_instead(os.path.join(path, _FOLDER_LOCK)):
+                yield
+        else:
+            yield
     finally:
-        if descriptor >= 0:
-            os.close(descriptor)
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _locked_instead(path: str) -> Iterator[None]:
+    """Hold the lock of a file that is there for as long as somebody holds or wants it."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(path))
+        except DiskError:
+            _unlink(path)  # there are no locks at all: nobody holds this one
+            raise
+        stack.callback(_unlink, path)  # before the lock is let go
+        yield
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
 
 
 def _is_named(descriptor: int, path: str) -> bool:

@@ -23,7 +23,7 @@ class HomeLayout:
 
     __slots__ = (
         "allowed", "builds", "cache", "environments", "interpreters", "links", "lock", "plans",
-        "quarantine", "root", "roots", "suspects", "tmp", "unsettled", "wheels",
+        "quarantine", "released", "root", "roots", "suspects", "tmp", "unsettled", "wheels",
     )  # fmt: skip
 
     def __init__(self, root: str) -> None:
@@ -33,6 +33,7 @@ class HomeLayout:
         self.tmp = os.path.join(root, "store", "tmp")
         self.quarantine = os.path.join(root, "store", "quarantine")
         self.suspects = os.path.join(root, "store", "suspects")
+        self.released = os.path.join(root, "store", "released")
         self.unsettled = os.path.join(root, "store", "unsettled")
         self.lock = os.path.join(root, "store", "lock")
         self.plans = os.path.join(root, "plans")

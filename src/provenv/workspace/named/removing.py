@@ -17,11 +17,11 @@ from provenv.model.layout import (
     is_environment_name,
     is_plain_request,
 )
-from provenv.workspace.host import processes, registry
+from provenv.workspace.host import claims, processes
 from provenv.workspace.projects import outside
 from provenv.workspace.projects.context import MANIFEST_FILE, Context, Project, open_project
 from provenv.workspace.projects.declaring import declared, undeclare
-from provenv.workspace.proving import copies
+from provenv.workspace.proving import copies, thinning
 from provenv.workspace.syncing import edit
 
 
@@ -195,6 +195,7 @@ def take_away(context: Context, folder: str, *, wait: bool = True) -> list[str]:
         locked(context.home.lock, shared=True),
         locked(EnvironmentLayout(folder).lock, wait=wait),
     ):
+        used = thinning.environment_used(folder) or None
         stamp.forget(folder)
         for item in ("current", *switch.links(folder)):
             with contextlib.suppress(FileNotFoundError):
@@ -204,7 +205,7 @@ def take_away(context: Context, folder: str, *, wait: bool = True) -> list[str]:
         for number in switch.numbers(folder):
             switch.discard(folder, number)
         switch.unprepare(folder)
-        registry.forget(context, folder)
+        claims.forget(context, claims.of(context, folder), used)
     return [f"{folder}/{name}" for name in _foreign(folder)]
 
 
