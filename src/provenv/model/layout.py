@@ -33,7 +33,7 @@ class HomeLayout:
         self.tmp = os.path.join(root, "store", "tmp")
         self.quarantine = os.path.join(root, "store", "quarantine")
         self.suspects = os.path.join(root, "store", "suspects")
-        self.released = os.path.join(root, "store", "released")
+        self.released = os.path.join(root, "released")
         self.unsettled = os.path.join(root, "store", "unsettled")
         self.lock = os.path.join(root, "store", "lock")
         self.plans = os.path.join(root, "plans")

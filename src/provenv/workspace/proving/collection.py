@@ -342,13 +342,10 @@ def _tree(folder: str, number: int) -> str:
 
 def _objects(folder: str, number: int) -> set[str] | None:
     """The objects of a generation; None where it cannot be read."""
-    for wait in (0.1, 0.3, 0.0):  # somebody may be removing it at this moment
-        try:
-            return {p.sha256 for p in generations.read_generation(folder, number).packages}
-        except IntegrityError:
-            if wait and number in switch.numbers(folder):
-                time.sleep(wait)
-    return None
+    try:
+        return {p.sha256 for p in generations.read_generation(folder, number).packages}
+    except IntegrityError:
+        return None
 
 
 def _words(error: OSError | DiskError) -> str:

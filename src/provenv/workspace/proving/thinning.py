@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -88,14 +89,12 @@ def last_uses(folder: str) -> dict[int, float]:
     made.
     """
     found: dict[int, float] = {}
-    for number in switch.numbers(folder):
-        try:
-            found[number] = _seconds(generations.read_generation(folder, number).created)
-        except (IntegrityError, ValueError):
-            continue
     log = [(entry.generation, moment) for entry, moment in _moments(folder)]
     for (number, moment), (_, until) in zip(log, [*log[1:], (0, 0.0)], strict=True):
         found[number] = max(found.get(number, 0.0), until or moment)
+    for number in set(switch.numbers(folder)) - found.keys():
+        with contextlib.suppress(IntegrityError, ValueError):
+            found[number] = _seconds(generations.read_generation(folder, number).created)
     current = switch.current(folder)
     if current is not None:
         found[current] = max(found.get(current, 0.0), environment_used(folder))
