@@ -1,7 +1,8 @@
 """When an object was used last that no environment holds any more.
 
-``released`` in the home folder has one line for each object that an environment let go: seconds since 1970, and the
-sha256. An object with several lines counts by the latest, one with none by when it was stored.
+``released`` in the home folder has one line for each object that an environment let go: seconds since
+1970, and the sha256. An object with several lines counts by the latest, one with none by when it was
+stored.
 """
 
 from __future__ import annotations
