@@ -47,6 +47,9 @@ def keep(layout: HomeLayout, times: Mapping[str, float]) -> None:
     The caller holds the store's lock alone.
     """
     text = "".join(f"{time:.0f} {sha256}\n" for sha256, time in sorted(times.items()))
-    if text or os.path.lexists(layout.released):
+    if text:
         with contextlib.suppress(DiskError):
             write_atomic(layout.released, text.encode())
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(layout.released)

@@ -103,6 +103,8 @@ def text(result: GcResult, screen: Screen) -> None:
         until = f" until {item.until[:10]}" if item.until else ""
         line = f"kept{until}, {what} of {short_path(item.folder)}: {item.reason}"
         screen.line(f"  {paint('warn', line)}")
+    if any(item.until for item in result.waiting):
+        screen.line(paint("dim", "  `provenv env prune` forgets what was removed or moved"))
     if any(item.objects is None for item in result.waiting):
         screen.line("  nobody knows what that held: no package was removed")
     done = "would remove" if result.dry_run else paint("good", "removed")
