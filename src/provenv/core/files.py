@@ -7,13 +7,15 @@ import errno
 import itertools
 import os
 import stat
+from _thread import get_ident  # `threading` is heavier
 from collections.abc import Callable, Iterator
 
 from provenv.core import locks
 from provenv.core.errors import DiskError, UndecidedError
 
 _LONG = 2.0  # seconds after which one is told what is being waited for
-_FOLDER_LOCK = ".provenv.lock"
+FOLDER_LOCK = ".provenv.lock"
+"""The file in a folder that is locked where folders themselves cannot be."""
 _counter = itertools.count(1)  # next() is one step, so that two threads never get one number
 
 
@@ -238,50 +240,75 @@ def _lock_error(error: OSError, path: str) -> DiskError:
     found = disk_error(error, "lock", path)
     if error.errno in locks.WITHOUT:
         found.hint = (
-            "This file system keeps no locks (an NFS mount without a lock service, for example), "
-            "and without them two commands at once could spoil what is there. Put it on another one"
-            " (PROVENV_HOME moves the store), or have the mount changed (nfs: `local_lock=flock`)."
+            "This file system keeps no locks (NFS without a lock service?), and nothing is safe "
+            "without: use another (PROVENV_HOME moves the store), or mount it with local_lock=flock."
         )
     return found
 
 
+_folders: set[tuple[int, ...]] = set()  # process, thread, device and inode of those that are held
+
+
 @contextlib.contextmanager
-def locked_folder(path: str) -> Iterator[None]:
+def locked_folder(path: str, *, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
     """Hold the advisory lock of a folder itself for a ``with`` block: nothing is written into it.
 
-    Where the file system has no locks for folders, as NFS, that of a file in it does, which is removed
-    afterwards.
+    Where the file system has no locks for folders, as NFS, that of a file in it does
+    (:data:`FOLDER_LOCK`), which is removed afterwards. Who holds it may ask for it again. ``waiting`` as
+    for :func:`locked`.
 
     Raises:
         DiskError: The file system has no locks at all.
     """
-    import fcntl
-
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        yield  # whoever reads or writes there says what is wrong
-        return
-    try:
+    while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError as error:
-            if error.errno not in locks.WITHOUT:
-                raise _lock_error(error, path) from error
-            with _locked_instead(os.path.join(path, _FOLDER_LOCK)):
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            yield  # whoever reads or writes there says what is wrong
+            return
+        status = os.fstat(descriptor)
+        own = (os.getpid(), get_ident(), status.st_dev, status.st_ino)
+        try:
+            if own in _folders:
                 yield
-        else:
-            yield
-    finally:
-        os.close(descriptor)
+                return
+            with _folder_lock(descriptor, path, waiting):
+                if not _is_named(descriptor, path):
+                    continue  # it was removed, and perhaps made anew, while this process waited
+                _folders.add(own)
+                try:
+                    yield
+                finally:
+                    _folders.discard(own)
+                return
+        finally:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager
-def _locked_instead(path: str) -> Iterator[None]:
+def _folder_lock(
+    descriptor: int, path: str, waiting: Callable[[str], None] | None
+) -> Iterator[None]:
+    import fcntl
+
+    try:
+        _take(descriptor, fcntl.LOCK_EX, path, wait=True, waiting=waiting)
+    except OSError as error:
+        if error.errno not in locks.WITHOUT:
+            raise _lock_error(error, path) from error
+    else:
+        yield
+        return
+    with _locked_instead(os.path.join(path, FOLDER_LOCK), waiting):
+        yield
+
+
+@contextlib.contextmanager
+def _locked_instead(path: str, waiting: Callable[[str], None] | None) -> Iterator[None]:
     """Hold the lock of a file that is there for as long as somebody holds or wants it."""
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(locked(path))
+            stack.enter_context(locked(path, waiting=waiting))
         except DiskError:
             _unlink(path)  # there are no locks at all: nobody holds this one
             raise

@@ -8,21 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from provenv.core.errors import CheckFailedError, UsageError
-from provenv.core.files import disk_error, locked, locked_folder, write_atomic
+from provenv.core.files import FOLDER_LOCK, disk_error, write_atomic
 from provenv.environments import generations, stamp, switch
 from provenv.model.layout import (
     NAMED_ENVIRONMENTS_FOLDER,
-    EnvironmentLayout,
     base_name,
     is_environment_name,
     is_plain_request,
 )
-from provenv.workspace.host import claims, processes
+from provenv.workspace.host import claims, processes, waits
 from provenv.workspace.projects import outside
 from provenv.workspace.projects.context import MANIFEST_FILE, Context, Project, open_project
 from provenv.workspace.projects.declaring import declared, undeclare
 from provenv.workspace.proving import copies, thinning
-from provenv.workspace.syncing import edit
+from provenv.workspace.syncing import edit, locking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,10 +114,11 @@ def remove_environment(
             left += take_away(context, folder)
         whole = own and name in (None, project.manifest.default_environment)
         if whole:
-            with locked_folder(project.root):
+            with waits.changing(context, project):
                 changed += _clear_project(context, project.root, left)
         elif text is not None:
-            with locked_folder(project.root):
+            with waits.changing(context, project):
+                text = _without(locking.as_it_is(project), name)
                 write_atomic(project.manifest_path, text.encode())
             changed.append(MANIFEST_FILE)
     except OSError as error:
@@ -191,10 +191,7 @@ def take_away(context: Context, folder: str, *, wait: bool = True) -> list[str]:
         OSError, DiskError: The file system refused.
         UndecidedError: Not ``wait``, and another command works on it.
     """
-    with (
-        locked(context.home.lock, shared=True),
-        locked(EnvironmentLayout(folder).lock, wait=wait),
-    ):
+    with waits.working_on(context, folder, wait=wait):
         used = thinning.environment_used(folder) or None
         stamp.forget(folder)
         for item in ("current", *switch.links(folder)):
@@ -235,7 +232,7 @@ def _clear_project(context: Context, root: str, left: list[str]) -> list[str]:
     for folder in (os.path.join(root, NAMED_ENVIRONMENTS_FOLDER), root):
         with contextlib.suppress(OSError):
             os.rmdir(folder)
-    for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
+    for name in sorted({*os.listdir(root)} - {FOLDER_LOCK}) if os.path.isdir(root) else []:
         if not any(path.startswith(f"{root}/{name}/") for path in left):
             left.append(f"{root}/{name}")
     return gone

@@ -6,19 +6,18 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from provenv.core.errors import DiskError, IntegrityError
-from provenv.core.events import Noted
 from provenv.core.files import disk_error, locked, remove_tree
 from provenv.core.usage import Ledger
 from provenv.environments import generations, switch
 from provenv.model.layout import EnvironmentLayout
 from provenv.store import released
 from provenv.store.collect import Collected, Limits, collect, weigh
-from provenv.workspace.host import claims, processes, registry
+from provenv.workspace.host import claims, processes, registry, waits
 from provenv.workspace.host.claims import Root
 from provenv.workspace.projects.context import Context
 from provenv.workspace.proving import thinning
@@ -137,7 +136,9 @@ def gc(
     patience = claims.patience(context) if forget_missing is None else forget_missing
     limits = Limits(grace=grace, unused=unused, size=max_size)
     try:
-        with locked(context.home.lock, shared=dry_run, waiting=_wait(context)):
+        with locked(
+            context.home.lock, shared=dry_run, waiting=waits.told(context, "works with the store")
+        ):
             used = processes.generations_in_use()
             sweep = _Sweep(context, keep, unused, patience, used, weigh(context.home), dry_run)
             before = sweep.ledger.total
@@ -169,14 +170,6 @@ def gc(
         dry_run=dry_run,
         seconds=time.monotonic() - started,
     )
-
-
-def _wait(context: Context) -> Callable[[str], None]:
-    def say(holder: str) -> None:
-        who = holder or "another provenv process"
-        context.emit(Noted(message=f"waiting for {who}, which works with the store"))
-
-    return say
 
 
 @dataclass(slots=True)

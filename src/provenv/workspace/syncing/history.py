@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from provenv.core import digest
 from provenv.core.errors import CheckFailedError, IntegrityError, UsageError
 from provenv.core.events import Warned
-from provenv.core.files import disk_error, locked
+from provenv.core.files import disk_error
 from provenv.environments import generations, stamp, switch
 from provenv.environments.tree import Steps
 from provenv.model.generation import Change, Generation, changes
-from provenv.model.layout import EnvironmentLayout
+from provenv.model.manifest import EnvironmentSpec
 from provenv.workspace import fast
-from provenv.workspace.host import registry
+from provenv.workspace.host import registry, waits
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import Context, Project, read_manifest, read_text
+from provenv.workspace.syncing import locking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,31 +154,41 @@ def rollback(
                 hint="`provenv sync` brings the environment and the lock together again.",
             )
         )
-    spec = project.manifest.environment(environment)
+    generations.current_number(project.folder(project.manifest.environment(environment)))
+    with waits.changing(context, project):  # a sync or an `add` that waits reads them afterwards
+        project = locking.as_it_is(project)
+        spec = project.manifest.environment(environment)
+        with waits.working_on(context, project.folder(spec)):
+            return _rollback(project, context, spec, to, started, environment_only=environment_only)
+
+
+def _rollback(
+    project: Project,
+    context: Context,
+    spec: EnvironmentSpec,
+    to: int | None,
+    started: float,
+    *,
+    environment_only: bool,
+) -> RollbackResult:
     folder = project.folder(spec)
     previous = generations.current_number(folder)
-    layout = EnvironmentLayout(folder)
-    with locked(context.home.lock, shared=True), locked(layout.lock):
-        switch.sweep(folder)
-        files.sweep(project.root)
-        number = generations.known_number(
-            folder, to if to is not None else _before(folder, previous)
-        )
-        recipe = generations.read_recipe(folder, number)
-        after = _usable(context, folder, number)
-        # What another tool locked is not written into its files: the environment alone goes back.
-        environment_only = environment_only or after.source is not None
-        before = _readable(folder, previous)
-        try:
-            restored = (
-                () if environment_only else _restore(project, context, folder, spec.name, number)
-            )
-            switch.switch(folder, number, context.cause, verb="rollback")
-        except OSError as error:
-            raise disk_error(error, "switch", folder) from error
-        registry.take_note(context, folder, number)
-        stamp.used(folder)
-        _stamp(project, context, folder, number, recipe, after, held=environment_only)
+    switch.sweep(folder)
+    files.sweep(project.root)
+    number = generations.known_number(folder, to if to is not None else _before(folder, previous))
+    recipe = generations.read_recipe(folder, number)
+    after = _usable(context, folder, number)
+    # What another tool locked is not written into its files: the environment alone goes back.
+    environment_only = environment_only or after.source is not None
+    before = _readable(folder, previous)
+    try:
+        restored = () if environment_only else _restore(project, context, folder, spec.name, number)
+        switch.switch(folder, number, context.cause, verb="rollback")
+    except OSError as error:
+        raise disk_error(error, "switch", folder) from error
+    registry.take_note(context, folder, number)
+    stamp.used(folder)
+    _stamp(project, context, folder, number, recipe, after, held=environment_only)
     return RollbackResult(
         environment=spec.name,
         folder=folder,

@@ -25,11 +25,10 @@ from provenv.environments.drift import Drift, find_altered, find_drift, is_mispl
 from provenv.environments.edits import Edit
 from provenv.model.generation import Change, changes
 from provenv.model.interpreter import Interpreter
-from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import LINK_MODES, EnvironmentSpec
 from provenv.store.fetch import ahead
 from provenv.workspace import fast
-from provenv.workspace.host import choosing, registry
+from provenv.workspace.host import choosing, registry, waits
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import (
     Context,
@@ -48,6 +47,9 @@ from provenv.workspace.syncing.planning import Prepared, prepare
 if TYPE_CHECKING:
     from provenv.store.crew import Crew
     from provenv.workspace.syncing.sourcing import Opened
+
+
+_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +119,35 @@ def sync(
         ForeignError: The folder was made by something else.
         ProvenvError: As the parts say; the environment is as it was.
     """
-    started = time.monotonic()
     if link_mode is not None and link_mode not in LINK_MODES:
         raise UsageError(f"{link_mode!r} is not one of {', '.join(LINK_MODES)}")
+    asked = fast.Asked(environment, python, link_mode)
+    for _ in range(_TRIES):
+        try:
+            return _sync(project, context, asked, locked_only, adopt, fresh, source)
+        except _OvertakenError:  # by a rollback, for example, while this one waited for its turn
+            project = locking.as_it_is(project)
+    raise UndecidedError(
+        f"{project.manifest_path} or its lock is changed again and again while this command waits",
+        hint="Find out what writes them, and try again; the environment is as it was.",
+    )
+
+
+class _OvertakenError(Exception):
+    """The project's files are no longer those that were read."""
+
+
+def _sync(
+    project: Project,
+    context: Context,
+    options: fast.Asked,
+    locked_only: bool,
+    adopt: bool,
+    fresh: Mapping[str | None, LockFile] | None,
+    source: str | None,
+) -> SyncResult:
+    started = time.monotonic()
+    environment, python = options.environment, options.python
     spec = project.manifest.environment(environment)
     folder = project.folder(spec)
     _check_place(folder, adopt=adopt)
@@ -132,25 +160,26 @@ def sync(
         )
         project, spec = opened.project, opened.spec
     else:
-        lock, relocked = ensure_lock(project, context, spec, locked_only=locked_only)
+        project, lock, relocked = ensure_lock(project, context, spec, locked_only=locked_only)
+        spec = project.manifest.environment(environment)
     aside = None if generations.is_ours(folder) else generations.set_aside(folder)
-    layout = EnvironmentLayout(folder)
     try:
         _sweep_store(context)
         files.sweep(project.root)
         with (
-            locked(context.home.lock, shared=True),
-            locked(layout.lock),
-            _whole(folder),
+            waits.working_on(context, folder),
             ahead(context.home, _least(lock.lock)) as crew,
         ):
+            if fresh is None and opened is None and not _still(project, lock):
+                raise _OvertakenError
             settle(context)
             switch.prepare(folder)
             switch.sweep(folder)
             interpreter = _chosen(project, context, spec, folder, python)
-            mode = _mode(context, spec, folder, interpreter, link_mode)
+            mode = _mode(context, spec, folder, interpreter, options.link_mode)
             # by its whole name: `test` may be several, and the short way must not take one for all
-            asked = fast.Asked(spec.name if environment is not None else None, python, link_mode)
+            name = spec.name if environment is not None else None
+            asked = fast.Asked(name, python, options.link_mode)
             request = SyncRequest(asked=asked, spec=spec, lock=lock, mode=mode, opened=opened)
             prepared, outcome = _make(project, context, folder, interpreter, request, crew)
             finish(project, context, folder, prepared, request, outcome.number)
@@ -238,16 +267,6 @@ def _least(lock: Pylock) -> Iterator[int]:
         yield min((wheel.size or 0 for wheel in package.wheels or ()), default=0)
 
 
-@contextlib.contextmanager
-def _whole(folder: str) -> Iterator[None]:
-    """Where nothing came of a new environment, nothing stays of it."""
-    try:
-        yield
-    except BaseException:
-        switch.unprepare(folder)
-        raise
-
-
 def _sweep_store(context: Context) -> None:
     """Remove what killed processes left in the store, where no process is at work in it now."""
     try:
@@ -263,25 +282,45 @@ def _sweep_store(context: Context) -> None:
 
 def ensure_lock(
     project: Project, context: Context, spec: EnvironmentSpec, *, locked_only: bool
-) -> tuple[LockFile, bool]:
+) -> tuple[Project, LockFile, bool]:
     """The lock that decides for ``spec``, made anew where it is stale; whether it was.
+
+    Of many that find it stale at once, one makes it anew, and the others use it: the project is given
+    back as it is then.
 
     Raises:
         CheckFailedError: ``locked_only``, and it is stale.
     """
-    key = project.lock_key(spec)
     locks = read_locks(project)
     stale = locking.why_stale(project, locks)
     if stale is None:
-        return locks[key], False
+        return project, locks[project.lock_key(spec)], False
     if locked_only:
         raise CheckFailedError(
             f"{stale}; with --locked it is not made anew",
             hint="Run `provenv lock`, and commit the lock.",
         )
-    context.emit(Noted(message=f"locking: {stale}"))
-    locking.lock(project, context)
-    return read_locks(project)[key], True
+    with waits.changing(context, project):
+        project = locking.as_it_is(project)
+        spec = project.manifest.environment(spec.name)
+        locks = read_locks(project)
+        stale = locking.why_stale(project, locks)
+        if stale is not None:
+            context.emit(Noted(message=f"locking: {stale}"))
+            locking.lock(project, context)
+            locks = read_locks(project)
+        return project, locks[project.lock_key(spec)], stale is not None
+
+
+def _still(project: Project, lock: LockFile) -> bool:
+    """Whether the manifest and the lock are those that were read before this process had its turn."""
+    try:
+        return (
+            read_manifest(project.root) == project.manifest_text
+            and read_text(lock.path) == lock.text
+        )
+    except InputError:
+        return False
 
 
 def _mode(
