@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 from provenv.core import locks
 from provenv.core.errors import DiskError, UndecidedError
+from provenv.core.mark import mark
 
 _LONG = 2.0  # seconds after which one is told what is being waited for
 FOLDER_LOCK = ".provenv.lock"
@@ -20,9 +21,9 @@ _counter = itertools.count(1)  # next() is one step, so that two threads never g
 
 
 def temporary_name(path: str) -> str:
-    """A name beside ``path`` that no other process or thread uses: ``.NAME.PID.N.tmp``."""
+    """A name beside ``path`` that no other process or thread uses: ``.NAME.MARK.N.tmp``."""
     head, tail = os.path.split(path)
-    return os.path.join(head, f".{tail}.{os.getpid()}.{next(_counter)}.tmp")
+    return os.path.join(head, f".{tail}.{mark()}.{next(_counter)}.tmp")
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o644) -> None:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import os
 
+from provenv.core.mark import mark
 from provenv.environments import stamp
 
 _KEY_HEADER = "provenv-key 1"
@@ -48,7 +49,7 @@ def write_plan(plans: str, digest: str, files: dict[str, bytes]) -> str:
         from provenv.core.files import remove_tree
 
         remove_tree(folder)
-    temporary = f"{plans}/.{digest}.{os.getpid()}.tmp"
+    temporary = f"{plans}/.{digest}.{mark()}.tmp"
     os.makedirs(temporary)
     try:
         for name, data in files.items():
@@ -129,7 +130,7 @@ def remember(plans: str, key: str, known: Known) -> None:
     ]
     if any("\n" in line for line in lines):
         return
-    temporary = f"{plans}/keys/.{key}.{os.getpid()}.tmp"
+    temporary = f"{plans}/keys/.{key}.{mark()}.tmp"
     with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as stream:
         stream.write("\n".join(lines) + "\n")
     os.replace(temporary, f"{plans}/keys/{key}")

@@ -70,7 +70,9 @@ def write(folder: str, stamp: Stamp) -> None:
     ]
     if any("\n" in line for line in lines):
         return
-    temporary = f"{folder}/.stamp.{os.getpid()}.tmp"
+    from provenv.core.mark import mark
+
+    temporary = f"{folder}/.stamp.{mark()}.tmp"
     try:
         with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as stream:
             stream.write("\n".join(lines) + "\n")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 
+from provenv.core.mark import mark
 from provenv.environments import pair
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
@@ -66,7 +67,7 @@ def discard(folder: str, number: int) -> None:
     Raises:
         OSError, DiskError: The file system refused.
     """
-    temporary = f"{folder}/generations/{_TEMPORARY}{os.getpid()}-{number}"
+    temporary = f"{folder}/generations/{_TEMPORARY}{mark()}-{number}"
     os.rename(f"{folder}/generations/{number}", temporary)
     _remove(temporary)
 
@@ -127,7 +128,7 @@ def make_generation(
     """
     taken = numbers(folder)
     number = max([*taken, _last_logged(folder)], default=0) + 1
-    temporary = f"{folder}/generations/{_TEMPORARY}{os.getpid()}"
+    temporary = f"{folder}/generations/{_TEMPORARY}{mark()}"
     os.mkdir(temporary)
     try:
         try:
@@ -219,7 +220,7 @@ def straighten(folder: str, number: int) -> None:
 def _point(path: str, target: str) -> None:
     if _target(path) == target:
         return
-    temporary = f"{path}.{os.getpid()}.tmp"
+    temporary = f"{path}.{mark()}.tmp"
     os.symlink(target, temporary)
     try:
         os.replace(temporary, path)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
+from provenv.core.errors import DiskError
 from provenv.core.files import disk_error, ensure_folder, remove_tree, temporary_name
 from provenv.core.usage import Ledger
 from provenv.model.layout import HomeLayout
@@ -79,7 +81,7 @@ def collect(
         ledger: What :func:`weigh` gave, and what besides went or will go; else it is made here.
 
     Raises:
-        DiskError: Something could not be removed; the rest stays for the next time.
+        DiskError: Something could not be removed; all the rest was, and it is tried again the next time.
     """
     now = time.time()
     ledger = ledger or weigh(layout)
@@ -100,13 +102,7 @@ def collect(
     for path in _follows(layout, frozenset(gone)):
         ledger.remove(path)
     if not dry_run:
-        for path in (*leftovers, *quarantined):
-            remove_tree(path)
-        for sha256 in gone:
-            _remove(layout, layout.object(sha256))
-        for sha256, path in _two_levels(layout.links):
-            if not os.path.isdir(layout.object(sha256)):
-                _remove(layout, path)
+        _delete(layout, [*leftovers, *quarantined], [layout.object(sha256) for sha256 in gone])
     return Collected(
         objects=tuple(sorted(gone)),
         freed=ledger.freed,
@@ -189,6 +185,36 @@ def _listed(folder: str) -> list[str]:
         return sorted(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _delete(layout: HomeLayout, loose: Iterable[str], objects: Iterable[str]) -> None:
+    """Remove all that can be removed.
+
+    Raises:
+        DiskError: The first thing that could not be.
+    """
+    errors: list[DiskError] = []
+
+    def attempt(remove: Callable[[], None]) -> None:
+        try:
+            remove()
+        except DiskError as error:
+            errors.append(error)
+
+    for path in loose:
+        attempt(partial(remove_tree, path))
+    for path in objects:
+        attempt(partial(_remove, layout, path))
+    for sha256, path in _two_levels(layout.links):
+        if not os.path.isdir(layout.object(sha256)):
+            attempt(partial(_remove, layout, path))
+    if errors:
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise DiskError(
+            errors[0].message + more,
+            hint=errors[0].hint or "Everything else is done; `gc` tries it again the next time.",
+            details=errors[0].details,
+        )
 
 
 def _remove(layout: HomeLayout, path: str) -> None:

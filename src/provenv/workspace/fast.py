@@ -240,14 +240,15 @@ def remember_lock(root: str, home: str, said: str, around: tuple[str, ...] = ())
     Raises:
         OSError: What the file system says.
     """
+    from provenv.core.mark import mark
     from provenv.environments import plans
 
     path = _lock_path(root, home)
     said += "".join(f"{plans.content(root, other)}\n" for other in around)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(f"{path}.{os.getpid()}.tmp", "w", encoding="utf-8") as stream:
+    with open(f"{path}.{mark()}.tmp", "w", encoding="utf-8") as stream:
         stream.write(said)
-    os.replace(f"{path}.{os.getpid()}.tmp", path)
+    os.replace(f"{path}.{mark()}.tmp", path)
 
 
 def lock_known(root: str, home: str) -> tuple[str, int] | None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from provenv.core.mark import mark
+
 
 def root_path(roots: str, folder: str) -> str:
     """Where the store keeps its link to the environment in ``folder``."""
@@ -68,7 +70,7 @@ def remember(held: str, contents: bytes) -> None:
         pass
     if not os.path.isdir(held):
         _make(held)
-    temporary = f"{held}/.{os.getpid()}-{os.urandom(4).hex()}.tmp"
+    temporary = f"{held}/.{mark()}.tmp"
     with open(temporary, "xb") as stream:
         stream.write(contents)
     os.replace(temporary, path)

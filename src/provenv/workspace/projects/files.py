@@ -8,11 +8,12 @@ import re
 from collections.abc import Mapping
 
 from provenv.core.files import write_atomic
+from provenv.core.mark import mark
 from provenv.environments import stamp
 from provenv.workspace.projects.context import MANIFEST_FILE, Project
 
 _LEFT = re.compile(
-    r"\.(?:pyproject\.toml|pylock(?:\..+)?\.toml|\.gitignore|\.python-version)\.(\d+)\.\d+\.tmp"
+    r"\.(?:pyproject\.toml|pylock(?:\..+)?\.toml|\.gitignore|\.python-version)\.((\d+)(?:-[0-9a-f]+)?)\.\d+\.tmp"
 )
 
 
@@ -36,7 +37,12 @@ def sweep(root: str) -> None:
     with contextlib.suppress(OSError):
         for name in os.listdir(root):
             match = _LEFT.fullmatch(name)
-            if match is not None and not _is_running(int(match[1])):
+            if match is None or match[1] == mark():
+                continue
+            pid = int(
+                match[2]
+            )  # this process's own number, with another mark: a dead one had it, too
+            if pid == os.getpid() or not _is_running(pid):
                 os.unlink(os.path.join(root, name))
 
 

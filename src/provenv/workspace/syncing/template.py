@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 
+from provenv.core.mark import mark
 from provenv.environments import stamp
 from provenv.workspace import fast, making
 
@@ -169,7 +170,7 @@ def _is_of_today(path: str) -> bool:
 
 def _write(root: str, file: str, data: bytes) -> None:
     """Write a file of the project: whole, or under a name that the next command sweeps."""
-    temporary = f"{root}/.{file}.{os.getpid()}.0.tmp"
+    temporary = f"{root}/.{file}.{mark()}.0.tmp"
     with open(temporary, "xb") as stream:
         stream.write(data)
         stream.flush()
