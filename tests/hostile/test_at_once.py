@@ -216,10 +216,10 @@ def test_sync_rollback_gc_and_remove_at_once(index: Index, tmp_path: Path) -> No
             project.ok("sync")
     verbs = [
         ["sync"], ["sync", "--link-mode", "copy"], ["rollback"], ["gc", "--keep", "0"], ["gc"],
-        ["env", "remove", "--yes", "--force"], ["verify", "--all"], ["repair"], ["env", "list"],
+        ["env", "remove", "dev", "--yes", "--force"], ["verify", "--all"], ["repair"], ["env", "list"],
     ]  # fmt: skip
     dice = random.Random(8)
-    calls = [(dice.choice(projects), dice.choice(verbs)) for _ in range(120)]
+    calls = [(dice.choice(projects), dice.choice(verbs)) for _ in range(80)]
     with ThreadPoolExecutor(6) as pool:
         results = list(pool.map(lambda call: call[0].run(*call[1]), calls))
     none_there = ("there is no environment in", "there is no generation")

@@ -6,6 +6,7 @@ The environments here consist of what gc looks at, and nothing else; real ones a
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -26,7 +27,8 @@ from provenv.store.collect import weigh
 from provenv.store.ingest import ingest
 from provenv.store.objects import StoredObject, has_object
 from provenv.workspace import roots
-from provenv.workspace.host import claims
+from provenv.workspace.host import claims, processes
+from provenv.workspace.host.processes import InUse
 from provenv.workspace.projects.context import Context
 from provenv.workspace.proving import collection
 from provenv.workspace.proving.collection import GcResult
@@ -107,7 +109,8 @@ def du(*paths: str) -> int:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    monkeypatch.setattr(processes, "generations_in_use", InUse)  # of them `host/test_processes.py`
     yield Place(HomeLayout(str(tmp_path / "home")), tmp_path, {})
     remove_tree(tmp_path / "home")
 
@@ -369,3 +372,32 @@ def test_an_age_that_is_none_is_said(place: Place) -> None:
     place.environ["PROVENV_FORGET_MISSING"] = "soon"
     with pytest.raises(UsageError, match="PROVENV_FORGET_MISSING: 'soon' is no age"):
         collection.gc(place.context)
+
+
+def test_an_object_that_a_process_has_mapped_stays(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mapped, other = place.put("mapped"), place.put("other")
+    used = InUse(objects=frozenset([mapped.sha256]))
+    monkeypatch.setattr(processes, "generations_in_use", lambda: used)
+    done = place.gc(grace=0.0, max_size=0)
+    assert (done.objects, done.spared) == (1, 1)
+    assert place.objects() == {mapped.sha256} != {other.sha256}
+
+
+def test_an_environment_in_which_nothing_can_be_removed_keeps_what_it_holds(
+    place: Place, disk: tuple[Path, StoredObject, StoredObject], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted, first, second = disk
+    folder = str(mounted / "shop/.venv")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(switch, "discard", refuse)
+    done = collection.gc(place.context, keep=0, grace=0.0)
+    (waiting,) = done.waiting
+    assert (waiting.folder, waiting.until, done.generations) == (folder, None, ())
+    assert "Read-only file system" in waiting.reason
+    assert place.has(first, second)
+    assert done.size.total == du(f"{place.home.root}/store")
