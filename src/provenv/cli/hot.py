@@ -1,6 +1,6 @@
 """The calls that must cost milliseconds: ``run``, ``sync``, ``lock`` and ``env create``, as they are usual.
 
-Understands ``run [-e NAME] [--] CMD…``, ``lock [-q] [--check] [--offline]``, ``sync`` with ``-e``,
+Understands ``run [-e NAME] [--] CMD…``, ``lock [-q] [--offline]``, ``sync`` with ``-e``,
 ``--python``, ``--link-mode``, ``-q``, ``--locked`` and ``--offline``, and ``env create NAME`` with the
 same, ``--global`` and ``--seed``; anything else, and any doubt, is left to the whole program by
 answering None.
@@ -20,7 +20,7 @@ from provenv.workspace import fast
 
 _PLAIN = {
     "sync": ("-q", "--quiet", "--locked", "--offline"),
-    "lock": ("-q", "--quiet", "--check", "--offline"),
+    "lock": ("-q", "--quiet", "--offline"),
     "run": (),
     "env": ("-q", "--quiet", "--global", "--offline"),
 }
@@ -86,6 +86,9 @@ def _attempt(call: _Call, cause: str) -> int | None:
         held = call.command == "run"
         outcome = fast.in_sync(root, call.asked, home, held=held)
         if outcome is None:
+            from provenv.cli import signals  # from here on something is written
+
+            signals.take_way_out()
             outcome = fast.still_in_sync(root, call.asked, home, os.environ)
         if outcome is None:
             from provenv.workspace import making
@@ -115,8 +118,10 @@ def _tell(call: _Call, outcome: fast.Outcome, started: float) -> None:
 
 def _create(call: _Call, home: str, cause: str, started: float) -> int | None:
     """``env create NAME``, outside projects: from a template of one with the same seeds."""
+    from provenv.cli import signals
     from provenv.workspace.syncing import template
 
+    signals.take_way_out()
     if call.seed and fast.unsettled(home):
         return None
     outcome = template.make(call.name, call.asked, home, os.environ, cause, call.seed)

@@ -150,6 +150,20 @@ class BuildError(UndecidedError):
 
 
 class DiskError(UndecidedError):
-    """The file system refused: full, read-only, not permitted (``details``: ``path``, ``errno``)."""
+    """The file system refused: full, read-only, not permitted.
+
+    ``details`` holds ``path``, ``errno`` and, where known, ``filesystem`` (:mod:`provenv.core.disk`),
+    ``phase`` (what was being done) and ``safe`` (what is as it was).
+    """
 
     kind = "disk"
+
+    def amend(self, phase: str, safe: str | None = None) -> None:
+        """Say what was being done, and what is safe, unless that has been said more closely."""
+        if "phase" not in self.details:
+            self.details["phase"] = phase
+            self.message = f"{phase}: {self.message}"
+        if safe and "safe" not in self.details:
+            self.details["safe"] = safe
+            self.message = f"{self.message}; {safe}"
+        self.args = (self.message,)

@@ -15,7 +15,7 @@ from packaging.pylock import Package, Pylock
 from provenv.core.errors import InputError
 from provenv.formats.foreign import Left
 from provenv.formats.markers import filled
-from provenv.model.lock import render_lock
+from provenv.model.lock import packages_digest, render_lock
 from provenv.model.manifest import EnvironmentSpec
 
 MARK = "Made by provenv"
@@ -128,7 +128,10 @@ def write_pylock(made: Cut) -> Written:
     if made.installable:
         why = "it is the project itself, which a lock does not hold"
         left.append(Left(what=made.installable, why=why, file=made.origin))
-    return Written(text=render_lock(made.lock, header="\n".join(header(made))), left=tuple(left))
+    signed = replace(
+        made.lock, tool={"provenv": {"packages-digest": packages_digest(made.lock.packages)}}
+    )
+    return Written(text=render_lock(signed, header="\n".join(header(made))), left=tuple(left))
 
 
 def _condition(package: Package) -> str:

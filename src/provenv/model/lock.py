@@ -8,12 +8,13 @@ What provenv adds stands under ``[tool.provenv]``, which PEP 751 leaves to tools
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import is_dataclass, replace
 from datetime import date, datetime
 from functools import cache
 from typing import Any
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.pylock import (
     Package,
     Pylock,
@@ -42,7 +43,9 @@ def parse_lock(text: str, file: str = LOCK_FILE) -> Pylock:
         error.hint = error.hint or restore
         raise
     try:
-        return Pylock.from_dict(data)
+        lock = Pylock.from_dict(data)
+        _check_markers(lock, file)
+        return lock
     except PylockUnsupportedVersionError as error:
         raise InputError(
             f"lock-version {data.get('lock-version')!r} is not supported; this provenv reads 1.0",
@@ -59,9 +62,30 @@ def parse_lock(text: str, file: str = LOCK_FILE) -> Pylock:
         ) from error
 
 
+def _check_markers(lock: Pylock, file: str) -> None:
+    """Each is evaluated once, with whatever answer: some can be read and mean nothing (PEP 508)."""
+    marked = [(f"packages.{package.name}.marker", package.marker) for package in lock.packages]
+    marked += [("environments", marker) for marker in lock.environments or ()]
+    for key, marker in marked:
+        try:
+            if marker is not None:
+                marker.evaluate(context="requirement" if key == "environments" else "lock_file")
+        except (UndefinedComparison, UndefinedEnvironmentName) as error:
+            raise InputError(
+                f"the marker {str(marker)!r} has no meaning: {error}",
+                file=file,
+                key=key,
+                hint="Correct it where it comes from, or run `provenv lock`.",
+            ) from error
+
+
 def packages_digest(packages: Iterable[Package]) -> str:
     """A digest over names, versions, markers, sources, addresses, sizes and hashes of packages."""
     rows = [_plain(package) for package in packages]
+    for row in rows:  # no wheels, and an empty array of wheels: the same, and written the same
+        for key in ("wheels", "dependencies"):
+            if not row.get(key, True):
+                del row[key]
     return digest.of_json({"packages": rows})
 
 
@@ -88,10 +112,40 @@ def tool_table(lock: Pylock) -> Mapping[str, Any]:
     return table if isinstance(table, Mapping) else {}
 
 
-def is_edited(lock: Pylock) -> bool:
-    """Whether the packages are no longer those that provenv wrote (False for others' locks)."""
+def is_edited(lock: Pylock, text: str = "") -> bool:
+    """Whether the packages are no longer those that provenv wrote (False for others' locks).
+
+    ``text`` is the lock's own: another release of ``packaging`` may read the same text as values that
+    are spelled otherwise (markers, versions), and that is no edit.
+    """
     recorded = tool_table(lock).get("packages-digest")
-    return recorded is not None and recorded != packages_digest(lock.packages)
+    if recorded is None:
+        return lock.created_by == "provenv"  # it writes none without
+    if recorded == packages_digest(lock.packages):
+        return False
+    rows = toml.parse(text, LOCK_FILE).get("packages") if text else None
+    return rows is None or recorded != digest.of_json({"packages": _plain(rows)})
+
+
+def unproven(lock: Pylock, *, keep: Callable[[Package], bool] | None = None) -> Pylock:
+    """What of a lock may be believed without proof: which versions it has, and on which index.
+
+    Commits are left out (but for packages that ``keep`` holds for), and so are sizes.
+    """
+
+    def bare(file: Any) -> Any:
+        return None if file is None else replace(file, size=None)
+
+    kept = [
+        replace(
+            package,
+            wheels=[bare(wheel) for wheel in package.wheels or ()] or None,
+            sdist=bare(package.sdist),
+        )
+        for package in lock.packages
+        if package.vcs is None or (keep is not None and keep(package))
+    ]
+    return replace(lock, packages=kept)
 
 
 def is_direct(package: Package) -> bool:

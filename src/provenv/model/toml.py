@@ -30,16 +30,19 @@ def parse(text: str, file: str) -> dict[str, Any]:
     except tomli.TOMLDecodeError as error:
         found = _WHERE.search(str(error))
         line = int(found.group(1)) if found else None
-        conflict = re.search(r"^(<{7}|={7}|>{7})( |$)", text, re.MULTILINE)
+        conflict = re.search(r"^(?:<{7}|>{7})(?: .*)?\r?$", text, re.MULTILINE)
         if conflict is not None:
             raise InputError(
-                "contains merge-conflict markers",
+                f"contains merge-conflict markers ({conflict.group().strip()})",
                 file=file,
                 line=text.count("\n", 0, conflict.start()) + 1,
-                hint="Resolve the conflict (for pylock.toml: take either side, then `provenv lock`).",
+                hint="Resolve the conflict. Of a lock take either side whole (`git checkout --ours "
+                "pylock.toml`), and then `provenv lock`.",
             ) from error
         message = _WHERE.sub("", str(error))
         raise InputError(f"not valid TOML: {message}", file=file, line=line) from error
+    except RecursionError as error:
+        raise InputError("not usable TOML: it is nested too deeply", file=file) from error
 
 
 class Table:
@@ -117,6 +120,8 @@ class Table:
     def _line(self, key: str) -> int | None:
         """The line of ``key``, or of the table's header where it has no such key; None where unsure."""
         bare, _, index = self.path.removesuffix("]").partition("[")
+        if index and not index.isdigit():  # inside an entry of an array: `rule[0].sla`
+            return None
         path = bare.split(".") if bare else []
         heads = _headers(self._text, path) if path else [0]
         number = int(index) if index else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -10,10 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from provenv.core.errors import DiskError
-from provenv.core.files import disk_error, ensure_folder, remove_tree, temporary_name
+from provenv.core.files import disk_error, remove_tree, temporary_name
 from provenv.core.usage import Ledger
 from provenv.model.layout import HomeLayout
-from provenv.store.objects import OPEN_MODE
+from provenv.store import previous
+from provenv.store.objects import DESCRIPTION, OPEN_MODE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,7 @@ def collect(
         ledger.remove(path)
     if not dry_run:
         _delete(layout, [*leftovers, *quarantined], [layout.object(sha256) for sha256 in gone])
+        previous.forget(layout)
     return Collected(
         objects=tuple(sorted(gone)),
         freed=ledger.freed,
@@ -218,13 +221,17 @@ def _delete(layout: HomeLayout, loose: Iterable[str], objects: Iterable[str]) ->
 
 
 def _remove(layout: HomeLayout, path: str) -> None:
-    ensure_folder(layout.tmp)
     aside = temporary_name(os.path.join(layout.tmp, "removed"))
     try:
+        os.makedirs(layout.tmp, exist_ok=True)
         os.chmod(path, OPEN_MODE)  # a directory that is moved must be writable
         os.rename(path, aside)
     except OSError as error:
-        raise disk_error(error, "remove", path) from error
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise disk_error(error, "remove", path) from error
+        aside = path  # a disk so full that not even a name can be written
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(path, DESCRIPTION))  # what has none is no object
     remove_tree(aside)
     with suppress(OSError):  # not empty
         os.rmdir(os.path.dirname(path))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 from typing import Any, BinaryIO
+
+from isal import isal_zlib
 
 from provenv.core import digest
 from provenv.core.errors import IntegrityError
@@ -13,10 +16,14 @@ from provenv.store import identity, native, record, scripts
 from provenv.store.archive import HINT, WHOLE, Archive, Member, refused
 from provenv.store.names import find_collision, unsafe
 from provenv.store.objects import FORMAT
+from provenv.store.previous import Previous
 from provenv.store.spread import place
 from provenv.store.tree import TreeWriter
 
 INSTALLER = b"provenv\n"
+_MOST = {"RECORD": 64 << 20, "METADATA": 16 << 20}  # bytes; PyPI's greatest: 2 MB and 0.3 MB
+_MOST_ELSE = 1 << 20
+_MOST_SCRIPT = 64 << 20
 _HASHERS = {name: getattr(hashlib, name) for name in record.ALGORITHMS}
 
 
@@ -42,21 +49,30 @@ class Unpacking:
         self.writer = TreeWriter(root, sha256)
         self.generated: dict[str, str] = {}
         self._folders: dict[str, set[str]] = {}
+        self._previous: Previous | None = None
+        self._unchanged: frozenset[str] = frozenset()
 
-    def run(self) -> dict[str, Any]:
+    def run(self, previous: Previous | None = None) -> dict[str, Any]:
         """Write everything, each file held against RECORD; the content of ``object.json``.
+
+        What did not change since ``previous``, an object of the same name, is linked from there.
 
         Raises:
             InputError, IntegrityError: The wheel is refused; what was written is not to be used.
             OSError: What the file system says.
         """
-        self._read_info("METADATA")
+        metadata = str(
+            self._read_info("METADATA"), "utf-8", "replace"
+        )  # the description may be anything
+        identity.check_metadata(metadata, self.wheel, self.filename, f"{self.dist_info}/METADATA")
         tags = identity.read_tags(self._text("WHEEL", self._read_info("WHEEL")), self.filename)
         made = self._entry_points()
         made[f"site/{self.dist_info}/INSTALLER"] = INSTALLER
         places = self._places(made)
         made[f"site/{self.dist_info}/SOURCES.txt"] = self._sources(places, made)
         self._folders = self._all_folders(places.values())
+        if previous is not None:
+            self._previous, self._unchanged = previous, previous.unchanged(self.record)
         for member in self.archive.members:
             self._write_member(member, places.get(member.name))
         for path, content in made.items():
@@ -103,9 +119,13 @@ class Unpacking:
         member = self.members.get(f"{self.dist_info}/{name}")
         if member is None:
             raise refused(self.filename, f"{self.dist_info}/{name}", "it is missing")
-        if member.size > 64 << 20:
-            raise refused(self.filename, member.name, f"it has {member.size} bytes")
+        self._check_size(member, _MOST.get(name, _MOST_ELSE))
         return self.archive.read(member)
+
+    def _check_size(self, member: Member, most: int) -> None:
+        if member.size > most:
+            reason = f"it has {member.size} bytes, more than the {most} that are allowed"
+            raise refused(self.filename, member.name, reason)
 
     def _text(self, name: str, content: bytes | memoryview) -> str:
         try:
@@ -134,12 +154,16 @@ class Unpacking:
         """Member → path in the object, for those that are kept and not replaced by ours."""
         places = {}
         sources = f"site/{self.dist_info}/SOURCES.txt"
+        # nothing vouches for the signatures of RECORD, and no environment has the RECORD that they sign
+        signatures = {f"{self.dist_info}/{name}" for name in record.UNLISTED[1:]}
         for name in self.members:
             try:
                 path = place(name, self.dist_info, self.wheel.name)
             except ValueError as error:
                 raise refused(self.filename, name, str(error)) from error
-            if path is None or path in made or path == sources:
+            if path is not None and identity.is_other_dist_info(path, self.dist_info):
+                raise refused(self.filename, name, "it would be another distribution's metadata")
+            if path is None or path in made or path == sources or name in signatures:
                 continue
             if path.startswith("bin/"):
                 reason = scripts.bad_name(path[4:])
@@ -174,6 +198,8 @@ class Unpacking:
         row = self.rows.get(member.name)
         if row is not None and row.size is not None and row.size != member.size:
             raise self._not_as_recorded(member, f"{row.size} bytes", f"{member.size} bytes")
+        if row is not None and path is not None and self._take(member, row, path):
+            return
         if member.size > WHOLE:
             self._write_great(member, row, path)
             return
@@ -185,7 +211,7 @@ class Unpacking:
         if path.startswith("bin/"):
             self._write_script(path, bytes(content))
             return
-        self.writer.write(path, content, executable=member.executable)
+        self.writer.write(path, content, executable=member.executable, digest=row and row.digest)
         if native.may_be_native(path, content):
             self._look_for_neighbours(path, BytesIO(content))
 
@@ -195,14 +221,45 @@ class Unpacking:
         if path is None:
             for _ in pieces:
                 pass
-        elif path.startswith("bin/"):
-            self._write_script(path, b"".join(pieces))
+            return
+        head = next(pieces)
+        executable, digest = member.executable, row and row.digest
+        if not path.startswith("bin/"):
+            self.writer.write(path, head, pieces, executable=executable, digest=digest)
+            self._look_into(path, head)
+        elif scripts.is_python(head):
+            self._check_size(member, _MOST_SCRIPT)  # it is rewritten as a whole
+            self._write_script(path, b"".join((head, *pieces)))
         else:
-            head = next(pieces)
-            self.writer.write(path, head, pieces, executable=member.executable)
-            if native.may_be_native(path, head):
-                with open(f"{self.writer.root}/{path}", "rb") as stream:
-                    self._look_for_neighbours(path, stream)
+            self.writer.write(path, head, pieces, executable=True, digest=digest)
+
+    def _take(self, member: Member, row: record.Row, path: str) -> bool:
+        """Link a file that did not change since the previous object; whether that was done.
+
+        It must have the hash that RECORD says, and the CRC that the archive says: a wheel that is refused
+        without a previous object is refused with one, unless only its packed bytes are broken.
+        """
+        if self._previous is None or member.name not in self._unchanged:
+            return False
+        if path != f"site/{member.name}":
+            return False
+
+        def prove(target: str, size: int) -> bytes | None:
+            return _proven(target, member, row) if size == member.size else None
+
+        source = f"{self._previous.folder}/{path}"
+        head = self.writer.take(
+            path, source, prove, executable=member.executable, digest=row.digest
+        )
+        if head is None:
+            return False
+        self._look_into(path, head)
+        return True
+
+    def _look_into(self, path: str, head: bytes | memoryview) -> None:
+        if native.may_be_native(path, head):
+            with open(f"{self.writer.root}/{path}", "rb") as stream:
+                self._look_for_neighbours(path, stream)
 
     def _checked(self, member: Member, row: record.Row) -> Iterator[bytes | memoryview]:
         hasher = _HASHERS[row.algorithm]()
@@ -237,3 +294,20 @@ class Unpacking:
     def _write_made(self, path: str, content: bytes) -> None:
         self.writer.write(path, content, executable=path.startswith("bin/"))
         self.generated[path] = digest.of_bytes(content)
+
+
+def _proven(path: str, member: Member, row: record.Row) -> bytes | None:
+    """How a file begins that has the hash of ``row`` and the CRC of ``member``; None for another."""
+    hasher, crc = _HASHERS[row.algorithm](), 0
+    head: bytes | None = None
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_BINARY", 0))
+    try:
+        while piece := os.read(descriptor, WHOLE):
+            head = head or piece[:4]
+            hasher.update(piece)
+            crc = isal_zlib.crc32(piece, crc)
+    finally:
+        os.close(descriptor)
+    if hasher.digest() != row.digest or crc != member.crc:
+        return None
+    return head or b""

@@ -62,12 +62,12 @@ def make_first(
         roots.register(f"{home}/roots", folder, plan)
         try:
             number, shared = switch.make_generation(folder, steps, home, plan, cause, project=root)
-        except (switch.DamagedStoreError, FileNotFoundError, ValueError):
-            return None  # the long way sets aside what is damaged, and fetches it again
+            switch.switch(folder, number, cause)
+        except Exception:  # noqa: BLE001  # the long way mends what is damaged, or says what is wrong
+            return None
         except BaseException:
             switch.unprepare(folder)
             raise
-        switch.switch(folder, number, cause)
         _write_stamp(root, folder, home, known, asked, number, steps)
     return fast.Outcome(known.environment, folder, number, made=True) if shared else None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from provenv.core.mark import mark
+from provenv.environments import stamp
 
 
 def root_path(roots: str, folder: str) -> str:
@@ -70,10 +70,14 @@ def remember(held: str, contents: bytes) -> None:
         pass
     if not os.path.isdir(held):
         _make(held)
-    temporary = f"{held}/.{mark()}.tmp"
-    with open(temporary, "xb") as stream:
-        stream.write(contents)
-    os.replace(temporary, path)
+    temporary = f"{held}/.{os.getpid()}-{os.urandom(4).hex()}.tmp"
+    try:
+        with open(temporary, "xb") as stream:
+            stream.write(contents)
+        os.replace(temporary, path)
+    except BaseException:
+        stamp.remove(temporary)
+        raise
 
 
 def _make(held: str) -> None:
@@ -87,10 +91,13 @@ def _place(folder: str) -> None:
 
     An environment that was moved is told from a copy by that (:mod:`registry`).
     """
-    text = f"{os.stat(folder).st_ino}\n{folder}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    descriptor = os.open(f"{folder}/.used", flags, 0o644)
+    text = os.fsencode(f"{os.stat(folder).st_ino}\n{folder}")
+    descriptor = os.open(f"{folder}/.used", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        os.write(descriptor, os.fsencode(text))
+        if os.read(descriptor, len(text) + 1) == text:
+            os.utime(descriptor)
+        else:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, text, 0)
     finally:
         os.close(descriptor)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import itertools
 import os
 import shutil
 import signal
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from provenv.core import files, locks, mark
+from provenv.core import files, locks
 from provenv.core.errors import DiskError, UndecidedError
 
 SOURCE = str(Path(files.__file__).parents[2])
@@ -70,7 +69,9 @@ def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(
     with pytest.raises(DiskError, match="No space left on device") as caught:
         files.write_atomic(path, b"new")
     assert "provenv store gc" in (caught.value.hint or "")
-    assert caught.value.details == {"path": str(path), "errno": "ENOSPC"}
+    details = caught.value.details
+    assert (details["path"], details["errno"]) == (str(path), "ENOSPC")
+    assert details["phase"] == "writing a"
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a"]
 
@@ -309,15 +310,40 @@ def test_who_holds_a_lock_is_said(tmp_path: Path) -> None:
     assert locks.holders(str(tmp_path / "no"), str(table)) == ""
 
 
-def test_a_number_of_a_process_that_is_used_again_is_no_trouble(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As in a container, where every command may have the number of the one that was killed."""
-    monkeypatch.setattr(files, "_counter", itertools.count(1))
-    left = Path(files.temporary_name(str(tmp_path / "a")))
+def dead_pid() -> int:
+    with subprocess.Popen(["true"]) as process:
+        pass
+    return process.pid
+
+
+def test_a_temporary_name_tells_whether_its_process_is_no_more() -> None:
+    dead, here = dead_pid(), os.getpid()
+    assert files.is_left_over(f".pylock.toml.{dead}.1.tmp")
+    assert files.is_left_over(f"0123abcd.{dead}.tmp")
+    assert not files.is_left_over(os.path.basename(files.temporary_name("x")))
+    assert not files.is_left_over(f"0123abcd.{here}.tmp")
+    assert not files.is_left_over(f".x.{os.getppid()}.1.tmp")
+    assert not files.is_left_over(f".x.{10**30}.1.tmp")
+    for name in (f".x.{dead}.1", f"x.{dead}", "x.tmp", ".tmp", "a.b.tmp", f"{dead}.tmp"):
+        assert not files.is_left_over(name)
+
+
+def test_in_containers_a_former_process_may_have_had_our_number(tmp_path: Path) -> None:
+    number = int(files.temporary_name("x").split(".")[-2])
+    left = tmp_path / f".x.{os.getpid()}.{number + 10}.tmp"
     left.touch()
-    monkeypatch.setattr(files, "_counter", itertools.count(1))
-    monkeypatch.setattr(mark, "_marks", {})
-    files.write_atomic(tmp_path / "a", b"new")
-    assert (tmp_path / "a").read_bytes() == b"new"
-    assert sorted(os.listdir(tmp_path)) == [left.name, "a"]
+    assert files.is_left_over(left.name)
+    for _ in range(20):
+        files.write_atomic(tmp_path / "x", b"new")  # comes to that number, and takes the next
+    assert left.read_bytes() == b""
+
+
+def test_a_temporary_folder_is_locked_as_long_as_it_is_there(tmp_path: Path) -> None:
+    with files.temporary_folder(str(tmp_path / "work"), "resolve") as folder:
+        assert os.stat(folder).st_mode & 0o777 == 0o700
+        descriptor = os.open(folder, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(descriptor)
+        (Path(folder) / "x").touch()
+    assert list((tmp_path / "work").iterdir()) == []

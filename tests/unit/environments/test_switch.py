@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from provenv.core.mark import mark
 from provenv.environments import generations, looking, pair, switch
 from provenv.environments.drift import find_drift
 
@@ -149,7 +148,7 @@ def test_where_the_second_process_fails_all_is_done_by_one(
     def make_and_look(*args: Any, alone: bool, **more: Any) -> Any:
         calls.append(alone)
         if not alone:
-            (folder / "generations" / f".new-{mark()}" / "half").mkdir()
+            (folder / "generations" / f".new-{os.getpid()}" / "half").mkdir()
             raise pair.ChildError("killed")
         return real(*args, alone=alone, **more)
 

@@ -115,7 +115,12 @@ def test_what_the_standard_forbids_is_named_by_its_key(before: str, after: str, 
 
 def test_edits_by_hand_are_seen() -> None:
     plain = parse_lock(TEXT)
-    assert not is_edited(plain), "nothing is known about a lock without a digest"
+    other = parse_lock(
+        TEXT.replace('created-by = "provenv"', 'created-by = "another"').replace(
+            "[tool.provenv]", "[tool.other]"
+        )
+    )
+    assert not is_edited(other), "nothing is known about the lock of another tool"
     digest = packages_digest(plain.packages)
     signed = TEXT.replace('manifest-digest = "m"', f'packages-digest = "{digest}"')
     assert tool_table(parse_lock(signed))["packages-digest"] == digest
@@ -123,6 +128,36 @@ def test_edits_by_hand_are_seen() -> None:
     assert not is_edited(parse_lock(render_lock(parse_lock(signed))))
     for before, after in (("size = 10", "size = 11"), (SHA, "cd" * 32), ("x/c.git", "y/c.git")):
         assert is_edited(parse_lock(signed.replace(before, after, 1)))
+
+
+def test_no_wheels_and_an_empty_list_of_them_are_the_same() -> None:
+    lock = parse_lock(
+        TEXT.replace("wheels = [", "wheels = []\nx = [", 1).replace("x = [", "[[y]]\nz = [")
+    )
+    digest = packages_digest(lock.packages)
+    assert packages_digest(parse_lock(render_lock(lock)).packages) == digest
+
+
+@pytest.mark.parametrize(
+    ("marker", "said"),
+    [
+        ("extras == 'x'", "only be used with the membership form"),
+        ("sys_platform ~= 'linux'", "Undefined"),
+        ("extra == 'x'", "extra"),
+    ],
+)
+def test_a_marker_that_can_be_read_and_means_nothing(marker: str, said: str) -> None:
+    text = TEXT.replace('"dev" in dependency_groups\'', marker.replace("'", '"') + "'")
+    with pytest.raises(InputError, match="has no meaning") as caught:
+        parse_lock(text)
+    assert said in caught.value.message
+    assert caught.value.details["key"] == "packages.a.marker"
+
+
+def test_a_marker_nested_too_deeply() -> None:
+    deep = "(" * 3000 + "os_name == 'x'" + ")" * 3000
+    with pytest.raises(InputError, match=r"pylock\.toml: packages\[0\]\.marker: not a valid lock"):
+        parse_lock(TEXT.replace("'\"dev\" in dependency_groups'", f'"{deep}"'))
 
 
 def test_direct_packages_are_those_without_an_index() -> None:

@@ -284,15 +284,11 @@ def _write(
     fresh = locking.render_locks(final, locked.locks)
     texts = {file.path: file.text for file in fresh.values()}
     texts[final.manifest_path] = final.manifest_text
-    before = {path: edit.read_bytes(path) for path in texts}
+    before = {path: files.read_bytes(path) for path in texts}
     changed = any(before[path] != text.encode() for path, text in texts.items())
     if changed and not dry_run:
-        try:
-            files.sweep(project.root)
-            files.write(final, texts)
-        except BaseException:
-            edit.put_back(before)
-            raise
+        files.sweep(project.root)
+        files.write(final, texts)
         locking.remember_fresh(final, context, fresh)
     return ImportResult(
         root=project.root,

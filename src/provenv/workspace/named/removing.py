@@ -7,8 +7,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from provenv.core.disk import doing
 from provenv.core.errors import CheckFailedError, UsageError
-from provenv.core.files import FOLDER_LOCK, disk_error, write_atomic
+from provenv.core.files import FOLDER_LOCK, write_atomic
 from provenv.environments import generations, stamp, switch
 from provenv.model.layout import (
     NAMED_ENVIRONMENTS_FOLDER,
@@ -109,7 +110,8 @@ def remove_environment(
     there = tuple(pair for pair in found if os.path.isdir(pair[1]))
     left: list[str] = []
     changed: list[str] = []
-    try:
+    title = ", ".join(title for title, _ in found)
+    with doing(f"removing {title}", project.root, safe=lambda: _remaining(folders)):
         for _, folder in there:
             left += take_away(context, folder)
         whole = own and name in (None, project.manifest.default_environment)
@@ -121,14 +123,25 @@ def remove_environment(
                 text = _without(locking.as_it_is(project), name)
                 write_atomic(project.manifest_path, text.encode())
             changed.append(MANIFEST_FILE)
-    except OSError as error:
-        raise disk_error(error, "remove", error.filename or project.root) from error
     return RemoveResult(
         environments=there,
         project=project.root if whole else None,
         files=tuple(changed),
         left=tuple(left),
     )
+
+
+def _remaining(folders: Sequence[str]) -> str | None:
+    """What there still is of environments that were being removed."""
+    there = [(folder, switch.current(folder)) for folder in folders]
+    whole = [f"generation {number} of {f} stays current" for f, number in there if number]
+    if whole:
+        return ", ".join(whole)
+    try:
+        left = [folder for folder in folders if "current" not in os.listdir(folder)]
+    except OSError:
+        return None
+    return "it is out of use, and the same command removes the rest" if left else None
 
 
 def _refuse_busy(folders: Sequence[str], *, force: bool) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
-from provenv.core.files import write_atomic
-from provenv.core.mark import mark
+from provenv.core.disk import refuse_sick
+from provenv.core.errors import InputError, ProvenvError
+from provenv.core.files import is_left_over, temporary_name, write_atomic, write_together
 from provenv.environments import stamp
 from provenv.workspace.projects.context import MANIFEST_FILE, Project
 
 _LEFT = re.compile(
-    r"\.(?:pyproject\.toml|pylock(?:\..+)?\.toml|\.gitignore|\.python-version)\.((\d+)(?:-[0-9a-f]+)?)\.\d+\.tmp"
+    r"\.(?:pyproject\.toml|pylock(?:\..+)?\.toml|\.gitignore|\.python-version)\.\d+\.\d+\.tmp"
 )
 
 
@@ -24,33 +26,94 @@ def write(project: Project, texts: Mapping[str, str]) -> None:
     sweeps.
 
     Raises:
-        DiskError: The file system refused.
+        DiskError: The file system refused; every file is as it was.
     """
     for spec in project.manifest.all_instances():
         stamp.forget(project.folder(spec))
-    for path in sorted(texts, key=lambda path: os.path.basename(path) == MANIFEST_FILE):
-        write_atomic(path, texts[path].encode())
+    ordered = sorted(texts, key=lambda path: os.path.basename(path) == MANIFEST_FILE)
+    with whole(ordered):
+        write_together({path: texts[path].encode() for path in ordered})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """A file as it was; ``spare`` is a second name of it, empty where there is none."""
+
+    path: str
+    data: bytes | None
+    spare: str
+
+
+@contextlib.contextmanager
+def whole(paths: Iterable[str]) -> Iterator[None]:
+    """Where the block fails, files become what they were before it; those that were not there go.
+
+    What was there keeps a second name meanwhile: to put it back needs no room on the disk.
+
+    Raises:
+        InputError: One of them cannot be read.
+    """
+    kept = [_keep(path) for path in paths]
+    try:
+        yield
+    except BaseException as error:
+        left = [item.path for item in kept if not _put_back(item)]
+        if left and isinstance(error, ProvenvError):
+            said = f"{', '.join(left)} could not be put back, and has what was to come."
+            error.hint = " ".join(filter(None, (said, error.hint)))
+        raise
+    finally:
+        for item in kept:
+            stamp.remove(item.spare)
+
+
+def _keep(path: str) -> _Kept:
+    data = read_bytes(path)
+    real = os.path.realpath(path)
+    spare = temporary_name(real)
+    try:
+        os.link(real, spare)
+    except OSError:  # there is no such file, or no such links
+        spare = ""
+    return _Kept(path=path, data=data, spare=spare)
+
+
+def _put_back(item: _Kept) -> bool:
+    """Give a file the bytes that it had; whether it has them."""
+    try:
+        if read_bytes(item.path) == item.data:
+            return True
+        if item.data is None:
+            os.unlink(item.path)
+        elif item.spare and read_bytes(item.spare) == item.data:
+            os.replace(item.spare, os.path.realpath(item.path))
+        else:
+            write_atomic(item.path, item.data)
+    except (OSError, ProvenvError):
+        return False
+    return True
+
+
+def read_bytes(path: str) -> bytes | None:
+    """The bytes of a file; None where there is none.
+
+    Raises:
+        InputError: It cannot be read.
+        DiskError: The disk refuses to read it.
+    """
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        refuse_sick(error, path)
+        raise InputError(f"cannot be read: {error.strerror}", file=path) from error
 
 
 def sweep(root: str) -> None:
     """Remove temporary files that processes which are no more left in a project's folder."""
     with contextlib.suppress(OSError):
         for name in os.listdir(root):
-            match = _LEFT.fullmatch(name)
-            if match is None or match[1] == mark():
-                continue
-            pid = int(
-                match[2]
-            )  # this process's own number, with another mark: a dead one had it, too
-            if pid == os.getpid() or not _is_running(pid):
+            if _LEFT.fullmatch(name) and is_left_over(name):
                 os.unlink(os.path.join(root, name))
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -15,7 +15,7 @@ from provenv.core.files import disk_error, locked, remove_tree
 from provenv.core.usage import Ledger
 from provenv.environments import generations, switch
 from provenv.model.layout import EnvironmentLayout
-from provenv.store import released
+from provenv.store import leftovers, released
 from provenv.store.collect import Collected, Limits, collect, weigh
 from provenv.workspace.host import claims, processes, registry, waits
 from provenv.workspace.host.claims import Root
@@ -148,6 +148,7 @@ def gc(
             size = split(sweep.ledger, sweep.holders)
             there = {key for key in sweep.ledger.keys if _is_object(key)}
             if not dry_run:
+                leftovers.remove(context.home)
                 _thin_plans(context)
                 _tidy(context)
     except OSError as error:

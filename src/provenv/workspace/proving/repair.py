@@ -1,9 +1,10 @@
 """``repair``: what ``verify`` finds is mended where it lies, in the store and in every generation.
 
 A damaged file gets its content back from another copy on this machine (an environment that stands
-alone, a hard link that kept the former file, what was set aside), else from the wheel, fetched again as
-the lock of a generation says. Then every generation that linked the damaged file is pointed to the
-mended one. Nothing is switched and no generation is made: what runs goes on.
+alone, a hard link that kept the former file, what was set aside, another version that has the same
+file), else from the wheel, fetched again as the lock of a generation says. Then every generation that
+linked the damaged file is pointed to the mended one. Nothing is switched and no generation is made: what
+runs goes on.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from provenv.environments.tree import Steps
 from provenv.model.layout import EnvironmentLayout, HomeLayout
 from provenv.model.lock import parse_lock
 from provenv.model.plan import Artifact, find_wheel
+from provenv.store import leftovers
 from provenv.store.damage import Damage
 from provenv.store.fetch import fetch
 from provenv.store.mending import mend_object
 from provenv.store.objects import CLOSED_MODE, OPEN_MODE, StoredObject, read_object
+from provenv.store.previous import twins
 from provenv.workspace.host import access
 from provenv.workspace.host.registry import registered
 from provenv.workspace.projects.context import Context, Project, read_text
@@ -87,6 +90,7 @@ def repair(
     found = verify(context, project=project, environment=environment)
     folders = verification.folders_of(context, project, environment)
     with locked(context.home.lock):
+        leftovers.remove(context.home)
         bench = _Bench(context, registered(context))
         objects = tuple(_mend(bench, sha256) for sha256 in _damaged(found))
         paths: list[tuple[str, int, str]] = []
@@ -95,6 +99,7 @@ def repair(
         places = {*bench.holders(hurt), *((f, n) for f in folders for n in switch.numbers(f))}
         for folder, number in sorted(places):
             with locked(EnvironmentLayout(folder).lock):
+                switch.sweep(folder)
                 again, not_done = _relink(context, folder, number)
             paths += [(folder, number, path) for path in again]
             left += [(folder, number, path, why) for path, why in not_done]
@@ -160,6 +165,7 @@ class _Bench:
             for name in sorted(os.listdir(quarantine)) if os.path.isdir(quarantine) else ():
                 if name.startswith(f"{sha256}."):
                     yield f"{quarantine}/{name}/{inside}"
+            yield from (path for _, path in twins(self.context.home, sha256, inside))
 
         return of
 
@@ -306,7 +312,9 @@ def _put_right(item: Drift, step: tuple[str, str] | None, root: str, home: str) 
     path = f"{root}/{item.path}"
     if os.path.isdir(path) and not os.path.islink(path):
         return "a directory stands in its place"
-    temporary = temporary_name(path)
+    temporary = switch.temporary(
+        os.path.dirname(os.path.dirname(root))
+    )  # the next command sweeps it
     try:
         if kind == "S":
             os.symlink(source, temporary)
@@ -319,8 +327,9 @@ def _put_right(item: Drift, step: tuple[str, str] | None, root: str, home: str) 
         else:
             return "it is this environment's own; `provenv sync` makes a new generation"
         os.replace(temporary, path)
-        if os.path.lexists(temporary):  # rename(2) does nothing between two links of one file
-            os.unlink(temporary)
     except OSError as error:
         return error.strerror or "the file system refused"
+    finally:
+        if os.path.lexists(temporary):  # also where rename(2) did nothing: two links of one file
+            os.unlink(temporary)
     return None

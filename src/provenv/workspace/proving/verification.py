@@ -14,6 +14,7 @@ from provenv.core.events import ItemFinished, ItemStarted, PhaseFinished, PhaseS
 from provenv.environments import generations, switch
 from provenv.environments.drift import Drift, find_altered, find_drift
 from provenv.store.objects import read_object
+from provenv.store.previous import sharing
 from provenv.store.verify import Damage, verify_object
 from provenv.workspace.host.registry import registered
 from provenv.workspace.projects.context import Context, Project
@@ -62,8 +63,9 @@ def verify(
 ) -> VerifyResult:
     """Compare every file of an environment, of all of a project's, or of the whole store.
 
-    With ``project``, its environments (or the one named) and the objects that all their generations
-    hold; without, every object in the store and every environment that it knows.
+    With ``project``, its environments (or the one named), the objects that all their generations
+    hold, and those that share a damaged file with them; without, every object in the store and every
+    environment that it knows.
     """
     started = time.monotonic()
     folders = folders_of(context, project, environment)
@@ -83,7 +85,9 @@ def verify(
             continue
         context.emit(ItemStarted(phase="verify", name=stored.name))
         held = tuple(holders.get(sha256, ()))
-        hits += [Hit(damage=damage, generations=held) for damage in verify_object(stored)]
+        damaged = verify_object(stored)
+        hits += [Hit(damage=damage, generations=held) for damage in damaged]
+        wanted += sorted(sharing(context.home, damaged).difference(wanted))
         files += count_files(stored.tree)
         size += stored.unpacked
         context.emit(ItemFinished(phase="verify", name=stored.name))

@@ -13,7 +13,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from provenv.core.errors import InputError, ProvenvError, UsageError
+from provenv.core import disk
+from provenv.core.errors import ProvenvError, UsageError
 from provenv.core.files import write_atomic
 from provenv.environments import generations
 from provenv.model.generation import Change
@@ -78,7 +79,7 @@ def init(root: str, context: Context, *, name: str | None = None) -> InitResult:
     path = os.path.join(root, MANIFEST_FILE)
     created: list[str] = []
     completed: list[str] = []
-    if os.path.lexists(path):
+    if disk.there(path):
         text = read_text(path)
         manifest = parse_manifest(text, path)
         new = _complete(text, root, context, name)
@@ -156,7 +157,7 @@ def _complete(text: str, root: str, context: Context, name: str | None) -> str:
 
 def _ignore(root: str, created: list[str], completed: list[str]) -> None:
     path = os.path.join(root, ".gitignore")
-    there = os.path.lexists(path)
+    there = disk.there(path)
     text = read_text(path) if there else ""
     lines = {line.strip().strip("/") for line in text.splitlines()}
     missing = [entry for entry in _IGNORED if entry.strip("/") not in lines]
@@ -310,12 +311,11 @@ def whole(project: Project, environment: str | None = None) -> Iterator[None]:
 
     ``environment`` is one that the block declares, and that may get a lock of its own.
     """
-    before = {path: read_bytes(path) for path in _files(project, environment)}
     try:
-        yield
-    except BaseException as error:
-        put_back(before)
-        if isinstance(error, ProvenvError) and error.hint is None:
+        with files.whole(_files(project, environment)):
+            yield
+    except ProvenvError as error:
+        if error.hint is None:
             error.hint = "Every file is as it was."
         raise
 
@@ -387,31 +387,6 @@ def _files(project: Project, environment: str | None) -> list[str]:
 def is_lock(name: str) -> bool:
     """Whether a file of this name is a lock (PEP 751, "File Name")."""
     return _LOCK.fullmatch(name) is not None
-
-
-def read_bytes(path: str) -> bytes | None:
-    """The bytes of a file; None where there is none.
-
-    Raises:
-        InputError: It cannot be read.
-    """
-    try:
-        with open(path, "rb") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=path) from error
-
-
-def put_back(before: dict[str, bytes | None]) -> None:
-    """Give files the bytes that they had; those that were not there (None) go."""
-    for path, data in before.items():
-        if data is not None:
-            if read_bytes(path) != data:
-                write_atomic(path, data)
-        elif os.path.exists(path):
-            os.unlink(path)
 
 
 def written(project: Project, names: tuple[str, ...]) -> tuple[str, ...]:

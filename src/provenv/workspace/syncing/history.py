@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from provenv.core import digest
+from provenv.core.disk import doing
 from provenv.core.errors import CheckFailedError, IntegrityError, UsageError
 from provenv.core.events import Warned
-from provenv.core.files import disk_error
 from provenv.environments import generations, stamp, switch
 from provenv.environments.tree import Steps
 from provenv.model.generation import Change, Generation, changes
 from provenv.model.manifest import EnvironmentSpec
+from provenv.store import leftovers
 from provenv.workspace import fast
 from provenv.workspace.host import registry, waits
 from provenv.workspace.projects import files
@@ -158,8 +160,7 @@ def rollback(
     with waits.changing(context, project):  # a sync or an `add` that waits reads them afterwards
         project = locking.as_it_is(project)
         spec = project.manifest.environment(environment)
-        with waits.working_on(context, project.folder(spec)):
-            return _rollback(project, context, spec, to, started, environment_only=environment_only)
+        return _rollback(project, context, spec, to, started, environment_only=environment_only)
 
 
 def _rollback(
@@ -173,29 +174,37 @@ def _rollback(
 ) -> RollbackResult:
     folder = project.folder(spec)
     previous = generations.current_number(folder)
-    switch.sweep(folder)
-    files.sweep(project.root)
-    number = generations.known_number(folder, to if to is not None else _before(folder, previous))
-    recipe = generations.read_recipe(folder, number)
-    after = _usable(context, folder, number)
-    # What another tool locked is not written into its files: the environment alone goes back.
-    environment_only = environment_only or after.source is not None
-    before = _readable(folder, previous)
-    try:
-        restored = () if environment_only else _restore(project, context, folder, spec.name, number)
-        switch.switch(folder, number, context.cause, verb="rollback")
-    except OSError as error:
-        raise disk_error(error, "switch", folder) from error
-    registry.take_note(context, folder, number)
-    stamp.used(folder)
-    _stamp(project, context, folder, number, recipe, after, held=environment_only)
+    leftovers.sweep(context.home)
+    with (
+        doing("rolling back", folder, safe=lambda: switch.standing(folder, previous)),
+        waits.working_on(context, folder),
+    ):
+        previous = generations.current_number(folder)
+        switch.sweep(folder)
+        files.sweep(project.root)
+        number = generations.known_number(
+            folder, to if to is not None else _before(folder, previous)
+        )
+        recipe = generations.read_recipe(folder, number)
+        after = _usable(context, folder, number)
+        # What another tool locked is not written into its files: the environment alone goes back.
+        environment_only = environment_only or after.source is not None
+        before = _readable(folder, previous)
+        texts = {} if environment_only else _former(project, folder, spec.name, number)
+        with files.whole(texts):
+            files.write(project, texts)
+            switch.switch(folder, number, context.cause, verb="rollback")
+        _warn_of_others(project, context, texts)
+        registry.take_note(context, folder, number)
+        stamp.used(folder)
+        _stamp(project, context, folder, number, recipe, after, held=environment_only)
     return RollbackResult(
         environment=spec.name,
         folder=folder,
         generation=number,
         previous=previous,
         changes=changes(before, _versions(after)),
-        restored=restored,
+        restored=tuple(os.path.basename(path) for path in texts),
         seconds=time.monotonic() - started,
     )
 
@@ -232,11 +241,8 @@ def _readable(folder: str, number: int) -> dict[str, str]:
         return {}
 
 
-def _restore(
-    project: Project, context: Context, folder: str, environment: str, number: int
-) -> tuple[str, ...]:
-    """Write the lock and the specifiers of a generation back into the project."""
-    restored: list[str] = []
+def _former(project: Project, folder: str, environment: str, number: int) -> dict[str, str]:
+    """Path → text of the project's files that differ from those of a generation: lock and specifiers."""
     texts: dict[str, str] = {}
     lock_text = read_text(generations.own_file(folder, number, "pylock.toml"))
     manifest_text = read_text(generations.own_file(folder, number, "pyproject.toml"))
@@ -248,11 +254,12 @@ def _restore(
     lock_path = project.lock_path(project.lock_key(project.manifest.environment(environment)))
     if not os.path.exists(lock_path) or read_text(lock_path) != lock_text:
         texts[lock_path] = lock_text
-        restored.append(os.path.basename(lock_path))
     if merged != project.manifest_text:
         texts[project.manifest_path] = merged
-        restored.append(os.path.basename(project.manifest_path))
-    files.write(project, texts)
+    return texts
+
+
+def _warn_of_others(project: Project, context: Context, restored: Mapping[str, str]) -> None:
     if len(project.manifest.conflicts) and restored:
         context.emit(
             Warned(
@@ -260,7 +267,6 @@ def _restore(
                 hint="`provenv lock --check` tells whether the others still answer the manifest.",
             )
         )
-    return tuple(restored)
 
 
 def _stamp(

@@ -5,27 +5,29 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.pylock import Pylock
 
+from provenv.core.disk import doing
 from provenv.core.errors import (
     CheckFailedError,
+    DiskError,
     InputError,
     IntegrityError,
     UndecidedError,
     UsageError,
 )
 from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned, silent
-from provenv.core.files import disk_error, locked, remove_tree
 from provenv.environments import generations, plans, python2, stamp, switch
 from provenv.environments.drift import Drift, find_altered, find_drift, is_misplaced
 from provenv.environments.edits import Edit
 from provenv.model.generation import Change, changes
 from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import LINK_MODES, EnvironmentSpec
+from provenv.store import leftovers
 from provenv.store.fetch import ahead
 from provenv.workspace import fast
 from provenv.workspace.host import choosing, registry, waits
@@ -42,7 +44,9 @@ from provenv.workspace.projects.context import (
 from provenv.workspace.proving import copies, suspects
 from provenv.workspace.proving.aftermath import settle
 from provenv.workspace.syncing import locking
+from provenv.workspace.syncing.origins import refuse_strays
 from provenv.workspace.syncing.planning import Prepared, prepare
+from provenv.workspace.syncing.starting import starting
 
 if TYPE_CHECKING:
     from provenv.store.crew import Crew
@@ -121,16 +125,24 @@ def sync(
     """
     if link_mode is not None and link_mode not in LINK_MODES:
         raise UsageError(f"{link_mode!r} is not one of {', '.join(LINK_MODES)}")
-    asked = fast.Asked(environment, python, link_mode)
-    for _ in range(_TRIES):
-        try:
-            return _sync(project, context, asked, locked_only, adopt, fresh, source)
-        except _OvertakenError:  # by a rollback, for example, while this one waited for its turn
-            project = locking.as_it_is(project)
-    raise UndecidedError(
-        f"{project.manifest_path} or its lock is changed again and again while this command waits",
-        hint="Find out what writes them, and try again; the environment is as it was.",
-    )
+    spec = project.manifest.environment(environment)
+    folder = project.folder(spec)
+    _check_place(folder, adopt=adopt)
+    before = switch.current(folder)
+    with doing(f"syncing {spec.name}", folder, safe=lambda: switch.standing(folder, before)):
+        asked = fast.Asked(environment, python, link_mode)
+        for _ in range(_TRIES):
+            try:
+                return _sync(project, context, spec, asked, locked_only, fresh, source)
+            except (
+                _OvertakenError
+            ):  # by a rollback, for example, while this one waited for its turn
+                project = locking.as_it_is(project)
+                spec = project.manifest.environment(environment)
+        raise UndecidedError(
+            f"{project.manifest_path} or its lock is changed again and again while this command waits",
+            hint="Find out what writes them, and try again; the environment is as it was.",
+        )
 
 
 class _OvertakenError(Exception):
@@ -140,17 +152,16 @@ class _OvertakenError(Exception):
 def _sync(
     project: Project,
     context: Context,
-    options: fast.Asked,
-    locked_only: bool,
-    adopt: bool,
+    spec: EnvironmentSpec,
+    wanted: fast.Asked,
+    locked_only: bool,  # as `sync` was asked
     fresh: Mapping[str | None, LockFile] | None,
     source: str | None,
 ) -> SyncResult:
+    """:func:`sync` of one environment, whose place has been looked at."""
     started = time.monotonic()
-    environment, python = options.environment, options.python
-    spec = project.manifest.environment(environment)
+    environment, python, link_mode = wanted.environment, wanted.python, wanted.link_mode
     folder = project.folder(spec)
-    _check_place(folder, adopt=adopt)
     relocked, opened = False, None
     if fresh is not None:
         lock = fresh[project.lock_key(spec)]
@@ -164,7 +175,7 @@ def _sync(
         spec = project.manifest.environment(environment)
     aside = None if generations.is_ours(folder) else generations.set_aside(folder)
     try:
-        _sweep_store(context)
+        leftovers.sweep(context.home)
         files.sweep(project.root)
         with (
             waits.working_on(context, folder),
@@ -176,18 +187,15 @@ def _sync(
             switch.prepare(folder)
             switch.sweep(folder)
             interpreter = _chosen(project, context, spec, folder, python)
-            mode = _mode(context, spec, folder, interpreter, options.link_mode)
+            mode = _mode(context, spec, folder, interpreter, link_mode)
             # by its whole name: `test` may be several, and the short way must not take one for all
-            name = spec.name if environment is not None else None
-            asked = fast.Asked(name, python, options.link_mode)
+            asked = fast.Asked(spec.name if environment is not None else None, python, link_mode)
             request = SyncRequest(asked=asked, spec=spec, lock=lock, mode=mode, opened=opened)
             prepared, outcome = _make(project, context, folder, interpreter, request, crew)
             finish(project, context, folder, prepared, request, outcome.number)
-    except BaseException as error:
+    except BaseException:
         if aside is not None and not os.path.lexists(folder):
             os.rename(aside, folder)
-        if isinstance(error, OSError):
-            raise disk_error(error, "make the environment in", error.filename or folder) from error
         raise
     return SyncResult(
         environment=spec.name,
@@ -267,19 +275,6 @@ def _least(lock: Pylock) -> Iterator[int]:
         yield min((wheel.size or 0 for wheel in package.wheels or ()), default=0)
 
 
-def _sweep_store(context: Context) -> None:
-    """Remove what killed processes left in the store, where no process is at work in it now."""
-    try:
-        names = os.listdir(context.home.tmp)
-    except FileNotFoundError:
-        return
-    if not names:
-        return
-    with contextlib.suppress(UndecidedError), locked(context.home.lock, wait=False):
-        for name in names:
-            remove_tree(f"{context.home.tmp}/{name}")
-
-
 def ensure_lock(
     project: Project, context: Context, spec: EnvironmentSpec, *, locked_only: bool
 ) -> tuple[Project, LockFile, bool]:
@@ -289,12 +284,14 @@ def ensure_lock(
     back as it is then.
 
     Raises:
-        CheckFailedError: ``locked_only``, and it is stale.
+        CheckFailedError: ``locked_only``, and it is stale. Always where somebody has edited it, or
+            where it has files from where the manifest does not lead.
     """
     locks = read_locks(project)
     stale = locking.why_stale(project, locks)
     if stale is None:
-        return project, locks[project.lock_key(spec)], False
+        return project, _checked(project, context, spec, locks), False
+    locking.refuse_edited(locks)
     if locked_only:
         raise CheckFailedError(
             f"{stale}; with --locked it is not made anew",
@@ -305,11 +302,22 @@ def ensure_lock(
         spec = project.manifest.environment(spec.name)
         locks = read_locks(project)
         stale = locking.why_stale(project, locks)
-        if stale is not None:
-            context.emit(Noted(message=f"locking: {stale}"))
-            locking.lock(project, context)
-            locks = read_locks(project)
-        return project, locks[project.lock_key(spec)], stale is not None
+        if stale is None:
+            return project, _checked(project, context, spec, locks), False
+        context.emit(Noted(message=f"locking: {stale}"))
+        locking.lock(project, context)
+        return project, read_locks(project)[project.lock_key(spec)], True
+
+
+def _checked(
+    project: Project,
+    context: Context,
+    spec: EnvironmentSpec,
+    locks: Mapping[str | None, LockFile],
+) -> LockFile:
+    key = project.lock_key(spec)
+    refuse_strays(project, context, {locks[key].path: locks[key].lock})
+    return locks[key]
 
 
 def _still(project: Project, lock: LockFile) -> bool:
@@ -454,7 +462,8 @@ def _switch(
     force: bool,
 ) -> _Outcome:
     home = context.home.root
-    registry.register(context, folder, prepared.folder)
+    with doing("registering the environment", context.home.roots):
+        registry.register(context, folder, prepared.folder)
     previous = switch.current(folder)
     drift: list[Drift] = []
     before: dict[str, str] = {}
@@ -504,14 +513,28 @@ def _switch(
         )
     seconds = time.monotonic() - started
     context.emit(PhaseFinished(phase="link", count=len(prepared.packages), seconds=seconds))
+    moved = changes(before, after)
+    _say_what_starts(context, prepared, {change.name for change in moved})
     return _Outcome(
         number=number,
         previous=previous,
         made=True,
-        changes=changes(before, after),
+        changes=moved,
         drift=drift,
         dropped=dropped,
     )
+
+
+def _say_what_starts(context: Context, prepared: Prepared, names: Collection[str]) -> None:
+    """Note the files of these distributions that Python runs whenever it starts."""
+    labels = {
+        sha256: f"{name} {version}"
+        for name, version, sha256, editable in prepared.packages
+        if name in names and not editable
+    }
+    site_packages = prepared.interpreter.site_packages
+    for owner, file in starting(prepared.steps, context.home.root, site_packages, labels):
+        context.emit(Noted(message=f"{labels[owner]} runs code whenever Python starts: {file}"))
 
 
 def finish(
@@ -537,9 +560,6 @@ def finish(
     if not _as_read(project, request):
         return  # changed meanwhile: the signatures above may be those of what was not looked at
     signatures = [*watched, python, *own]
-    current = f"generations/{number}"
-    overrides = request.asked.overrides
-    stamp.write(folder, stamp.Stamp(context.home.root, name, current, signatures, asked=overrides))
     quiet = replace(context, emit=silent)  # what is to be said of interpreters has been said
     if not prepared.edited and request.usual(
         prepared, lambda: choosing.default_interpreter(project, quiet, request.spec.python)
@@ -547,7 +567,12 @@ def finish(
         key = fast.plan_key(project.root, request.asked, context.environ)
         if key is not None and _as_read(project, request):
             known = _known(project, folder, name, prepared, python, own)
-            plans.remember(context.home.plans, key, known)
+            with contextlib.suppress(OSError):  # it costs time later on, and nothing else
+                plans.remember(context.home.plans, key, known)
+    # the last that is written: where it is missing, the next command takes the long way, and sweeps
+    current = f"generations/{number}"
+    overrides = request.asked.overrides
+    stamp.write(folder, stamp.Stamp(context.home.root, name, current, signatures, asked=overrides))
 
 
 def _known(
@@ -578,5 +603,5 @@ def _as_read(project: Project, request: SyncRequest) -> bool:
             return True
         now = make_project(project.root, project.manifest_text)
         return now.locker.manifest.lock_digest() == project.locker.manifest.lock_digest()
-    except InputError:
+    except (InputError, DiskError):
         return False

@@ -1,0 +1,59 @@
+"""The comparison under attack: its page can be written, and its smallest run counts what it says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs/robustness.md"
+BEGIN, END = "<!-- robustness:begin -->", "<!-- robustness:end -->"
+
+
+def outcomes(page: Path) -> dict[str, list[str]]:
+    """The table of the page: first cell → the others."""
+    text = page.read_text().partition(BEGIN)[2].partition(END)[0]
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return {title: [cell.strip() for cell in cells] for title, *cells in rows}
+
+
+def test_the_page_has_a_measured_table() -> None:
+    text = PAGE.read_text()
+    assert (text.count(BEGIN), text.count(END)) == (1, 1)
+    assert "; taken 20" in text
+    assert outcomes(PAGE)["Attack"] == ["provenv", "uv", "pip"]
+
+
+@pytest.mark.slow
+def test_the_smallest_run(tmp_path: Path) -> None:
+    if shutil.which("uv", path=os.path.dirname(sys.executable)) is None:
+        pytest.skip("uv does not lie beside this Python")
+    if os.getuid() == 0 and shutil.which("setpriv") is None:
+        pytest.skip("setpriv is not installed, and this is root")
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nwhat stood here\n{END}\nafter\n")
+    arguments = ["--runs", "1", "--attacks", "leak,check,lock,collision", "--tools", "provenv,uv"]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.robustness", *arguments, "--docs", page, "--fs", tmp_path],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert page.read_text().startswith("before\n")
+    assert page.read_text().endswith("after\n")
+    assert "what stood here" not in page.read_text()
+    found = outcomes(page)
+    assert found["Attack"] == ["provenv", "uv"]
+    edited = "File edited in one environment: the next project has the edit"
+    assert found[edited] == ["0/2", "2/2, copying 0/2"]
+    assert found["An edited file passes the tool's own checks"] == ["0/2", "2/2"]
+    assert found["Two distributions own one file (as opencv-python and -headless)"][0] == "refused"
+    assert [path.name for path in tmp_path.iterdir()] == ["page.md"]
