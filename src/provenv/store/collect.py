@@ -119,15 +119,15 @@ def collect(
 def weigh(layout: HomeLayout) -> Ledger:
     """What everything in the store takes: objects (with the links into them) by ``sha256``.
 
-    What lies in ``tmp`` and in quarantine, and the folders between, go by their paths; the rest has no
-    name (``""``).
+    What lies in ``tmp``, in quarantine and in ``names``, and the folders between, go by their paths; the
+    rest has no name (``""``).
     """
     ledger = Ledger()
     store = os.path.dirname(layout.lock)
     ledger.add_one("", store)
     for name in _listed(store):
         path = os.path.join(store, name)
-        if path in (layout.tmp, layout.quarantine):
+        if path in (layout.tmp, layout.quarantine, layout.names):
             ledger.add_one("", path)
             for inner in _listed(path):
                 ledger.add(os.path.join(path, inner), os.path.join(path, inner))
@@ -157,10 +157,15 @@ def _by_age(
 
 
 def _follows(layout: HomeLayout, gone: Collection[str]) -> list[str]:
-    """What goes with objects: links into what is not there, and the folders between."""
+    """What goes with objects: links into what is not there, the folders between, notes of last objects."""
     dead = {sha256 for sha256, _ in _two_levels(layout.links)} - set(gone)
     dead = {sha256 for sha256 in dead if not os.path.isdir(layout.object(sha256))}
     found = sorted(dead)
+    for note in _entries(layout.names):
+        with suppress(OSError):
+            last = os.readlink(note)
+            if last in gone or not os.path.isdir(layout.object(last)):
+                found.append(note)
     for above in (layout.wheels, layout.links):
         for prefix in _listed(above):
             names = set(_listed(os.path.join(above, prefix)))

@@ -11,12 +11,10 @@ import gc
 import json
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
 from typing import Any
 
 from provenv.core import errors
 from provenv.core.errors import ProvenvError, UndecidedError
-from provenv.core.files import locked
 from provenv.model.layout import HomeLayout
 from provenv.store.ingest import unpack
 
@@ -27,14 +25,10 @@ def main() -> None:
     lines = iter(sys.stdin.buffer.readline, b"")
     start = json.loads(next(lines))
     layout = HomeLayout(start["home"])
-    with ExitStack() as stack:
-        # as its parent does: where that is killed, nobody sweeps or collects under this process
-        with suppress(UndecidedError):
-            stack.enter_context(locked(layout.lock, shared=True, wait=False))
-        for line in lines:
-            answer = _serve(layout, start["workspace"], json.loads(line))
-            sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
-            sys.stdout.buffer.flush()
+    for line in lines:
+        answer = _serve(layout, start["workspace"], json.loads(line))
+        sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
+        sys.stdout.buffer.flush()
 
 
 def _serve(layout: HomeLayout, workspace: str, job: Mapping[str, str]) -> dict[str, Any]:
