@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TextIO
 
+from provenv.core.http import hidden
+
 _CODES = {"good": "32", "warn": "33", "bad": "31", "dim": "2", "strong": "1", "name": "36"}
 _CODES |= {"error": "1;31", "warning": "1;33", "hint": "1;36"}
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -54,10 +56,13 @@ class Screen:
         return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if self.colour and text else text
 
     def line(self, text: str = "") -> None:
-        """Write one line (or several); what in it would command a terminal is shown instead."""
+        """Write one line (or several); what in it would command a terminal is shown instead.
+
+        No password in an address gets past here.
+        """
         if self.muted:
             return
-        text = harmless(text.rstrip())
+        text = harmless(hidden(text.rstrip()))
         if not self._unicode:
             text = text.replace("→", "->").replace("…", "...")
             text = text.encode(self.stream.encoding or "ascii", "replace").decode(

@@ -15,6 +15,7 @@ from provenv.cli.draw import Screen
 from provenv.cli.options import Options
 from provenv.cli.place import command_line
 from provenv.cli.progress import Progress
+from provenv.core.http import hidden
 
 if TYPE_CHECKING:
     from provenv.cli.targets import Target
@@ -147,6 +148,6 @@ class Session:
 
 
 def write_json(schema: str, data: Mapping[str, Any]) -> None:
-    """One document on standard output."""
-    sys.stdout.write(json.dumps({"schema": schema, **data}, indent=2) + "\n")
+    """One document on standard output, without passwords in addresses."""
+    sys.stdout.write(hidden(json.dumps({"schema": schema, **data}, indent=2)) + "\n")
     sys.stdout.flush()

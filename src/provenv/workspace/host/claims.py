@@ -17,6 +17,7 @@ from typing import Any
 
 from provenv.core.errors import UsageError
 from provenv.core.files import remove_tree
+from provenv.core.seal import is_sealed
 from provenv.model import amounts
 from provenv.store import released
 from provenv.workspace import roots
@@ -71,7 +72,10 @@ def held(root: Root) -> frozenset[str] | None:
     for path in _remembered(root):
         try:
             with open(path, "rb") as stream:
-                found |= {str(row[2]) for row in json.load(stream)["packages"]}
+                text = stream.read()
+            if not is_sealed(text):
+                return None
+            found |= {str(row[2]) for row in json.loads(text)["packages"]}
             known = True
         except (OSError, ValueError, KeyError, TypeError, IndexError):
             return None

@@ -18,7 +18,7 @@ from packaging.pylock import Package
 
 from provenv.core.errors import CheckFailedError, NetworkError
 from provenv.core.events import Warned
-from provenv.core.http import redacted
+from provenv.core.http import hidden, redacted
 from provenv.model.lock import tool_table, unproven
 from provenv.workspace.projects.context import Context, LockFile, Project
 from provenv.workspace.syncing import locking
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from packaging.pylock import Pylock
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_USER = re.compile(r"(?<=://)[^/@\s]+@")  # credentials in an address
 _SHOWN = 8
 
 
@@ -222,4 +221,4 @@ def _plain(value: object) -> str:
 
     if value is None or value == () or value == []:
         return ""
-    return _USER.sub("****@", value if isinstance(value, str) else toml_value(value))
+    return hidden(value if isinstance(value, str) else toml_value(value))

@@ -31,6 +31,7 @@ from provenv.store import leftovers
 from provenv.store.fetch import ahead
 from provenv.workspace import fast
 from provenv.workspace.host import choosing, registry, waits
+from provenv.workspace.host.ownership import begin_store
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import (
     Context,
@@ -129,14 +130,13 @@ def sync(
     folder = project.folder(spec)
     _check_place(folder, adopt=adopt)
     before = switch.current(folder)
+    begin_store(context)
     with doing(f"syncing {spec.name}", folder, safe=lambda: switch.standing(folder, before)):
         asked = fast.Asked(environment, python, link_mode)
         for _ in range(_TRIES):
             try:
                 return _sync(project, context, spec, asked, locked_only, fresh, source)
-            except (
-                _OvertakenError
-            ):  # by a rollback, for example, while this one waited for its turn
+            except _OvertakenError:  # by a rollback, while this one waited for its turn
                 project = locking.as_it_is(project)
                 spec = project.manifest.environment(environment)
         raise UndecidedError(
@@ -474,6 +474,8 @@ def _switch(
             recipe = generations.read_recipe(folder, previous)
             tree = f"{folder}/generations/{previous}"
             drift = find_drift(recipe, tree, home)
+            own = generations.damaged_own(folder, previous)
+            drift += [Drift(path=f"{generations.OWN_FOLDER}/{n}", kind="changed") for n in own]
             if not drift and stamp.read(folder) is None:  # lost, perhaps with more, in a power cut
                 hashes = generations.own_hashes(folder, previous)
                 drift = find_altered(recipe, tree, home, hashes)

@@ -73,11 +73,11 @@ class Place:
                 tree_digest=str(number),
                 packages=[(o.name, o.version, o.sha256, False) for o in objects],
                 files={},
+                own={},
             )
         )
         text = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created))
-        record = {"format": 1, "number": number, "created": text, "cause": "a test"}
-        own.with_name("generation.json").write_text(json.dumps(record))
+        switch.write_record(str(own.with_name("generation.json")), number, "a test", text)
         own.with_name("private").write_bytes(b"x" * 7000)
         for obj in objects:
             os.link(f"{obj.folder}/site/{obj.name}.py", own.with_name(f"{obj.name}.py"))
@@ -270,7 +270,7 @@ def test_nothing_goes_where_nobody_knows_what_was_held(
     folder, orphan = mounted / "shop/.venv", place.put("orphan")
     unmount(mounted)
     for path in Path(claims.of(place.context, str(folder)).path + ".held").iterdir():
-        path.write_bytes(b"")  # as a power cut leaves it
+        path.write_bytes(path.read_bytes().replace(b"second", b"sEcond"))  # a flipped bit
     done = place.gc(grace=0.0)
     assert [item.objects for item in done.waiting] == [None]
     assert place.has(first, second, orphan)
