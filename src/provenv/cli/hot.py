@@ -81,7 +81,7 @@ def _attempt(call: _Call, cause: str) -> int | None:
             return None
         if call.command == "lock":
             return _lock(call, root, home)
-        if fast.unsettled(home):
+        if fast.unsettled(home) or fast.is_open(home):
             return None
         held = call.command == "run"
         outcome = fast.in_sync(root, call.asked, home, held=held)
@@ -122,7 +122,7 @@ def _create(call: _Call, home: str, cause: str, started: float) -> int | None:
     from provenv.workspace.syncing import template
 
     signals.take_way_out()
-    if call.seed and fast.unsettled(home):
+    if fast.is_open(home) or (call.seed and fast.unsettled(home)):
         return None
     outcome = template.make(call.name, call.asked, home, os.environ, cause, call.seed)
     if outcome is None:

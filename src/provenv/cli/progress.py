@@ -41,6 +41,7 @@ _VERBS = {
     "build": "building",
     "link": "linking",
     "verify": "verifying",
+    "compile": "comparing byte code",
     "collect": "collecting",
     "python": "installing",
     "examine": "examining",

@@ -243,13 +243,21 @@ def _make_writable(root: str) -> None:
 
 
 def ensure_folder(path: str | os.PathLike[str]) -> None:
-    """Make a folder and those above it.
+    """Make a folder and those above it, none of which everybody can write, whatever the umask is.
 
     Raises:
         DiskError: The file system refused.
     """
+    missing = [os.fspath(path)]
+    while missing[-1] and not os.path.isdir(missing[-1]):
+        missing.append(os.path.dirname(missing[-1]))
     try:
-        os.makedirs(path, exist_ok=True)
+        for folder in reversed(missing[:-1]):
+            try:
+                os.mkdir(folder, 0o775)
+            except FileExistsError:
+                if not os.path.isdir(folder):
+                    raise
     except OSError as error:
         raise disk_error(error, "create", path) from error
 

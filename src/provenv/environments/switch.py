@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 
+from provenv.core import seal
 from provenv.environments import pair, stamp
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
@@ -150,7 +151,7 @@ def make_generation(
             raise DamagedStoreError(bad)
         if amend is not None:
             amend(temporary)
-        _write_record(f"{temporary}/.provenv/generation.json", number, cause)
+        write_record(f"{temporary}/.provenv/generation.json", number, cause, now())
         os.rename(temporary, f"{folder}/generations/{number}")
     except BaseException as error:
         said = _said(
@@ -182,11 +183,18 @@ def _remove(path: str) -> None:
     remove_tree(path)
 
 
-def _write_record(path: str, number: int, cause: str) -> None:
-    text = f'{{"format": 1, "number": {number}, "created": "{now()}", "cause": {quoted(cause)}}}\n'
+def write_record(path: str, number: int, cause: str, created: str) -> None:
+    """Write ``generation.json``, sealed, under a name that is not taken.
+
+    Raises:
+        OSError: What the file system says.
+    """
+    text = (
+        f'{{"format": 2, "number": {number}, "created": "{created}", "cause": {quoted(cause)}}}\n'
+    )
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
     try:
-        write_all(descriptor, text.encode())
+        write_all(descriptor, seal.sealed(text.encode()))
     finally:
         os.close(descriptor)
 

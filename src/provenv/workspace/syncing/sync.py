@@ -32,6 +32,7 @@ from provenv.store import leftovers
 from provenv.store.fetch import ahead
 from provenv.workspace import fast
 from provenv.workspace.host import choosing, registry
+from provenv.workspace.host.ownership import begin_store
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import (
     Context,
@@ -127,6 +128,7 @@ def sync(
     folder = project.folder(spec)
     _check_place(folder, adopt=adopt)
     before = switch.current(folder)
+    begin_store(context)
     with doing(f"syncing {spec.name}", folder, safe=lambda: switch.standing(folder, before)):
         asked = fast.Asked(environment, python, link_mode)
         return _sync(project, context, spec, asked, locked_only, fresh, source)
@@ -437,6 +439,8 @@ def _switch(
             recipe = generations.read_recipe(folder, previous)
             tree = f"{folder}/generations/{previous}"
             drift = find_drift(recipe, tree, home)
+            own = generations.damaged_own(folder, previous)
+            drift += [Drift(path=f"{generations.OWN_FOLDER}/{n}", kind="changed") for n in own]
             if not drift and stamp.read(folder) is None:  # lost, perhaps with more, in a power cut
                 hashes = generations.own_hashes(folder, previous)
                 drift = find_altered(recipe, tree, home, hashes)
