@@ -177,7 +177,7 @@ def rollback(
         environment_only = environment_only or after.source is not None
         before = _readable(folder, previous)
         texts = {} if environment_only else _former(project, folder, spec.name, number)
-        with files.whole(texts):
+        with files.whole(project, texts):
             files.write(project, texts)
             switch.switch(folder, number, context.cause, verb="rollback")
         _warn_of_others(project, context, texts)
