@@ -182,7 +182,7 @@ def _hint(code: int, where: FileSystem | None, path: str) -> str | None:
     if code in _FULL:
         place = f" on {shown(where.point)}" if where is not None else ""
         what = "Remove files" if where is not None and where.inodes == 0 else "Free some space"
-        return f"{what}{place} (`provenv store gc` removes what nothing uses) and try again."
+        return f"{what}{place} (`provenv gc` removes what nothing uses) and try again."
     if code == errno.ENAMETOOLONG:
         return f"{_longest(path)} Use a shorter path."
     return _HINTS.get(code)

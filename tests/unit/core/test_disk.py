@@ -95,7 +95,7 @@ def test_whoever_does_not_read_is_no_file_system() -> None:
             "has no inodes left for new files, and 5.0 MB free",
             "Remove",
         ),
-        (errno.EDQUOT, {}, "your quota on /d (tmpfs) is used up", "store gc"),
+        (errno.EDQUOT, {}, "your quota on /d (tmpfs) is used up", "provenv gc"),
         (errno.EROFS, {"read_only": True}, "/d (tmpfs) is mounted read-only", "Remount"),
         (errno.EIO, {}, "it is on /d (tmpfs)", "dmesg"),
         (errno.EIO, {"read_only": True}, "/d (tmpfs) is mounted read-only", "dmesg"),
