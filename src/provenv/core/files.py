@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from provenv.core.errors import DiskError, UndecidedError
+from provenv.core.errors import DiskError, UndecidedError, safe_of, say_safe
 
 _counter = itertools.count(1)  # next() is one step, so that two threads never get one number
 
@@ -96,11 +96,15 @@ def disk_error(error: OSError, verb: str, path: str | os.PathLike[str]) -> DiskE
 def unforeseen(error: OSError) -> DiskError:
     """What the file system, or the system at all, refused where nobody expected it."""
     where = f"{error.filename}: " if error.filename else ""
-    return DiskError(
+    refused = DiskError(
         f"{where}{error.strerror or error}",
         hint="Check that PROVENV_HOME and the project are on file systems that can be written.",
         details={"path": error.filename, "errno": error.errno},
     )
+    safe = safe_of(error)
+    if safe is not None:
+        say_safe(refused, safe)
+    return refused
 
 
 def remove_tree(path: str | os.PathLike[str]) -> None:

@@ -10,6 +10,7 @@ import os
 
 from provenv.environments import plans, stamp, switch, tree
 from provenv.workspace import fast, roots
+from provenv.workspace.operations import lines
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
@@ -43,13 +44,21 @@ def sync_known(
         return None
     if steps is None:
         return None
-    return make_first(root, known, plan, steps, asked, home, cause)
+    return make_first(root, known, plan, steps, asked, home, lines.Request("sync", cause, environ))
 
 
 def make_first(
-    root: str, known: Known, plan: str, steps: Steps, asked: fast.Asked, home: str, cause: str
+    root: str,
+    known: Known,
+    plan: str,
+    steps: Steps,
+    asked: fast.Asked,
+    home: str,
+    request: lines.Request,
 ) -> fast.Outcome | None:
     """Make the first generation of an environment from a plan; None where the long way must be taken.
+
+    So it is where the operations log cannot be written: that is said there.
 
     Raises:
         OSError: What the file system says; nothing was switched.
@@ -60,14 +69,25 @@ def make_first(
         if not held or switch.current(folder) is not None:
             return None
         roots.register(f"{home}/roots", folder, plan)
+        subject = lines.Subject(
+            request.verb, project=root, environment=known.environment, folder=folder
+        )
         try:
-            number, shared = switch.make_generation(folder, steps, home, plan, cause, project=root)
-        except (switch.DamagedStoreError, FileNotFoundError, ValueError):
-            return None  # the long way sets aside what is damaged, and fetches it again
-        except BaseException:
+            lines.write(home, [request.begin(subject)])
+            number, shared = switch.make_generation(
+                folder, steps, home, plan, request.command, project=root
+            )
+            switch.switch(folder, number, request.command)
+        except (switch.DamagedStoreError, FileNotFoundError, ValueError) as error:
+            lines.write_end(home, subject, "failed", "integrity", f"the long way follows: {error}")
+            return None  # it sets aside what is damaged, and fetches it again
+        except BaseException as error:
             switch.unprepare(folder)
+            stopped = isinstance(error, KeyboardInterrupt)
+            outcome, kind = ("interrupted", "interrupted") if stopped else ("failed", "disk")
+            lines.write_end(home, subject, outcome, kind, str(error) or kind)
             raise
-        switch.switch(folder, number, cause)
+        lines.write_end(home, subject, "done")
         _write_stamp(root, folder, home, known, asked, number, steps)
     return fast.Outcome(known.environment, folder, number, made=True) if shared else None
 

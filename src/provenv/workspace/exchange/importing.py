@@ -18,11 +18,14 @@ from provenv.core.errors import (
 from provenv.core.files import locked_folder
 from provenv.formats.foreign import Foreign, Left, Pin
 from provenv.model.generation import Change
+from provenv.model.layout import LOCK_FILE
 from provenv.resolve.indexes import collect_indexes
 from provenv.workspace.exchange.carrying import Carried, carry
 from provenv.workspace.exchange.gathering import Gathered, Taken, gather
+from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import (
+    MANIFEST_FILE,
     Context,
     LockFile,
     Project,
@@ -93,7 +96,11 @@ def import_files(
     """
     os.makedirs(root, exist_ok=True)
     with locked_folder(root):
-        return _import(root, context, paths, exact=exact, dry_run=dry_run)
+        if dry_run:
+            return _import(root, context, paths, exact=exact, dry_run=True)
+        ours = [os.path.join(root, name) for name in (MANIFEST_FILE, LOCK_FILE)]
+        with recorded(context, "import", root=root, paths=ours) as operation:
+            return _import(root, operation.context, paths, exact=exact, dry_run=False)
 
 
 def _import(
@@ -284,14 +291,14 @@ def _write(
     fresh = locking.render_locks(final, locked.locks)
     texts = {file.path: file.text for file in fresh.values()}
     texts[final.manifest_path] = final.manifest_text
-    before = {path: edit.read_bytes(path) for path in texts}
+    before = {path: files.read_bytes(path) for path in texts}
     changed = any(before[path] != text.encode() for path, text in texts.items())
     if changed and not dry_run:
         try:
             files.sweep(project.root)
             files.write(final, texts)
         except BaseException:
-            edit.put_back(before)
+            files.put_back(before)
             raise
         locking.remember_fresh(final, context, fresh)
     return ImportResult(

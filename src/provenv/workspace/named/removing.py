@@ -18,7 +18,8 @@ from provenv.model.layout import (
     is_plain_request,
 )
 from provenv.workspace.host import processes, registry
-from provenv.workspace.projects import outside
+from provenv.workspace.operations.recording import recorded
+from provenv.workspace.projects import files, outside
 from provenv.workspace.projects.context import MANIFEST_FILE, Context, Project, open_project
 from provenv.workspace.projects.declaring import declared, undeclare
 from provenv.workspace.proving import copies
@@ -108,6 +109,27 @@ def remove_environment(
     _refuse_busy(folders, force=force)
     _refuse_edited(context, folders, force=force)
     there = tuple(pair for pair in found if os.path.isdir(pair[1]))
+    with recorded(
+        context,
+        "env-remove",
+        root=project.root,
+        environment=found[0][0] if len(found) == 1 else name or "",
+        folder=folders[0] if len(found) == 1 else "",
+        paths=(project.manifest_path,) if own or undeclared else (),
+    ) as operation:
+        return _remove(project, operation.context, name, there, text, own=own)
+
+
+def _remove(
+    project: Project,
+    context: Context,
+    name: str | None,
+    there: tuple[tuple[str, str], ...],
+    text: str | None,
+    *,
+    own: bool,
+) -> RemoveResult:
+    """Take the folders away; then the project, or what ``text`` leaves out of its manifest."""
     left: list[str] = []
     changed: list[str] = []
     try:
@@ -228,7 +250,7 @@ def _clear_project(context: Context, root: str, left: list[str]) -> list[str]:
         folder = project.folder(spec)
         if generations.is_ours(folder) and os.path.isdir(folder):
             left += take_away(context, folder)
-    gone = [n for n in sorted(os.listdir(root)) if n == MANIFEST_FILE or edit.is_lock(n)]
+    gone = [n for n in sorted(os.listdir(root)) if n == MANIFEST_FILE or files.is_lock(n)]
     for name in sorted(gone, key=MANIFEST_FILE.__eq__):  # the manifest goes last: it names the rest
         os.unlink(os.path.join(root, name))
     for folder in (os.path.join(root, NAMED_ENVIRONMENTS_FOLDER), root):

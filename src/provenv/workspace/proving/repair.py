@@ -29,6 +29,7 @@ from provenv.store.mending import mend_object
 from provenv.store.objects import CLOSED_MODE, OPEN_MODE, StoredObject, read_object
 from provenv.workspace.host import access
 from provenv.workspace.host.registry import registered
+from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context, Project, read_text
 from provenv.workspace.proving import suspects, verification
 from provenv.workspace.proving.verification import VerifyResult, verify
@@ -83,6 +84,13 @@ def repair(
     Raises:
         DiskError: The file system refused. What was mended before it is right.
     """
+    with recorded(context, "repair", root=project.root if project else "") as operation:
+        done = _repair(operation.context, project, environment)
+        operation.facts.update(ok=done.ok, objects=len(done.objects), paths=len(done.paths))
+        return done
+
+
+def _repair(context: Context, project: Project | None, environment: str | None) -> RepairResult:
     started = time.monotonic()
     found = verify(context, project=project, environment=environment)
     folders = verification.folders_of(context, project, environment)

@@ -18,6 +18,7 @@ from provenv.store.collect import collect
 from provenv.store.objects import read_object
 from provenv.workspace import roots
 from provenv.workspace.host import processes, registry
+from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context
 from provenv.workspace.proving import copies
 from provenv.workspace.proving.verification import all_objects
@@ -103,6 +104,17 @@ def gc(context: Context, *, keep: int | None = None, dry_run: bool = False) -> G
             holds: nothing is removed.
         DiskError: The file system refused.
     """
+    if dry_run:
+        return _gc(context, keep=keep, dry_run=True)
+    with recorded(context, "store-gc") as operation:
+        done = _gc(operation.context, keep=keep, dry_run=False)
+        operation.facts.update(
+            generations=len(done.generations), objects=done.objects, freed=done.freed
+        )
+        return done
+
+
+def _gc(context: Context, *, keep: int | None, dry_run: bool) -> GcResult:
     started = time.monotonic()
     used = processes.generations_in_use()
     removed: list[tuple[str, int]] = []

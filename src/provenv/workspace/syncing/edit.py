@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,14 +12,15 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from provenv.core.errors import InputError, ProvenvError, UsageError
+from provenv.core.errors import UsageError
+from provenv.core.events import ChangeBegun
 from provenv.core.files import locked_folder, write_atomic
 from provenv.environments import generations
 from provenv.model.generation import Change
-from provenv.model.layout import lock_file_name
 from provenv.model.manifest import parse_manifest
 from provenv.model.settings import SEED_GROUP
 from provenv.workspace.host import access
+from provenv.workspace.operations.recording import Operation, recorded
 from provenv.workspace.projects import files, specifiers
 from provenv.workspace.projects.context import (
     MANIFEST_FILE,
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from provenv.workspace.syncing.sync import SyncResult
 
 Edit = Callable[[str, "Pylock | None"], str]
-_LOCK = re.compile(r"pylock(\..+)?\.toml")
 _IGNORED = (".venv/", ".venvs/", "__pycache__/")
 
 
@@ -75,6 +74,12 @@ def init(root: str, context: Context, *, name: str | None = None) -> InitResult:
         DiskError: The file system refused.
     """
     os.makedirs(root, exist_ok=True)
+    paths = [os.path.join(root, name) for name in (MANIFEST_FILE, ".gitignore")]
+    with recorded(context, "init", root=root, paths=paths, at_once=False) as operation:
+        return _init(root, operation.context, name)
+
+
+def _init(root: str, context: Context, name: str | None) -> InitResult:
     path = os.path.join(root, MANIFEST_FILE)
     created: list[str] = []
     completed: list[str] = []
@@ -83,11 +88,13 @@ def init(root: str, context: Context, *, name: str | None = None) -> InitResult:
         manifest = parse_manifest(text, path)
         new = _complete(text, root, context, name)
         if new != text:
+            context.emit(ChangeBegun())
             write_atomic(path, new.encode())
             completed.append(MANIFEST_FILE)
         manifest = parse_manifest(new, path)
     else:
         text = _fresh(name or project_name(root), _requires_python(root, context))
+        context.emit(ChangeBegun())
         write_atomic(path, text.encode())
         created.append(MANIFEST_FILE)
         manifest = parse_manifest(text, path)
@@ -195,7 +202,10 @@ def add(
 
     names = tuple(canonicalize_name(item.name) for item in parsed)
     place = ".".join(specifiers.place(group, optional))
-    return _change(project, context, edit, names, place, synced=synced, environment=environment)
+    with _recorded(project, context, "add", environment) as operation:
+        return _change(
+            project, operation.context, edit, names, place, synced=synced, environment=environment
+        )
 
 
 def remove(
@@ -219,7 +229,25 @@ def remove(
         return specifiers.drop_requirements(text, file, names, group=group, optional=optional)
 
     place = ".".join(specifiers.place(group, optional))
-    return _change(project, context, edit, (), place, synced=synced, environment=environment)
+    with _recorded(project, context, "remove", environment) as operation:
+        return _change(
+            project, operation.context, edit, (), place, synced=synced, environment=environment
+        )
+
+
+def _recorded(
+    project: Project, context: Context, verb: str, environment: str | None
+) -> contextlib.AbstractContextManager[Operation]:
+    """Record in the operations log what changes the manifest, the locks and the environment."""
+    spec = project.manifest.environment(environment)
+    return recorded(
+        context,
+        verb,
+        root=project.root,
+        environment=spec.name,
+        folder=project.folder(spec),
+        paths=(project.manifest_path, *locking.deciding(project.locker)[1:]),
+    )
 
 
 def parsed_requirement(text: str, root: str) -> Requirement:
@@ -290,7 +318,7 @@ def _change_alone(
     if synced:
         _refuse_foreign_source(project, environment)
     result = None
-    with whole(project):
+    with files.whole(project):
         relocked = relock(project, context, edit)
         if synced:
             from provenv.workspace.syncing.sync import sync
@@ -302,22 +330,6 @@ def _change_alone(
         changes=relocked.changes,
         sync=result,
     )
-
-
-@contextlib.contextmanager
-def whole(project: Project, environment: str | None = None) -> Iterator[None]:
-    """Where the block fails, the manifest and the locks become what they were before it.
-
-    ``environment`` is one that the block declares, and that may get a lock of its own.
-    """
-    before = {path: read_bytes(path) for path in _files(project, environment)}
-    try:
-        yield
-    except BaseException as error:
-        put_back(before)
-        if isinstance(error, ProvenvError) and error.hint is None:
-            error.hint = "Every file is as it was."
-        raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -373,45 +385,6 @@ def with_text(project: Project, text: str) -> Project:
         InputError: That would be no manifest that can be used.
     """
     return make_project(project.root, text)
-
-
-def _files(project: Project, environment: str | None) -> list[str]:
-    """The manifest, and every lock that the project has or may get."""
-    names = [None, environment, *project.manifest.environments]
-    folder = project.locker.root
-    there = [name for name in os.listdir(folder) if is_lock(name)]
-    locks = dict.fromkeys([*map(lock_file_name, names), *there])
-    return [project.manifest_path, *(os.path.join(folder, name) for name in locks)]
-
-
-def is_lock(name: str) -> bool:
-    """Whether a file of this name is a lock (PEP 751, "File Name")."""
-    return _LOCK.fullmatch(name) is not None
-
-
-def read_bytes(path: str) -> bytes | None:
-    """The bytes of a file; None where there is none.
-
-    Raises:
-        InputError: It cannot be read.
-    """
-    try:
-        with open(path, "rb") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=path) from error
-
-
-def put_back(before: dict[str, bytes | None]) -> None:
-    """Give files the bytes that they had; those that were not there (None) go."""
-    for path, data in before.items():
-        if data is not None:
-            if read_bytes(path) != data:
-                write_atomic(path, data)
-        elif os.path.exists(path):
-            os.unlink(path)
 
 
 def written(project: Project, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass
 
 from provenv.core import digest
 from provenv.core.errors import CheckFailedError, IntegrityError, UsageError
-from provenv.core.events import Warned
+from provenv.core.events import ChangeBegun, Warned
 from provenv.core.files import disk_error, locked
 from provenv.environments import generations, stamp, switch
 from provenv.environments.tree import Steps
 from provenv.model.generation import Change, Generation, changes
 from provenv.model.layout import EnvironmentLayout
+from provenv.model.manifest import EnvironmentSpec
 from provenv.workspace import fast
 from provenv.workspace.host import registry
+from provenv.workspace.operations import reading
+from provenv.workspace.operations.reading import LoggedOperation
+from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import Context, Project, read_manifest, read_text
 
@@ -70,6 +75,14 @@ def history(project: Project, *, environment: str | None = None) -> list[History
         )
         before = after
     return entries
+
+
+def interrupted(
+    project: Project, context: Context, *, environment: str | None = None
+) -> list[LoggedOperation]:
+    """The operations on an environment that were interrupted, the newest first, as far as is logged."""
+    folder = project.folder(project.manifest.environment(environment))
+    return reading.interrupted(context, project.root, folder)
 
 
 def diff(
@@ -144,7 +157,6 @@ def rollback(
         CheckFailedError: Its interpreter is gone; nothing was switched.
         IntegrityError: Objects that it links are no longer what they were; nothing was switched.
     """
-    started = time.monotonic()
     if project.shared is not None and not environment_only:
         environment_only = True
         context.emit(
@@ -155,11 +167,35 @@ def rollback(
         )
     spec = project.manifest.environment(environment)
     folder = project.folder(spec)
-    previous = generations.current_number(folder)
+    generations.current_number(folder)  # taking its lock would make the folder
+    paths = (project.manifest_path, project.lock_path(project.lock_key(spec)))
+    with recorded(
+        context,
+        "rollback",
+        root=project.root,
+        environment=spec.name,
+        folder=folder,
+        paths=() if environment_only else paths,
+        at_once=False,
+    ) as operation:
+        return _rollback(project, operation.context, spec, to, environment_only=environment_only)
+
+
+def _rollback(
+    project: Project,
+    context: Context,
+    spec: EnvironmentSpec,
+    to: int | None,
+    *,
+    environment_only: bool,
+) -> RollbackResult:
+    started = time.monotonic()
+    folder = project.folder(spec)
     layout = EnvironmentLayout(folder)
     with locked(context.home.lock, shared=True), locked(layout.lock):
         switch.sweep(folder)
         files.sweep(project.root)
+        previous = generations.current_number(folder)  # another command may have come first
         number = generations.known_number(
             folder, to if to is not None else _before(folder, previous)
         )
@@ -168,11 +204,15 @@ def rollback(
         # What another tool locked is not written into its files: the environment alone goes back.
         environment_only = environment_only or after.source is not None
         before = _readable(folder, previous)
+        context.emit(ChangeBegun())
         try:
-            restored = (
-                () if environment_only else _restore(project, context, folder, spec.name, number)
-            )
-            switch.switch(folder, number, context.cause, verb="rollback")
+            with contextlib.nullcontext() if environment_only else files.whole(project):
+                restored = (
+                    ()
+                    if environment_only
+                    else _restore(project, context, folder, spec.name, number)
+                )
+                switch.switch(folder, number, context.cause, verb="rollback")
         except OSError as error:
             raise disk_error(error, "switch", folder) from error
         registry.take_note(context, folder, number)

@@ -30,6 +30,7 @@ from provenv.model.manifest import LINK_MODES, EnvironmentSpec
 from provenv.store.fetch import ahead
 from provenv.workspace import fast
 from provenv.workspace.host import choosing, registry
+from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import (
     Context,
@@ -117,12 +118,42 @@ def sync(
         ForeignError: The folder was made by something else.
         ProvenvError: As the parts say; the environment is as it was.
     """
-    started = time.monotonic()
     if link_mode is not None and link_mode not in LINK_MODES:
         raise UsageError(f"{link_mode!r} is not one of {', '.join(LINK_MODES)}")
     spec = project.manifest.environment(environment)
     folder = project.folder(spec)
     _check_place(folder, adopt=adopt)
+    wanted = _Wanted(
+        spec=spec,
+        asked=fast.Asked(spec.name if environment is not None else None, python, link_mode),
+        locked_only=locked_only,
+        fresh=fresh,
+        source=source,
+    )
+    with recorded(
+        context, "sync", root=project.root, environment=spec.name, folder=folder, at_once=False
+    ) as operation:
+        return _sync(project, operation.context, folder, wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What :func:`sync` was asked for.
+
+    ``asked`` has the environment by its whole name: `test` may be several, and the short way must not
+    take one for all.
+    """
+
+    spec: EnvironmentSpec
+    asked: fast.Asked
+    locked_only: bool
+    fresh: Mapping[str | None, LockFile] | None
+    source: str | None
+
+
+def _sync(project: Project, context: Context, folder: str, wanted: _Wanted) -> SyncResult:
+    started = time.monotonic()
+    spec, python, fresh, source = wanted.spec, wanted.asked.python, wanted.fresh, wanted.source
     relocked, opened = False, None
     if fresh is not None:
         lock = fresh[project.lock_key(spec)]
@@ -132,7 +163,7 @@ def sync(
         )
         project, spec = opened.project, opened.spec
     else:
-        lock, relocked = ensure_lock(project, context, spec, locked_only=locked_only)
+        lock, relocked = ensure_lock(project, context, spec, locked_only=wanted.locked_only)
     aside = None if generations.is_ours(folder) else generations.set_aside(folder)
     layout = EnvironmentLayout(folder)
     try:
@@ -148,10 +179,10 @@ def sync(
             switch.prepare(folder)
             switch.sweep(folder)
             interpreter = _chosen(project, context, spec, folder, python)
-            mode = _mode(context, spec, folder, interpreter, link_mode)
-            # by its whole name: `test` may be several, and the short way must not take one for all
-            asked = fast.Asked(spec.name if environment is not None else None, python, link_mode)
-            request = SyncRequest(asked=asked, spec=spec, lock=lock, mode=mode, opened=opened)
+            mode = _mode(context, spec, folder, interpreter, wanted.asked.link_mode)
+            request = SyncRequest(
+                asked=wanted.asked, spec=spec, lock=lock, mode=mode, opened=opened
+            )
             prepared, outcome = _make(project, context, folder, interpreter, request, crew)
             finish(project, context, folder, prepared, request, outcome.number)
     except BaseException as error:
