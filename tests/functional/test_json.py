@@ -13,7 +13,9 @@ from support import Project, make_source
 PAGE = Path(__file__).parents[2] / "docs/reference/json.md"
 # Below these, the page says what is there in words.
 OPEN = (
-    "error.details", "sync.", "syncs[].", "tree[].children[]", "results[].result", "results[].error",
+    "error.details", "interrupted[].", "interrupted.", "operations[].actor", "operations[].before",
+    "operations[].after", "operations[].error", "sync.", "syncs[].",
+    "tree[].children[]", "results[].result", "results[].error",
 )  # fmt: skip
 
 
@@ -89,6 +91,8 @@ def test_every_command(project: Project) -> None:
     check(told("doctor", "--explain", "PV104"), "provenv.doctor-rule/1")
     check(told("isolation"), "provenv.isolation/1")
     check(told("history"), "provenv.history/1")
+    check(told("log", "-n", "3"), "provenv.log/1")
+    check(told("log", "--check"), "provenv.log-check/1")
     check(told("diff"), "provenv.diff/1")
     check(told("diff", *two), "provenv.diff-environments/1")
     check(told("rollback"), "provenv.rollback/1")

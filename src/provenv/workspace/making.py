@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 
 from provenv.environments import plans, stamp, switch, tree
-from provenv.workspace import fast, roots
-from provenv.workspace.operations import lines
+from provenv.workspace import fast, logged, roots
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def sync_known(
         return None
     if steps is None:
         return None
-    return make_first(root, known, plan, steps, asked, home, lines.Request("sync", cause, environ))
+    return make_first(root, known, plan, steps, asked, home, logged.Request("sync", cause, environ))
 
 
 def make_first(
@@ -54,7 +53,7 @@ def make_first(
     steps: Steps,
     asked: fast.Asked,
     home: str,
-    request: lines.Request,
+    request: logged.Request,
 ) -> fast.Outcome | None:
     """Make the first generation of an environment from a plan; None where the long way must be taken.
 
@@ -69,25 +68,25 @@ def make_first(
         if not held or switch.current(folder) is not None:
             return None
         roots.register(f"{home}/roots", folder, plan)
-        subject = lines.Subject(
+        subject = logged.Subject(
             request.verb, project=root, environment=known.environment, folder=folder
         )
         try:
-            lines.write(home, [request.begin(subject)])
+            logged.write(home, [request.begin(subject)])
             number, shared = switch.make_generation(
                 folder, steps, home, plan, request.command, project=root
             )
             switch.switch(folder, number, request.command)
         except (switch.DamagedStoreError, FileNotFoundError, ValueError) as error:
-            lines.write_end(home, subject, "failed", "integrity", f"the long way follows: {error}")
+            logged.write_end(home, subject, "failed", "integrity", f"the long way follows: {error}")
             return None  # it sets aside what is damaged, and fetches it again
         except BaseException as error:
             switch.unprepare(folder)
             stopped = isinstance(error, KeyboardInterrupt)
             outcome, kind = ("interrupted", "interrupted") if stopped else ("failed", "disk")
-            lines.write_end(home, subject, outcome, kind, str(error) or kind)
+            logged.write_end(home, subject, outcome, kind, str(error) or kind)
             raise
-        lines.write_end(home, subject, "done")
+        logged.write_end(home, subject, "done")
         _write_stamp(root, folder, home, known, asked, number, steps)
     return fast.Outcome(known.environment, folder, number, made=True) if shared else None
 

@@ -104,9 +104,10 @@ def _project(named: str | None) -> str | None:
 def text(result: LogResult, screen: Screen, *, verbose: bool = False) -> None:
     if not result.operations:
         screen.line("nothing such is in the log")
+    head = ("when", "outcome", "where", "before → after", "by", "command")
     screen.table(
         [_row(one, screen) for one in result.operations],
-        head=("when", "outcome", "where", "before → after", "by", "command"),
+        head=head if result.operations else (),
         below=[_notes(one, screen, verbose=verbose) for one in result.operations],
     )
     if result.unreadable:

@@ -16,7 +16,8 @@ from typing import Any, Literal
 from provenv.core import boot, journal
 from provenv.core.files import disk_error
 from provenv.environments.switch import quoted
-from provenv.workspace.operations import lines, safe
+from provenv.workspace import logged
+from provenv.workspace.operations import safe
 from provenv.workspace.operations.recording import look
 from provenv.workspace.projects.context import Context
 
@@ -132,7 +133,7 @@ def log(
             break
         found.append(one)
     return LogResult(
-        file=lines.path(context.home.root),
+        file=logged.path(context.home.root),
         operations=tuple(found),
         unreadable=tuple(reversed(unreadable)),
         more=more,
@@ -169,7 +170,7 @@ def check(context: Context) -> LogCheck:
     Raises:
         DiskError: The log is there and cannot be read.
     """
-    path = lines.path(context.home.root)
+    path = logged.path(context.home.root)
     previous = journal.START
     count = loose = 0
     broken: list[tuple[str, int]] = []
@@ -197,28 +198,37 @@ def check(context: Context) -> LogCheck:
 
 
 @dataclass(slots=True)
-class _Ends:
-    """The last lines that were met, by the operation that they belong to."""
+class _Later:
+    """What was met on the way back from the end of the log.
 
-    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    Attributes:
+        ends: Last lines, by the operation that they belong to.
+        states: What an environment, or a project without one, was when the next operation on it began.
+    """
+
+    ends: dict[str, dict[str, Any]] = field(default_factory=dict)
+    states: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def join(self, row: dict[str, Any]) -> LoggedOperation | None:
         """The operation that a line begins; None for a line that ends one, or tells something else."""
         if row.get("event") == "end":
-            self.rows[str(row.get("id"))] = row
+            self.ends[str(row.get("id"))] = row
             return None
         if row.get("event") != "begin":
             return None
         try:
-            return _operation(row, self.rows.pop(str(row.get("id")), None))
-        except (KeyError, TypeError):
+            place = row["folder"] or row["project"] or row["operation"]
+            one = _operation(row, self.ends.pop(str(row.get("id")), None), self.states.get(place))
+            self.states[place] = one.before
+        except (KeyError, TypeError, AttributeError, ValueError):
             return None
+        return one
 
 
 def _all(context: Context, unreadable: list[tuple[str, int]]) -> Iterator[LoggedOperation]:
     """Every operation, by the place of its first line: the clock may have been set back meanwhile."""
-    ends = _Ends()
-    for file in reversed(journal.files(lines.path(context.home.root))):
+    later = _Later()
+    for file in reversed(journal.files(logged.path(context.home.root))):
         rows = list(journal.lines_of(_read(file)))
         for number in range(len(rows), 0, -1):
             line, whole = rows[number - 1]
@@ -228,7 +238,7 @@ def _all(context: Context, unreadable: list[tuple[str, int]]) -> Iterator[Logged
                 continue
             if not whole:  # all of it but its end is there
                 unreadable.append((file, number))
-            one = ends.join(row)
+            one = later.join(row)
             if one is not None:
                 yield one
 
@@ -236,12 +246,12 @@ def _all(context: Context, unreadable: list[tuple[str, int]]) -> Iterator[Logged
 def _about(context: Context, project: str, folder: str) -> Iterator[LoggedOperation]:
     """The operations on one environment or its project as a whole, from the files written last."""
     needle = quoted(project).encode()
-    ends = _Ends()
-    for file in reversed(journal.files(lines.path(context.home.root))[-2:]):
+    later = _Later()
+    for file in reversed(journal.files(logged.path(context.home.root))[-2:]):
         with contextlib.suppress(OSError), open(file, "rb") as stream:
             for line in reversed(stream.read().split(b"\n")):
                 row = _parsed(line) if needle in line else None
-                one = ends.join(row) if row is not None else None
+                one = later.join(row) if row is not None else None
                 if one is not None and one.project == project and one.folder in (folder, None):
                     yield one
 
@@ -262,7 +272,9 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     return row if isinstance(row, dict) else None
 
 
-def _operation(first: Mapping[str, Any], last: Mapping[str, Any] | None) -> LoggedOperation:
+def _operation(
+    first: Mapping[str, Any], last: Mapping[str, Any] | None, then: Mapping[str, Any] | None
+) -> LoggedOperation:
     outcome: Outcome = last["outcome"] if last is not None else _without_end(first)
     return LoggedOperation(
         id=first["id"],
@@ -278,7 +290,7 @@ def _operation(first: Mapping[str, Any], last: Mapping[str, Any] | None) -> Logg
         after=last["after"] if last is not None else None,
         outcome=outcome,
         error=last["error"] if last is not None else None,
-        safe=_safe(first) if outcome == "interrupted" else None,
+        safe=_safe(first, then) if outcome == "interrupted" else None,
     )
 
 
@@ -295,10 +307,10 @@ def is_alive(process: Mapping[str, Any], host: str) -> bool | None:
         return None
     if process["boot"] != boot.boot_id():
         return False
-    if process["namespace"] != lines.namespace():
+    if process["namespace"] != logged.namespace():
         return None
     if process["started"] != "-":
-        return bool(lines.started(process["pid"]) == process["started"])
+        return bool(logged.started(process["pid"]) == process["started"])
     try:
         os.kill(process["pid"], 0)
     except ProcessLookupError:
@@ -308,9 +320,14 @@ def is_alive(process: Mapping[str, Any], host: str) -> bool | None:
     return True
 
 
-def _safe(first: Mapping[str, Any]) -> str:
-    """What is safe of an interrupted operation, as things are now, and what to do."""
+def _safe(first: Mapping[str, Any], then: Mapping[str, Any] | None) -> str:
+    """What is safe of an interrupted operation, and what to do.
+
+    ``then`` is what was there when the next operation began; where none has, it is looked at now.
+    """
     before = first["before"]
+    if then is not None:
+        return safe.words(first["operation"], before, then)
     names: Collection[str] = before.get("files") or ()
     now = look(first["folder"] or "", first["project"] or "", tuple(names))
     said = safe.words(first["operation"], before, now)

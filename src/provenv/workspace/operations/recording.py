@@ -18,7 +18,8 @@ from typing import Any
 from provenv.core import digest
 from provenv.core.errors import ProvenvError, say_safe
 from provenv.core.events import ChangeBegun, Event, PhaseStarted, Warned
-from provenv.workspace.operations import lines, safe
+from provenv.workspace import logged
+from provenv.workspace.operations import safe
 from provenv.workspace.projects.context import Context
 
 _CHANGING = ("fetch", "build", "link", "python")
@@ -68,7 +69,7 @@ def recorded(
             context.emit(ChangeBegun(paths=tuple(paths)))
         yield Operation(context=context)
         return
-    subject = lines.Subject(verb, project=root, environment=environment, folder=folder)
+    subject = logged.Subject(verb, project=root, environment=environment, folder=folder)
     record = _Record(context, subject)
     record.watch(paths)
     if at_once:
@@ -84,7 +85,7 @@ def recorded(
 class _Record:
     """The two lines of one operation."""
 
-    def __init__(self, context: Context, subject: lines.Subject) -> None:
+    def __init__(self, context: Context, subject: logged.Subject) -> None:
         self._context = context
         self._subject = subject
         self._since = time.time()
@@ -129,7 +130,7 @@ class _Record:
         outcome = "interrupted" if stopped else "failed"
         kind, message = _told(error)
         after = {**now, **self.operation.facts}
-        last = self._last(outcome, after, lines.failure(kind, message))
+        last = self._last(outcome, after, logged.failure(kind, message))
         self._write([last] if self._begun else [self._first(), last])
 
     def _hear(self, event: Event) -> None:
@@ -143,22 +144,22 @@ class _Record:
     def _first(self) -> str:
         before = json.dumps(self._before)
         context = self._context
-        return lines.begin(self._subject, context.cause, context.environ, before, at=self._since)
+        return logged.begin(self._subject, context.cause, context.environ, before, at=self._since)
 
     def _last(self, outcome: str, after: dict[str, Any], error: str = "null") -> str:
-        return lines.end(self._subject, outcome, json.dumps(after), error=error, at=time.time())
+        return logged.end(self._subject, outcome, json.dumps(after), error=error, at=time.time())
 
     def _write(self, texts: list[str]) -> None:
         if self._lost:
             return  # an end without a beginning says nothing
         home = self._context.home.root
         try:
-            lines.write(home, texts)
+            logged.write(home, texts)
         except OSError as error:
             self._lost = True
             self._context.emit(
                 Warned(
-                    message=f"{lines.path(home)} cannot be written: {error.strerror}; "
+                    message=f"{logged.path(home)} cannot be written: {error.strerror}; "
                     f"this {self._subject.verb} is not in the log",
                     hint="The operation goes on. Check who owns the file, and the space on its disk.",
                 )
@@ -172,7 +173,7 @@ class _Record:
 
 def look(folder: str, root: str, files: Sequence[str]) -> dict[str, Any]:
     """An environment and files of a project as they are now, as the log's lines say it."""
-    found: dict[str, Any] = json.loads(lines.state(folder)) if folder else {}
+    found: dict[str, Any] = json.loads(logged.state(folder)) if folder else {}
     if files:
         found["files"] = {name: _digest(os.path.join(root, name)) for name in files}
     return found

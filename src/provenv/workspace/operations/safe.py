@@ -55,8 +55,9 @@ def _files(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Which files of the project are as they were, and which were written."""
     digests: Mapping[str, str | None] = before.get("files") or {}
     today: Mapping[str, str | None] = now.get("files") or {}
-    same = [name for name in digests if today.get(name) == digests[name] is not None]
-    other = [name for name in digests if today.get(name) != digests[name]]
+    known = [name for name in digests if name in today]
+    same = [name for name in known if today[name] == digests[name] is not None]
+    other = [name for name in known if today[name] != digests[name]]
     said = []
     if same:
         said.append(f"{listed(same)} {'is as it was' if len(same) == 1 else 'are as they were'}")

@@ -15,8 +15,7 @@ import os
 
 from provenv.core import sha256
 from provenv.environments import stamp
-from provenv.workspace import fast, making
-from provenv.workspace.operations import lines
+from provenv.workspace import fast, logged, making
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
@@ -148,7 +147,7 @@ def make(
     if descriptor < 0:
         return None  # another call makes it; the long way waits for that one
     outcome = None
-    request = lines.Request("env-create", cause, environ)
+    request = logged.Request("env-create", cause, environ)
     try:
         for file in _FILES:
             _write(root, file, files[file])

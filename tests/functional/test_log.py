@@ -1,0 +1,181 @@
+"""``log``, and what ``status``, ``history`` and failing commands say of what did not come to its end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import Index, Project, make_wheel
+from support.project import command
+
+LOG = "provenv/log/operations.jsonl"
+
+
+@pytest.fixture
+def shop(project: Project, index: Index, tmp_path: Path) -> Project:
+    index.add(make_wheel(tmp_path / "w", "alpha", "1"))
+    index.add(make_wheel(tmp_path / "w", "beta", "1"))
+    project.depends("alpha")
+    project.ok("sync")
+    return project
+
+
+def rows(project: Project) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (project.home / LOG).read_text().splitlines()]
+
+
+def told(project: Project, *words: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = project.ok("log", "--json", *words).json["operations"]
+    return found
+
+
+def test_every_change_is_one_entry_and_what_changes_nothing_is_none(shop: Project) -> None:
+    (made,) = told(shop)
+    assert (made["operation"], made["outcome"], made["command"]) == ("sync", "done", "provenv sync")
+    assert made["environment"] == "dev"
+    assert made["project"] == str(shop.folder)
+    assert (made["before"]["generation"], made["after"]["generation"]) == (None, 1)
+    written = (shop.home / LOG).read_bytes()
+    shop.ok("sync")
+    shop.ok("lock")
+    shop.ok("lock", "--upgrade", "--dry-run")
+    shop.ok("run", "true")
+    (shop.folder / ".venv/.stamp").unlink()
+    shop.ok("sync")  # the long way, to the same end
+    assert (shop.home / LOG).read_bytes() == written
+    shop.ok("add", "beta")
+    shop.ok("rollback")
+    shop.ok("store", "gc")
+    assert [one["operation"] for one in told(shop)] == ["store-gc", "rollback", "add", "sync"]
+    added = told(shop)[2]
+    assert (added["before"]["generation"], added["after"]["generation"]) == (1, 2)
+    assert added["before"]["files"] != added["after"]["files"]
+    assert shop.ok("log", "--check").stdout == "8 lines in 1 file: as written\n"
+
+
+def test_the_short_way_writes_what_the_long_one_does(shop: Project) -> None:
+    shutil.rmtree(shop.folder / ".venv")
+    shop.ok("sync", env={"CI": "true", "GITHUB_ACTIONS": "1", "GITHUB_ACTOR": "octocat"})
+    short, long = told(shop)
+    assert short["actor"]["ci"]["actor"] == "octocat"
+    for entry in (short, long):
+        for key in ("id", "started", "ended", "actor"):
+            assert entry.pop(key)
+        for key in ("before", "after"):
+            entry[key].pop("files", None)  # the first sync locked, too
+    assert short == long
+    shop.ok("env", "create", "one", "--global")
+    shop.ok("env", "create", "two", "--global")  # from the template of the first
+    two, one = told(shop, "--all", "-n", "2")
+    assert [entry["operation"] for entry in (two, one)] == ["env-create"] * 2
+    assert two["environment"] == "two"
+    assert two["after"]["generation"] == one["after"]["generation"] == 1
+
+
+def test_what_fails_says_what_is_safe_and_is_in_the_log(shop: Project, index: Index) -> None:
+    index.fault("*/files/beta*.whl", status=404)
+    failed = shop.fails(3, "add", "beta")
+    safe = "generation 1 is current and untouched; pyproject.toml and pylock.toml are as they were"
+    assert failed.stderr.splitlines()[-1] == f"safe: {safe}"
+    shop.depends("alpha", "beta")
+    shop.ok("lock")
+    document = shop.fails(3, "sync", "-e", "prod", "--json").json
+    assert document["error"]["details"]["safe"] == "there is no environment yet"
+    sync, lock, add, _ = told(shop)
+    assert [one["outcome"] for one in (sync, lock, add)] == ["failed", "done", "failed"]
+    assert add["error"]["kind"] == document["error"]["kind"] == sync["error"]["kind"]
+    assert "error: " in shop.ok("log", "-e", "prod").stdout
+
+
+def test_a_question_that_fails_has_changed_nothing(project: Project) -> None:
+    project.pyproject("[project\n")
+    failed = project.fails(2, "status")
+    assert failed.stderr.splitlines()[-1] == "safe: nothing was changed"
+    document = project.fails(2, "sync", "--nope", "--json").json
+    assert document["error"]["details"]["safe"] == "nothing was changed"
+    assert project.ok("log").stdout == "nothing such is in the log\n"
+
+
+def test_credentials_do_not_get_into_the_log(shop: Project, index: Index) -> None:
+    address = index.url.replace("://", "://ada:s3cr3t@")
+    shop.ok("add", "beta", "--index-url", address)
+    gamma = f"gamma @ {address.partition('/simple')[0]}/gamma-1-py3-none-any.whl"
+    assert shop.run("add", gamma).code != 0
+    assert told(shop)[0]["outcome"] == "failed"
+    assert "s3cr3t" not in (shop.home / LOG).read_text()
+    assert "****" in told(shop)[0]["command"]
+
+
+def killed(project: Project, *words: str, at: str = "rename") -> None:
+    """Run provenv, and kill it at the first system call of that name."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    inject = f"inject={at}:signal=KILL"
+    done = subprocess.run(
+        ["strace", "-f", "-qq", "-o", str(project.home / "trace"), "-e", inject, *command(), *words],
+        cwd=project.folder, env=project.env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if "ptrace" in done.stderr.lower():
+        pytest.skip(f"strace may not trace here: {done.stderr.strip()}")
+    assert done.returncode != 0, done.stderr
+
+
+def test_a_killed_sync_is_seen_until_a_later_one_is_done(shop: Project) -> None:
+    shop.depends("alpha", "beta")
+    shop.ok("lock")
+    killed(shop, "sync")
+    safe = "generation 1 is current and untouched"
+    status = shop.fails(1, "status")
+    (line,) = [line for line in status.stdout.splitlines() if line.startswith("interrupted:")]
+    assert "`provenv sync`" in line
+    assert line.endswith(f"was stopped; {safe}; `provenv sync` does it again")
+    history = shop.ok("history").stdout.splitlines()
+    assert ["sync interrupted" in line for line in history[1:]] == [True, False, False]
+    assert history[2] == f"  safe: {safe}; `provenv sync` does it again"
+    assert history[3].startswith("* 1")
+    assert shop.ok("history", "--json").json["interrupted"][0]["outcome"] == "interrupted"
+    shop.ok("sync")
+    after = shop.ok("status", "--json").json
+    assert after["interrupted"] is None
+    assert after["agrees"]
+    history = shop.ok("history").stdout.splitlines()
+    assert history[1].startswith("* 2")
+    assert history[3] == f"  safe: {safe}"
+    assert shop.ok("log", "--check", "-q").stdout == ""
+
+
+def test_a_log_that_cannot_be_written_stops_no_command(shop: Project) -> None:
+    log = shop.home / LOG
+    log.unlink()
+    log.mkdir()
+    shutil.rmtree(shop.folder / ".venv")
+    done = shop.ok("sync")
+    assert "operations.jsonl cannot be written: Is a directory" in done.stderr
+    assert shop.fails(3, "log").stderr.startswith("error: cannot read")
+    assert shop.fails(3, "log", "--check", "--json").json["error"]["kind"] == "disk"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--since", "yesterday"), ("-n", "-1"), ("--check", "--all"), ("--all", "--project", ".")],
+    ids=" ".join,
+)
+def test_calls_that_are_wrong(project: Project, words: tuple[str, ...]) -> None:
+    project.fails(2, "log", *words)
+
+
+def test_the_project_need_not_be_one_that_can_be_used(shop: Project) -> None:
+    shop.pyproject("[project\n")
+    assert len(told(shop)) == 1
+    assert len(told(shop, "--since", "1h")) == 1
+    assert told(shop, "--since", "2999-01-01") == []
+    elsewhere = shop.run("log", "--project", str(shop.folder), "--json", cwd=shop.home)
+    assert len(elsewhere.json["operations"]) == 1
+    assert (
+        shop.run("log", "--json", "--project", "/nowhere", cwd=shop.home).json["operations"] == []
+    )
