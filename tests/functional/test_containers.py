@@ -114,4 +114,6 @@ def test_what_somebody_changed_stays(shop: Project) -> None:
 def test_a_stale_lock_is_refused(shop: Project) -> None:
     manifest = shop.read("pyproject.toml").replace("'core'", "'core', 'other'")
     shop.pyproject(manifest)
-    shop.fails(1, "export", "--format", "dockerfile")
+    said = shop.fails(1, "export", "--format", "dockerfile").stderr
+    assert "pyproject.toml has changed since pylock.toml was made" in said
+    assert not (shop.folder / "Dockerfile").exists()

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from support import Project, make_source
+from support.advisories import archive, record
 
 PAGE = Path(__file__).parents[2] / "docs/reference/json.md"
 # Below these, the page says what is there in words.
 OPEN = (
-    "error.details", "interrupted[].", "interrupted.", "operations[].actor", "operations[].before",
-    "operations[].after", "operations[].error", "sync.", "syncs[].",
+    "error.details", "findings[].exploited.", "interrupted[].", "interrupted.", "operations[].actor",
+    "operations[].before", "operations[].after", "operations[].error", "sync.", "syncs[].",
     "tree[].children[]", "results[].result", "results[].error",
 )  # fmt: skip
 
@@ -137,6 +138,13 @@ def test_every_command(project: Project) -> None:
     check(told("allow", "--list"), "provenv.allow-list/1")
     check(told("disallow"), "provenv.disallow/1")
     check(told("completion", "bash"), "provenv.completion/1")
+    names = archive(
+        project.folder / "all.zip", [record("PYSEC-1", "core", ranges=[[("introduced", "0")]])]
+    )
+    check(told("advisories", "import", str(names)), "provenv.advisories-import/1")
+    check(told("advisories", "update", "--url", str(names)), "provenv.advisories-update/1")
+    check(told("advisories", "status"), "provenv.advisories-status/1")
+    check(told("audit", code=1), "provenv.audit/1")
     check(told("ci", "github"), "provenv.ci/1")
     check(told("ci", "gitlab", "--stdout"), "provenv.ci/1")
     check(told("new", "other", "--no-git", "--offline", code=3), "provenv.new/1")

@@ -17,6 +17,7 @@ from provenv.doctor import (
 )
 from provenv.doctor.facts import Facts
 from provenv.doctor.rule import Fix, Rule
+from provenv.formats.sarif import Kind
 from provenv.model.finding import Finding, rank
 
 RULES: tuple[Rule, ...] = tuple(
@@ -48,6 +49,13 @@ class Noticed:
     finding: Finding
     fix: Fix | None
     target: str | None
+
+
+def kinds() -> tuple[Kind, ...]:
+    """The rules as SARIF knows them."""
+    return tuple(
+        Kind(code=r.code, title=r.title, why=r.why, advice=r.advice, weight=r.weight) for r in RULES
+    )
 
 
 def find_rule(code: str) -> Rule:

@@ -90,6 +90,32 @@ def make_graph(
     )
 
 
+def make_whole_graph(
+    lock: Pylock,
+    manifest: Manifest,
+    environment: EnvironmentSpec,
+) -> tuple[Graph, tuple[Package, ...]]:
+    """The graph of ``environment`` on every platform at once, and the packages that are in it.
+
+    Markers are left aside: what some platform or Python would get is in it. A name that the lock has in
+    several versions has all of them in ``versions``, with commas.
+    """
+    edges: dict[str, set[str]] = {}
+    for package in lock.packages:
+        targets = {str(row["name"]) for row in package.dependencies or ()}
+        edges.setdefault(package.name, set()).update(targets)
+    known = {name: tuple(sorted(targets & edges.keys())) for name, targets in edges.items()}
+    roots = tuple(_roots(manifest, environment, None, known))
+    reached = _reachable(known, [root.distribution for root in roots])
+    packages = tuple(package for package in lock.packages if package.name in reached)
+    versions: dict[str, str] = {}
+    for package in packages:
+        said = str(package.version) if package.version else ""
+        versions[package.name] = ", ".join(filter(None, (versions.get(package.name), said)))
+    chosen = {name: known[name] for name in sorted(reached)}
+    return Graph(versions=versions, edges=chosen, roots=roots), packages
+
+
 def _applies(package: Package, environment: EnvironmentSpec, markers: Mapping[str, str]) -> bool:
     if package.marker is None:
         return True
@@ -104,10 +130,13 @@ def _applies(package: Package, environment: EnvironmentSpec, markers: Mapping[st
 def _roots(
     manifest: Manifest,
     environment: EnvironmentSpec,
-    markers: Mapping[str, str],
+    markers: Mapping[str, str] | None,
     chosen: Collection[str],
 ) -> Iterator[GraphRoot]:
-    """Every requirement of the environment; one on the project's own extra stands for that extra."""
+    """Every requirement of the environment; one on the project's own extra stands for that extra.
+
+    ``markers`` None: whatever its marker says.
+    """
     own = canonicalize_name(manifest.name) if manifest.name else None
     extras = manifest.optional_dependencies
     pending: list[tuple[RootKind, str, tuple[str, ...]]] = [("project", "", manifest.dependencies)]
@@ -132,8 +161,10 @@ def _roots(
                 yield GraphRoot(kind=kind, name=name, requirement=text, distribution=target)
 
 
-def _wanted(requirement: Requirement, markers: Mapping[str, str]) -> bool:
-    return requirement.marker is None or requirement.marker.evaluate({**markers, "extra": ""})
+def _wanted(requirement: Requirement, markers: Mapping[str, str] | None) -> bool:
+    if markers is None or requirement.marker is None:
+        return True
+    return requirement.marker.evaluate({**markers, "extra": ""})
 
 
 def dependencies(graph: Graph, name: str) -> tuple[str, ...]:

@@ -18,12 +18,13 @@ class HomeLayout:
     ``store/wheels/ab/abcd…/`` objects · ``store/links/ab/abcd…/`` prepared symlinks into an object ·
     ``plans/`` · ``roots/`` one link an environment · ``builds/`` what was built from which source ·
     ``environments/NAME/`` an environment outside projects · ``allowed/`` where the shell's hook may
-    activate · ``interpreters.json`` · ``cache/`` what may be deleted at any time.
+    activate · ``advisories/`` what is known of vulnerabilities · ``interpreters.json`` · ``cache/`` what
+    may be deleted at any time.
     """
 
     __slots__ = (
-        "allowed", "builds", "cache", "environments", "interpreters", "links", "lock", "plans",
-        "quarantine", "root", "roots", "suspects", "tmp", "unsettled", "wheels",
+        "advisories", "allowed", "builds", "cache", "environments", "interpreters", "links", "lock",
+        "plans", "quarantine", "root", "roots", "suspects", "tmp", "unsettled", "wheels",
     )  # fmt: skip
 
     def __init__(self, root: str) -> None:
@@ -39,6 +40,7 @@ class HomeLayout:
         self.roots = os.path.join(root, "roots")
         self.environments = os.path.join(root, "environments")
         self.builds = os.path.join(root, "builds")
+        self.advisories = os.path.join(root, "advisories")
         self.allowed = os.path.join(root, "allowed")
         self.cache = os.path.join(root, "cache")
         self.interpreters = os.path.join(root, "interpreters.json")

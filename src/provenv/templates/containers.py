@@ -60,9 +60,9 @@ def _values(image: Image) -> dict[str, str]:
 
 
 def _copies(groups: Sequence[tuple[str, ...]]) -> str:
-    return "".join(
-        f"COPY {json.dumps(list(group))}\n"
-        if " " in "".join(group)
-        else f"COPY {' '.join(group)}\n"
-        for group in groups
-    )
+    """``COPY`` for each group, the last of it being where it goes; names with blanks need the JSON form."""
+    lines = []
+    for group in groups:
+        blank = any(" " in name for name in group)
+        lines.append(f"COPY {json.dumps(list(group)) if blank else ' '.join(group)}\n")
+    return "".join(lines)

@@ -10,10 +10,11 @@ import pytest
 
 import support
 from provenv.core.errors import UsageError
-from provenv.doctor.registry import RULES, THEMES, chosen, find_rule
-from provenv.doctor.sarif import sarif
+from provenv.doctor.registry import RULES, THEMES, chosen, find_rule, kinds
+from provenv.formats.sarif import sarif
 from provenv.model.finding import WEIGHTS, Finding, Place
 
+TOOL = {"tool": "provenv doctor", "version": "1.0.0"}
 SCHEMA = Path(support.__file__).parent / "sarif-2.1.0.json"
 
 
@@ -60,14 +61,26 @@ FINDINGS = [
 @pytest.mark.parametrize("findings", [FINDINGS, []], ids=["some", "none"])
 def test_sarif_is_what_its_schema_asks_for(root: str | None, findings: list[Finding]) -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    document = sarif(findings, RULES, version="1.0.0", root=root, manifest="/p/pyproject.toml")
+    document = sarif(
+        findings,
+        kinds(),
+        tool="provenv doctor",
+        version="1.0.0",
+        root=root,
+        manifest="/p/pyproject.toml",
+    )
     jsonschema.validate(document, json.loads(SCHEMA.read_text()))
 
 
 def test_sarif_says_what_was_found() -> None:
-    (run,) = sarif(FINDINGS, RULES, version="1.0.0", root="/p", manifest="/p/below/pyproject.toml")[
-        "runs"
-    ]
+    (run,) = sarif(
+        FINDINGS,
+        kinds(),
+        tool="provenv doctor",
+        version="1.0.0",
+        root="/p",
+        manifest="/p/below/pyproject.toml",
+    )["runs"]
     assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == ["PV104", "PV303", "PV501"]
     assert run["originalUriBaseIds"] == {"ROOT": {"uri": "file:///p/"}}
     stale, path, store = run["results"]

@@ -32,6 +32,8 @@ COMMANDS = {
     "tree": "what needs what",
     "why": "why a package is there",
     "outdated": "what is newer than the lock",
+    "audit": "what is known against the packages of a project",
+    "advisories": "what is known of vulnerabilities, kept on this machine",
     "doctor": "what goes wrong with project, shell and machine",
     "isolation": "proof that an environment is closed",
     "env": "environments: create, remove, list; edit a package",
@@ -56,6 +58,7 @@ COMMANDS = {
 GROUPS = {
     "Project": ("new", "init", "import", "add", "remove", "lock", "sync", "run"),
     "Questions": ("status", "tree", "why", "outdated", "doctor", "isolation"),
+    "Governance": ("audit", "advisories"),
     "Environments": ("env",),
     "Generations": ("history", "log", "diff", "rollback", "verify", "repair"),
     "Shell": ("shell", "activate", "hook", "allow", "disallow", "completion"),

@@ -16,8 +16,8 @@ from provenv.doctor import registry
 from provenv.doctor.facts import EnvironmentSubject, Subject
 from provenv.doctor.gathering import gather
 from provenv.doctor.rule import Rule
-from provenv.doctor.sarif import sarif
 from provenv.environments import generations, switch
+from provenv.formats.sarif import sarif
 from provenv.model.finding import Finding, count
 from provenv.model.manifest import EnvironmentSpec
 from provenv.workspace.examining.fixing import Mended, mend
@@ -138,7 +138,8 @@ def as_sarif(result: DoctorResult) -> dict[str, Any]:
     manifest = os.path.join(result.root, MANIFEST_FILE) if result.root is not None else ""
     return sarif(
         result.findings,
-        registry.RULES,
+        registry.kinds(),
+        tool="provenv doctor",
         version=__version__,
         root=top,
         manifest=manifest if os.path.isfile(manifest) else None,

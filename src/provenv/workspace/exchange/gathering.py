@@ -71,7 +71,7 @@ def gather(project: Project, context: Context, paths: Sequence[str]) -> Gathered
     read: list[tuple[Format, Foreign]] = []
     lines: _Lines = {}
     for path in chosen:
-        source = read_source(project, context, path)
+        source = read_source(project.root, context, path)
         known, foreign = read_file(source)
         if foreign is not None:
             read.append((known, foreign))

@@ -238,10 +238,12 @@ def _named(path: str) -> tuple[str, str]:
         raise InputError("there is no such file", file=path)
     try:
         if name.endswith(".whl"):
-            return parse_wheel_filename(name)[0], str(parse_wheel_filename(name)[1])
-        return parse_sdist_filename(name)[0], str(parse_sdist_filename(name)[1])
+            distribution, version, *_ = parse_wheel_filename(name)
+        else:
+            distribution, version = parse_sdist_filename(name)
     except (InvalidWheelFilename, InvalidSdistFilename) as error:
         raise InputError("is neither a wheel nor an sdist by its name", file=path) from error
+    return distribution, str(version)
 
 
 def _login(context: Context, spec: IndexSpec | None, url: str) -> dict[str, str]:

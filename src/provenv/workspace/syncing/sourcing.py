@@ -63,14 +63,16 @@ class Opened:
 
 
 def read_source(
-    project: Project, context: Context, path: str, seen: dict[str, bytes | None] | None = None
+    root: str, context: Context, path: str, seen: dict[str, bytes | None] | None = None
 ) -> Source:
-    """A file with what its reader may need; ``seen`` gets all that is looked at.
+    """A file with what its reader may need, on behalf of the project in ``root``.
+
+    ``seen`` gets all that is looked at.
 
     Raises:
         InputError: It cannot be read.
     """
-    shown = os.path.relpath(path, project.root)
+    shown = os.path.relpath(path, root)
     try:
         with open(path, "rb") as stream:
             data = stream.read()
@@ -88,7 +90,7 @@ def read_source(
         path=path,
         shown=shown,
         data=data,
-        root=project.root,
+        root=root,
         environ=context.environ,
         read=neighbour,
     )
@@ -117,7 +119,7 @@ def open_source(project: Project, context: Context, spec: EnvironmentSpec, name:
             hint="`provenv sync --from FILE` takes another; `--from pylock.toml` the project's lock.",
         )
     seen: dict[str, bytes | None] = {}
-    source = read_source(project, context, path, seen)
+    source = read_source(project.root, context, path, seen)
     known = format_of(path)
     if known.role == "manifest":
         raise UsageError(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from provenv.doctor.rule import Rule
-from provenv.model.finding import Finding, Place
+from provenv.model.finding import Finding, Place, Weight
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -16,25 +16,39 @@ SCHEMA = (
 _ROOT = "ROOT"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What is the same in every finding of one code."""
+
+    code: str
+    title: str
+    why: str
+    advice: str
+    weight: Weight
+
+
 def sarif(
     findings: Sequence[Finding],
-    rules: Sequence[Rule],
+    kinds: Sequence[Kind],
     *,
+    tool: str,
     version: str,
     root: str | None,
     manifest: str | None,
+    scores: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
-    """One run of ``doctor``. Files below ``root`` are relative to it, as viewers want them.
+    """One run of ``tool``. Files below ``root`` are relative to it, as viewers want them.
 
-    ``manifest`` stands for what has no place in a file.
+    ``manifest`` stands for what has no place in a file. ``scores`` are CVSS scores, by code: code hosts
+    read them as ``security-severity``.
     """
     used = sorted({finding.code for finding in findings})
     run: dict[str, Any] = {
         "tool": {
             "driver": {
-                "name": "provenv doctor",
+                "name": tool,
                 "semanticVersion": version,
-                "rules": [_rule(rule) for rule in rules if rule.code in used],
+                "rules": [_rule(kind, scores or {}) for kind in kinds if kind.code in used],
             }
         },
         "results": [_result(finding, used, root, manifest) for finding in findings],
@@ -45,8 +59,10 @@ def sarif(
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
-def _rule(rule: Rule) -> dict[str, Any]:
+def _rule(rule: Kind, scores: Mapping[str, float]) -> dict[str, Any]:
+    score = scores.get(rule.code)
     return {
+        **({} if score is None else {"properties": {"security-severity": f"{score:.1f}"}}),
         "id": rule.code,
         "name": "".join(word.capitalize() for word in rule.title.replace("'", "").split()),
         "shortDescription": {"text": rule.title},

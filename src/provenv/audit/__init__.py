@@ -1,0 +1,1 @@
+"""Floor 3: lock → findings → verdict, from advisories that lie on this machine."""

@@ -1,0 +1,63 @@
+"""What the commands about advisories share: how the data is told, as text and as JSON."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from provenv.cli.draw import Screen, many
+from provenv.cli.session import Session
+
+if TYPE_CHECKING:
+    from provenv.audit.database import Facts
+    from provenv.workspace.governing.advisories import Update
+
+
+def add_force(parser: argparse.ArgumentParser) -> None:
+    """``--force``: data that looks like a step back."""
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="also data that is older, or much smaller, than what is here",
+    )
+
+
+def told(session: Session, verb: str, done: Update) -> None:
+    """Report an import or an update."""
+
+    def text(screen: Screen) -> None:
+        facts = done.facts
+        what = many(facts.records, "advisory", "advisories")
+        if done.already:
+            screen.line(f"nothing new: {what}")
+            return
+        moved = f"{done.added} new, {done.changed} changed, {done.removed} gone"
+        screen.line(
+            f"{screen.paint('good', what)} about {many(facts.packages, 'package')}: {moved}"
+        )
+
+    def data() -> dict[str, Any]:
+        return {
+            "added": done.added,
+            "changed": done.changed,
+            "removed": done.removed,
+            "advisories": facts_data(done.facts, None),
+        }
+
+    session.report(verb, data, text)
+
+
+def facts_data(facts: Facts, age: timedelta | None) -> dict[str, Any]:
+    """The data about the data."""
+    made = {
+        "digest": facts.digest,
+        "imported": facts.imported,
+        "source": facts.source,
+        "newest": facts.newest,
+        "records": facts.records,
+        "packages": facts.packages,
+        "exploited": facts.exploited,
+        "likely": facts.likely,
+    }
+    return made if age is None else {**made, "age_seconds": int(age.total_seconds())}

@@ -1,0 +1,198 @@
+"""``provenv audit``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from provenv.cli.advising import facts_data
+from provenv.cli.draw import Screen, ago, many, printable
+from provenv.cli.session import Session
+from provenv.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from provenv.workspace.governing.auditing import AuditResult, Found
+
+DESCRIPTION = """\
+What is known against the packages of a project: of its locks, for every environment and platform; of
+an environment as it really is; of another tool's lock, or an SBOM. Answered offline, from the
+advisories of this machine. Exit code 1 where something is known, 3 where it cannot be told."""
+EXAMPLES = (
+    ("provenv audit", "all environments of this project"),
+    ("provenv audit -e prod", "one of them"),
+    ("provenv audit --installed", "what really lies in the environment"),
+    ("provenv audit poetry.lock", "a lock of another tool, or an SBOM"),
+    ("provenv audit --format sarif --output audit.sarif", "for a code host"),
+)
+ENVIRONMENT = True
+_FORMATS = ("text", "sarif", "junit")
+_CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
+_STYLES = {"critical": "error", "high": "error", "medium": "warning", "low": "warning"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", nargs="?", metavar="PATH",
+                        help="a lock of another tool, an SBOM (JSON), a virtual environment")  # fmt: skip
+    parser.add_argument("--installed", action="store_true",
+                        help="what lies in the environment, not what the lock says")  # fmt: skip
+    parser.add_argument("--format", choices=_FORMATS, default="text", help="text unless given")
+    parser.add_argument("--output", metavar="FILE", help="write it there instead of to the screen")
+
+
+def run(args: argparse.Namespace, session: Session) -> int:
+    from provenv.workspace.governing import auditing
+
+    _check(args, session)
+    root: str | None
+    if args.path is not None:
+        root, path = os.getcwd(), os.path.abspath(args.path)
+        result = auditing.audit_path(root, session.context, path)
+        file = path if os.path.isfile(path) else None
+    else:
+        target = session.target if session.options.environments or args.installed else None
+        project = session.project if target is None else target.project
+        environment = None if target is None else target.name
+        result = auditing.audit(
+            project, session.context, environment=environment, installed=args.installed
+        )
+        root, file = project.root, project.lock_path(None)
+    _tell(args, session, result, root, file)
+    return _CODES[result.verdict]
+
+
+def _check(args: argparse.Namespace, session: Session) -> None:
+    if args.path is not None and (args.installed or session.options.environments):
+        raise UsageError("a path is audited as it is: neither -e nor --installed goes with it")
+    if args.format != "text" and args.output is None and session.options.json:
+        raise UsageError(f"--format {args.format} and --json both write to standard output")
+    if args.format == "text" and args.output is not None:
+        raise UsageError("--output goes with --format sarif or junit")
+
+
+def _tell(
+    args: argparse.Namespace, session: Session, result: AuditResult, root: str, file: str | None
+) -> None:
+    if args.format != "text":
+        from provenv.core.files import write_atomic
+        from provenv.workspace.governing import reporting
+
+        made: Callable[[], str] = (
+            (lambda: json.dumps(reporting.as_sarif(result, root=root, file=file), indent=2) + "\n")
+            if args.format == "sarif"
+            else lambda: reporting.as_junit(result)
+        )
+        if args.output is None:
+            session.progress.close()
+            sys.stdout.write(made())
+            return
+        write_atomic(args.output, made().encode())
+    session.verdict("audit", lambda: data(result), lambda screen: text(result, screen))
+
+
+def text(result: AuditResult, screen: Screen) -> None:
+    paint = screen.paint
+    for _, group in groupby(_by_package(result.findings), key=lambda found: found.subject):
+        same = list(group)
+        subject = same[0].subject
+        where = f"  {paint('dim', ', '.join(subject.environments))}" if subject.environments else ""
+        screen.line(f"{paint('strong', subject.name)} {subject.version}{where}")
+        for path in subject.paths[:2]:
+            screen.line(paint("dim", f"  {' → '.join(path)}"))
+        for found in same:
+            _draw(found, screen)
+        screen.line()
+    for subject, reason in result.unaudited:
+        screen.line(f"{subject.name} {subject.version}".rstrip() + f": cannot be told: {reason}")
+    for doubt in result.doubts:
+        screen.line(f"{paint('warning', 'doubtful:')} {doubt}")
+    screen.line(_summary(result, screen))
+
+
+def _by_package(findings: Sequence[Found]) -> Iterator[Found]:
+    """The gravest first, and all of one package together."""
+    for subject in dict.fromkeys(found.subject for found in findings):
+        yield from (found for found in findings if found.subject == subject)
+
+
+def _draw(found: Found, screen: Screen) -> None:
+    one, paint = found.vulnerability, screen.paint
+    rated = one.severity
+    level = rated.level if rated.score is None else f"{rated.level} {rated.score}"
+    parts = [paint(_STYLES.get(rated.level, "dim"), level), paint("name", one.id)]
+    parts += [name for name in one.names if name.startswith("CVE-") and name != one.id]
+    if one.malware:
+        parts.append(paint("error", "malware"))
+    if one.exploited is not None:
+        parts.append(paint("error", f"exploited since {one.exploited['added']}"))
+    if one.likely is not None:
+        parts.append(f"EPSS {one.likely:.2f}")
+    if not one.certain:
+        parts.append(paint("warning", "perhaps: its versions cannot be compared"))
+    fixed = ", ".join(one.fixed) or "no version that is known"
+    screen.line(f"  {'  '.join(parts)}  fixed in {fixed}")
+    if one.summary:
+        screen.block(printable(one.summary), "    ", style="dim")
+
+
+def _summary(result: AuditResult, screen: Screen) -> str:
+    styles = {"pass": "good", "fail": "bad", "inconclusive": "warn"}
+    verdict = screen.paint(styles[result.verdict], result.verdict)
+    hit = len({found.subject for found in result.findings})
+    if hit:
+        count = many(len(result.findings), "vulnerability", "vulnerabilities")
+        head = f"{count} in {many(hit, 'package')} of {len(result.subjects)}"
+    else:
+        head = f"nothing known against {many(len(result.subjects), 'package')}"
+    data = f"advisories {result.facts.digest[:12]}, {ago(result.facts.imported, datetime.now(UTC))}"
+    return f"{verdict}: {result.audited}: {head} {screen.paint('dim', f'({data})')}"
+
+
+def data(result: AuditResult) -> dict[str, Any]:
+    return {
+        "audited": result.audited,
+        "verdict": result.verdict,
+        "packages": len(result.subjects),
+        "advisories": facts_data(result.facts, result.age),
+        "findings": [finding_data(found) for found in result.findings],
+        "unaudited": [
+            {
+                "package": subject.name,
+                "version": subject.version or None,
+                "environments": list(subject.environments),
+                "reason": reason,
+            }
+            for subject, reason in result.unaudited
+        ],
+        "doubts": list(result.doubts),
+    }
+
+
+def finding_data(found: Found) -> dict[str, Any]:
+    """One finding."""
+    one = found.vulnerability
+    return {
+        "package": one.package,
+        "version": one.version,
+        "environments": list(found.subject.environments),
+        "paths": [list(path) for path in found.subject.paths],
+        "id": one.id,
+        "names": list(one.names),
+        "certain": one.certain,
+        "malware": one.malware,
+        "summary": one.summary,
+        "severity": one.severity.level,
+        "cvss": one.severity.score,
+        "vector": one.severity.vector,
+        "exploited": dict(one.exploited) if one.exploited is not None else None,
+        "epss": one.likely,
+        "fixed": list(one.fixed),
+        "published": one.published,
+        "modified": one.modified,
+        "references": list(one.references),
+    }

@@ -1,0 +1,1 @@
+"""What may be installed: advisories, audits."""

@@ -1,0 +1,167 @@
+"""``audit``: what is known against the packages of a project, an environment or a file. Offline."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from provenv.audit import database
+from provenv.audit.database import Facts
+from provenv.audit.findings import Vulnerability, vulnerabilities
+from provenv.core.errors import InputError, UsageError
+from provenv.core.events import PhaseFinished, PhaseStarted
+from provenv.doctor.facts_sources import site_packages
+from provenv.environments import switch
+from provenv.workspace.governing import advisories, subjects
+from provenv.workspace.governing.subjects import Subject
+from provenv.workspace.projects.context import Context, Project
+
+Verdict = Literal["pass", "fail", "inconclusive"]
+MAX_AGE = timedelta(days=7)
+"""Advisories that were fetched before that do not prove that nothing is known."""
+_QUIET = timedelta(days=30)
+"""Where the newest of them is older than that, the source itself was old: records change every day."""
+
+
+_AHEAD = timedelta(minutes=10)  # clocks differ
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A vulnerability, and the package of the project that has it."""
+
+    subject: Subject
+    vulnerability: Vulnerability
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditResult:
+    """What an audit says.
+
+    Attributes:
+        audited: What was looked at, as a person calls it. ``subjects``: Its packages.
+        facts: Which advisories; ``age``: For how long they have been here.
+        findings: The gravest first.
+        unaudited: Packages that nothing can be said of, with the reason.
+        doubts: Why the answer may be incomplete, besides.
+    """
+
+    audited: str
+    subjects: tuple[Subject, ...]
+    facts: Facts
+    age: timedelta
+    findings: tuple[Found, ...]
+    unaudited: tuple[tuple[Subject, str], ...]
+    doubts: tuple[str, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """``fail`` where something is known, ``inconclusive`` where not all could be asked."""
+        if any(found.vulnerability.certain for found in self.findings):
+            return "fail"
+        return "inconclusive" if self.findings or self.unaudited or self.doubts else "pass"
+
+
+def audit(
+    project: Project, context: Context, *, environment: str | None = None, installed: bool = False
+) -> AuditResult:
+    """Audit the locks of a project, of all its environments or one; or what is ``installed``.
+
+    Raises:
+        UndecidedError: There are no advisories. InputError: No lock, or no environment.
+    """
+    if not installed:
+        what = project.title if environment is None else f"{project.title}, {environment}"
+        return _judge(context, what, subjects.of_locks(project, environment))
+    spec = project.manifest.environment(environment)
+    folder = project.folder(spec)
+    number = switch.current(folder)
+    if number is None:
+        raise InputError("is not there", file=folder, hint="`provenv sync` makes it.")
+    found = _installed(f"{folder}/generations/{number}", spec.name)
+    return _judge(context, f"{spec.name}, generation {number} as it is", found)
+
+
+def audit_path(root: str, context: Context, path: str) -> AuditResult:
+    """Audit a lock of another tool, an SBOM, or a folder with a virtual environment.
+
+    ``root`` is the folder that the question comes from.
+
+    Raises:
+        InputError: It is none of them. UndecidedError: There are no advisories.
+    """
+    shown = os.path.relpath(path, root)
+    if os.path.isdir(path):
+        return _judge(context, shown, _installed(path, os.path.basename(path)))
+    return _judge(context, shown, subjects.of_file(root, context, path))
+
+
+def _installed(folder: str, environment: str) -> tuple[Subject, ...]:
+    site = site_packages(folder)
+    if site is None:
+        raise UsageError(f"{folder} holds no Python environment")
+    return subjects.of_folder(site, environment)
+
+
+def _judge(context: Context, audited: str, found: Sequence[Subject]) -> AuditResult:
+    started = time.monotonic()
+    path = advisories.path(context)
+    context.emit(PhaseStarted(phase="audit", total=len(found)))
+    findings, unaudited = [], []
+    with database.opened(path) as here:
+        facts = here.facts
+        for subject in found:
+            known = vulnerabilities(here, subject.name, subject.version) if subject.version else ()
+            findings += [Found(subject=subject, vulnerability=one) for one in known]
+            reason = _unaudited(subject)
+            if reason is not None and not known:
+                unaudited.append((subject, reason))
+    context.emit(PhaseFinished(phase="audit", count=len(found), seconds=time.monotonic() - started))
+    now = datetime.now(UTC)
+    age = advisories.age(facts, now)
+    return AuditResult(
+        audited=audited,
+        subjects=tuple(found),
+        facts=facts,
+        age=age,
+        findings=tuple(sorted(findings, key=_gravest)),
+        unaudited=tuple(unaudited),
+        doubts=tuple(_doubts(facts, age, now)),
+    )
+
+
+def _unaudited(subject: Subject) -> str | None:
+    if not subject.version:
+        return "its version is not known"
+    if subject.direct:
+        return "it does not come from an index: advisories speak of what is published there"
+    return None
+
+
+def _doubts(facts: Facts, age: timedelta, now: datetime) -> list[str]:
+    if age < timedelta(0):
+        return [
+            f"the advisories are from {facts.imported}, which this machine's clock says is to come"
+        ]
+    said = []
+    if age > MAX_AGE:
+        said.append(f"the advisories were fetched {age.days} days ago")
+    newest = datetime.fromisoformat(facts.newest)
+    if newest > now + _AHEAD:
+        said.append(
+            f"the newest advisory is of {facts.newest}, which this machine's clock says is to come"
+        )
+    if now - newest > _QUIET:
+        said.append(f"the newest advisory is of {facts.newest[:10]}: the source was an old one")
+    return said
+
+
+def _gravest(found: Found) -> tuple[bool, bool, float, str, str]:
+    one = found.vulnerability
+    return (
+        not one.malware, one.exploited is None, -(one.severity.score or 0.0), one.package, one.id,
+    )  # fmt: skip

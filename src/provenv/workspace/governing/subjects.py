@@ -1,0 +1,145 @@
+"""What is audited: packages with their versions, where they are, and what brings them in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from packaging.pylock import Package
+
+from provenv.core.errors import InputError
+from provenv.formats.kinds import read
+from provenv.model import graph
+from provenv.model.lock import is_direct
+from provenv.model.plan import canonical
+from provenv.workspace.projects.context import Context, Project, read_locks
+from provenv.workspace.syncing.sourcing import read_source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One version of one package.
+
+    Attributes:
+        version: Empty where what is locked says none (a directory, a repository).
+        environments: The project's environments that may get it, on whatever platform.
+        paths: For each requirement that leads to it, that requirement and the names on the way.
+        direct: It comes from a path, an address or a repository, not from an index.
+    """
+
+    name: str
+    version: str
+    environments: tuple[str, ...] = ()
+    paths: tuple[tuple[str, ...], ...] = ()
+    direct: bool = False
+
+
+def of_locks(project: Project, environment: str | None = None) -> tuple[Subject, ...]:
+    """All packages in the project's locks, or those of one environment.
+
+    Every environment and platform is in it: what no environment gets is in it as well, unless one is
+    asked for.
+
+    Raises:
+        InputError: There is no lock, or it cannot be read.
+    """
+    locks = read_locks(project)
+    if None not in locks:
+        raise InputError("is missing", file=project.lock_path(None), hint="Run `provenv lock`.")
+    specs = (
+        project.manifest.instances(environment)
+        if environment is not None
+        else project.manifest.all_instances()
+    )
+    found: dict[tuple[str, str], Subject] = {}
+    for spec in specs:
+        key = project.lock_key(spec)
+        if key not in locks:
+            raise InputError("is missing", file=project.lock_path(key), hint="Run `provenv lock`.")
+        made, packages = graph.make_whole_graph(locks[key].lock, project.manifest, spec)
+        for package in packages:
+            paths = [(p.root.requirement, *p.names[1:]) for p in graph.why(made, package.name)]
+            _add(found, package, spec.name, paths)
+    if environment is None:
+        for file in locks.values():
+            for package in file.lock.packages:
+                _add(found, package, None, ())
+    return tuple(found[key] for key in sorted(found))
+
+
+def _add(
+    found: dict[tuple[str, str], Subject],
+    package: Package,
+    environment: str | None,
+    paths: Iterable[tuple[str, ...]],
+) -> None:
+    version = str(package.version or "")
+    subject = found.setdefault(
+        (package.name, version),
+        Subject(name=package.name, version=version, direct=is_direct(package)),
+    )
+    if environment is not None:
+        found[package.name, version] = replace(
+            subject,
+            environments=tuple(dict.fromkeys((*subject.environments, environment))),
+            paths=tuple(dict.fromkeys((*subject.paths, *paths))),
+        )
+
+
+def of_folder(site: str, environment: str) -> tuple[Subject, ...]:
+    """The distributions that a ``site-packages`` folder holds, by their metadata.
+
+    Raises:
+        InputError: There is no such folder.
+    """
+    from importlib.metadata import distributions
+
+    if not os.path.isdir(site):
+        raise InputError("is no folder", file=site)
+    found = {}
+    for distribution in distributions(path=[site]):
+        name = canonical(distribution.metadata["Name"] or "")
+        if not name:
+            raise InputError(
+                "a distribution without a name", file=str(distribution.locate_file(""))
+            )
+        direct = distribution.read_text("direct_url.json") is not None
+        found[name, distribution.version] = Subject(
+            name=name,
+            version=distribution.version,
+            environments=(environment,),
+            direct=direct,
+        )
+    return tuple(found[key] for key in sorted(found))
+
+
+def of_file(root: str, context: Context, path: str) -> tuple[Subject, ...]:
+    """What a lock of another tool pins, or an SBOM (CycloneDX or SPDX, JSON) lists.
+
+    Raises:
+        InputError: It is neither, or pins nothing.
+    """
+    from provenv.formats.inventories import components
+
+    source = read_source(root, context, path)
+    rows = components(source.data, source.shown)
+    if rows is None:
+        known, foreign = read(source)
+        if foreign is None or not (foreign.pins or foreign.unpinned):
+            what = (
+                f"{known.name}: it pins no version" if known.role == "manifest" else "pins nothing"
+            )
+            raise InputError(
+                what, file=source.shown, hint="An audit needs versions: a lock or an SBOM."
+            )
+        rows = [(pin.name, pin.version) for pin in foreign.pins if not pin.virtual]
+        rows += [(name, "") for name in foreign.unpinned]
+        direct = {pin.name for pin in foreign.pins if pin.direct is not None}
+    else:
+        direct = set()
+    unique = {(canonical(name), version) for name, version in rows}
+    return tuple(
+        Subject(name=name, version=version, direct=name in direct)
+        for name, version in sorted(unique)
+    )
