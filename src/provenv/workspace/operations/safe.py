@@ -12,6 +12,8 @@ from typing import Any
 from provenv.core.errors import NOTHING_CHANGED
 
 _ELSEWHERE = {
+    "advisories-import": "the advisories that were here are as they were",
+    "advisories-update": "the advisories that were here are as they were",
     "env-prune": "the environments that `provenv env list` shows are untouched",
     "publish": "nothing here was changed; what was uploaded before it stays there",
     "python-install": "the Pythons that were there are untouched",
