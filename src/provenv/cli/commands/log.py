@@ -140,13 +140,14 @@ def _where(one: LoggedOperation, screen: Screen) -> str:
 def _change(one: LoggedOperation) -> str:
     """The generation or the lock, before and after."""
     before, after = one.before, one.after or {}
-    if "generation" in before:
-        was, now = before["generation"], after.get("generation", before["generation"])
-        if was is None and now is None:
-            return "-"
-        return f"{was}" if was == now else f"{was or '-'} → {now or '-'}"
+    was = before.get("generation")
+    now = after.get("generation", was)
+    if was != now:
+        return f"{was or '-'} → {now or '-'}"
     old, new = _digest(before), _digest(after)
-    return f"{old} → {new}" if new and old != new else ""
+    if new and old != new:
+        return f"{old} → {new}"
+    return str(was) if was is not None else ""
 
 
 def _digest(state: Mapping[str, Any]) -> str:

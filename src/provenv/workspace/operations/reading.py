@@ -110,7 +110,7 @@ def log(
 
     Args:
         context: The world.
-        project: Only what was about this folder, or about no project.
+        project: Only what was about this folder and those below it, or about no project.
         environment: Only what was about an environment of this name.
         since: Only what began at this time (RFC 3339, UTC) or later.
         limit: So many at the most.
@@ -122,7 +122,7 @@ def log(
     found: list[LoggedOperation] = []
     more = False
     for one in _all(context, unreadable):
-        if project is not None and one.project not in (None, project):
+        if project is not None and not _is_in(one.project, project):
             continue
         if environment is not None and one.environment != environment:
             continue
@@ -138,6 +138,10 @@ def log(
         unreadable=tuple(reversed(unreadable)),
         more=more,
     )
+
+
+def _is_in(project: str | None, folder: str) -> bool:
+    return project is None or project == folder or project.startswith(f"{folder}{os.sep}")
 
 
 def interrupted(context: Context, project: str, folder: str) -> list[LoggedOperation]:

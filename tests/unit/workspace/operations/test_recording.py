@@ -310,7 +310,13 @@ def test_an_operation_that_had_switched_says_so(context: Context, shop: Path) ->
 
 
 def test_other_projects_and_environments_are_left_out(context: Context, shop: Path) -> None:
-    for root, name in (("/a", "dev"), ("/b", "dev"), ("/a", "prod")):
+    for root, name in (
+        ("/a", "dev"),
+        ("/b", "dev"),
+        ("/a", "prod"),
+        ("/a/member", "x"),
+        ("/ab", "y"),
+    ):
         with recording.recorded(
             context, "sync", root=root, environment=name, folder=f"{root}/{name}"
         ):
@@ -321,11 +327,13 @@ def test_other_projects_and_environments_are_left_out(context: Context, shop: Pa
     def told(**only: Any) -> list[tuple[str | None, str | None]]:
         return [(one.project, one.environment) for one in reading.log(context, **only).operations]
 
-    assert told(project="/a") == [(None, None), ("/a", "prod"), ("/a", "dev")]
+    assert told(project="/a") == [
+        (None, None), ("/a/member", "x"), ("/a", "prod"), ("/a", "dev"),
+    ]  # fmt: skip
     assert told(environment="dev") == [("/b", "dev"), ("/a", "dev")]
     assert told(limit=1) == [(None, None)]
     assert reading.log(context, limit=1).more
-    assert not reading.log(context, limit=4).more
+    assert not reading.log(context, limit=6).more
     assert told(since="2999-01-01T00:00:00.000Z") == []
 
 
