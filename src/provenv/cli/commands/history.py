@@ -26,7 +26,7 @@ EXAMPLES = (
     ("provenv rollback --to 3", "go back to one of them"),
 )
 ENVIRONMENT = True
-_SECOND = "2026-11-22T12:00:00"
+_TO_THE_SECOND = len("2026-11-22T12:00:00")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +82,7 @@ def _in_place(
     found: list[HistoryEntry | LoggedOperation] = []
     for entry in newest:
         made = entry.generation.created
-        while waiting and waiting[0].started[: len(_SECOND)] >= made[: len(_SECOND)]:
+        while waiting and waiting[0].started[:_TO_THE_SECOND] >= made[:_TO_THE_SECOND]:
             found.append(waiting.pop(0))
         found.append(entry)
     return [*found, *waiting]

@@ -161,8 +161,9 @@ def _digest(state: Mapping[str, Any]) -> str:
 
 def _who(actor: Mapping[str, Any]) -> str:
     ci = actor.get("ci")
-    if ci is not None:
-        return f"{ci['actor']} ({ci['system']})" if ci["actor"] else str(ci["system"])
+    if isinstance(ci, dict):
+        system = str(ci.get("system"))
+        return f"{ci['actor']} ({system})" if ci.get("actor") else system
     user = str(actor["user"] or actor["uid"])
     if actor.get("sudo"):
         user = f"{actor['sudo']} as {user}"
@@ -177,7 +178,7 @@ def _notes(one: LoggedOperation, screen: Screen, *, verbose: bool) -> list[str]:
     elif one.outcome == "unknown":
         found.append(screen.paint("dim", "it began in another container or on another machine"))
     if one.error is not None and one.outcome == "failed":
-        message = one.error["message"]
+        message = str(one.error.get("message"))
         first = message if verbose else message.partition("\n")[0]
         found.append(f"{screen.paint('error', 'error:')} {printable(first)}")
     return found

@@ -66,7 +66,9 @@ def new(
     module = module_name(name)
     _check_empty(root)
     with recorded(context, "new", root=root) as operation:
-        return _new(root, operation.context, template, name, module, synced=synced, git=git)
+        made = _new(root, operation.context, template, name, module, synced=synced, git=git)
+        operation.facts["failure"] = made.failure.kind if made.failure is not None else None
+        return made
 
 
 def _new(

@@ -22,6 +22,8 @@ from provenv.workspace.operations.recording import look
 from provenv.workspace.projects.context import Context
 
 Outcome = Literal["done", "failed", "interrupted", "running", "unknown"]
+_OUTCOMES = ("done", "failed", "interrupted")
+_ACTOR = ("user", "uid", "sudo", "host", "ci")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,19 +216,56 @@ class _Later:
     states: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def join(self, row: dict[str, Any]) -> LoggedOperation | None:
-        """The operation that a line begins; None for a line that ends one, or tells something else."""
-        if row.get("event") == "end":
-            self.ends[str(row.get("id"))] = row
+        """The operation that a line begins; None for a line that ends one.
+
+        Raises:
+            ValueError: It is neither.
+        """
+        first = _Line.of(row)
+        if first.event == "end":
+            self.ends[first.id] = row
             return None
-        if row.get("event") != "begin":
-            return None
-        try:
-            place = row["folder"] or row["project"] or row["operation"]
-            one = _operation(row, self.ends.pop(str(row.get("id")), None), self.states.get(place))
-            self.states[place] = one.before
-        except (KeyError, TypeError, AttributeError, ValueError):
-            return None
+        place = first.folder or first.project or first.operation
+        one = _operation(first, row, self.ends.pop(first.id, None), self.states.get(place))
+        self.states[place] = one.before
         return one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    """What both lines of an operation say."""
+
+    time: str
+    id: str
+    event: str
+    operation: str
+    project: str | None
+    environment: str | None
+    folder: str | None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> _Line:
+        """Read it from a line.
+
+        Raises:
+            ValueError: Somebody else wrote it.
+        """
+        values: dict[str, Any] = {name: row.get(name) for name in cls.__slots__}
+        always = ("time", "id", "event", "operation")
+        kinds = {"begin": ("before", "actor", "process"), "end": ("after",)}
+        event = values["event"]
+        whole = (
+            all(isinstance(values[name], str) for name in always)
+            and all(isinstance(value, str | None) for value in values.values())
+            and event in kinds
+            and all(isinstance(row.get(name), dict) for name in kinds[event])
+            and (event != "end" or row.get("outcome") in _OUTCOMES)
+            and isinstance(row.get("error"), dict | None)
+            and (event != "begin" or isinstance(row["before"].get("files"), dict | None))
+        )
+        if not whole:
+            raise ValueError("not a line of the operations log")
+        return cls(**values)
 
 
 def _all(context: Context, unreadable: list[tuple[str, int]]) -> Iterator[LoggedOperation]:
@@ -242,7 +281,11 @@ def _all(context: Context, unreadable: list[tuple[str, int]]) -> Iterator[Logged
                 continue
             if not whole:  # all of it but its end is there
                 unreadable.append((file, number))
-            one = later.join(row)
+            try:
+                one = later.join(row)
+            except ValueError:
+                unreadable.append((file, number))
+                continue
             if one is not None:
                 yield one
 
@@ -255,7 +298,12 @@ def _about(context: Context, project: str, folder: str) -> Iterator[LoggedOperat
         with contextlib.suppress(OSError), open(file, "rb") as stream:
             for line in reversed(stream.read().split(b"\n")):
                 row = _parsed(line) if needle in line else None
-                one = later.join(row) if row is not None else None
+                if row is None:
+                    continue
+                try:
+                    one = later.join(row)
+                except ValueError:
+                    continue
                 if one is not None and one.project == project and one.folder in (folder, None):
                     yield one
 
@@ -277,64 +325,68 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def _operation(
-    first: Mapping[str, Any], last: Mapping[str, Any] | None, then: Mapping[str, Any] | None
+    line: _Line,
+    first: Mapping[str, Any],
+    last: Mapping[str, Any] | None,
+    then: Mapping[str, Any] | None,
 ) -> LoggedOperation:
     outcome: Outcome = last["outcome"] if last is not None else _without_end(first)
     return LoggedOperation(
-        id=first["id"],
-        operation=first["operation"],
-        command=first["command"],
-        project=first["project"],
-        environment=first["environment"],
-        folder=first["folder"],
-        started=first["time"],
+        id=line.id,
+        operation=line.operation,
+        command=str(first.get("command")),
+        project=line.project,
+        environment=line.environment,
+        folder=line.folder,
+        started=line.time,
         ended=last["time"] if last is not None else None,
-        actor=first["actor"],
+        actor={**dict.fromkeys(_ACTOR), **first["actor"]},
         before=first["before"],
         after=last["after"] if last is not None else None,
         outcome=outcome,
-        error=last["error"] if last is not None else None,
-        safe=_safe(first, then) if outcome == "interrupted" else None,
+        error=last.get("error") if last is not None else None,
+        safe=_safe(line, first, then) if outcome == "interrupted" else None,
     )
 
 
 def _without_end(first: Mapping[str, Any]) -> Outcome:
-    alive = is_alive(first["process"], first["actor"]["host"])
+    alive = is_alive(first["process"], first["actor"].get("host"))
     if alive is None:
         return "unknown"
     return "running" if alive else "interrupted"
 
 
-def is_alive(process: Mapping[str, Any], host: str) -> bool | None:
+def is_alive(process: Mapping[str, Any], host: object) -> bool | None:
     """Whether the process of a line is at work; None where that cannot be told from here."""
-    if host != os.uname().nodename:
+    pid = process.get("pid")
+    if host != os.uname().nodename or not isinstance(pid, int):
         return None
-    if process["boot"] != boot.boot_id():
+    if process.get("boot") != boot.boot_id():
         return False
-    if process["namespace"] != logged.namespace():
+    if process.get("namespace") != logged.namespace():
         return None
-    if process["started"] != "-":
-        return bool(logged.started(process["pid"]) == process["started"])
+    if process.get("started") != "-":
+        return logged.started(pid) == process.get("started")
     try:
-        os.kill(process["pid"], 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:
+    except (OSError, OverflowError):
         return True
     return True
 
 
-def _safe(first: Mapping[str, Any], then: Mapping[str, Any] | None) -> str:
+def _safe(line: _Line, first: Mapping[str, Any], then: Mapping[str, Any] | None) -> str:
     """What is safe of an interrupted operation, and what to do.
 
     ``then`` is what was there when the next operation began; where none has, it is looked at now.
     """
     before = first["before"]
     if then is not None:
-        return safe.words(first["operation"], before, then)
+        return safe.words(line.operation, before, then)
     names: Collection[str] = before.get("files") or ()
-    now = look(first["folder"] or "", first["project"] or "", tuple(names))
-    said = safe.words(first["operation"], before, now)
+    now = look(line.folder or "", line.project or "", tuple(names))
+    said = safe.words(line.operation, before, now)
     if safe.is_done(before, now):
         return f"{said}; `provenv status` says whether all of it agrees"
-    return f"{said}; `{first['command']}` does it again"
+    return f"{said}; `{first.get('command')}` does it again"

@@ -98,7 +98,7 @@ def _init(root: str, context: Context, name: str | None) -> InitResult:
         write_atomic(path, text.encode())
         created.append(MANIFEST_FILE)
         manifest = parse_manifest(text, path)
-    _ignore(root, created, completed)
+    _ignore(root, context, created, completed)
     return InitResult(
         root=root,
         name=manifest.name or "",
@@ -161,7 +161,7 @@ def _complete(text: str, root: str, context: Context, name: str | None) -> str:
     return tomlkit.dumps(document)
 
 
-def _ignore(root: str, created: list[str], completed: list[str]) -> None:
+def _ignore(root: str, context: Context, created: list[str], completed: list[str]) -> None:
     path = os.path.join(root, ".gitignore")
     there = os.path.lexists(path)
     text = read_text(path) if there else ""
@@ -170,6 +170,7 @@ def _ignore(root: str, created: list[str], completed: list[str]) -> None:
     if not missing:
         return
     joint = "" if not text or text.endswith("\n") else "\n"
+    context.emit(ChangeBegun())
     write_atomic(path, (text + joint + "".join(f"{entry}\n" for entry in missing)).encode())
     (completed if there else created).append(".gitignore")
 

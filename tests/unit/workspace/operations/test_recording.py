@@ -354,6 +354,36 @@ def test_lines_that_are_not_whole_are_named(context: Context) -> None:
     assert reading.check(context).ok
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[]", b"{}", b"null", b"\xff\xfe", b'{"event": "begin"}', b'{"event": "end", "id": 3}',
+        b'{"time": "t", "id": "i", "event": "begin", "operation": "sync", "before": 3}',
+        b'{"time": "", "id": "", "event": "begin", "operation": "", "actor": {}, "process": {}, "before": {"files": 1}}',
+        b'{"time": "t", "id": "i", "event": "end", "operation": "sync", "after": {}, "outcome": "no"}',
+    ],
+)  # fmt: skip
+def test_lines_of_others_are_named_and_skipped(context: Context, line: bytes) -> None:
+    with recording.recorded(context, "sync", root="/a", folder="/a/.venv"):
+        pass
+    with open(logged.path(context.home.root), "ab") as stream:
+        stream.write(line + b"\n")
+    found = reading.log(context)
+    assert [one.operation for one in found.operations] == ["sync"]
+    assert [number for _, number in found.unreadable] == [3]
+    assert reading.interrupted(context, "/a", "/a/.venv") == []
+    reading.check(context)
+
+
+def test_a_line_that_says_little_is_read(context: Context) -> None:
+    """As another version may write it."""
+    row = {"time": "t", "id": "i", "event": "begin", "operation": "sync"}
+    logged.write(context.home.root, [json.dumps({**row, "actor": {}, "process": {}, "before": {}})])
+    one = only(context)
+    assert one.outcome == "unknown"
+    assert one.actor["host"] is None
+
+
 @pytest.mark.parametrize("attack", ["change", "remove", "insert"])
 def test_who_changes_the_log_is_found(context: Context, attack: str) -> None:
     for _ in range(3):
