@@ -354,12 +354,19 @@ def test_lines_that_are_not_whole_are_named(context: Context) -> None:
     assert reading.check(context).ok
 
 
+BAD_FILES = (
+    b'{"time": "", "id": "", "event": "begin", "operation": "", '
+    b'"actor": {}, "process": {}, "before": {"files": 1}}'
+)
+
+
 @pytest.mark.parametrize(
     "line",
     [
         b"[]", b"{}", b"null", b"\xff\xfe", b'{"event": "begin"}', b'{"event": "end", "id": 3}',
         b'{"time": "t", "id": "i", "event": "begin", "operation": "sync", "before": 3}',
-        b'{"time": "", "id": "", "event": "begin", "operation": "", "actor": {}, "process": {}, "before": {"files": 1}}',
+        b'{"time": "", "id": "", "event": "begin", "operation": "", "project": 1}',
+        BAD_FILES,
         b'{"time": "t", "id": "i", "event": "end", "operation": "sync", "after": {}, "outcome": "no"}',
     ],
 )  # fmt: skip
