@@ -132,13 +132,13 @@ def test_credentials_do_not_get_into_the_log(shop: Project, index: Index) -> Non
     assert "****" in told(shop)[0]["command"]
 
 
-def killed(project: Project, *words: str, at: str = "rename") -> None:
-    """Run provenv, and kill it at the first system call of that name."""
+def killed(project: Project, *words: str, at: int = 1) -> None:
+    """Run provenv, and kill it where it is about to rename something for the n-th time."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
-    inject = f"inject={at}:signal=KILL"
+    inject = f"inject=rename:signal=KILL:when={at}"
     done = subprocess.run(
-        ["strace", "-f", "-qq", "-o", str(project.home / "trace"), "-e", inject, *command(), *words],
+        ["strace", "-qq", "-o", str(project.home / "trace"), "-e", inject, *command(), *words],
         cwd=project.folder, env=project.env, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if "ptrace" in done.stderr.lower():
@@ -169,6 +169,25 @@ def test_a_killed_sync_is_seen_until_a_later_one_is_done(shop: Project) -> None:
     assert history[1].startswith("* 2")
     assert history[3] == f"  safe: {safe}"
     assert shop.ok("log", "--check", "-q").stdout == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("at", "files"),
+    [
+        (1, "pyproject.toml and pylock.toml are as they were"),
+        (2, "pyproject.toml is as it was; pylock.toml was written"),
+        (3, "pyproject.toml and pylock.toml were written"),
+    ],
+)
+def test_a_killed_add_says_which_files_it_wrote(shop: Project, at: int, files: str) -> None:
+    killed(shop, "add", "beta", at=at)
+    (stopped,) = shop.ok("history", "--json").json["interrupted"]
+    assert stopped["safe"] == (
+        f"generation 1 is current and untouched; {files}; `provenv add beta` does it again"
+    )
+    shop.ok("add", "beta")
+    assert shop.ok("status", "--json").json["interrupted"] is None
 
 
 @pytest.mark.slow
