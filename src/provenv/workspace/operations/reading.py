@@ -6,7 +6,6 @@ power cut, the end of a container. Its process tells which.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from provenv.core import boot, journal
+from provenv.core.errors import DiskError
 from provenv.core.files import disk_error
 from provenv.environments.switch import quoted
 from provenv.workspace import logged
@@ -176,12 +176,11 @@ def check(context: Context) -> LogCheck:
     Raises:
         DiskError: The log is there and cannot be read.
     """
-    path = logged.path(context.home.root)
     previous = journal.START
     count = loose = 0
     broken: list[tuple[str, int]] = []
     unreadable: list[tuple[str, int]] = []
-    files = journal.files(path)
+    files = _files(context)
     for file in files:
         for number, (line, whole) in enumerate(journal.lines_of(_read(file)), 1):
             row = _parsed(line) if whole else None
@@ -194,7 +193,7 @@ def check(context: Context) -> LogCheck:
                 broken.append((file, number))
             previous = journal.hash_of(line)
     return LogCheck(
-        file=path,
+        file=logged.path(context.home.root),
         files=len(files),
         lines=count,
         broken=tuple(broken),
@@ -271,7 +270,7 @@ class _Line:
 def _all(context: Context, unreadable: list[tuple[str, int]]) -> Iterator[LoggedOperation]:
     """Every operation, by the place of its first line: the clock may have been set back meanwhile."""
     later = _Later()
-    for file in reversed(journal.files(logged.path(context.home.root))):
+    for file in reversed(_files(context)):
         rows = list(journal.lines_of(_read(file)))
         for number in range(len(rows), 0, -1):
             line, whole = rows[number - 1]
@@ -294,18 +293,29 @@ def _about(context: Context, project: str, folder: str) -> Iterator[LoggedOperat
     """The operations on one environment or its project as a whole, from the files written last."""
     needle = quoted(project).encode()
     later = _Later()
-    for file in reversed(journal.files(logged.path(context.home.root))[-2:]):
-        with contextlib.suppress(OSError), open(file, "rb") as stream:
-            for line in reversed(stream.read().split(b"\n")):
-                row = _parsed(line) if needle in line else None
-                if row is None:
-                    continue
-                try:
-                    one = later.join(row)
-                except ValueError:
-                    continue
-                if one is not None and one.project == project and one.folder in (folder, None):
-                    yield one
+    try:
+        texts = [_read(file) for file in reversed(_files(context)[-2:])]
+    except DiskError:
+        return
+    for text in texts:
+        for line in reversed(text.split(b"\n")):
+            row = _parsed(line) if needle in line else None
+            if row is None:
+                continue
+            try:
+                one = later.join(row)
+            except ValueError:
+                continue
+            if one is not None and one.project == project and one.folder in (folder, None):
+                yield one
+
+
+def _files(context: Context) -> list[str]:
+    path = logged.path(context.home.root)
+    try:
+        return journal.files(path)
+    except OSError as error:
+        raise disk_error(error, "read", os.path.dirname(path)) from error
 
 
 def _read(file: str) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from provenv.core.errors import InputError, NetworkError, UsageError, safe_of
+from provenv.core.errors import DiskError, InputError, NetworkError, UsageError, safe_of
 from provenv.core.events import ChangeBegun, Event, PhaseStarted, Warned
 from provenv.model.layout import HomeLayout
 from provenv.workspace import logged
@@ -211,6 +211,21 @@ def test_a_log_that_cannot_be_written_is_said_and_stops_nothing(
 def fail(path: Path, error: BaseException) -> None:
     path.write_text("half of it")
     raise error
+
+
+@pytest.mark.parametrize("where", ["log", "log/operations.jsonl"])
+def test_a_log_that_cannot_be_read_is_an_error_for_those_who_ask_for_it(
+    context: Context, where: str
+) -> None:
+    place = Path(context.home.root, where)
+    place.parent.mkdir(parents=True)
+    place.symlink_to(place.name)  # it leads to itself
+    with pytest.raises(DiskError, match="cannot read"):
+        reading.log(context)
+    with pytest.raises(DiskError, match="cannot read"):
+        reading.check(context)
+    assert reading.unresolved(context, "/shop", "/shop/.venv") is None
+    assert reading.interrupted(context, "/shop", "/shop/.venv") == []
 
 
 CHILD = """
