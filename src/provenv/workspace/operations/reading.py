@@ -293,21 +293,29 @@ def _about(context: Context, project: str, folder: str) -> Iterator[LoggedOperat
     """The operations on one environment or its project as a whole, from the files written last."""
     needle = quoted(project).encode()
     later = _Later()
+    for line in _lines_with(context, needle):
+        row = _parsed(line)
+        try:
+            one = later.join(row) if row is not None else None
+        except ValueError:
+            continue
+        if one is not None and one.project == project and one.folder in (folder, None):
+            yield one
+
+
+def _lines_with(context: Context, needle: bytes) -> Iterator[bytes]:
+    """The lines that hold some bytes, the last one first; of a log that cannot be read, none."""
     try:
-        texts = [_read(file) for file in reversed(_files(context)[-2:])]
+        for file in reversed(_files(context)[-2:]):
+            data = _read(file)
+            end = len(data)
+            while (found := data.rfind(needle, 0, end)) >= 0:
+                start = data.rfind(b"\n", 0, found) + 1
+                stop = data.find(b"\n", found)
+                yield data[start : stop if stop >= 0 else len(data)]
+                end = start
     except DiskError:
         return
-    for text in texts:
-        for line in reversed(text.split(b"\n")):
-            row = _parsed(line) if needle in line else None
-            if row is None:
-                continue
-            try:
-                one = later.join(row)
-            except ValueError:
-                continue
-            if one is not None and one.project == project and one.folder in (folder, None):
-                yield one
 
 
 def _files(context: Context) -> list[str]:
