@@ -14,10 +14,27 @@ from support.advisories import archive, record
 PAGE = Path(__file__).parents[2] / "docs/reference/json.md"
 # Below these, the page says what is there in words.
 OPEN = (
-    "error.details", "findings[].exploited.", "interrupted[].", "interrupted.", "operations[].actor",
-    "operations[].before", "operations[].after", "operations[].error", "sync.", "syncs[].",
-    "tree[].children[]", "results[].result", "results[].error",
+    "error.details", "findings[].exploited.", "decisions[].waiver.", "interrupted[].", "interrupted.",
+    "operations[].actor", "operations[].before", "operations[].after", "operations[].error", "unused.",
+    "rule.", "sync.", "syncs[].", "tree[].children[]", "results[].result", "results[].error",
 )  # fmt: skip
+
+
+POLICY = """
+schema = 1
+[[rule]]
+id = "vulns"
+kind = "vulnerability"
+[[waiver]]
+rule = "vulns"
+package = "other"
+versions = "==1"
+reason = "x"
+owner = "a"
+approver = "b"
+created = 2026-11-01
+expires = 2026-11-02
+"""
 
 
 def documented() -> dict[str, set[str]]:
@@ -145,6 +162,11 @@ def test_every_command(project: Project) -> None:
     check(told("advisories", "update", "--url", str(names)), "provenv.advisories-update/1")
     check(told("advisories", "status"), "provenv.advisories-status/1")
     check(told("audit", code=1), "provenv.audit/1")
+    project.write("provenv-policy.toml", POLICY)
+    check(told("policy", "check", code=1), "provenv.policy-check/1")
+    check(told("policy", "explain", "vulns"), "provenv.policy-explain/1")
+    case = '[[case]]\nname = "a"\npackage = "b"\nversion = "1"\nexpect = "pass"\n'
+    check(told("policy", "test", str(project.write("cases.toml", case))), "provenv.policy-test/1")
     check(told("ci", "github"), "provenv.ci/1")
     check(told("ci", "gitlab", "--stdout"), "provenv.ci/1")
     check(told("new", "other", "--no-git", "--offline", code=3), "provenv.new/1")

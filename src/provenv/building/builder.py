@@ -22,6 +22,7 @@ from provenv.building.system import BuildSystem, read_build_system
 from provenv.building.versioning import git_state, reads_version_control
 from provenv.building.workshop import Chain, Wanted, Workshop
 from provenv.core import digest
+from provenv.core.disk import doing
 from provenv.core.errors import InputError, UnsatisfiableError
 from provenv.core.events import Emit, silent
 from provenv.core.files import locked
@@ -102,7 +103,8 @@ class Builder:
         Raises:
             As :meth:`build`.
         """
-        return self._folder(os.path.realpath(root), name, "", (), editable=editable)
+        with doing(f"building {name}", self._isolation.layout.tmp):
+            return self._folder(os.path.realpath(root), name, "", (), editable=editable)
 
     def _requirement(self, artifact: Artifact, base: str, chain: Chain) -> StoredObject:
         return self._build(artifact, base, chain).object
@@ -111,6 +113,10 @@ class Builder:
         if artifact.kind == "wheel":
             raise ValueError(f"{artifact.label} is a wheel already")
         _check_allowed(artifact, self._no_build, self._interpreter)
+        with doing(f"building {artifact.label}", self._isolation.layout.tmp):
+            return self._build_one(artifact, base, chain)
+
+    def _build_one(self, artifact: Artifact, base: str, chain: Chain) -> Built:
         if artifact.kind == "directory":
             path = os.path.join(base, artifact.path, artifact.subdirectory)
             return self._folder(

@@ -1,28 +1,38 @@
 """Unpacking sdists and other source archives: nothing in them can reach outside of the folder.
 
 PEP 706 and PEP 721 say what a source archive may hold; Python's own ``data`` filter is applied
-where the running Python has it, after checks that are stricter and do not depend on it.
+where the running Python has it, after checks that are stricter and do not depend on it. What an
+archive may come to is bounded as it is for wheels, and a ZIP file is read as strictly as a wheel.
 """
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import lzma
+import mmap
 import os
-import stat
 import tarfile
-import zipfile
 import zlib
-from collections.abc import Iterable
-from gzip import BadGzipFile
+from collections.abc import Callable, Iterable
+from typing import IO, cast
 
+from provenv.building.bounded import Bounded
+from provenv.core.disk import doing
 from provenv.core.errors import InputError
-from provenv.core.files import disk_error
+from provenv.store.archive import Archive, bomb
+from provenv.store.names import collision_key, unsafe
 
+# what reading a broken stream raises, and a broken number or text in a header
 _BROKEN = (
-    tarfile.TarError, zipfile.BadZipFile, BadGzipFile, EOFError, zlib.error, lzma.LZMAError,
-    NotImplementedError, RuntimeError,
+    tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, ArithmeticError, LookupError,
+    RecursionError,
 )  # fmt: skip
 _HINT = "Do not use this file; tell the authors of the package, and the index that it came from."
+_OPENERS: dict[bytes, Callable[[IO[bytes]], object]] = {
+    b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open, b"\x5d\0": lzma.open,
+}  # fmt: skip
+_LAST_TIME = 1 << 33  # seconds; what every file system can store
 
 
 def unpack(archive: str, filename: str, destination: str) -> str:
@@ -32,30 +42,41 @@ def unpack(archive: str, filename: str, destination: str) -> str:
         The path of the one folder that the archive holds.
 
     Raises:
-        InputError: The archive is broken, holds a device, leads outside of the folder, or does not
-            hold exactly one top folder.
+        InputError: The archive is broken, a bomb, holds a device, leads outside of the folder, or does
+            not hold exactly one top folder. What was unpacked before is not to be used.
+        IntegrityError: A member of a ZIP file is not what its directory promises.
         DiskError: The file system refused.
     """
     try:
-        if filename.lower().endswith(".zip"):
-            names = _unpack_zip(archive, filename, destination)
-        else:
-            names = _unpack_tar(archive, filename, destination)
+        with doing(f"unpacking {filename}", destination):
+            try:
+                if filename.lower().endswith(".zip"):
+                    names = _unpack_zip(archive, filename, destination)
+                else:
+                    names = _unpack_tar(archive, filename, destination)
+            except OSError as error:
+                if error.errno is None:  # as the decompressors say that they cannot read on
+                    raise _broken(filename, error) from error
+                raise
     except _BROKEN as error:
-        raise InputError(
-            f"is not a whole archive: {error}", file=filename, hint="Fetch it again."
-        ) from error
-    except OSError as error:
-        raise disk_error(error, "unpack", f"{filename} into {destination}") from error
+        raise _broken(filename, error) from error
     _check_links(destination, filename)
     return os.path.join(destination, _top(names, filename))
+
+
+def _broken(filename: str, error: Exception) -> InputError:
+    return InputError(
+        f"is not a whole archive: {str(error) or type(error).__name__}",
+        file=filename,
+        hint="Fetch it again.",
+    )
 
 
 def _top(names: Iterable[str], filename: str) -> str:
     tops = sorted({name.partition("/")[0] for name in names})
     files = [name for name in names if "/" not in name]
     if len(tops) != 1 or (files and not any(name.startswith(f"{tops[0]}/") for name in names)):
-        found = ", ".join(tops[:5]) or "nothing"
+        found = ", ".join(map(repr, tops[:5])) or "nothing"
         raise InputError(
             f"must hold exactly one top folder (PEP 625), and holds {found}",
             file=filename,
@@ -77,83 +98,158 @@ def _safe_name(name: str, filename: str) -> str:
         raise _refused(filename, name, "an absolute path")
     if ".." in parts or "\\" in name or "\0" in name:
         raise _refused(filename, name, "leads outside of the archive")
-    return "/".join(parts)
+    plain = "/".join(parts)
+    if plain and (reason := unsafe(plain)):
+        raise _refused(filename, name, reason)
+    return plain
 
 
 def _unpack_tar(archive: str, filename: str, destination: str) -> list[str]:
-    names: dict[str, tarfile.TarInfo] = {}
-    with tarfile.open(archive, "r:*") as tar:
-        members = tar.getmembers()
-        for member in members:
-            name = _safe_name(member.name, filename)
-            _check_member(member, name, names, filename)
-            member.name = name or "."
-            if name:
-                names[name] = member
-        if hasattr(tarfile, "data_filter"):
-            try:
-                tar.extractall(destination, members, filter="data")
-            except tarfile.FilterError as error:
-                name = error.tarinfo.name
-                raise _refused(filename, name, "leads outside of the archive") from error
-        else:
-            for member in members:
-                member.mode = (member.mode & 0o755) | 0o600 | (0o100 if member.isdir() else 0)
-                member.uid, member.gid = os.getuid(), os.getgid()
-                member.uname = member.gname = ""
-            tar.extractall(destination, members)  # noqa: S202  # every member was checked above
-    return list(names)
+    """Member by member, each looked at before it is written: a bomb has no time to go off."""
+    with open(archive, "rb") as packed:
+        opener = _OPENERS.get(packed.read(2))
+        packed.seek(0)
+        plain = cast("IO[bytes]", opener(packed) if opener else packed)
+        size = os.fstat(packed.fileno()).st_size
+        bounded = Bounded(plain, lambda count: _defuse(filename, size, count))
+        seen = _Seen(filename)
+        with tarfile.open(fileobj=cast("IO[bytes]", bounded), mode="r:") as tar:
+            for count, member in enumerate(tar, 1):
+                seen.add(member)
+                _defuse(filename, size, bounded.tell() + member.size, count)
+                _extract(tar, member, filename, destination)
+        return list(seen.members)
 
 
-def _check_member(
-    member: tarfile.TarInfo, name: str, before: dict[str, tarfile.TarInfo], filename: str
+def _defuse(filename: str, packed: int, unpacked: int, members: int = 0) -> None:
+    if reason := bomb(packed, unpacked, members):
+        raise InputError(reason, file=filename, hint=_HINT, details={"reason": reason})
+
+
+def _extract(
+    tar: tarfile.TarFile, member: tarfile.TarInfo, filename: str, destination: str
 ) -> None:
-    """Only files, folders and links; nothing is written through a link; links stay inside."""
-    if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
-        raise _refused(filename, member.name, "a device or another special file")
-    above = name
-    while above:
-        above = above.rpartition("/")[0]
-        if above in before and before[above].issym():
-            raise _refused(filename, member.name, f"lies below the link {above!r}")
-    if name in before and not (member.isdir() and before[name].isdir()):
-        raise _refused(filename, member.name, "the archive holds it twice")
-    if member.islnk():
-        target = _safe_name(member.linkname, filename)
-        if target not in before or not before[target].isreg():
-            raise _refused(
-                filename, member.name, f"a hard link to {member.linkname!r}, not a file of it"
+    if not 0 <= member.mtime < _LAST_TIME:  # a number of another kind among them
+        member.mtime = 0
+    if hasattr(tarfile, "data_filter"):
+        try:
+            tar.extract(member, destination, filter="data")
+        except tarfile.FilterError as error:
+            name = error.tarinfo.name
+            raise _refused(filename, name, "leads outside of the archive") from error
+    else:
+        member.mode = (member.mode & 0o755) | 0o600 | (0o100 if member.isdir() else 0)
+        member.uid, member.gid = os.getuid(), os.getgid()
+        member.uname = member.gname = ""
+        tar.extract(member, destination)
+
+
+class _Seen:
+    """The members of a tar file so far, by their plain names."""
+
+    def __init__(self, filename: str) -> None:
+        self.filename = filename
+        self.members: dict[str, tarfile.TarInfo] = {}
+        self._folders: set[str] = set()  # those that members lie in
+        # by what some file system takes for the same name
+        self._keys: set[str] = set()
+        self._links: dict[str, str] = {}
+
+    def add(self, member: tarfile.TarInfo) -> None:
+        """Only files, folders and links; nothing is written through a link; links stay inside.
+
+        The names of the member, and of what it is linked to, are put into their plain form.
+
+        Raises:
+            InputError: It is something else.
+        """
+        name = _safe_name(member.name, self.filename)
+        if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
+            raise self._refused(member, "a device or another special file")
+        if not name and not member.isdir():
+            raise self._refused(member, "a file without a name")
+        if member.size < 0 or member.issparse():
+            raise self._refused(member, "a sparse file, or one of no size at all")
+        self._check_place(member, name)
+        if member.islnk():
+            self._check_hard_link(member)
+        elif member.issym():
+            self._check_symlink(member, name)
+        member.name = name or "."
+        if name:
+            self.members[name] = member
+
+    def _check_place(self, member: tarfile.TarInfo, name: str) -> None:
+        key = collision_key(name)
+        if name in self.members or name in self._folders:
+            if not (member.isdir() and (name in self._folders or self.members[name].isdir())):
+                raise self._refused(member, "the archive holds it twice")
+        elif key in self._links or (member.issym() and key in self._keys):
+            raise self._refused(
+                member, "the archive holds a link that differs only in case or form"
             )
+        if member.issym():
+            self._links[key] = name
+        self._keys.add(key)
+        above = name.rpartition("/")[0]
+        while above and above not in self._folders:
+            if link := self._links.get(collision_key(above)):
+                raise self._refused(member, f"lies below the link {link!r}")
+            if above in self.members and not self.members[above].isdir():
+                raise self._refused(member, f"lies below {above!r}, which is a file")
+            self._folders.add(above)
+            above = above.rpartition("/")[0]
+
+    def _check_hard_link(self, member: tarfile.TarInfo) -> None:
+        target = _safe_name(member.linkname, self.filename)
+        if target not in self.members or not self.members[target].isreg():
+            raise self._refused(member, f"a hard link to {member.linkname!r}, not a file of it")
         member.linkname = target
-    elif member.issym():
+
+    def _check_symlink(self, member: tarfile.TarInfo, name: str) -> None:
         if member.linkname.startswith("/"):
-            raise _refused(
-                filename, member.name, f"a link to the absolute path {member.linkname!r}"
-            )
+            raise self._refused(member, f"a link to the absolute path {member.linkname!r}")
         target = os.path.normpath(os.path.join(os.path.dirname(name), member.linkname))
         if target == ".." or target.startswith("../"):
-            raise _refused(
-                filename, member.name, f"a link that leads outside ({member.linkname!r})"
-            )
+            raise self._refused(member, f"a link that leads outside ({member.linkname!r})")
+
+    def _refused(self, member: tarfile.TarInfo, reason: str) -> InputError:
+        return _refused(self.filename, member.name, reason)
 
 
 def _unpack_zip(archive: str, filename: str, destination: str) -> list[str]:
-    names: list[str] = []
-    with zipfile.ZipFile(archive) as packed:
-        for info in packed.infolist():
-            name = _safe_name(info.filename, filename)
-            mode = info.external_attr >> 16
-            if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise _refused(filename, info.filename, "a link or a special file")
-            if not name:
-                continue
-            if name in names and not info.is_dir():
-                raise _refused(filename, info.filename, "the archive holds it twice")
-            names.append(name)
-            packed.extract(info, destination)
-            if mode & 0o111 and not info.is_dir():
-                os.chmod(os.path.join(destination, name), 0o700)
-    return names
+    with open(archive, "rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        data = mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) if size else b""
+    packed = Archive(memoryview(data), filename)
+    folders = [name for folder in packed.folders if (name := _safe_name(folder, filename))]
+    names = [_safe_name(member.name, filename) for member in packed.members]
+    _check_twice(names, folders, filename)
+    for folder in folders:
+        os.makedirs(os.path.join(destination, folder), exist_ok=True)
+    for member, name in zip(packed.members, names, strict=True):
+        path = os.path.join(destination, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "xb") as target:
+            target.writelines(packed.pieces(member))
+        if member.executable:
+            os.chmod(path, 0o700)
+    return [*names, *(f"{folder}/" for folder in folders)]
+
+
+def _check_twice(names: list[str], folders: list[str], filename: str) -> None:
+    files: set[str] = set()
+    for name in names:
+        if name in files or not name:
+            raise _refused(filename, name, "the archive holds it twice")
+        files.add(name)
+    known: set[str] = set()
+    for folder in (*folders, *(name.rpartition("/")[0] for name in names)):
+        while folder and folder not in known:
+            if folder in files:
+                raise _refused(filename, folder, "the archive holds it as a file and as a folder")
+            known.add(folder)
+            folder = folder.rpartition("/")[0]
 
 
 def _check_links(destination: str, filename: str) -> None:

@@ -32,9 +32,11 @@ def _run(arguments: list[str]) -> int:
 
         try:
             code = hot.attempt(arguments)
-        except KeyboardInterrupt:
-            sys.stderr.write("interrupted; nothing is half-done\n")
-            code = 130
+        except KeyboardInterrupt as error:
+            from provenv.cli import signals
+
+            sys.stderr.write(f"{signals.INTERRUPTED}\n")
+            code = signals.exit_code(error)
         if code is not None:
             return code
     import gc
@@ -47,7 +49,7 @@ def _run(arguments: list[str]) -> int:
 
 def _end(code: int) -> NoReturn:
     """End at once: taking the interpreter down properly takes 2 to 8 ms, and has nothing to save."""
-    signal = sys.modules.get("signal")
+    signal = sys.modules.get("_signal")
     if signal is not None:  # all is done: a signal that comes now has nothing to interrupt
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)

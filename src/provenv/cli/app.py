@@ -12,7 +12,14 @@ from provenv.cli.commands import load_chosen
 from provenv.cli.options import Options, read_options
 from provenv.cli.parser import DESCRIPTION, START, parse, split
 from provenv.cli.session import Session, write_json
-from provenv.core.errors import NOTHING_CHANGED, ProvenvError, UsageError, safe_of, say_safe
+from provenv.core.errors import (
+    NOTHING_CHANGED,
+    DiskError,
+    ProvenvError,
+    UsageError,
+    safe_of,
+    say_safe,
+)
 
 _BROKEN_PIPE = 141  # as a shell reports a command that SIGPIPE ended
 _INTERNAL = 3
@@ -28,6 +35,8 @@ def main(arguments: Sequence[str]) -> int:
     except SystemExit as error:  # --help has been answered
         return _code(error)
     except ProvenvError as error:
+        if isinstance(error, DiskError):
+            error.amend(_phase(session))
         return _refused(session, error)
     except KeyboardInterrupt as error:
         _interrupted(session, safe_of(error))
@@ -87,7 +96,8 @@ def _code(error: SystemExit) -> int:
 
 def _refused(session: Session, error: ProvenvError) -> int:
     session.progress.close()
-    say_safe(error, NOTHING_CHANGED)  # where something is, it is known what was before
+    if safe_of(error) is None:  # what changes something says so itself
+        say_safe(error, NOTHING_CHANGED)
     if session.options.json:
         _error_document(error.kind, error.message, error.hint, error.details)
         return error.exit_code
@@ -106,7 +116,15 @@ def _disk(session: Session, error: OSError) -> int:
     from provenv.core.files import unforeseen
 
     _trace()
-    return _refused(session, unforeseen(error))
+    found = unforeseen(error)
+    found.amend(_phase(session))
+    return _refused(session, found)
+
+
+def _phase(session: Session) -> str:
+    """What was being done, where nobody knows it more closely: the command."""
+    command = getattr(session.args, "command", None)
+    return f"`provenv {command}`" if command else "provenv"
 
 
 def _trace() -> None:
@@ -123,7 +141,7 @@ def _error_document(kind: str, message: str, hint: str | None, details: object) 
 
 def _interrupted(session: Session, safe: str | None) -> None:
     session.progress.close()
-    message = "interrupted; nothing is half-done"
+    message = signals.INTERRUPTED
     if session.options.json:
         _error_document("interrupted", message, None, {"safe": safe} if safe else {})
     else:

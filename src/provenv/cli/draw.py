@@ -16,6 +16,11 @@ from typing import TextIO
 _CODES = {"good": "32", "warn": "33", "bad": "31", "dim": "2", "strong": "1", "name": "36"}
 _CODES |= {"error": "1;31", "warning": "1;33", "hint": "1;36", "safe": "1;32"}
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
+# our own colours, and what else a terminal would obey: control characters, and a change of direction
+_COMMAND = re.compile(
+    f"\x1b\\[(?:0|{'|'.join(_CODES.values())})m"
+    "|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -49,10 +54,10 @@ class Screen:
         return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if self.colour and text else text
 
     def line(self, text: str = "") -> None:
-        """Write one line (or several)."""
+        """Write one line (or several); what in it would command a terminal is shown instead."""
         if self.muted:
             return
-        text = text.rstrip()
+        text = harmless(text.rstrip())
         if not self._unicode:
             text = text.replace("→", "->").replace("…", "...")
             text = text.encode(self.stream.encoding or "ascii", "replace").decode(
@@ -222,6 +227,15 @@ def short_path(path: str) -> str:
     if path == here:
         return "."
     return path[len(here) + 1 :] if path.startswith(here + os.sep) else path
+
+
+def harmless(text: str) -> str:
+    """``text`` with control characters written out, but for our own colours, line ends and tabs."""
+    if text.isprintable():
+        return text
+    return _COMMAND.sub(
+        lambda found: found[0] if len(found[0]) > 1 else ascii(found[0])[1:-1], text
+    )
 
 
 def printable(text: str) -> str:

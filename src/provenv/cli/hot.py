@@ -86,6 +86,9 @@ def _attempt(call: _Call, cause: str) -> int | None:
         held = call.command == "run"
         outcome = fast.in_sync(root, call.asked, home, held=held)
         if outcome is None:
+            from provenv.cli import signals  # from here on something is written
+
+            signals.take_way_out()
             outcome = fast.still_in_sync(root, call.asked, home, os.environ)
         if outcome is None:
             from provenv.workspace import making
@@ -115,8 +118,10 @@ def _tell(call: _Call, outcome: fast.Outcome, started: float) -> None:
 
 def _create(call: _Call, home: str, cause: str, started: float) -> int | None:
     """``env create NAME``, outside projects: from a template of one with the same seeds."""
+    from provenv.cli import signals
     from provenv.workspace.syncing import template
 
+    signals.take_way_out()
     if call.seed and fast.unsettled(home):
         return None
     outcome = template.make(call.name, call.asked, home, os.environ, cause, call.seed)

@@ -27,6 +27,7 @@ VARIABLES = {
     "PROVENV_INDEX_URL": "as --index-url",
     "PROVENV_OFFLINE": "as --offline, unless empty or 0",
     "PROVENV_ADVISORIES_URL": "as advisories update --url",
+    "PROVENV_POLICY": "a policy that holds above those of projects",
     "PROVENV_PYTHON_MIRROR": "as python install --mirror",
     "PROVENV_DEBUG": "1: show tracebacks of errors that should not be",
     "NO_COLOR, FORCE_COLOR": "never or always use colours",

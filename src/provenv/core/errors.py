@@ -151,9 +151,22 @@ class BuildError(UndecidedError):
 
 
 class DiskError(UndecidedError):
-    """The file system refused: full, read-only, not permitted (``details``: ``path``, ``errno``)."""
+    """The file system refused: full, read-only, not permitted.
+
+    ``details`` holds ``path``, ``errno`` and, where known, ``filesystem`` (:mod:`provenv.core.disk`),
+    ``phase`` (what was being done) and ``safe`` (what is as it was).
+    """
 
     kind = "disk"
+
+    def amend(self, phase: str, safe: str | None = None) -> None:
+        """Say what was being done, and what is safe, unless that has been said more closely."""
+        if "phase" not in self.details:
+            self.details["phase"] = phase
+            self.message = f"{phase}: {self.message}"
+            self.args = (self.message,)
+        if safe and "safe" not in self.details:
+            self.details["safe"] = safe
 
 
 NOTHING_CHANGED = "nothing was changed"
@@ -162,10 +175,8 @@ NOTHING_CHANGED = "nothing was changed"
 def say_safe(error: BaseException, text: str) -> None:
     """Let an error say what is safe in spite of it: in ``details``, or as a note (PEP 678).
 
-    Who is nearest to the failure knows best: what was said already stays.
+    Who comes last knows best: by then everything is put back that could be.
     """
-    if safe_of(error) is not None:
-        return
     if isinstance(error, ProvenvError):
         error.details["safe"] = text
     else:
@@ -178,4 +189,4 @@ def safe_of(error: BaseException) -> str | None:
         said = error.details.get("safe")
         return said if isinstance(said, str) else None
     notes: list[str] = getattr(error, "__notes__", [])
-    return notes[0] if notes else None
+    return notes[-1] if notes else None

@@ -3,55 +3,159 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from provenv.core.errors import DiskError, UndecidedError, safe_of, say_safe
+from provenv.core.errors import DiskError, UndecidedError
 
 _counter = itertools.count(1)  # next() is one step, so that two threads never get one number
 
 
 def temporary_name(path: str) -> str:
-    """A name beside ``path`` that no other process or thread uses: ``.NAME.PID.N.tmp``."""
+    """A name beside ``path`` that no other process or thread uses: ``.NAME.PID.N.tmp``.
+
+    Nor did a former process with this one's number leave it behind: in containers, numbers are few.
+    """
     head, tail = os.path.split(path)
-    return os.path.join(head, f".{tail}.{os.getpid()}.{next(_counter)}.tmp")
+    while True:
+        name = os.path.join(head, f".{tail}.{os.getpid()}.{next(_counter)}.tmp")
+        if not os.path.lexists(name):
+            return name
+
+
+def is_left_over(name: str) -> bool:
+    """Whether a file is a temporary one (``….PID.N.tmp``, ``….PID.tmp``) of a process that is no more.
+
+    One with this process's number is a former one's where this one has not come to ``N`` yet.
+    """
+    parts = name.split(".")
+    if len(parts) < 3 or parts[-1] != "tmp" or not parts[-2].isdecimal():
+        return False
+    numbered = len(parts) > 3 and parts[-3].isdecimal()
+    pid = int(parts[-3] if numbered else parts[-2])
+    if pid == os.getpid():
+        return numbered and int(parts[-2]) >= next(_counter)
+    return not _is_running(pid)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # somebody else's; no process has such a number
+        return True
+    return True
+
+
+@contextlib.contextmanager
+def temporary_folder(above: str, purpose: str) -> Iterator[str]:
+    """A new folder in ``above`` (made where missing) that only this user may read, removed afterwards.
+
+    It is locked: where this process is killed, others see that by the lock that is gone, also those
+    that do not see its number (another container).
+
+    Raises:
+        DiskError: The file system refused.
+    """
+    ensure_folder(above)
+    folder = temporary_name(os.path.join(os.path.realpath(above), purpose))
+    try:
+        try:
+            os.mkdir(folder, 0o700)
+        except OSError as error:
+            raise disk_error(error, "create", folder) from error
+        with locked_folder(folder):
+            yield folder
+    finally:
+        with contextlib.suppress(DiskError):
+            remove_tree(folder)
 
 
 def write_atomic(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o644) -> None:
     """Replace ``path`` with ``data`` in one step: readers see the old content or the new.
 
     The data is on the disk before the name points at it. A symlink is followed, so that the file
-    that it names is replaced and the link stays.
+    that it names is replaced and the link stays. Mode and owner stay, too, as far as they may.
 
     Raises:
         DiskError: The file system refused; ``path`` is as it was.
     """
-    target = os.path.realpath(path)
+    write_together({os.fspath(path): data}, mode=mode)
+
+
+def write_together(contents: Mapping[str, bytes], *, mode: int = 0o644) -> None:
+    """Replace files, each as :func:`write_atomic` does, in this order.
+
+    The data of all is on the disk before the first of them is replaced: one that is full is noticed in
+    time.
+
+    Raises:
+        DiskError: The file system refused; where it refused to rename, the files before are replaced.
+    """
+    staged: list[tuple[str, str]] = []
+    try:
+        for path, data in contents.items():
+            target = os.path.realpath(path)
+            _refuse_special(target)
+            staged.append((temporary_name(target), target))
+            with _writing(target):
+                _stage(*staged[-1], data, mode)
+        while staged:
+            temporary, target = staged[0]
+            with _writing(target):
+                os.replace(temporary, target)
+            del staged[0]
+    finally:
+        for temporary, _ in staged:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+@contextlib.contextmanager
+def _writing(target: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        found = disk_error(error, "write", target)
+        found.details["phase"] = f"writing {os.path.basename(target)}"
+        raise found from error
+
+
+def _refuse_special(target: str) -> None:
     if os.path.exists(target) and not os.path.isfile(target):
         raise DiskError(  # above all a device: as root, a rename over /dev/null would succeed
             f"cannot write {target}: it is not a regular file", details={"path": target}
         )
-    temporary = temporary_name(target)
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                with contextlib.suppress(OSError):
-                    mode = stat.S_IMODE(os.stat(target).st_mode)
-                os.chmod(temporary, mode)
-                os.fsync(stream.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise disk_error(error, "write", target) from error
+
+
+def _stage(temporary: str, target: str, data: bytes, mode: int) -> None:
+    """Write ``data`` beside ``target``, with its mode and owner, or those that a new file gets there."""
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        give_to_owner(stream.fileno(), target)
+        with contextlib.suppress(OSError):
+            mode = stat.S_IMODE(os.stat(target).st_mode)
+        os.chmod(temporary, mode)
+        os.fsync(stream.fileno())
+
+
+def give_to_owner(descriptor: int, target: str) -> None:
+    """Where root writes what belongs to somebody else, let it stay theirs.
+
+    Theirs is what replaces a file of theirs, or is new in a folder of theirs.
+    """
+    if os.geteuid() != 0:
+        return
+    with contextlib.suppress(OSError):
+        there = target if os.path.lexists(target) else os.path.dirname(target) or os.curdir
+        status = os.stat(there)
+        if status.st_uid != 0:
+            os.fchown(descriptor, status.st_uid, status.st_gid)
 
 
 def replace_symlink(path: str, target: str) -> None:
@@ -63,48 +167,36 @@ def replace_symlink(path: str, target: str) -> None:
     temporary = temporary_name(path)
     try:
         os.symlink(target, temporary)
-        try:
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise disk_error(error, "switch", path) from error
+        os.replace(temporary, path)
+    except BaseException as error:
+        _discard(temporary)
+        if isinstance(error, OSError):
+            raise disk_error(error, "switch", path) from error
+        raise
+
+
+def _discard(temporary: str) -> None:
+    """Remove a temporary file, whether or not it was made: a signal may have come in between."""
+    with contextlib.suppress(OSError):
+        os.unlink(temporary)
 
 
 def disk_error(error: OSError, verb: str, path: str | os.PathLike[str]) -> DiskError:
-    """Say in one sentence what the file system refused and what helps."""
-    hints = {
-        errno.ENOSPC: "Free some space (`provenv store gc` removes what nothing uses) and try again.",
-        errno.EDQUOT: "Your disk quota is used up; `provenv store gc` removes what nothing uses.",
-        errno.EROFS: "The file system is read-only; remount it, or choose another place.",
-        errno.EACCES: "Check who owns the folder and its mode.",
-        errno.EPERM: "Check who owns the folder and its mode.",
-        errno.ENOENT: "Check that the folder above it exists.",
-        errno.ENAMETOOLONG: "Use a shorter path.",
-        errno.EMFILE: "Raise the limit of open files (`ulimit -n`).",
-    }
-    name = errno.errorcode.get(error.errno or 0, "?")
-    return DiskError(
-        f"cannot {verb} {os.fspath(path)}: {error.strerror or error} ({name})",
-        hint=hints.get(error.errno or 0),
-        details={"path": os.fspath(path), "errno": name},
-    )
+    """Say in one sentence what the file system refused, where, and what helps."""
+    from provenv.core.disk import refusal  # seldom needed, and most commands import this module
+
+    return refusal(error, verb, os.fspath(path))
 
 
 def unforeseen(error: OSError) -> DiskError:
     """What the file system, or the system at all, refused where nobody expected it."""
-    where = f"{error.filename}: " if error.filename else ""
-    refused = DiskError(
-        f"{where}{error.strerror or error}",
-        hint="Check that PROVENV_HOME and the project are on file systems that can be written.",
-        details={"path": error.filename, "errno": error.errno},
+    from provenv.core.disk import blamed, refusal
+
+    found = refusal(error, None, blamed(error))
+    found.hint = found.hint or (
+        "Check that PROVENV_HOME and the project are on file systems that can be written."
     )
-    safe = safe_of(error)
-    if safe is not None:
-        say_safe(refused, safe)
-    return refused
+    return found
 
 
 def remove_tree(path: str | os.PathLike[str]) -> None:
@@ -117,9 +209,11 @@ def remove_tree(path: str | os.PathLike[str]) -> None:
 
     root = os.fspath(path)
     try:
-        if os.path.islink(root) or not os.path.isdir(root):
-            with contextlib.suppress(FileNotFoundError):
+        try:
+            if not stat.S_ISDIR(os.lstat(root).st_mode):
                 os.unlink(root)
+                return
+        except FileNotFoundError:
             return
         if os.geteuid() != 0:
             _make_writable(root)
@@ -130,6 +224,12 @@ def remove_tree(path: str | os.PathLike[str]) -> None:
             shutil.rmtree(root)
     except OSError as error:
         raise disk_error(error, "remove", error.filename or root) from error
+
+
+def try_to_remove(path: str | os.PathLike[str]) -> None:
+    """Remove a tree that came to nothing; where that fails, too, a later command sweeps."""
+    with contextlib.suppress(DiskError):
+        remove_tree(path)
 
 
 def _make_writable(root: str) -> None:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from provenv.core.disk import refuse_sick
 from provenv.core.errors import UndecidedError
 
 
@@ -39,6 +40,7 @@ def run(
 
     Raises:
         UndecidedError: The program cannot be started, or did not end within ``timeout`` seconds.
+        DiskError: The system cannot start any: too many open files, too many processes.
     """
     try:
         with subprocess.Popen(
@@ -62,6 +64,7 @@ def run(
                 child.kill()
                 raise
     except OSError as error:
+        refuse_sick(error, command[0], "start")
         raise UndecidedError(
             f"cannot start {command[0]}: {error.strerror or error}",
             details={"command": list(command)},

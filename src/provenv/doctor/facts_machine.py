@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
-from dataclasses import dataclass
 
+from provenv.core.disk import Mount, mount_of, read_mounts
 from provenv.doctor.facts import MachineFacts, Open, Volume
 from provenv.model.layout import HomeLayout
-
-_MOUNTS = "/proc/self/mountinfo"
 
 
 def machine_facts(home: HomeLayout, project: str | None) -> MachineFacts:
     """What the store and the project lie on. Nothing is written to find out."""
-    mounts = read_mounts(_MOUNTS)
+    mounts = read_mounts()
     here = _nearest(home.root)
     folders = [path for path in _own_folders(home) if os.path.isdir(path)]
     return MachineFacts(
@@ -85,41 +82,10 @@ def _user(number: int) -> str:
         return str(number)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mount:
-    """One line of ``mountinfo`` (proc(5)): where, of what kind, with what options."""
-
-    point: str
-    kind: str
-    options: frozenset[str]
-
-
-def read_mounts(path: str) -> list[Mount]:
-    """What is mounted; empty where the system does not tell."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-            return [mount for line in stream if (mount := _mount(line)) is not None]
-    except OSError:
-        return []
-
-
-def _mount(line: str) -> Mount | None:
-    left, _, right = line.partition(" - ")
-    before, after = left.split(), right.split()
-    if len(before) < 6 or not after:
-        return None
-    point = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), before[4])
-    return Mount(point=point, kind=after[0], options=frozenset(before[5].split(",")))
-
-
 def volume(folder: str, mounts: list[Mount]) -> Volume:
     """The file system that a folder lies on."""
     real = os.path.realpath(folder)
-    best = Mount(point="", kind="", options=frozenset())
-    for mount in mounts:  # of two that are mounted in one place, the later one is seen
-        inside = real == mount.point or real.startswith(mount.point.rstrip("/") + "/")
-        if inside and len(mount.point) >= len(best.point):
-            best = mount
+    mount = mount_of(real, mounts) or Mount(point="", kind="", options=frozenset())
     try:
         room = os.statvfs(real)
         free: int | None = room.f_bavail * room.f_frsize
@@ -128,11 +94,11 @@ def volume(folder: str, mounts: list[Mount]) -> Volume:
     return Volume(
         folder=folder,
         device=os.stat(real).st_dev,
-        kind=best.kind,
-        mount=best.point,
+        kind=mount.kind,
+        mount=mount.point,
         free=free,
         insensitive=_is_insensitive(real),
-        noexec="noexec" in best.options,
+        noexec="noexec" in mount.options,
     )
 
 

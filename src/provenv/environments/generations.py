@@ -300,7 +300,7 @@ def is_ours(folder: str) -> bool:
         return True
     except NotADirectoryError:
         return False
-    return "generations" in names or not names - {".gitignore", ".lock", ".used"}
+    return "generations" in names or not names - {*switch.OWN_FILES}
 
 
 def refuse_foreign(folder: str) -> None:

@@ -49,17 +49,17 @@ def write_plan(plans: str, digest: str, files: dict[str, bytes]) -> str:
 
         remove_tree(folder)
     temporary = f"{plans}/.{digest}.{os.getpid()}.tmp"
-    os.makedirs(temporary)
     try:
+        os.makedirs(temporary)
         for name, data in files.items():
             descriptor = os.open(f"{temporary}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
             with os.fdopen(descriptor, "wb") as stream:
                 stream.write(data)
         os.rename(temporary, folder)
     except BaseException as error:
-        from provenv.core.files import remove_tree
+        from provenv.core.files import try_to_remove
 
-        remove_tree(temporary)
+        try_to_remove(temporary)
         if isinstance(error, OSError) and os.path.isdir(folder):
             return folder  # another process wrote the same plan
         raise
@@ -129,10 +129,7 @@ def remember(plans: str, key: str, known: Known) -> None:
     ]
     if any("\n" in line for line in lines):
         return
-    temporary = f"{plans}/keys/.{key}.{os.getpid()}.tmp"
-    with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as stream:
-        stream.write("\n".join(lines) + "\n")
-    os.replace(temporary, f"{plans}/keys/{key}")
+    stamp.replace(f"{plans}/keys/{key}", "\n".join(lines) + "\n")
 
 
 def recall(plans: str, key: str, project: str) -> Known | None:

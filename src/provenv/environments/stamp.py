@@ -70,21 +70,39 @@ def write(folder: str, stamp: Stamp) -> None:
     ]
     if any("\n" in line for line in lines):
         return
-    temporary = f"{folder}/.stamp.{os.getpid()}.tmp"
     try:
-        with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as stream:
-            stream.write("\n".join(lines) + "\n")
-        os.replace(temporary, f"{folder}/.stamp")
+        replace(f"{folder}/.stamp", "\n".join(lines) + "\n")
+    except OSError:
+        return  # it costs time later on, and nothing else
+
+
+def remove(path: str) -> None:
+    """Remove a file; one that cannot be removed, or is not there, is left to others."""
+    try:
+        os.unlink(path)
     except OSError:
         return
+
+
+def replace(path: str, text: str) -> None:
+    """Replace the file ``path`` in one step. It is not synced to the disk: who reads it is in doubt anyway.
+
+    Raises:
+        OSError: What the file system says; nothing stays behind.
+    """
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as stream:
+            stream.write(text)
+        os.replace(temporary, path)
+    except BaseException:
+        remove(temporary)
+        raise
 
 
 def forget(folder: str) -> None:
     """Remove the stamp of the environment ``folder``: the next command takes the long way."""
-    try:
-        os.unlink(f"{folder}/.stamp")
-    except OSError:
-        return
+    remove(f"{folder}/.stamp")
 
 
 def read(folder: str) -> Stamp | None:

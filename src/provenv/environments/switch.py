@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 
-from provenv.environments import pair
+from provenv.environments import pair, stamp
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
@@ -60,6 +60,11 @@ def sweep(folder: str) -> None:
         _remove(path)
 
 
+def temporary(folder: str) -> str:
+    """A name beside the generations that :func:`sweep` takes away; the caller holds the lock."""
+    return f"{folder}/generations/{_TEMPORARY}{os.getpid()}-file"
+
+
 def discard(folder: str, number: int) -> None:
     """Remove a generation: it loses its number first, so that a kill leaves no half of one.
 
@@ -80,8 +85,7 @@ def prepare(folder: str) -> None:
     os.makedirs(f"{folder}/generations", exist_ok=True)
     ignore = f"{folder}/.gitignore"
     if not os.path.lexists(ignore):
-        with open(ignore, "w", encoding="utf-8") as stream:
-            stream.write("*\n")
+        stamp.replace(ignore, "*\n")  # an empty one would stay, and git see the environment
 
 
 def unprepare(folder: str) -> None:
@@ -91,8 +95,10 @@ def unprepare(folder: str) -> None:
     anew. What somebody else put there stays, and so does the folder.
     """
     try:
-        if os.path.lexists(f"{folder}/generations"):
+        try:  # noqa: SIM105  # `contextlib` costs 1 ms to import
             os.rmdir(f"{folder}/generations")  # only where it is empty
+        except FileNotFoundError:
+            pass
         for name in OWN_FILES:
             if os.path.lexists(f"{folder}/{name}"):
                 os.unlink(f"{folder}/{name}")
@@ -122,14 +128,14 @@ def make_generation(
 
     Raises:
         DamagedStoreError: An object is not as it was stored.
-        OSError: What the file system says; nothing was switched.
+        OSError, DiskError: The file system refused; nothing was switched.
         ValueError: The checks are not whole.
     """
     taken = numbers(folder)
     number = max([*taken, _last_logged(folder)], default=0) + 1
     temporary = f"{folder}/generations/{_TEMPORARY}{os.getpid()}"
-    os.mkdir(temporary)
     try:
+        os.mkdir(temporary)
         try:
             shared, bad = pair.make_and_look(
                 steps, home, plan, temporary, project=project, alone=False
@@ -146,10 +152,28 @@ def make_generation(
             amend(temporary)
         _write_record(f"{temporary}/.provenv/generation.json", number, cause)
         os.rename(temporary, f"{folder}/generations/{number}")
-    except BaseException:
-        _remove(temporary)
-        raise
+    except BaseException as error:
+        said = _said(
+            error, f"making generation {number}", temporary
+        )  # while the disk is still full
+        from provenv.core.files import try_to_remove
+
+        try_to_remove(temporary)
+        if said is error:
+            raise
+        raise said from error
     return number, shared
+
+
+def _said(error: BaseException, what: str, place: str) -> BaseException:
+    """The error, or what says of it what was being done where a file system refused."""
+    if not isinstance(error, OSError):
+        return error
+    from provenv.core.disk import blamed, refusal
+
+    found = refusal(error, None, blamed(error, place))
+    found.amend(what)
+    return found
 
 
 def _remove(path: str) -> None:
@@ -162,9 +186,19 @@ def _write_record(path: str, number: int, cause: str) -> None:
     text = f'{{"format": 1, "number": {number}, "created": "{now()}", "cause": {quoted(cause)}}}\n'
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
     try:
-        os.write(descriptor, text.encode())
+        write_all(descriptor, text.encode())
     finally:
         os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write everything: on a disk that is nearly full, ``write`` takes a part and says so.
+
+    Raises:
+        OSError: What the file system says.
+    """
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 def quoted(text: str) -> str:
@@ -190,13 +224,30 @@ def switch(folder: str, number: int, cause: str, verb: str = "sync") -> None:
     """Let ``current`` name generation ``number``: one rename. The caller holds the lock.
 
     Raises:
-        OSError: What the file system says; ``current`` is as it was.
+        OSError, DiskError: The file system refused; ``current`` is as it was.
     """
-    straighten(folder, number)
-    line = f'{{"time": "{now()}", "verb": "{verb}", "generation": {number}, "cause": {quoted(cause)}}}\n'
-    descriptor = os.open(f"{folder}/.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
-        os.write(descriptor, line.encode())
+        straighten(folder, number)
+    except OSError as error:
+        raise _said(error, f"switching to generation {number}", folder) from error
+    _log(folder, number, cause, verb)
+
+
+def _log(folder: str, number: int, cause: str, verb: str) -> None:
+    """Write down that there was a switch; on a disk that is full, the switch counts for more."""
+    line = f'{{"time": "{now()}", "verb": "{verb}", "generation": {number}, "cause": {quoted(cause)}}}\n'
+    try:
+        descriptor = os.open(f"{folder}/.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError:
+        return
+    try:
+        size = os.fstat(descriptor).st_size
+        try:
+            write_all(descriptor, line.encode())
+        except OSError:
+            os.ftruncate(descriptor, size)  # no half of a line stays
+    except OSError:
+        return
     finally:
         os.close(descriptor)
 
@@ -220,11 +271,11 @@ def _point(path: str, target: str) -> None:
     if _target(path) == target:
         return
     temporary = f"{path}.{os.getpid()}.tmp"
-    os.symlink(target, temporary)
     try:
+        os.symlink(target, temporary)
         os.replace(temporary, path)
-    except OSError:
-        os.unlink(temporary)
+    except BaseException:
+        stamp.remove(temporary)
         raise
 
 
@@ -239,6 +290,23 @@ def _target(path: str) -> str:
         return os.readlink(path)
     except OSError:
         return ""
+
+
+def standing(folder: str, before: int | None) -> str | None:
+    """Where an environment stands after something failed: ``generation 3 stays current``.
+
+    None where nobody can tell.
+    """
+    number = current(folder)
+    if number is not None:
+        return f"generation {number} {'stays' if number == before else 'is'} current"
+    try:
+        os.lstat(folder)
+    except FileNotFoundError:
+        return "there is no environment yet, and nothing is left of this one"
+    except OSError:
+        return None
+    return "there is no environment yet, and the next sync makes one" if before is None else None
 
 
 def _last_logged(folder: str) -> int:

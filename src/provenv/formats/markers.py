@@ -7,9 +7,10 @@ interpreter and the platform, and any installer can read it.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from packaging.markers import InvalidMarker, Marker
+from packaging.utils import canonicalize_name
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<open>\()|(?P<close>\))|(?P<word>and|or)\b|(?P<not>not)\b|"""
@@ -26,7 +27,9 @@ def filled(marker: Marker | None, groups: Collection[str], extras: Collection[st
     """
     if marker is None:
         return ""
-    found = _Filling(str(marker), {"dependency_groups": groups, "extras": extras}).whole()
+    sets = {"dependency_groups": groups, "extras": extras}
+    named = {key: {canonicalize_name(name) for name in names} for key, names in sets.items()}
+    found = _Filling(str(marker), named).whole()
     if isinstance(found, bool):
         return "" if found else None
     return str(Marker(found))
@@ -35,7 +38,7 @@ def filled(marker: Marker | None, groups: Collection[str], extras: Collection[st
 class _Filling:
     """A walk over a marker's text. Each part is True, False, or the text of what is left of it."""
 
-    def __init__(self, text: str, sets: dict[str, Collection[str]]) -> None:
+    def __init__(self, text: str, sets: Mapping[str, Collection[str]]) -> None:
         self.tokens = _tokens(text)
         self.text = text
         self.sets = sets
@@ -91,9 +94,10 @@ class _Filling:
         left, operator, right = self._take(), self._take(), self._take()
         if operator == "not":
             operator, right = "not in", self._take()
-        if right in _SETS:
-            there = left[1:-1] in self.sets[right]
-            return there if operator == "in" else not there
+        if right in _SETS and left[0] in "'\"":
+            there = canonicalize_name(left[1:-1]) in self.sets[right]
+            # a text is never equal to a set, and nothing else of it either
+            return {"in": there, "not in": not there}.get(operator, operator == "!=")
         return f"{left} {operator} {right}"
 
 

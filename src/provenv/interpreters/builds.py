@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
+from provenv.core.disk import refused_in
 from provenv.core.errors import (
     DiskError,
     InputError,
@@ -280,6 +281,10 @@ def _failure(stderr: str, build: Build, into: str) -> ProvenvError:
             hint="Check the network; --mirror takes it from elsewhere, also from a file:// folder.",
             details={"url": build.url},
         )
+    refused = refused_in(stderr)
+    if refused is not None:
+        refused.amend(f"installing {title}")
+        return refused
     if _DISK.search(stderr):
         return DiskError(f"{title}: {said}", details={"path": into})
     return UndecidedError(f"{title}: {said}")

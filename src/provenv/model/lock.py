@@ -14,6 +14,7 @@ from datetime import date, datetime
 from functools import cache
 from typing import Any
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.pylock import (
     Package,
     Pylock,
@@ -42,7 +43,9 @@ def parse_lock(text: str, file: str = LOCK_FILE) -> Pylock:
         error.hint = error.hint or restore
         raise
     try:
-        return Pylock.from_dict(data)
+        lock = Pylock.from_dict(data)
+        _check_markers(lock, file)
+        return lock
     except PylockUnsupportedVersionError as error:
         raise InputError(
             f"lock-version {data.get('lock-version')!r} is not supported; this provenv reads 1.0",
@@ -59,9 +62,30 @@ def parse_lock(text: str, file: str = LOCK_FILE) -> Pylock:
         ) from error
 
 
+def _check_markers(lock: Pylock, file: str) -> None:
+    """Each is evaluated once, with whatever answer: some can be read and mean nothing (PEP 508)."""
+    marked = [(f"packages.{package.name}.marker", package.marker) for package in lock.packages]
+    marked += [("environments", marker) for marker in lock.environments or ()]
+    for key, marker in marked:
+        try:
+            if marker is not None:
+                marker.evaluate(context="requirement" if key == "environments" else "lock_file")
+        except (UndefinedComparison, UndefinedEnvironmentName) as error:
+            raise InputError(
+                f"the marker {str(marker)!r} has no meaning: {error}",
+                file=file,
+                key=key,
+                hint="Correct it where it comes from, or run `provenv lock`.",
+            ) from error
+
+
 def packages_digest(packages: Iterable[Package]) -> str:
     """A digest over names, versions, markers, sources, addresses, sizes and hashes of packages."""
     rows = [_plain(package) for package in packages]
+    for row in rows:  # no wheels, and an empty array of wheels: the same, and written the same
+        for key in ("wheels", "dependencies"):
+            if not row.get(key, True):
+                del row[key]
     return digest.of_json({"packages": rows})
 
 

@@ -40,6 +40,8 @@ def parse(text: str, file: str) -> dict[str, Any]:
             ) from error
         message = _WHERE.sub("", str(error))
         raise InputError(f"not valid TOML: {message}", file=file, line=line) from error
+    except RecursionError as error:
+        raise InputError("not usable TOML: it is nested too deeply", file=file) from error
 
 
 class Table:
@@ -117,6 +119,8 @@ class Table:
     def _line(self, key: str) -> int | None:
         """The line of ``key``, or of the table's header where it has no such key; None where unsure."""
         bare, _, index = self.path.removesuffix("]").partition("[")
+        if index and not index.isdigit():  # inside an entry of an array: `rule[0].sla`
+            return None
         path = bare.split(".") if bare else []
         heads = _headers(self._text, path) if path else [0]
         number = int(index) if index else 0

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 
+from provenv.core.disk import refused_in
 from provenv.core.errors import (
     BuildError,
     InputError,
@@ -62,6 +63,9 @@ def failure(
 
     An index that refuses a package that is pinned to it is asked once more, to say with which status.
     """
+    full = refused_in(stderr)
+    if full is not None:
+        return full
     text, hints = explain(stderr, folder=folder, asked=asked)
     hint = " ".join(hints) or None
     refused = _refusal(text, indexes, settings)

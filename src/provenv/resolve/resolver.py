@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from provenv.core.disk import doing
 from provenv.core.errors import InputError
 from provenv.core.events import Emit, PhaseFinished, PhaseStarted, Warned, silent
 from provenv.model.interpreter import Interpreter
@@ -55,6 +56,7 @@ def resolve(
         NetworkError: An index did not answer, or refused.
         BuildError: The metadata of a source distribution could not be built.
         InputError: A setting of ``[tool.uv]`` cannot be carried over, or uv refuses the manifest.
+        DiskError: The file system refused, uv's cache included.
     """
     check_versions(manifest)
     emit(PhaseStarted(phase="resolve"))
@@ -66,7 +68,10 @@ def resolve(
             )
         )
     started = time.monotonic()
-    with open_run(manifest, project, settings, emit, meanwhile) as run:
+    with (
+        doing("resolving", settings.tmp),
+        open_run(manifest, project, settings, emit, meanwhile) as run,
+    ):
         conflicting = {name for conflict in manifest.conflicts for name in conflict}
         shared = tuple(name for name in manifest.groups if name not in conflicting)
         extras = tuple(manifest.optional_dependencies)

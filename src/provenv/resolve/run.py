@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 from provenv.core.errors import ProvenvError
 from provenv.core.events import Emit
+from provenv.core.files import temporary_folder
 from provenv.core.http import Transport
 from provenv.model.manifest import Manifest
 from provenv.resolve.complete import complete_files
@@ -44,9 +44,7 @@ def open_run(
     meanwhile: Callable[[], None] | None = None,
 ) -> Iterator[Run]:
     """A run in a temporary folder, which is gone afterwards."""
-    os.makedirs(settings.tmp, exist_ok=True)
-    folder = os.path.realpath(tempfile.mkdtemp(prefix="resolve-", dir=settings.tmp))
-    try:
+    with temporary_folder(settings.tmp, "resolve") as folder:
         indexes = collect_indexes(manifest, project, settings.index_url)
         uv = Uv(
             binary=find_uv(),
@@ -60,8 +58,6 @@ def open_run(
         )
         inner = os.path.join(folder, "p")
         yield Run(manifest, project, settings, emit, indexes, uv, inner, meanwhile)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Run:

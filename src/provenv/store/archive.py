@@ -1,7 +1,8 @@
 """Reading a wheel as a ZIP file: which members it has, where their bytes lie, and what is refused.
 
-The central directory is read strictly and each local header is held against it, so that no two
-readers can see two different wheels in one file. Layout: PKWARE APPNOTE 6.3.
+The central directory is read strictly, each local header is held against it, and no byte of the file
+may belong to neither: no two readers, one from the end and one from the front, see two different wheels
+in one file. Layout: PKWARE APPNOTE 6.3.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from provenv.core.errors import InputError, IntegrityError
 # the stub of isal declares an instance where there is a class
 _InflateError = cast("type[Exception]", isal_zlib.error)
 
-MAX_MEMBERS = 1_000_000
+# what is on PyPI stays far below: 60,000 members, 5 GB, and a ratio of 20 (deflate cannot pass 1,032)
+MAX_MEMBERS = 250_000
 MAX_UNPACKED = 20 << 30
-MAX_RATIO = 2000
+MAX_RATIO = 200
 _RATIO_FREE = 100 << 20  # below this size no ratio is suspicious
 WHOLE = 1 << 20  # members up to this size are inflated in one piece
 _PIECE = 1 << 18  # of greater ones: what is inflated, hashed and written while it is in the cache
@@ -31,7 +33,10 @@ _END64 = struct.Struct("<IQHHIIQQQQ")
 _CENTRAL = struct.Struct("<IHHHHHHIIIHHHHHII")
 _LOCAL = struct.Struct("<IHHHHHIIIHH")
 _STORED, _DEFLATED = 0, 8
-_ENCRYPTED, _UTF8 = 0x1 | 0x40 | 0x2000, 0x800
+_ENCRYPTED, _DESCRIBED, _UTF8 = 0x1 | 0x40 | 0x2000, 0x8, 0x800
+_ZIP64, _UNICODE_PATH = 0x0001, 0x7075  # extra fields
+_TOP = 0xFFFFFFFF
+_DESCRIPTORS = ("<III", "<4xIII", "<IQQ", "<4xIQQ")  # APPNOTE 4.3.9: with and without a signature
 _TYPES = {0o120000: "a symlink", 0o060000: "a block device", 0o020000: "a character device",
           0o010000: "a pipe", 0o140000: "a socket"}  # fmt: skip
 _FOLDER = 0o040000
@@ -67,9 +72,11 @@ class Archive:
         self.filename = filename
         self.folders: list[str] = []
         self._spans: list[tuple[int, int]] = []
+        self._described: dict[int, tuple[int, int, int]] = {}  # by the end of the packed bytes
         try:
             count, start, end = self._directory()
             self.members = list(self._members(count, start, end))
+            self._check_layout(start)
         except (struct.error, UnicodeDecodeError) as error:
             self._refuse(f"not a readable ZIP file ({error})")
         self._check_sizes()
@@ -165,8 +172,8 @@ class Archive:
     def _directory64(self, end: int) -> tuple[int, int, int, int]:
         """Entries here and in all, size and start of the directory (APPNOTE 4.3.14, 4.3.15)."""
         locator = end - _END64_LOCATOR.size
-        _, _, at, _ = _END64_LOCATOR.unpack_from(self.data, locator)
-        if at + _END64.size != locator:
+        _, disk, at, disks = _END64_LOCATOR.unpack_from(self.data, locator)
+        if at + _END64.size != locator or disk or disks > 1:
             self._refuse("its ZIP64 locator is broken")
         magic, _, _, _, disk, disk_start, here, count, size, start = _END64.unpack_from(
             self.data, at
@@ -176,8 +183,8 @@ class Archive:
         return here, count, size, start
 
     def _members(self, count: int, start: int, end: int) -> Iterator[Member]:
-        if count > MAX_MEMBERS:
-            self._refuse(f"{count} members, more than the {MAX_MEMBERS} that are allowed")
+        if reason := bomb(len(self.data), 0, count):
+            self._refuse(reason)
         directory, at = bytes(self.data[start:end]), 0
         unpack, fixed = _CENTRAL.unpack_from, _CENTRAL.size
         for _ in range(count):
@@ -190,85 +197,133 @@ class Archive:
             at += name_length
             # without the UTF-8 flag it is code page 437 (APPNOTE, appendix D)
             name = raw.decode() if flags & _UTF8 or raw.isascii() else raw.decode("cp437")
-            if 0xFFFFFFFF in (packed, size, offset):
-                extra = directory[at : at + extra_length]
+            if extra_length:
+                extra = self._extra(name, directory[at : at + extra_length], raw)
                 size, packed, offset = self._wide(name, extra, size, packed, offset)
+            elif _TOP in (packed, size, offset):
+                self._refuse_member(name, "its ZIP64 sizes are missing")
             at += extra_length + comment_length
             if flags & _ENCRYPTED:
                 self._refuse_member(name, "it is encrypted")
             if method not in (_STORED, _DEFLATED) or disk:
                 self._refuse_member(name, f"compression method {method} is not used in wheels")
             mode = attributes >> 16  # whatever system made it: that is how pip reads it
-            begin = self._local(name, raw, method, flags, offset, packed)
-            if self._is_folder(name, mode, size):
+            begin = self._local(name, raw, method, flags, offset, (crc, packed, size))
+            if self._is_folder(name, mode, size or packed > 2):  # 2: nothing at all, deflated
                 self.folders.append(name)
             else:
                 yield Member(name, method, crc, packed, size, begin, bool(mode & 0o111))
         if at != len(directory):
             self._refuse("the ZIP directory does not end where it must")
 
-    def _is_folder(self, name: str, mode: int, size: int) -> bool:
+    def _is_folder(self, name: str, mode: int, filled: bool) -> bool:
         kind = mode & 0o170000
         if kind in _TYPES:
-            self._refuse_member(name, f"it is {_TYPES[kind]}; wheels hold files only")
+            self._refuse_member(name, f"it is {_TYPES[kind]}, and only files are allowed")
         folder = name.endswith("/")
-        if folder and size:
+        if folder and filled:
             self._refuse_member(name, "it has a folder's name and a file's content")
         if kind == _FOLDER and not folder:
             self._refuse_member(name, "it has a file's name and is a folder")
         return folder
 
-    def _wide(
-        self, name: str, extra: bytes, size: int, packed: int, offset: int
-    ) -> tuple[int, int, int]:
-        """Fill in sizes from the ZIP64 extra field (APPNOTE 4.5.3)."""
+    def _extra(self, name: str, extra: bytes, raw: bytes) -> tuple[int, ...] | None:
+        """The numbers of the ZIP64 field, or None; another name in a field is refused (APPNOTE 4.6.9)."""
         at = 0
-        sizes: tuple[int, int, int] | None = None
+        wide: tuple[int, ...] | None = None
         while at + 4 <= len(extra):
             kind, length = struct.unpack_from("<HH", extra, at)
-            if kind == 1:
-                values = iter(struct.unpack_from(f"<{length // 8}Q", extra, at + 4))
-                fields = (size, packed, offset)
-                wide = [next(values, -1) if f == 0xFFFFFFFF else f for f in fields]
-                if min(wide) >= 0:
-                    sizes = (wide[0], wide[1], wide[2])
-                break
+            field = extra[at + 4 : at + 4 + length]
             at += 4 + length
-        if sizes is None:
+            if len(field) != length or (kind == _ZIP64 and wide is not None):
+                self._refuse_member(name, "its extra fields are broken")
+            if kind == _ZIP64:
+                wide = struct.unpack_from(f"<{length // 8}Q", field)
+            elif kind == _UNICODE_PATH and field[5:] != raw:
+                self._refuse_member(name, "it has a second name in its extra fields")
+        return wide
+
+    def _wide(self, name: str, wide: tuple[int, ...] | None, *short: int) -> tuple[int, int, int]:
+        """Size, packed size and offset, those that are too great for 32 bits from the ZIP64 field.
+
+        The field holds just these (APPNOTE 4.5.3); some write all of them, and then all must be right.
+        """
+        wide = wide or ()
+        if len(wide) > short.count(_TOP) and _TOP not in short[len(wide) :]:
+            found = [*wide, *short[len(wide) :]]
+        else:
+            left = iter(wide)
+            found = [next(left, -1) if n == _TOP else n for n in short]
+            found += left
+        if -1 in found:
             self._refuse_member(name, "its ZIP64 sizes are missing")
-        return sizes
+        if len(found) != 3 or any(n not in (m, _TOP) for n, m in zip(short, found, strict=True)):
+            self._refuse_member(name, "its ZIP64 sizes are others than those beside them")
+        size, packed, offset = found
+        return size, packed, offset
 
     def _local(
-        self, name: str, raw: bytes, method: int, flags: int, offset: int, packed: int
+        self,
+        name: str,
+        raw: bytes,
+        method: int,
+        flags: int,
+        offset: int,
+        told: tuple[int, int, int],
     ) -> int:
         """Where the packed bytes begin, after the local header was held against the directory."""
-        magic, _, local_flags, local_method, _, _, _, _, _, length, extra = _LOCAL.unpack_from(
-            self.data, offset
-        )
+        (magic, _, local_flags, local_method, _, _, crc, packed, size, length, extra_length
+         ) = _LOCAL.unpack_from(self.data, offset)  # fmt: skip
         at = offset + _LOCAL.size
-        start = at + length + extra
-        if magic != 0x04034B50 or start + packed > len(self.data):
+        start = at + length + extra_length
+        end = start + told[1]
+        if magic != 0x04034B50 or end > len(self.data):
             self._refuse_member(name, "its bytes are not where the ZIP directory says")
+        if extra_length:
+            wide = self._extra(name, bytes(self.data[at + length : start]), raw)
+            size, packed, _ = self._wide(name, wide, size, packed, 0)
+        later = bool(flags & _DESCRIBED)  # sizes and CRC follow the packed bytes
         if (
             local_method != method
             or self.data[at : at + length] != raw
-            or (local_flags ^ flags) & (_ENCRYPTED | _UTF8)
+            or (local_flags ^ flags) & (_ENCRYPTED | _DESCRIBED | _UTF8)
+            or ((crc, packed, size) != told and not (later and crc == packed == size == 0))
         ):
             self._refuse_member(name, "its local header and the ZIP directory disagree")
-        self._spans.append((offset, start + packed))
+        if later and method == _STORED and packed != told[1]:
+            self._refuse_member(name, "nothing before its bytes says where they end")
+        self._spans.append((offset, end))
+        if later:
+            self._described[end] = told
         return int(start)
+
+    def _check_layout(self, directory: int) -> None:
+        """Member follows member from the first byte to the directory: nothing before, between, twice."""
+        last = 0
+        for start, end in (*sorted(self._spans), (directory, directory)):
+            if start != last:
+                if start < last:
+                    self._refuse("members overlap: a bomb")
+                if last not in self._described:
+                    self._refuse(f"{start - last} bytes at {last} belong to no member")
+                self._check_descriptor(last, start - last)
+            elif last in self._described:
+                self._refuse("what should follow a member is not there")
+            last = end
+
+    def _check_descriptor(self, at: int, length: int) -> None:
+        """The data descriptor at ``at``, which must fill the gap and agree."""
+        told = self._described[at]
+        if not any(
+            struct.calcsize(form) == length and struct.unpack_from(form, self.data, at) == told
+            for form in _DESCRIPTORS
+        ):
+            self._refuse("what follows a member and the ZIP directory disagree")
 
     def _check_sizes(self) -> None:
         unpacked = sum(member.size for member in self.members)
-        if unpacked > MAX_UNPACKED:
-            self._refuse(f"it unpacks to {unpacked} bytes, more than the {MAX_UNPACKED} allowed")
-        if unpacked > _RATIO_FREE and unpacked > MAX_RATIO * len(self.data):
-            self._refuse(f"{len(self.data)} bytes unpack to {unpacked}: a ZIP bomb")
-        last = 0
-        for start, end in sorted(self._spans):
-            if start < last:
-                self._refuse("members overlap: a ZIP bomb")
-            last = end
+        if reason := bomb(len(self.data), unpacked, len(self.members)):
+            self._refuse(reason)
 
     def _refuse(self, reason: str) -> NoReturn:
         raise InputError(reason, file=self.filename, hint=HINT, details={"reason": reason})
@@ -284,7 +339,18 @@ class Archive:
         )
 
 
-HINT = "The wheel is broken or hostile; nothing of it was kept. Report it to those who publish it."
+HINT = "The file is broken or hostile; nothing of it was kept. Report it to those who publish it."
+
+
+def bomb(packed: int, unpacked: int, members: int) -> str | None:
+    """Why no archive of ``packed`` bytes may come to so much, or None."""
+    if members > MAX_MEMBERS:
+        return f"{members} members, more than the {MAX_MEMBERS} that are allowed"
+    if unpacked > MAX_UNPACKED:
+        return f"it unpacks to {unpacked} bytes, more than the {MAX_UNPACKED} allowed"
+    if unpacked > _RATIO_FREE and unpacked > MAX_RATIO * packed:
+        return f"{packed} bytes unpack to {unpacked}: a bomb"
+    return None
 
 
 def refused(filename: str, member: str, reason: str) -> InputError:

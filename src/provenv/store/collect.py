@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from provenv.core.files import disk_error, ensure_folder, remove_tree, temporary_name
+from provenv.core.files import disk_error, remove_tree, temporary_name
 from provenv.model.layout import HomeLayout
-from provenv.store.objects import OPEN_MODE, read_object
+from provenv.store.objects import DESCRIPTION, OPEN_MODE, read_object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,13 +115,17 @@ def _is_older(path: str, horizon: float) -> bool:
 
 
 def _remove(layout: HomeLayout, path: str) -> None:
-    ensure_folder(layout.tmp)
     aside = temporary_name(os.path.join(layout.tmp, "removed"))
     try:
+        os.makedirs(layout.tmp, exist_ok=True)
         os.chmod(path, OPEN_MODE)  # a directory that is moved must be writable
         os.rename(path, aside)
     except OSError as error:
-        raise disk_error(error, "remove", path) from error
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise disk_error(error, "remove", path) from error
+        aside = path  # a disk so full that not even a name can be written
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(path, DESCRIPTION))  # what has none is no object
     remove_tree(aside)
     with suppress(OSError):  # not empty
         os.rmdir(os.path.dirname(path))

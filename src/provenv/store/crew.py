@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -32,10 +33,13 @@ class Crew:
         """
         self.workspace = temporary_name(os.path.join(layout.tmp, "fetch"))
         self.workers: list[Worker] = []
-        ensure_folder(self.workspace)
+        self._lock = -1
         try:
+            ensure_folder(self.workspace)
+            if count:
+                self._lock = _shared_lock(layout)
             for number in range(count):
-                self.workers.append(Worker(layout, self.workspace, number))
+                self.workers.append(Worker(layout, self.workspace, number, self._lock))
         except BaseException:
             self.end()
             raise
@@ -50,13 +54,33 @@ class Crew:
         self.stop()
         with suppress(DiskError):
             remove_tree(self.workspace)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def _shared_lock(layout: HomeLayout) -> int:
+    """The store's lock, once more, for workers: one whose parent was killed holds it until its end.
+
+    Its caller holds the same lock, shared, so that nothing is waited for.
+    """
+    try:
+        ensure_folder(os.path.dirname(layout.lock))
+        descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        raise disk_error(error, "lock", layout.lock) from error
+    return descriptor
 
 
 class Worker:
     """One worker process, handed one wheel at a time."""
 
-    def __init__(self, layout: HomeLayout, workspace: str, number: int) -> None:
+    def __init__(self, layout: HomeLayout, workspace: str, number: int, lock: int) -> None:
         """Start the process; it loads its modules while the first wheels are on their way.
+
+        It keeps the descriptor ``lock`` open until its end.
 
         Raises:
             DiskError: It cannot be started.
@@ -70,6 +94,7 @@ class Worker:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
+                    pass_fds=(lock,),
                     process_group=0,  # Ctrl-C reaches the parent alone, which ends its workers
                 )
         except OSError as error:

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from urllib.parse import unquote, urlsplit
 
 from provenv.core import digest
+from provenv.core.disk import doing
 from provenv.core.errors import DiskError, IntegrityError, NetworkError, ProvenvError
 from provenv.core.events import Emit, ItemAdvanced, ItemFinished, ItemStarted, Retrying, silent
 from provenv.core.files import disk_error, ensure_folder, temporary_name
@@ -102,7 +103,8 @@ class Courier:
         delay, wrong = settings.backoff, 0
         for attempt in range(1, settings.attempts + 1):
             try:
-                self._once(artifact, path)
+                with doing(f"downloading {artifact.label}", path):
+                    self._once(artifact, path)
                 break
             except IntegrityError as error:
                 # a wrong count of bytes may be a cut connection; a wrong hash hardly ever passes

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from provenv.core.disk import doing
 from provenv.core.events import Emit, silent
 from provenv.core.files import locked
 from provenv.core.http import Credentials, HttpSettings, load
 from provenv.model.layout import HomeLayout
 from provenv.model.plan import Artifact
-from provenv.store.objects import has_object
+from provenv.store.objects import close_object, has_object
 
 if TYPE_CHECKING:
     from provenv.store.crew import Crew
@@ -62,7 +63,10 @@ def fetch(
         if missing:
             from provenv.store.fetching import bring  # what it needs loads OpenSSL: 20 ms
 
-            bring(layout, missing, base, http, emit, look_up, workers, crew)
+            with doing("fetching", layout.tmp):
+                bring(layout, missing, base, http, emit, look_up, workers, crew)
+        for sha256 in wanted:
+            close_object(layout, sha256)
     return {sha256: sha256 for sha256 in wanted}
 
 

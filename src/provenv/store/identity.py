@@ -64,7 +64,8 @@ def find_dist_info(names: Iterable[str], wheel: WheelName, filename: str) -> str
         InputError: None, several, or one of another distribution or version.
     """
     found = sorted(
-        {top for name in names if (top := name.partition("/")[0]).endswith(".dist-info")}
+        # as importlib.metadata looks for them: in any case
+        {top for name in names if (top := name.partition("/")[0]).lower().endswith(".dist-info")}
     )
     if len(found) != 1:
         raise InputError(
@@ -78,6 +79,49 @@ def find_dist_info(names: Iterable[str], wheel: WheelName, filename: str) -> str
             filename, found[0], f"does not belong to {wheel.name} {wheel.version}, the wheel's name"
         )
     return found[0]
+
+
+def check_metadata(text: str, wheel: WheelName, filename: str, member: str) -> None:
+    """Hold the head of METADATA against the filename ("Core metadata" specification).
+
+    Raises:
+        InputError: It is of another distribution, or of a major version that nobody knows yet.
+    """
+    fields: dict[str, str] = {}
+    for line in text.split("\n"):
+        if not line.strip():
+            break  # the description follows
+        key, colon, value = line.partition(":")
+        if colon and line[0] not in " \t|":
+            key, value = key.lower(), value.strip()
+            if fields.setdefault(key, value) != value and key in _ONCE:
+                raise refused(filename, member, f"{key.title()} stands in it twice")
+    name, version, metadata = (fields.get(key, "") for key in _ONCE)
+    if fold(name) != wheel.name or not _same_version(version, wheel.version):
+        told = f"{name} {version}".strip() or "nothing"
+        raise refused(
+            filename,
+            member,
+            f"is about {told!r}, and the wheel's name is {wheel.name} {wheel.version}",
+        )
+    if metadata.partition(".")[0] not in ("1", "2"):
+        raise refused(
+            filename, member, f"Metadata-Version is {metadata!r}; this provenv knows 1 and 2"
+        )
+
+
+_ONCE = ("name", "version", "metadata-version")
+
+
+def is_other_dist_info(path: str, dist_info: str) -> bool:
+    """Whether a path in an object would become the metadata of another distribution."""
+    found = _DIST_INFO.match(path)
+    return found is not None and found[1] != dist_info
+
+
+_DIST_INFO = re.compile(
+    r"(?:site|data(?:/.*)?/(?:site|dist)-packages)/([^/]*\.dist-info)/", re.IGNORECASE | re.DOTALL
+)
 
 
 def _same_version(one: str, other: str) -> bool:

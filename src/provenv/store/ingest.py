@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from provenv.core import digest
+from provenv.core.disk import doing
 from provenv.core.errors import DiskError, IntegrityError
 from provenv.core.files import disk_error, ensure_folder, locked, remove_tree, temporary_name
 from provenv.model.layout import HomeLayout
@@ -97,20 +98,23 @@ def unpack(
     ensure_folder(workspace)
     root = temporary_name(os.path.join(workspace, sha256))
     try:
-        try:
+        with doing(f"storing {_title(filename)}", root):
             os.mkdir(root, OPEN_MODE)
             with open(wheel, "rb") as stream:
                 data = _content(stream.fileno())
             description = Unpacking(Archive(data, filename), filename, sha256, root).run()
             _write_description(root, description)
             _publish(layout, root, sha256)
-        except OSError as error:
-            raise disk_error(error, "unpack", f"{filename} into {root}") from error
     except BaseException:
         with suppress(DiskError):
             remove_tree(root)
         raise
     return from_description(description, os.path.abspath(layout.object(sha256)), sha256)
+
+
+def _title(filename: str) -> str:
+    """``alpha 1.0`` of ``alpha-1.0-py3-none-any.whl``."""
+    return " ".join(filename.split("-")[:2])
 
 
 def _content(descriptor: int) -> memoryview:

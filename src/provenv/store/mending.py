@@ -14,7 +14,7 @@ import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from provenv.core.files import disk_error, ensure_folder, temporary_name
+from provenv.core.files import disk_error, ensure_folder, is_left_over, temporary_name
 from provenv.store.objects import CLOSED_MODE, FILE_MODE, OPEN_MODE, StoredObject, tree_file
 from provenv.store.verify import Damage, has_digest, hashes_of, verify_object
 
@@ -84,6 +84,10 @@ class _Mender:
 
     def mend(self, damage: Damage) -> bool:
         path = os.path.join(self.obj.folder, damage.path)
+        if damage.kind == "added" and is_left_over(os.path.basename(path)):
+            self.open(os.path.dirname(path))
+            os.unlink(path)  # of a mending that was killed
+            return True
         if damage.kind == "added":
             self.put_aside(path, damage.path)
             return True

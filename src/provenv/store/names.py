@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+
+MAX_NAME = 255  # bytes; what file systems allow
+MAX_PATH = 1024  # of the 4,096 that Linux allows, the rest is for where store and project lie
+MAX_DEPTH = 64
+# C0, DEL and C1, and what makes a terminal or an editor show the text in another order
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def unsafe(path: str) -> str | None:
@@ -22,8 +29,30 @@ def unsafe(path: str) -> str | None:
         return "its name leads out of the wheel ('..')"
     if "/./" in fenced or "//" in fenced:
         return "its name has an empty or '.' part"
-    if not path.isprintable() and any(ord(c) < 32 or 127 <= ord(c) < 160 for c in path):
-        return "its name holds a control character"
+    if reason := misleading(path):
+        return f"its name {reason}"
+    if len(path) > 63 and (reason := _too_long(path)):
+        return f"its name {reason}"
+    return None
+
+
+def misleading(text: str) -> str | None:
+    """What a name holds that nobody can see or type, or None."""
+    if not text.isprintable() and (found := _CONTROL.search(text)):
+        return (
+            "holds a control character" if ord(found[0]) < 160 else "changes the writing direction"
+        )
+    return None
+
+
+def _too_long(path: str) -> str | None:
+    encoded = path.encode(errors="replace")
+    if len(encoded) > MAX_PATH:
+        return f"has {len(encoded)} bytes, more than the {MAX_PATH} that are allowed"
+    if path.count("/") > MAX_DEPTH:
+        return f"lies {path.count('/')} folders deep, more than the {MAX_DEPTH} that are allowed"
+    if any(len(part) > MAX_NAME for part in encoded.split(b"/")):
+        return f"has a part of more than {MAX_NAME} bytes"
     return None
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ _BEGIN = b'{"format":%d,' % FORMAT
 CLOSED_MODE = 0o555  # of folders and executable files; other files are FILE_MODE
 OPEN_MODE = 0o755
 FILE_MODE = 0o444
+_MAX_DEPTH = 100
 SCHEMES = ("bin", "data", "include", "site")
 
 
@@ -58,7 +60,7 @@ def read_object(layout: HomeLayout, sha256: str) -> StoredObject | None:
         with open(os.path.join(folder, DESCRIPTION), "rb") as stream:
             data = json.loads(stream.read())
         return from_description(data, os.path.abspath(folder), sha256)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -69,6 +71,14 @@ def has_object(layout: HomeLayout, sha256: str) -> bool:
             return stream.read(len(_BEGIN)) == _BEGIN
     except OSError:
         return False
+
+
+def close_object(layout: HomeLayout, sha256: str) -> None:
+    """Let nobody write into the folder of an object: a kill may have come before ingest could say so."""
+    folder = layout.object(sha256)
+    with contextlib.suppress(OSError):
+        if os.stat(folder).st_mode & 0o222:
+            os.chmod(folder, CLOSED_MODE)
 
 
 def require_object(layout: HomeLayout, sha256: str) -> StoredObject:
@@ -95,6 +105,14 @@ def from_description(data: Mapping[str, Any], folder: str, sha256: str) -> Store
     """
     if data["format"] != FORMAT or data["sha256"] != sha256:
         raise ValueError("another format, or another object")
+    texts = [data[key] for key in ("name", "version", "dist-info", "filename")]
+    _check_type(str, *texts, *data["scripts"], *data["tags"], *data["generated"])
+    _check_type(int, data["size"], data["unpacked"])
+    _check_digests(data["record"], *data["generated"].values())
+    _check_names((data["dist-info"], *data["scripts"]))
+    _check_tree({"m": 0, "d": data["tree"]})
+    if tree_file(data["tree"], f"site/{data['dist-info']}/RECORD") is None:
+        raise ValueError("no RECORD")
     return StoredObject(
         sha256=sha256,
         name=data["name"],
@@ -110,6 +128,38 @@ def from_description(data: Mapping[str, Any], folder: str, sha256: str) -> Store
         record=data["record"],
         generated=data["generated"],
     )
+
+
+def _check_type(kind: type, *values: object) -> None:
+    if not all(type(value) is kind for value in values):
+        raise TypeError(f"one of {values!r} is no {kind.__name__}")
+
+
+def _check_digests(*values: str) -> None:
+    if not all(len(value) == 64 and len(bytes.fromhex(value)) == 32 for value in values):
+        raise ValueError("not a sha256")
+
+
+def _check_names(names: Collection[str]) -> None:
+    """Each is a name and no path: what is built from it stays in its folder."""
+    if not {"", ".", ".."}.isdisjoint(names) or "/" in (joined := "".join(names)) or "\0" in joined:
+        raise ValueError("a name leads elsewhere")
+
+
+def _check_tree(node: Mapping[str, Any], depth: int = 0) -> None:
+    """Every folder has its time, every file its size and time."""
+    _check_type(dict, node)
+    files, folders = node.get("f", {}), node.get("d", {})
+    _check_type(dict, files, folders)
+    _check_type(int, node["m"])
+    _check_names(files)
+    _check_names(folders)
+    if depth > _MAX_DEPTH or not all(
+        type(entry) is list and list(map(type, entry)) == [int, int] for entry in files.values()
+    ):
+        raise ValueError("not the tree of an object")
+    for inner in folders.values():
+        _check_tree(inner, depth + 1)
 
 
 def tree_file(tree: Mapping[str, Any], path: str) -> tuple[int, int] | None:

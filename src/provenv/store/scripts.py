@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from provenv.store.names import unsafe
+
 HEADER = b"""#!/bin/sh
 '''':
 d=${0%/*}; [ "$d" = "$0" ] && d=.
@@ -54,8 +56,8 @@ def bad_name(name: str) -> str | None:
     """Why no script may be called ``name``, or None."""
     if not name or name in (".", "..") or "/" in name or "\\" in name:
         return "a script's name must not be empty or hold a path"
-    if any(ord(c) < 32 or ord(c) == 127 for c in name):
-        return "a script's name must not hold control characters"
+    if (reason := unsafe(name)) is not None:
+        return f"a script cannot be called so: {reason}"
     if _INTERPRETER.match(name):
         return "a script must not take the interpreter's name"
     return None
@@ -80,13 +82,18 @@ def entry_point_script(target: str) -> bytes:
     return HEADER + code.encode()
 
 
+def is_python(head: bytes | memoryview) -> bool:
+    """Whether a shipped file begins as a script that is to be rewritten."""
+    return head[:8] == b"#!python"
+
+
 def rewritten(content: bytes) -> bytes | None:
     """A wheel's ``#!python`` script with our header (PEP 427, "Recommended installer features").
 
     Returns:
         None where the file begins in another way, and stays as it is.
     """
-    if not content.startswith(b"#!python"):
+    if not is_python(content):
         return None
     _, _, rest = content.partition(b"\n")
     line, _, below = rest.partition(b"\n")

@@ -17,6 +17,9 @@ from provenv.store.spread import place
 from provenv.store.tree import TreeWriter
 
 INSTALLER = b"provenv\n"
+_MOST = {"RECORD": 64 << 20, "METADATA": 16 << 20}  # bytes; PyPI's greatest: 2 MB and 0.3 MB
+_MOST_ELSE = 1 << 20
+_MOST_SCRIPT = 64 << 20
 _HASHERS = {name: getattr(hashlib, name) for name in record.ALGORITHMS}
 
 
@@ -50,7 +53,10 @@ class Unpacking:
             InputError, IntegrityError: The wheel is refused; what was written is not to be used.
             OSError: What the file system says.
         """
-        self._read_info("METADATA")
+        metadata = str(
+            self._read_info("METADATA"), "utf-8", "replace"
+        )  # the description may be anything
+        identity.check_metadata(metadata, self.wheel, self.filename, f"{self.dist_info}/METADATA")
         tags = identity.read_tags(self._text("WHEEL", self._read_info("WHEEL")), self.filename)
         made = self._entry_points()
         made[f"site/{self.dist_info}/INSTALLER"] = INSTALLER
@@ -103,9 +109,13 @@ class Unpacking:
         member = self.members.get(f"{self.dist_info}/{name}")
         if member is None:
             raise refused(self.filename, f"{self.dist_info}/{name}", "it is missing")
-        if member.size > 64 << 20:
-            raise refused(self.filename, member.name, f"it has {member.size} bytes")
+        self._check_size(member, _MOST.get(name, _MOST_ELSE))
         return self.archive.read(member)
+
+    def _check_size(self, member: Member, most: int) -> None:
+        if member.size > most:
+            reason = f"it has {member.size} bytes, more than the {most} that are allowed"
+            raise refused(self.filename, member.name, reason)
 
     def _text(self, name: str, content: bytes | memoryview) -> str:
         try:
@@ -134,12 +144,16 @@ class Unpacking:
         """Member → path in the object, for those that are kept and not replaced by ours."""
         places = {}
         sources = f"site/{self.dist_info}/SOURCES.txt"
+        # nothing vouches for the signatures of RECORD, and no environment has the RECORD that they sign
+        signatures = {f"{self.dist_info}/{name}" for name in record.UNLISTED[1:]}
         for name in self.members:
             try:
                 path = place(name, self.dist_info, self.wheel.name)
             except ValueError as error:
                 raise refused(self.filename, name, str(error)) from error
-            if path is None or path in made or path == sources:
+            if path is not None and identity.is_other_dist_info(path, self.dist_info):
+                raise refused(self.filename, name, "it would be another distribution's metadata")
+            if path is None or path in made or path == sources or name in signatures:
                 continue
             if path.startswith("bin/"):
                 reason = scripts.bad_name(path[4:])
@@ -195,14 +209,18 @@ class Unpacking:
         if path is None:
             for _ in pieces:
                 pass
-        elif path.startswith("bin/"):
-            self._write_script(path, b"".join(pieces))
-        else:
-            head = next(pieces)
+            return
+        head = next(pieces)
+        if not path.startswith("bin/"):
             self.writer.write(path, head, pieces, executable=member.executable)
             if native.may_be_native(path, head):
                 with open(f"{self.writer.root}/{path}", "rb") as stream:
                     self._look_for_neighbours(path, stream)
+        elif scripts.is_python(head):
+            self._check_size(member, _MOST_SCRIPT)  # it is rewritten as a whole
+            self._write_script(path, b"".join((head, *pieces)))
+        else:
+            self.writer.write(path, head, pieces, executable=True)
 
     def _checked(self, member: Member, row: record.Row) -> Iterator[bytes | memoryview]:
         hasher = _HASHERS[row.algorithm]()

@@ -60,15 +60,29 @@ class Outcome:
 
 
 def find_root(start: str) -> str | None:
-    """The nearest folder at or above ``start`` with a manifest, or an environment made without one."""
+    """The nearest folder at or above ``start`` with a manifest, or an environment made without one.
+
+    Raises:
+        OSError: The disk does not say whether there is one.
+    """
     folder = start
     while True:
-        if os.path.isfile(f"{folder}/{_MANIFEST}") or os.path.islink(f"{folder}/.venv/current"):
+        if _is_file(f"{folder}/{_MANIFEST}") or os.path.islink(f"{folder}/.venv/current"):
             return folder
         above = os.path.dirname(folder)
         if above == folder:
             return None
         folder = above
+
+
+def _is_file(path: str) -> bool:
+    if os.path.isfile(path):  # False also where the disk failed
+        return True
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return False
+    return False
 
 
 def unsettled(home: str) -> bool:
@@ -161,6 +175,8 @@ def still_in_sync(root: str, asked: Asked, home: str, environ: Mapping[str, str]
     try:
         if os.readlink(f"{folder}/current") != old.current:
             return None
+        if any(name.endswith(".tmp") for name in os.listdir(folder)):
+            return None  # a command was killed here; the long way sweeps
         if not os.path.samefile(
             f"{plan}/contents.json", f"{folder}/{old.current}/.provenv/contents.json"
         ):
@@ -245,9 +261,7 @@ def remember_lock(root: str, home: str, said: str, around: tuple[str, ...] = ())
     path = _lock_path(root, home)
     said += "".join(f"{plans.content(root, other)}\n" for other in around)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(f"{path}.{os.getpid()}.tmp", "w", encoding="utf-8") as stream:
-        stream.write(said)
-    os.replace(f"{path}.{os.getpid()}.tmp", path)
+    stamp.replace(path, said)
 
 
 def lock_known(root: str, home: str) -> tuple[str, int] | None:

@@ -77,14 +77,12 @@ def make_first(
                 folder, steps, home, plan, request.command, project=root
             )
             switch.switch(folder, number, request.command)
-        except (switch.DamagedStoreError, FileNotFoundError, ValueError) as error:
-            logged.write_end(home, subject, "failed", "integrity", f"the long way follows: {error}")
-            return None  # it sets aside what is damaged, and fetches it again
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001  # the long way mends what is damaged, or says what is wrong
+            logged.write_end(home, subject, "failed", "undecided", f"the long way follows: {error}")
+            return None
+        except BaseException:
             switch.unprepare(folder)
-            stopped = isinstance(error, KeyboardInterrupt)
-            outcome, kind = ("interrupted", "interrupted") if stopped else ("failed", "disk")
-            logged.write_end(home, subject, outcome, kind, str(error) or kind)
+            logged.write_end(home, subject, "interrupted", "interrupted", "interrupted")
             raise
         logged.write_end(home, subject, "done")
         _write_stamp(root, folder, home, known, asked, number, steps)

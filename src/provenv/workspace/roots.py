@@ -31,14 +31,16 @@ def register(roots: str, folder: str, plan: str) -> None:
         os.symlink(folder, path)
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
-        os.link(f"{plan}/contents.json", temporary)
-    except OSError:  # no more links to this file are allowed
-        from provenv.core.links import duplicate
+        try:
+            os.link(f"{plan}/contents.json", temporary)
+        except OSError:  # no more links to this file are allowed
+            from provenv.core.links import duplicate
 
-        duplicate(f"{plan}/contents.json", temporary)
-    os.replace(temporary, f"{path}.held")
-    if os.path.lexists(temporary):  # rename(2) does nothing between two links of one file
-        os.unlink(temporary)
+            duplicate(f"{plan}/contents.json", temporary)
+        os.replace(temporary, f"{path}.held")
+    finally:
+        if os.path.lexists(temporary):  # also where rename(2) did nothing: two links of one file
+            os.unlink(temporary)
     _place(folder)
 
 
@@ -47,10 +49,13 @@ def _place(folder: str) -> None:
 
     An environment that was moved is told from a copy by that (:mod:`registry`).
     """
-    text = f"{os.stat(folder).st_ino}\n{folder}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    descriptor = os.open(f"{folder}/.used", flags, 0o644)
+    text = os.fsencode(f"{os.stat(folder).st_ino}\n{folder}")
+    descriptor = os.open(f"{folder}/.used", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        os.write(descriptor, os.fsencode(text))
+        if os.read(descriptor, len(text) + 1) == text:
+            os.utime(descriptor)
+        else:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, text, 0)
     finally:
         os.close(descriptor)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import os
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from provenv.building.unpack import unpack
 from provenv.core.errors import InputError
+from provenv.store import archive
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Python 3.14 will:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Duplicate name"),
+]
 
 Member = tuple[str, bytes | tuple[bytes, str]]
 
@@ -48,7 +57,6 @@ def tar(path: Path, members: list[Member], mode: str = "w:gz") -> str:
     return str(path)
 
 
-@pytest.mark.filterwarnings("ignore:Python 3.14 will:DeprecationWarning")
 @pytest.mark.parametrize(("suffix", "mode"), [("gz", "w:gz"), ("bz2", "w:bz2"), ("xz", "w:xz")])
 def test_a_tar_is_unpacked(tmp_path: Path, inside: Path, suffix: str, mode: str) -> None:
     members: list[Member] = [
@@ -69,7 +77,6 @@ def test_a_tar_is_unpacked(tmp_path: Path, inside: Path, suffix: str, mode: str)
 TOP: Member = ("demo-1/pyproject.toml", b"")
 
 
-@pytest.mark.filterwarnings("ignore:Python 3.14 will:DeprecationWarning")
 @pytest.mark.parametrize(
     ("members", "said"),
     [
@@ -96,7 +103,24 @@ TOP: Member = ("demo-1/pyproject.toml", b"")
             "leads outside",
         ),
         ([TOP, ("demo-1/x", b"1"), ("demo-1/x", b"2")], "twice"),
+        ([TOP, ("demo-1/a/", (tarfile.SYMTYPE, "..")), ("demo-1/A/x", b"")], "below the link"),
+        ([TOP, ("demo-1/a", (tarfile.SYMTYPE, "b")), ("demo-1/A", b"")], "only in case or form"),
+        ([TOP, ("demo-1/A", b""), ("demo-1/a", (tarfile.SYMTYPE, "b"))], "only in case or form"),
+        (
+            [TOP, ("demo-1/\u00e9", (tarfile.SYMTYPE, "..")), ("demo-1/e\u0301/x", b"")],
+            "below the link",
+        ),
+        ([TOP, ("demo-1/x", b"1"), ("demo-1/x/y", b"2")], "'demo-1/x', which is a file"),
+        ([TOP, ("demo-1/x/y", b"1"), ("demo-1/x", b"2")], "twice"),
+        ([TOP, ("", b"found by the fuzzer")], "'': a file without a name"),
+        ([TOP, ("./", (tarfile.SYMTYPE, "demo-1"))], "a file without a name"),
+        ([TOP, ("demo-1/x/y", b"1"), ("demo-1/x", (tarfile.SYMTYPE, "z"))], "twice"),
+        ([TOP, ("demo-1/x\x1b[2J", b"")], r"'demo-1/x\\x1b\[2J': its name holds a control"),
+        ([TOP, ("demo-1/\u202egpj.py", b"")], "writing direction"),
+        ([TOP, ("demo-1/" + "x" * 256, b"")], "255 bytes"),
+        ([TOP, ("demo-1/" + "x/" * 600, b"")], "more than the 1024"),
         ([TOP, ("other/x", b"")], "exactly one top folder"),
+        ([TOP, ("o\udcff/x", b"")], r"holds 'demo-1', 'o\\udcff'"),
         ([("pyproject.toml", b"")], "exactly one top folder"),
         ([], "exactly one top folder"),
     ],
@@ -129,6 +153,12 @@ def test_a_zip_is_unpacked(tmp_path: Path, inside: Path) -> None:
     [
         ("../x", 0, "leads outside"),
         ("/x", 0, "absolute"),
+        ("demo-1\\x", 0, "leads outside"),
+        ("demo-1/a.txt", 0, "twice"),
+        ("demo-1/./a.txt", 0, "twice"),
+        ("demo-1/a.txt/b", 0, "as a file and as a folder"),
+        ("demo-1/pipe", stat.S_IFIFO | 0o666, "a pipe"),
+        ("demo-1/\x1b[2J", 0, "control character"),
         ("demo-1/link", stat.S_IFLNK | 0o777, "link"),
         ("other/x", 0, "exactly one top folder"),
     ],
@@ -146,11 +176,106 @@ def test_what_a_zip_must_not_hold(
         unpack(str(path), path.name, str(inside))
 
 
+def test_modes_owners_and_times_are_not_taken_over(tmp_path: Path, inside: Path) -> None:
+    """PEP 706: no setuid, no writing for others; and a time that no file can have is none."""
+    path = tmp_path / "demo-1.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        for name, mode in (("demo-1/run", 0o6777), ("demo-1/secret", 0o000)):
+            info = tarfile.TarInfo(name)
+            info.mode, info.uid, info.gid, info.uname = mode, 4711, 4711, "nobody"
+            info.pax_headers = {"mtime": "1e300"} if mode else {"mtime": "nan"}
+            archive.addfile(info)
+    root = unpack(str(path), path.name, str(inside))
+    found = os.stat(f"{root}/run")
+    assert stat.S_IMODE(found.st_mode) == 0o755
+    assert (found.st_uid, found.st_gid) == (os.getuid(), os.getgid())
+    assert os.stat(f"{root}/secret").st_mode & 0o700 == 0o600
+
+
+def header(name: bytes, kind: bytes = b"0", size: bytes = b"0" * 11) -> bytes:
+    """A header of a tar file, its checksum right and the rest as it is asked for."""
+    block = bytearray(512)
+    block[: len(name)] = name
+    block[100:156] = (
+        b"0000644\0" + b"0000000\0" * 2 + size.ljust(12, b"\0") + b"0" * 11 + b"\0" + b" " * 8
+    )
+    block[156:157], block[257:265] = kind, b"ustar\x0000"
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def pax(records: bytes) -> bytes:
+    size = b"%011o" % len(records)
+    return header(b"x", b"x", size) + records.ljust(-(-len(records) // 512) * 512, b"\0")
+
+
+def negative(number: int) -> bytes:
+    return (number & ((1 << 96) - 1)).to_bytes(12, "big")
+
+
+HEADERS = {
+    "a size below zero": (header(b"demo-1/x", size=negative(-1024)), "size"),
+    "a long name of a size below zero": (
+        header(b"demo-1/x") + header(b"l", b"L", negative(-1024)), "archive"),
+    "a header of gigabytes": (header(b"l", b"L", b"77777777777"), "a header of"),
+    "a pax header of gigabytes": (header(b"x", b"x", b"77777777777"), "a header of"),
+    "a file of terabytes": (header(b"demo-1/x", size=negative((1 << 42) | (128 << 88))), "allowed"),
+    "a sparse file": (pax(b"22 GNU.sparse.major=0\n22 GNU.sparse.minor=1\n26 GNU.sparse.map=0,1,9,1\n"
+                          b"22 GNU.sparse.size=99\n") + header(b"demo-1/x"), "sparse"),
+    "a map that has no end": (
+        pax(b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n") + header(b"demo-1/x", size=b"1000"),
+        "archive"),
+    "headers upon headers": (pax(b"10 a=bcde\n") * 3000 + header(b"demo-1/x"), "archive|top folder"),
+    "a number that is none": (header(b"demo-1/x", size=b"evil"), "archive"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_headers_that_lie(tmp_path: Path, inside: Path, kind: str) -> None:
+    data, said = HEADERS[kind]
+    path = tmp_path / "demo-1.tar.gz"
+    path.write_bytes(gzip.compress(data + bytes(1024)))
+    with pytest.raises(InputError, match=said) as caught:
+        unpack(str(path), path.name, str(inside))
+    assert caught.value.message.isprintable()
+
+
+@pytest.mark.parametrize("opener", [gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("where", ["member", "headers"])
+def test_a_bomb_does_not_go_off(
+    tmp_path: Path,
+    inside: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    opener: Callable[[bytes], bytes],
+    where: str,
+) -> None:
+    monkeypatch.setattr(archive, "_RATIO_FREE", 1 << 20)
+    size = 3 << 20
+    data = header(b"demo-1/x", size=b"%011o" % size) + bytes(size)
+    if where == "headers":  # no member is seen before the last of them was decompressed
+        data = 4 * pax(b"900000 a=" + b"x" * 899_990 + b"\n") + header(b"demo-1/x")
+    path = tmp_path / "demo-1.tar.gz"
+    path.write_bytes(opener(data + bytes(1024)))
+    with pytest.raises(InputError, match="a bomb") as caught:
+        unpack(str(path), path.name, str(inside))
+    assert caught.value.hint
+    assert not list(inside.rglob("x"))
+
+
+def test_more_members_than_are_allowed(
+    tmp_path: Path, inside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "MAX_MEMBERS", 5)
+    path = tar(tmp_path / "demo-1.tar.gz", [(f"demo-1/{n}", b"") for n in range(9)])
+    with pytest.raises(InputError, match="6 members, more than the 5"):
+        unpack(path, "demo-1.tar.gz", str(inside))
+
+
 @pytest.mark.parametrize("filename", ["demo-1.tar.gz", "demo-1.zip"])
 @pytest.mark.parametrize("cut", [0, 3, 40])
 def test_a_broken_archive(tmp_path: Path, inside: Path, filename: str, cut: int) -> None:
     whole = Path(tar(tmp_path / "whole.tar.gz", [TOP])).read_bytes()
     path = tmp_path / filename
     path.write_bytes(whole[:cut])
-    with pytest.raises(InputError, match=r"not a whole archive|exactly one"):
+    with pytest.raises(InputError, match=r"not a whole archive|exactly one|not a ZIP file"):
         unpack(str(path), filename, str(inside))

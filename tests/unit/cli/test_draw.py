@@ -155,3 +155,13 @@ def test_names_in_flight_fit_their_room() -> None:
 
 def test_names_of_files_are_no_commands_to_a_terminal() -> None:
     assert printable("a\x1b]0;evil\x07b\nc é→") == "a?]0;evil?b?c é→"
+
+
+def test_no_line_holds_a_command_to_the_terminal() -> None:
+    out = io.StringIO()
+    screen = Screen(out, {}, color="always")
+    evil = "demo-\x1b]0;evil\x07\x9b2J-\u202egpj.\x1b[8m\rwhl\tend"
+    screen.prose(screen.paint("error", "error:"), evil)
+    assert out.getvalue() == (
+        "\x1b[1;31merror:\x1b[0m demo-\\x1b]0;evil\\x07\\x9b2J-\\u202egpj.\\x1b[8m\nwhl\tend\n"
+    )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -68,7 +69,9 @@ def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(
     with pytest.raises(DiskError, match="No space left on device") as caught:
         files.write_atomic(path, b"new")
     assert "provenv store gc" in (caught.value.hint or "")
-    assert caught.value.details == {"path": str(path), "errno": "ENOSPC"}
+    details = caught.value.details
+    assert (details["path"], details["errno"]) == (str(path), "ENOSPC")
+    assert details["phase"] == "writing a"
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a"]
 
@@ -223,3 +226,42 @@ def test_a_lock_where_no_file_can_be_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DiskError, match="cannot create"), files.locked(str(tmp_path / "file/lock")):
         pass
+
+
+def dead_pid() -> int:
+    with subprocess.Popen(["true"]) as process:
+        pass
+    return process.pid
+
+
+def test_a_temporary_name_tells_whether_its_process_is_no_more() -> None:
+    dead, here = dead_pid(), os.getpid()
+    assert files.is_left_over(f".pylock.toml.{dead}.1.tmp")
+    assert files.is_left_over(f"0123abcd.{dead}.tmp")
+    assert not files.is_left_over(os.path.basename(files.temporary_name("x")))
+    assert not files.is_left_over(f"0123abcd.{here}.tmp")
+    assert not files.is_left_over(f".x.{os.getppid()}.1.tmp")
+    assert not files.is_left_over(f".x.{10**30}.1.tmp")
+    for name in (f".x.{dead}.1", f"x.{dead}", "x.tmp", ".tmp", "a.b.tmp", f"{dead}.tmp"):
+        assert not files.is_left_over(name)
+
+
+def test_in_containers_a_former_process_may_have_had_our_number(tmp_path: Path) -> None:
+    number = int(files.temporary_name("x").split(".")[-2])
+    left = tmp_path / f".x.{os.getpid()}.{number + 10}.tmp"
+    left.touch()
+    assert files.is_left_over(left.name)
+    for _ in range(20):
+        files.write_atomic(tmp_path / "x", b"new")  # comes to that number, and takes the next
+    assert left.read_bytes() == b""
+
+
+def test_a_temporary_folder_is_locked_as_long_as_it_is_there(tmp_path: Path) -> None:
+    with files.temporary_folder(str(tmp_path / "work"), "resolve") as folder:
+        assert os.stat(folder).st_mode & 0o777 == 0o700
+        descriptor = os.open(folder, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(descriptor)
+        (Path(folder) / "x").touch()
+    assert list((tmp_path / "work").iterdir()) == []

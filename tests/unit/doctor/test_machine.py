@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from provenv.core.disk import Mount, read_mounts
 from provenv.doctor import rules_machine
 from provenv.doctor.facts import Facts, MachineFacts, ShellFacts, Volume
-from provenv.doctor.facts_machine import Mount, read_mounts, volume
+from provenv.doctor.facts_machine import volume
 from provenv.model.finding import Finding
 from unit.doctor.helpers import Patient
 

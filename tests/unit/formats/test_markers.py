@@ -14,6 +14,12 @@ from provenv.formats.markers import filled
         ("'dev' in dependency_groups", ""),
         ("'test' in dependency_groups", None),
         ("'docs' not in extras", ""),
+        ("'Dev' in dependency_groups", ""),
+        ("'D.E_V' not in dependency_groups", ""),
+        # what a set is compared with besides is never equal, as packaging has it
+        ("'dev' == dependency_groups", None),
+        ("'dev' >= dependency_groups", None),
+        ("'dev' != dependency_groups", ""),
         ("sys_platform == 'win32'", "sys_platform == 'win32'"),
         ("sys_platform == 'win32' or 'dev' in dependency_groups", ""),
         ("sys_platform == 'win32' or 'test' in dependency_groups", "sys_platform == 'win32'"),

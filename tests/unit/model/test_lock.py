@@ -125,6 +125,36 @@ def test_edits_by_hand_are_seen() -> None:
         assert is_edited(parse_lock(signed.replace(before, after, 1)))
 
 
+def test_no_wheels_and_an_empty_list_of_them_are_the_same() -> None:
+    lock = parse_lock(
+        TEXT.replace("wheels = [", "wheels = []\nx = [", 1).replace("x = [", "[[y]]\nz = [")
+    )
+    digest = packages_digest(lock.packages)
+    assert packages_digest(parse_lock(render_lock(lock)).packages) == digest
+
+
+@pytest.mark.parametrize(
+    ("marker", "said"),
+    [
+        ("extras == 'x'", "only be used with the membership form"),
+        ("sys_platform ~= 'linux'", "Undefined"),
+        ("extra == 'x'", "extra"),
+    ],
+)
+def test_a_marker_that_can_be_read_and_means_nothing(marker: str, said: str) -> None:
+    text = TEXT.replace('"dev" in dependency_groups\'', marker.replace("'", '"') + "'")
+    with pytest.raises(InputError, match="has no meaning") as caught:
+        parse_lock(text)
+    assert said in caught.value.message
+    assert caught.value.details["key"] == "packages.a.marker"
+
+
+def test_a_marker_nested_too_deeply() -> None:
+    deep = "(" * 3000 + "os_name == 'x'" + ")" * 3000
+    with pytest.raises(InputError, match=r"pylock\.toml: packages\[0\]\.marker: not a valid lock"):
+        parse_lock(TEXT.replace("'\"dev\" in dependency_groups'", f'"{deep}"'))
+
+
 def test_direct_packages_are_those_without_an_index() -> None:
     assert [is_direct(package) for package in parse_lock(TEXT).packages] == [False, True, True]
 

@@ -117,3 +117,8 @@ def test_lines_are_those_of_the_table_that_is_meant(path: str, key: str, line: i
 def test_no_line_is_better_than_a_wrong_one() -> None:
     root = table("a = { name = 1 }\nb = { name = 2 }\n")
     assert root.table("a").error("name", "x").details == {"file": "a.toml", "key": "a.name"}
+
+
+def test_what_is_nested_too_deeply_is_an_error_of_the_file() -> None:
+    with pytest.raises(InputError, match=r"a\.toml: .*nested too deeply"):
+        toml.parse("x = " + "[" * 5000 + "]" * 5000, "a.toml")

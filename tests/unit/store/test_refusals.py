@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fuzz.targets import zipped
 from provenv.core.boot import boot_id
 from provenv.core.errors import InputError, IntegrityError, ProvenvError
 from provenv.model.layout import HomeLayout
@@ -17,6 +18,10 @@ from unit.store.conftest import Put
 from unit.store.wheelmaker import Made, Wheel, row, save
 
 GOOD = {"demo/__init__.py": b"x = 1\n"}
+
+
+def _metadata(name: str = "demo", version: str = "1.0") -> bytes:
+    return f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
 
 
 def refuse(
@@ -30,6 +35,8 @@ def refuse(
         put(wheel)
     for part in (wheel.filename, *parts):
         assert part in caught.value.message
+    assert caught.value.message.isprintable()  # no command to a terminal
+    assert caught.value.hint or wheel.filename != "demo-1.0-py3-none-any.whl"
     left = {name for _, _, names in os.walk(layout.root) for name in names}
     assert left - {boot_id()} == {"lock"}  # and what power cuts are noticed by
     assert os.listdir(layout.tmp) == []
@@ -50,6 +57,13 @@ def refuse(
         ("demo/new\nline.py", "control character"),
         ("demo/\x1b[31m.py", "control character"),
         ("demo/../", "'..'"),
+        ("demo/\x9b2J.py", "control character"),
+        ("demo/\u202egpj.py", "writing direction"),
+        ("demo/\u2066a\u2069.py", "writing direction"),
+        ("demo/" + "x" * 256, "a part of more than 255 bytes"),
+        ("demo/" + "\u00e9" * 128, "a part of more than 255 bytes"),
+        ("a/" * 600 + "x", "has 1201 bytes"),
+        ("a/" * 65 + "x", "lies 65 folders deep"),
     ],
 )
 def test_a_name_that_is_no_plain_relative_path(
@@ -58,6 +72,22 @@ def test_a_name_that_is_no_plain_relative_path(
     content = b"" if name.endswith("/") else b"evil"
     wheel = Wheel(unlisted=[(name, content)], extra_rows=[row(name, content)])
     refuse(put, layout, wheel, repr(name.rstrip("/"))[1:-1], reason)
+
+
+def test_names_that_only_another_system_minds(put: Put) -> None:
+    """Reserved in Windows, or cut there: plain names here, and files of their own."""
+    names = [
+        "aux.py",
+        "demo/NUL",
+        "demo/con.txt",
+        "demo/a:b",
+        "demo/trailing.",
+        "demo/trailing ",
+        "demo/trailing",
+    ]
+    obj = put(Wheel(files={name: name.encode() for name in names}))
+    for name in names:
+        assert Path(obj.folder, "site", name).read_bytes() == name.encode()
 
 
 def test_a_nul_in_a_name(put: Put, layout: HomeLayout, tmp_path: Path) -> None:
@@ -128,6 +158,11 @@ def test_a_row_without_a_member(put: Put, layout: HomeLayout) -> None:
         ("demo/__init__.py", "it has no hash", InputError),
         ("demo/__init__.py,sha256=abcd,6", "not a sha256 hash", InputError),
         ("demo/__init__.py,sha256=!,6", "not a sha256 hash", InputError),
+        ("demo/__init__.py,sha256=\u00e9,6", "not a sha256 hash", InputError),
+        (row("demo/__init__.py", b"x = 1\n") + ",more", "more than three fields", InputError),
+        (row("demo/__init__.py", b"x = 1\n") + "_0", "'6_0' is not a size", InputError),
+        (row("demo/__init__.py", b"x = 1\n") + "9" * 5000, "is not a size", InputError),
+        (row("demo/__init__.py", b"x = 1\n")[:-1] + "-6", "'-6' is not a size", InputError),
     ],
 )
 def test_a_wrong_row(
@@ -142,11 +177,53 @@ def test_rows_that_disagree(put: Put, layout: HomeLayout) -> None:
     refuse(put, layout, wheel, "two rows disagree")
 
 
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ("/etc/passwd", "'/etc/passwd': RECORD lists it, and the wheel lacks it"),
+        ("../../evil.py", "'../../evil.py': RECORD lists it"),
+        ("demo\\__init__.py", "RECORD lists it"),
+        ("C:\\demo\\x.py", "RECORD lists it"),
+        ("demo/\x1b[2J.py", "'demo/\\x1b[2J.py': RECORD lists it"),
+    ],
+)
+def test_rows_for_files_outside_of_the_wheel(
+    put: Put, layout: HomeLayout, wrong: str, reason: str
+) -> None:
+    refuse(put, layout, Wheel(extra_rows=[row(wrong, b"")]), reason)
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ('demo/a\rb,"x"', "cannot be read"),
+        ('"' + "x" * 200_000, "cannot be read"),
+        ("\ufeffdemo/__init__.py,sha256=x,", "not a sha256 hash"),
+    ],
+)
+def test_a_record_that_is_no_table(put: Put, layout: HomeLayout, broken: str, reason: str) -> None:
+    refuse(put, layout, Wheel(extra_rows=[broken]), "RECORD, row", reason)
+
+
+@pytest.mark.parametrize("name", ["RECORD", "WHEEL", "entry_points.txt"])
+def test_a_file_of_the_dist_info_that_is_not_utf8(
+    put: Put, layout: HomeLayout, tmp_path: Path, name: str
+) -> None:
+    wheel = Wheel(entry_points="[console_scripts]\ndemo = demo:main\n", stored=True)
+    members = wheel.members() | {f"demo-1.0.dist-info/{name}": b"\xff\xfe"}
+    if name != "RECORD":
+        rows = [row(path, content) for path, content in members.items() if "RECORD" not in path]
+        members["demo-1.0.dist-info/RECORD"] = "\n".join(rows).encode()
+    data = zipped([(path.encode(), content, 0o100644) for path, content in members.items()])
+    made = save(tmp_path, wheel.filename, data)
+    refuse(put, layout, made, f"demo-1.0.dist-info/{name}", "not UTF-8")
+
+
 def test_a_large_member_with_a_wrong_hash(put: Put, layout: HomeLayout) -> None:
-    content = os.urandom(1 << 20) * 33
+    content = os.urandom(1 << 20) * 3
     wheel = Wheel(
         files={"demo/model.bin": content},
-        replace_rows={"demo/model.bin": row("demo/model.bin", bytes(33 << 20))},
+        replace_rows={"demo/model.bin": row("demo/model.bin", bytes(3 << 20))},
     )
     refuse(put, layout, wheel, "demo/model.bin", "RECORD", kind=IntegrityError)
 
@@ -158,11 +235,32 @@ def test_a_large_member_with_a_wrong_hash(put: Put, layout: HomeLayout) -> None:
         (Wheel(dist_info="demo-2.0.dist-info"), "does not belong to demo 1.0"),
         (Wheel(files={**GOOD, "demo-2.0.dist-info/x": b""}), "2 .dist-info folders"),
         (Wheel(wheel_version="2.0"), "Wheel-Version is 2.0"),
+        (Wheel(wheel_version="2.0"), "knows 1.x"),
+        (Wheel(wheel_version="one"), "Wheel-Version is one"),
+        (Wheel(metadata=_metadata(name="other")), "is about 'other 1.0'"),
+        (Wheel(metadata=_metadata(version="1.1")), "is about 'demo 1.1'"),
+        (Wheel(metadata=_metadata(version="x\x1b[2J")), "is about 'demo x\\x1b[2J'"),
+        (Wheel(metadata=b""), "is about 'nothing'"),
+        (Wheel(metadata=_metadata() + b"Name: other\n"), "Name stands in it twice"),
+        (Wheel(metadata=b"\n" + _metadata()), "is about 'nothing'"),
+        (Wheel(metadata=_metadata().replace(b"2.1", b"3.0")), "Metadata-Version is '3.0'"),
+        (Wheel(metadata=_metadata() + b"\n" + b"x" * (16 << 20)), "more than the 16777216"),
+        (Wheel(entry_points="#" * (2 << 20)), "more than the 1048576"),
         (Wheel(drop=["demo-1.0.dist-info/METADATA"]), "METADATA"),
         (Wheel(drop=["demo-1.0.dist-info/RECORD"]), "RECORD"),
         (
             Wheel(drop=["demo-1.0.dist-info/WHEEL"], drop_rows=["demo-1.0.dist-info/WHEEL"]),
             "WHEEL",
+        ),
+        (Wheel(files={**GOOD, "other-1.DIST-INFO/METADATA": b""}), "2 .dist-info folders"),
+        *(
+            (Wheel(files={**GOOD, f"demo-1.0.data/{path}/METADATA": b""}), "another distribution's")
+            for path in (
+                "purelib/other-9.dist-info",
+                "platlib/Other-9.Dist-Info",
+                "data/lib/python3.13/site-packages/other-9.dist-info",
+                "data/lib/python3.13/site-packages/demo-1.0.dist-info.dist-info",
+            )
         ),
         (Wheel(files={**GOOD, "demo-1.0.data/site/x": b""}), "not an installation scheme"),
         (Wheel(files={**GOOD, "demo-1.0.data/x": b""}), "not an installation scheme"),
@@ -191,6 +289,11 @@ def test_a_dist_info_that_is_not_as_it_must(
         ("just words", "name = target"),
         ("a = demo:x\na = demo:y", "two targets"),
         ("run = demo:x\nRUN = demo:y", "case"),
+        ("run = demo:x\n[gui_scripts]\nrun = demo:y", "two targets"),
+        ("a\u202eb = demo:x", "writing direction"),
+        ("a\x1bb = demo:x", "control character"),
+        ("a\x9bb = demo:x", "control character"),
+        ("x" * 256 + " = demo:x", "255 bytes"),
     ],
 )
 def test_entry_points_that_must_not_become_scripts(
@@ -202,6 +305,11 @@ def test_entry_points_that_must_not_become_scripts(
 def test_a_shipped_script_with_the_interpreters_name(put: Put, layout: HomeLayout) -> None:
     wheel = Wheel(files={"demo-1.0.data/scripts/python3": b"#!/bin/sh\n"})
     refuse(put, layout, wheel, "demo-1.0.data/scripts/python3", "interpreter")
+
+
+def test_a_shipped_script_in_a_folder(put: Put, layout: HomeLayout) -> None:
+    wheel = Wheel(files={"demo-1.0.data/scripts/sub/tool": b"#!/bin/sh\n"})
+    refuse(put, layout, wheel, "demo-1.0.data/scripts/sub/tool", "path")
 
 
 def test_a_script_whose_name_only_begins_like_the_interpreter(put: Put) -> None:
@@ -293,12 +401,13 @@ def test_a_zip_file_that_two_readers_could_read_differently(
 
 
 def _patch(data: bytes, offset: int, value: int) -> bytes:
-    """Change a field of the first member's directory entry and, where it has one, local header."""
-    at = data.index(b"PK\1\2") + offset
-    return data[:at] + struct.pack("<I", value) + data[at + 4 :]
+    """Change a field of the first member, in the directory and in its local header."""
+    for at in (data.index(b"PK\1\2") + offset, offset - 2):
+        data = data[:at] + struct.pack("<I", value) + data[at + 4 :]
+    return data
 
 
-LARGE = 33 << 20
+LARGE = 3 << 20
 
 
 @pytest.mark.parametrize(
@@ -347,7 +456,7 @@ def test_a_bomb_is_refused_by_what_it_declares(
 def test_a_bomb_that_lies_about_its_size_ends_early(
     put: Put, layout: HomeLayout, tmp_path: Path
 ) -> None:
-    wheel = Wheel(files={"demo/zeros": bytes(30 << 20)})
+    wheel = Wheel(files={"demo/zeros": bytes(3 << 20)})
     made = save(tmp_path, wheel.filename, _patch(wheel.data(), 24, 10))
     refuse(put, layout, made, "demo/zeros", "10 bytes", kind=IntegrityError)
 

@@ -25,6 +25,7 @@ class Wheel:
     version: str = "1.0"
     files: Mapping[str, bytes] = field(default_factory=lambda: {"demo/__init__.py": b"x = 1\n"})
     entry_points: str | None = None
+    metadata: bytes | None = None
     dist_info: str | None = None
     wheel_version: str = "1.0"
     tag: str = "py3-none-any"
@@ -44,9 +45,8 @@ class Wheel:
     def members(self) -> dict[str, bytes]:
         info = self.dist_info or f"{self.name}-{self.version}.dist-info"
         members = dict(self.files)
-        members[f"{info}/METADATA"] = (
-            f"Metadata-Version: 2.1\nName: {self.name}\nVersion: {self.version}\n".encode()
-        )
+        usual = f"Metadata-Version: 2.1\nName: {self.name}\nVersion: {self.version}\n".encode()
+        members[f"{info}/METADATA"] = usual if self.metadata is None else self.metadata
         members[f"{info}/WHEEL"] = (
             f"Wheel-Version: {self.wheel_version}\nGenerator: tests\n"
             f"Root-Is-Purelib: true\nTag: {self.tag}\n"

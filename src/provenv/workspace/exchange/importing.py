@@ -294,12 +294,8 @@ def _write(
     before = {path: files.read_bytes(path) for path in texts}
     changed = any(before[path] != text.encode() for path, text in texts.items())
     if changed and not dry_run:
-        try:
-            files.sweep(project.root)
-            files.write(final, texts)
-        except BaseException:
-            files.put_back(before)
-            raise
+        files.sweep(project.root)
+        files.write(final, texts)
         locking.remember_fresh(final, context, fresh)
     return ImportResult(
         root=project.root,

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from packaging.utils import (
 
 from provenv.core.errors import BuildError, InputError, NetworkError, UndecidedError, UsageError
 from provenv.core.events import BuildOutput, PhaseFinished, PhaseStarted
-from provenv.core.files import disk_error
+from provenv.core.files import disk_error, temporary_folder
 from provenv.core.http import Credentials, redacted
 from provenv.model.interpreter import Interpreter
 from provenv.model.settings import IndexSpec
@@ -288,8 +287,7 @@ def _uv(
     """The program, and this project's indexes, which it reaches with their credentials."""
     settings = access.resolve_settings(project, context, interpreter)
     indexes = collect_indexes(project.manifest, project.root, context.index_url)
-    os.makedirs(settings.tmp, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="handing-", dir=settings.tmp) as folder:
+    with temporary_folder(settings.tmp, "handing") as folder:
         environ = clean_environment(
             settings.environ,
             cache=settings.cache,

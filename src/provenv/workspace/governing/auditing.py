@@ -28,6 +28,7 @@ _QUIET = timedelta(days=30)
 
 
 _AHEAD = timedelta(minutes=10)  # clocks differ
+_TO_COME = "this machine's clock says is to come"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,15 +112,16 @@ def _judge(context: Context, audited: str, found: Sequence[Subject]) -> AuditRes
     started = time.monotonic()
     path = advisories.path(context)
     context.emit(PhaseStarted(phase="audit", total=len(found)))
-    findings, unaudited = [], []
+    findings: list[Found] = []
+    silent: list[tuple[Subject, str]] = []
     with database.opened(path) as here:
         facts = here.facts
         for subject in found:
             known = vulnerabilities(here, subject.name, subject.version) if subject.version else ()
             findings += [Found(subject=subject, vulnerability=one) for one in known]
-            reason = _unaudited(subject)
+            reason = unaudited(subject)
             if reason is not None and not known:
-                unaudited.append((subject, reason))
+                silent.append((subject, reason))
     context.emit(PhaseFinished(phase="audit", count=len(found), seconds=time.monotonic() - started))
     now = datetime.now(UTC)
     age = advisories.age(facts, now)
@@ -129,12 +131,13 @@ def _judge(context: Context, audited: str, found: Sequence[Subject]) -> AuditRes
         facts=facts,
         age=age,
         findings=tuple(sorted(findings, key=_gravest)),
-        unaudited=tuple(unaudited),
-        doubts=tuple(_doubts(facts, age, now)),
+        unaudited=tuple(silent),
+        doubts=(*_old(age), *doubts(facts, now)),
     )
 
 
-def _unaudited(subject: Subject) -> str | None:
+def unaudited(subject: Subject) -> str | None:
+    """Why nothing can be said of a package; None where advisories speak of it."""
     if not subject.version:
         return "its version is not known"
     if subject.direct:
@@ -142,22 +145,21 @@ def _unaudited(subject: Subject) -> str | None:
     return None
 
 
-def _doubts(facts: Facts, age: timedelta, now: datetime) -> list[str]:
-    if age < timedelta(0):
-        return [
-            f"the advisories are from {facts.imported}, which this machine's clock says is to come"
-        ]
+def _old(age: timedelta) -> list[str]:
+    return [f"the advisories were fetched {age.days} days ago"] if age > MAX_AGE else []
+
+
+def doubts(facts: Facts, now: datetime) -> tuple[str, ...]:
+    """Why the advisories themselves may be incomplete, however lately they were fetched."""
     said = []
-    if age > MAX_AGE:
-        said.append(f"the advisories were fetched {age.days} days ago")
+    if advisories.age(facts, now) < -_AHEAD:
+        said.append(f"the advisories are from {facts.imported}, which {_TO_COME}")
     newest = datetime.fromisoformat(facts.newest)
     if newest > now + _AHEAD:
-        said.append(
-            f"the newest advisory is of {facts.newest}, which this machine's clock says is to come"
-        )
+        said.append(f"the newest advisory is of {facts.newest}, which {_TO_COME}")
     if now - newest > _QUIET:
         said.append(f"the newest advisory is of {facts.newest[:10]}: the source was an old one")
-    return said
+    return tuple(said)
 
 
 def _gravest(found: Found) -> tuple[bool, bool, float, str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from packaging.pylock import Package
 
@@ -26,6 +26,7 @@ class Subject:
         environments: The project's environments that may get it, on whatever platform.
         paths: For each requirement that leads to it, that requirement and the names on the way.
         direct: It comes from a path, an address or a repository, not from an index.
+        package: Its entry in the lock; None where it is from elsewhere.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Subject:
     environments: tuple[str, ...] = ()
     paths: tuple[tuple[str, ...], ...] = ()
     direct: bool = False
+    package: Package | None = field(default=None, repr=False, compare=False)
 
 
 def of_locks(project: Project, environment: str | None = None) -> tuple[Subject, ...]:
@@ -59,13 +61,26 @@ def of_locks(project: Project, environment: str | None = None) -> tuple[Subject,
             raise InputError("is missing", file=project.lock_path(key), hint="Run `provenv lock`.")
         made, packages = graph.make_whole_graph(locks[key].lock, project.manifest, spec)
         for package in packages:
+            if _is_own(project, package):
+                continue
             paths = [(p.root.requirement, *p.names[1:]) for p in graph.why(made, package.name)]
             _add(found, package, spec.name, paths)
     if environment is None:
         for file in locks.values():
             for package in file.lock.packages:
-                _add(found, package, None, ())
+                if not _is_own(project, package):
+                    _add(found, package, None, ())
     return tuple(found[key] for key in sorted(found))
+
+
+def _is_own(project: Project, package: Package) -> bool:
+    """Whether it is source of the same repository: nobody publishes advisories about that."""
+    if package.directory is None:
+        return False
+    locker = project.locker.root
+    top = os.path.realpath(project.workspace.root if project.workspace is not None else locker)
+    place = os.path.realpath(os.path.join(locker, package.directory.path))
+    return place == top or place.startswith(f"{top}/")
 
 
 def _add(
@@ -77,7 +92,7 @@ def _add(
     version = str(package.version or "")
     subject = found.setdefault(
         (package.name, version),
-        Subject(name=package.name, version=version, direct=is_direct(package)),
+        Subject(name=package.name, version=version, direct=is_direct(package), package=package),
     )
     if environment is not None:
         found[package.name, version] = replace(

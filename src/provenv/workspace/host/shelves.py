@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from provenv.core.errors import ProvenvError
-from provenv.core.files import disk_error, ensure_folder, remove_tree
+from provenv.core.files import temporary_folder
 from provenv.core.http import Transport
 from provenv.interpreters import builds, parse_request
 from provenv.interpreters.builds import Build
@@ -63,12 +62,7 @@ def shelf(
 def open_uv(context: Context) -> Iterator[tuple[Uv, str]]:
     """uv, and a folder that is gone afterwards."""
     work = os.path.join(context.home.cache, "work")
-    ensure_folder(work)
-    try:
-        folder = tempfile.mkdtemp(prefix="pythons-", dir=work)
-    except OSError as error:
-        raise disk_error(error, "write into", work) from error
-    try:
+    with temporary_folder(work, "pythons") as folder:
         environ = clean_environment(
             context.environ,
             cache=os.path.join(context.home.cache, "uv"),
@@ -77,8 +71,6 @@ def open_uv(context: Context) -> Iterator[tuple[Uv, str]]:
             credentials={},
         )
         yield Uv(binary=find_uv(), environ=environ), folder
-    finally:
-        remove_tree(folder)
 
 
 def advice(project: Project | None, context: Context, requests: Sequence[str]) -> str | None:

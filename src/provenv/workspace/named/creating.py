@@ -139,7 +139,7 @@ def _create(
             _refuse_other(now, name, wanted, own=own)
         if not there:
             context.emit(ChangeBegun(paths=(now.manifest_path, *locking.deciding(now.locker)[1:])))
-        with files.whole(now, name), _whole(context, now, name):
+        with edit.whole(now, name), _whole(context, now, name):
             final, fresh = (now, None) if there else _declare(now, context, name, wanted)
             syncs = _sync(final, context, name, fresh)
     names = tuple(canonicalize_name(r.name) for r in _parsed(now, wanted))

@@ -13,9 +13,10 @@ from urllib.parse import unquote, urlsplit
 from packaging.utils import canonicalize_name
 
 from provenv.core import digest
-from provenv.core.errors import CheckFailedError, IntegrityError, UsageError
+from provenv.core.disk import doing
+from provenv.core.errors import CheckFailedError, DiskError, IntegrityError, UsageError
 from provenv.core.events import ChangeBegun, Noted, Warned
-from provenv.core.files import disk_error, locked
+from provenv.core.files import locked
 from provenv.environments import generations, plans, stamp, switch, tree
 from provenv.environments.drift import find_drift
 from provenv.environments.edits import Edit, carry, find_edits, release
@@ -211,9 +212,10 @@ def _switch(
     steps, plan = _plan(project, context, folder, record, wanted)
     sha256s = {p.sha256 for p in record.packages if p.name in wanted}
     edits = [e for e in find_edits(recipe, root, home.root) if e.sha256 in sha256s]
-    registry.register(context, folder, plan)
     stuck: list[Edit] = []
     try:
+        with doing("registering the environment", context.home.roots):
+            registry.register(context, folder, plan)
         after, _ = switch.make_generation(
             folder,
             steps,
@@ -229,8 +231,9 @@ def _switch(
             f"generation {number} links damaged or missing objects in the store: {error}",
             hint="`provenv sync` mends them; nothing was switched.",
         ) from error
-    except OSError as error:
-        raise disk_error(error, "make the environment in", error.filename or folder) from error
+    except DiskError as error:
+        error.amend("editing", switch.standing(folder, number))
+        raise
     _restamp(folder, after, before)
     tell_stuck(context, stuck, number)
     torn = {p.name for p in record.packages if p.sha256 in {edit.sha256 for edit in stuck}}

@@ -7,8 +7,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from provenv.core.disk import doing
 from provenv.core.errors import CheckFailedError, UsageError
-from provenv.core.files import disk_error, locked, locked_folder, write_atomic
+from provenv.core.files import locked, locked_folder, write_atomic
 from provenv.environments import generations, stamp, switch
 from provenv.model.layout import (
     NAMED_ENVIRONMENTS_FOLDER,
@@ -19,7 +20,7 @@ from provenv.model.layout import (
 )
 from provenv.workspace.host import processes, registry
 from provenv.workspace.operations.recording import recorded
-from provenv.workspace.projects import files, outside
+from provenv.workspace.projects import outside
 from provenv.workspace.projects.context import MANIFEST_FILE, Context, Project, open_project
 from provenv.workspace.projects.declaring import declared, undeclare
 from provenv.workspace.proving import copies
@@ -132,7 +133,8 @@ def _remove(
     """Take the folders away; then the project, or what ``text`` leaves out of its manifest."""
     left: list[str] = []
     changed: list[str] = []
-    try:
+    title = ", ".join(title for title, _ in there) or name or project.title
+    with doing(f"removing {title}", project.root):
         for _, folder in there:
             left += take_away(context, folder)
         whole = own and name in (None, project.manifest.default_environment)
@@ -143,8 +145,6 @@ def _remove(
             with locked_folder(project.root):
                 write_atomic(project.manifest_path, text.encode())
             changed.append(MANIFEST_FILE)
-    except OSError as error:
-        raise disk_error(error, "remove", error.filename or project.root) from error
     return RemoveResult(
         environments=there,
         project=project.root if whole else None,
@@ -250,7 +250,7 @@ def _clear_project(context: Context, root: str, left: list[str]) -> list[str]:
         folder = project.folder(spec)
         if generations.is_ours(folder) and os.path.isdir(folder):
             left += take_away(context, folder)
-    gone = [n for n in sorted(os.listdir(root)) if n == MANIFEST_FILE or files.is_lock(n)]
+    gone = [n for n in sorted(os.listdir(root)) if n == MANIFEST_FILE or edit.is_lock(n)]
     for name in sorted(gone, key=MANIFEST_FILE.__eq__):  # the manifest goes last: it names the rest
         os.unlink(os.path.join(root, name))
     for folder in (os.path.join(root, NAMED_ENVIRONMENTS_FOLDER), root):

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from provenv.core.errors import NOTHING_CHANGED
-
 _ELSEWHERE = {
     "advisories-import": "the advisories that were here are as they were",
     "advisories-update": "the advisories that were here are as they were",
     "env-prune": "the environments that `provenv env list` shows are untouched",
+    "env-remove": "the same command removes what is left",
+    "new": "the folder is there as a whole, or not at all",
     "publish": "nothing here was changed; what was uploaded before it stays there",
     "python-install": "the Pythons that were there are untouched",
     "python-uninstall": "the Pythons that `provenv python list` shows are untouched",
@@ -28,7 +28,7 @@ def words(verb: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     said = [*_environment(before, now), *_files(before, now)]
     if verb in _ELSEWHERE:
         said.append(_ELSEWHERE[verb])
-    return "; ".join(said) or NOTHING_CHANGED
+    return "; ".join(said) or "what was done before it is whole"
 
 
 def is_done(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
@@ -42,11 +42,7 @@ def _environment(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
         return []
     was, number = before["generation"], now.get("generation")
     if number is None:
-        return [
-            "there is no environment yet"
-            if was is None
-            else "the environment is not there any more"
-        ]
+        return ["there is no environment yet" if was is None else "the environment is out of use"]
     if number == was:
         return [f"generation {number} is current and untouched"]
     back = f"; generation {was} is untouched" if was is not None else ""

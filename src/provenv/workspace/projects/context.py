@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from provenv.core import digest
+from provenv.core.disk import refuse_sick, there
 from provenv.core.errors import InputError, UsageError
 from provenv.core.events import Emit, silent
 from provenv.core.http import HttpSettings
@@ -157,7 +158,7 @@ def require_manifest(project: Project) -> None:
     Raises:
         InputError: It has no manifest.
     """
-    if not os.path.lexists(project.manifest_path):
+    if not there(project.manifest_path):
         raise InputError(
             f"no {MANIFEST_FILE} in {project.root}",
             hint="`provenv init` makes one, `provenv import` out of what other tools left.",
@@ -177,7 +178,8 @@ def find_root(start: str) -> str | None:
     """
     folder = os.path.abspath(start)
     while True:
-        if os.path.isfile(os.path.join(folder, MANIFEST_FILE)):
+        path = os.path.join(folder, MANIFEST_FILE)
+        if there(path) and os.path.isfile(path):
             return folder
         if os.path.islink(os.path.join(folder, DEFAULT_ENVIRONMENT_FOLDER, "current")):
             return folder
@@ -291,7 +293,7 @@ def read_manifest(root: str) -> str:
         InputError: It cannot be read, or is not UTF-8.
     """
     path = os.path.join(root, MANIFEST_FILE)
-    return read_text(path) if os.path.lexists(path) else ""
+    return read_text(path) if there(path) else ""
 
 
 def read_text(path: str) -> str:
@@ -299,6 +301,7 @@ def read_text(path: str) -> str:
 
     Raises:
         InputError: It cannot be read, or is not UTF-8.
+        DiskError: The disk refuses to read it.
     """
     try:
         with open(path, encoding="utf-8", newline="") as stream:
@@ -306,6 +309,7 @@ def read_text(path: str) -> str:
     except UnicodeDecodeError as error:
         raise InputError(f"is not UTF-8: {error.reason}", file=path) from error
     except OSError as error:
+        refuse_sick(error, path)
         raise InputError(f"cannot be read: {error.strerror}", file=path) from error
 
 
@@ -316,7 +320,7 @@ def read_lock(project: Project, key: str | None) -> LockFile | None:
         InputError: It is there and cannot be used.
     """
     path = project.lock_path(key)
-    if not os.path.lexists(path):
+    if not there(path):
         return None
     from provenv.model.lock import parse_lock  # 20 ms, and not every command parses a lock
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
-from provenv.core.errors import InputError
-from provenv.core.files import write_atomic
+from provenv.core.disk import refuse_sick
+from provenv.core.errors import InputError, ProvenvError
+from provenv.core.files import is_left_over, temporary_name, write_atomic, write_together
 from provenv.environments import stamp
-from provenv.model.layout import lock_file_name
 from provenv.workspace.projects.context import MANIFEST_FILE, Project
 
-_LOCK = re.compile(r"pylock(\..+)?\.toml")
 _LEFT = re.compile(
-    r"\.(?:pyproject\.toml|pylock(?:\..+)?\.toml|\.gitignore|\.python-version)\.(\d+)\.\d+\.tmp"
+    r"\.(?:pyproject\.toml|pylock(?:\..+)?\.toml|\.gitignore|\.python-version)\.\d+\.\d+\.tmp"
 )
 
 
@@ -26,59 +26,72 @@ def write(project: Project, texts: Mapping[str, str]) -> None:
     sweeps.
 
     Raises:
-        DiskError: The file system refused.
+        DiskError: The file system refused; every file is as it was.
     """
     for spec in project.manifest.all_instances():
         stamp.forget(project.folder(spec))
-    for path in sorted(texts, key=lambda path: os.path.basename(path) == MANIFEST_FILE):
-        write_atomic(path, texts[path].encode())
+    ordered = sorted(texts, key=lambda path: os.path.basename(path) == MANIFEST_FILE)
+    with whole(ordered):
+        write_together({path: texts[path].encode() for path in ordered})
 
 
-def sweep(root: str) -> None:
-    """Remove temporary files that processes which are no more left in a project's folder."""
-    with contextlib.suppress(OSError):
-        for name in os.listdir(root):
-            match = _LEFT.fullmatch(name)
-            if match is not None and not _is_running(int(match[1])):
-                os.unlink(os.path.join(root, name))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """A file as it was; ``spare`` is a second name of it, empty where there is none."""
 
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+    path: str
+    data: bytes | None
+    spare: str
 
 
 @contextlib.contextmanager
-def whole(project: Project, environment: str | None = None) -> Iterator[None]:
-    """Where the block fails, the manifest and the locks become what they were before it.
+def whole(paths: Iterable[str]) -> Iterator[None]:
+    """Where the block fails, files become what they were before it; those that were not there go.
 
-    ``environment`` is one that the block declares, and that may get a lock of its own.
+    What was there keeps a second name meanwhile: to put it back needs no room on the disk.
+
+    Raises:
+        InputError: One of them cannot be read.
     """
-    before = {path: read_bytes(path) for path in _files(project, environment)}
+    kept = [_keep(path) for path in paths]
     try:
         yield
-    except BaseException:
-        put_back(before)
+    except BaseException as error:
+        left = [item.path for item in kept if not _put_back(item)]
+        if left and isinstance(error, ProvenvError):
+            said = f"{', '.join(left)} could not be put back, and has what was to come."
+            error.hint = " ".join(filter(None, (said, error.hint)))
         raise
+    finally:
+        for item in kept:
+            stamp.remove(item.spare)
 
 
-def _files(project: Project, environment: str | None) -> list[str]:
-    """The manifest, and every lock that the project has or may get."""
-    names = [None, environment, *project.manifest.environments]
-    folder = project.locker.root
-    there = [name for name in os.listdir(folder) if is_lock(name)]
-    locks = dict.fromkeys([*map(lock_file_name, names), *there])
-    return [project.manifest_path, *(os.path.join(folder, name) for name in locks)]
+def _keep(path: str) -> _Kept:
+    data = read_bytes(path)
+    real = os.path.realpath(path)
+    spare = temporary_name(real)
+    try:
+        os.link(real, spare)
+    except OSError:  # there is no such file, or no such links
+        spare = ""
+    return _Kept(path=path, data=data, spare=spare)
 
 
-def is_lock(name: str) -> bool:
-    """Whether a file of this name is a lock (PEP 751, "File Name")."""
-    return _LOCK.fullmatch(name) is not None
+def _put_back(item: _Kept) -> bool:
+    """Give a file the bytes that it had; whether it has them."""
+    try:
+        if read_bytes(item.path) == item.data:
+            return True
+        if item.data is None:
+            os.unlink(item.path)
+        elif item.spare and read_bytes(item.spare) == item.data:
+            os.replace(item.spare, os.path.realpath(item.path))
+        else:
+            write_atomic(item.path, item.data)
+    except (OSError, ProvenvError):
+        return False
+    return True
 
 
 def read_bytes(path: str) -> bytes | None:
@@ -86,6 +99,7 @@ def read_bytes(path: str) -> bytes | None:
 
     Raises:
         InputError: It cannot be read.
+        DiskError: The disk refuses to read it.
     """
     try:
         with open(path, "rb") as stream:
@@ -93,14 +107,13 @@ def read_bytes(path: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
+        refuse_sick(error, path)
         raise InputError(f"cannot be read: {error.strerror}", file=path) from error
 
 
-def put_back(before: dict[str, bytes | None]) -> None:
-    """Give files the bytes that they had; those that were not there (None) go."""
-    for path, data in before.items():
-        if data is not None:
-            if read_bytes(path) != data:
-                write_atomic(path, data)
-        elif os.path.exists(path):
-            os.unlink(path)
+def sweep(root: str) -> None:
+    """Remove temporary files that processes which are no more left in a project's folder."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(root):
+            if _LEFT.fullmatch(name) and is_left_over(name):
+                os.unlink(os.path.join(root, name))

@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 
 from provenv.core import digest
+from provenv.core.disk import there
 from provenv.core.errors import ForeignError
 from provenv.core.files import write_atomic
 from provenv.workspace.projects.context import read_text
@@ -52,7 +53,7 @@ def hand(path: str, text: str, *, force: bool = False) -> Handed:
         ForeignError: A file is there that somebody else made, or changed.
         DiskError: The file system refused.
     """
-    if not os.path.lexists(path):
+    if not there(path):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         write_atomic(path, text.encode())
         return Handed(path=path, done="made")

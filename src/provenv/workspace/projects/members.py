@@ -10,6 +10,7 @@ from functools import cache
 
 from packaging.utils import canonicalize_name
 
+from provenv.core.disk import refuse_sick
 from provenv.core.errors import InputError, UsageError
 from provenv.model import toml
 from provenv.model.manifest import Manifest, WorkspaceSpec, parse_manifest
@@ -66,6 +67,7 @@ class Workspace:
         try:
             text = _text(path, self.texts)
         except OSError as error:
+            refuse_sick(error, path)
             raise InputError(f"cannot be read: {error.strerror}", file=path) from error
         return _parsed(text, path)
 

@@ -23,6 +23,7 @@ from provenv.environments.tree import Steps
 from provenv.model.layout import EnvironmentLayout, HomeLayout
 from provenv.model.lock import parse_lock
 from provenv.model.plan import Artifact, find_wheel
+from provenv.store import leftovers
 from provenv.store.damage import Damage
 from provenv.store.fetch import fetch
 from provenv.store.mending import mend_object
@@ -95,6 +96,7 @@ def _repair(context: Context, project: Project | None, environment: str | None) 
     found = verify(context, project=project, environment=environment)
     folders = verification.folders_of(context, project, environment)
     with locked(context.home.lock):
+        leftovers.remove(context.home)
         bench = _Bench(context, registered(context))
         objects = tuple(_mend(bench, sha256) for sha256 in _damaged(found))
         paths: list[tuple[str, int, str]] = []
@@ -103,6 +105,7 @@ def _repair(context: Context, project: Project | None, environment: str | None) 
         places = {*bench.holders(hurt), *((f, n) for f in folders for n in switch.numbers(f))}
         for folder, number in sorted(places):
             with locked(EnvironmentLayout(folder).lock):
+                switch.sweep(folder)
                 again, not_done = _relink(context, folder, number)
             paths += [(folder, number, path) for path in again]
             left += [(folder, number, path, why) for path, why in not_done]
@@ -314,7 +317,9 @@ def _put_right(item: Drift, step: tuple[str, str] | None, root: str, home: str) 
     path = f"{root}/{item.path}"
     if os.path.isdir(path) and not os.path.islink(path):
         return "a directory stands in its place"
-    temporary = temporary_name(path)
+    temporary = switch.temporary(
+        os.path.dirname(os.path.dirname(root))
+    )  # the next command sweeps it
     try:
         if kind == "S":
             os.symlink(source, temporary)
@@ -327,8 +332,9 @@ def _put_right(item: Drift, step: tuple[str, str] | None, root: str, home: str) 
         else:
             return "it is this environment's own; `provenv sync` makes a new generation"
         os.replace(temporary, path)
-        if os.path.lexists(temporary):  # rename(2) does nothing between two links of one file
-            os.unlink(temporary)
     except OSError as error:
         return error.strerror or "the file system refused"
+    finally:
+        if os.path.lexists(temporary):  # also where rename(2) did nothing: two links of one file
+            os.unlink(temporary)
     return None

@@ -14,6 +14,7 @@ from provenv.core.files import disk_error, locked, remove_tree
 from provenv.environments import generations, switch
 from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import parse_manifest
+from provenv.store import leftovers
 from provenv.store.collect import collect
 from provenv.store.objects import read_object
 from provenv.workspace import roots
@@ -148,6 +149,7 @@ def _gc(context: Context, *, keep: int | None, dry_run: bool) -> GcResult:
                 context.home, alive, dry_run=dry_run, grace=0.0, empty_quarantine=True
             )
             if not dry_run:
+                leftovers.remove(context.home)
                 _thin_plans(context)
     except OSError as error:
         raise disk_error(error, "collect", error.filename or context.home.root) from error

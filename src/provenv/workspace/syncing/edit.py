@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,13 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from provenv.core import disk
 from provenv.core.errors import UsageError
 from provenv.core.events import ChangeBegun
 from provenv.core.files import locked_folder, write_atomic
 from provenv.environments import generations
 from provenv.model.generation import Change
+from provenv.model.layout import lock_file_name
 from provenv.model.manifest import parse_manifest
 from provenv.model.settings import SEED_GROUP
 from provenv.workspace.host import access
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from provenv.workspace.syncing.sync import SyncResult
 
 Edit = Callable[[str, "Pylock | None"], str]
+_LOCK = re.compile(r"pylock(\..+)?\.toml")
 _IGNORED = (".venv/", ".venvs/", "__pycache__/")
 
 
@@ -83,7 +87,7 @@ def _init(root: str, context: Context, name: str | None) -> InitResult:
     path = os.path.join(root, MANIFEST_FILE)
     created: list[str] = []
     completed: list[str] = []
-    if os.path.lexists(path):
+    if disk.there(path):
         text = read_text(path)
         manifest = parse_manifest(text, path)
         new = _complete(text, root, context, name)
@@ -163,7 +167,7 @@ def _complete(text: str, root: str, context: Context, name: str | None) -> str:
 
 def _ignore(root: str, context: Context, created: list[str], completed: list[str]) -> None:
     path = os.path.join(root, ".gitignore")
-    there = os.path.lexists(path)
+    there = disk.there(path)
     text = read_text(path) if there else ""
     lines = {line.strip().strip("/") for line in text.splitlines()}
     missing = [entry for entry in _IGNORED if entry.strip("/") not in lines]
@@ -319,7 +323,7 @@ def _change_alone(
     if synced:
         _refuse_foreign_source(project, environment)
     result = None
-    with files.whole(project):
+    with whole(project):
         relocked = relock(project, context, edit)
         if synced:
             from provenv.workspace.syncing.sync import sync
@@ -331,6 +335,16 @@ def _change_alone(
         changes=relocked.changes,
         sync=result,
     )
+
+
+@contextlib.contextmanager
+def whole(project: Project, environment: str | None = None) -> Iterator[None]:
+    """Where the block fails, the manifest and the locks become what they were before it.
+
+    ``environment`` is one that the block declares, and that may get a lock of its own.
+    """
+    with files.whole(_files(project, environment)):
+        yield
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -386,6 +400,20 @@ def with_text(project: Project, text: str) -> Project:
         InputError: That would be no manifest that can be used.
     """
     return make_project(project.root, text)
+
+
+def _files(project: Project, environment: str | None) -> list[str]:
+    """The manifest, and every lock that the project has or may get."""
+    names = [None, environment, *project.manifest.environments]
+    folder = project.locker.root
+    there = [name for name in os.listdir(folder) if is_lock(name)]
+    locks = dict.fromkeys([*map(lock_file_name, names), *there])
+    return [project.manifest_path, *(os.path.join(folder, name) for name in locks)]
+
+
+def is_lock(name: str) -> bool:
+    """Whether a file of this name is a lock (PEP 751, "File Name")."""
+    return _LOCK.fullmatch(name) is not None
 
 
 def written(project: Project, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from provenv.core import digest
+from provenv.core.disk import doing
 from provenv.core.errors import CheckFailedError, IntegrityError, UsageError
 from provenv.core.events import ChangeBegun, Warned
-from provenv.core.files import disk_error, locked
+from provenv.core.files import locked
 from provenv.environments import generations, stamp, switch
 from provenv.environments.tree import Steps
 from provenv.model.generation import Change, Generation, changes
 from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import EnvironmentSpec
+from provenv.store import leftovers
 from provenv.workspace import fast
 from provenv.workspace.host import registry
 from provenv.workspace.operations import reading
@@ -191,11 +193,16 @@ def _rollback(
 ) -> RollbackResult:
     started = time.monotonic()
     folder = project.folder(spec)
+    previous = generations.current_number(folder)
     layout = EnvironmentLayout(folder)
-    with locked(context.home.lock, shared=True), locked(layout.lock):
+    leftovers.sweep(context.home)
+    with (
+        doing("rolling back", folder, safe=lambda: switch.standing(folder, previous)),
+        locked(context.home.lock, shared=True),
+        locked(layout.lock),
+    ):
         switch.sweep(folder)
         files.sweep(project.root)
-        previous = generations.current_number(folder)  # another command may have come first
         number = generations.known_number(
             folder, to if to is not None else _before(folder, previous)
         )
@@ -204,17 +211,12 @@ def _rollback(
         # What another tool locked is not written into its files: the environment alone goes back.
         environment_only = environment_only or after.source is not None
         before = _readable(folder, previous)
+        texts = {} if environment_only else _former(project, folder, spec.name, number)
         context.emit(ChangeBegun())
-        try:
-            with contextlib.nullcontext() if environment_only else files.whole(project):
-                restored = (
-                    ()
-                    if environment_only
-                    else _restore(project, context, folder, spec.name, number)
-                )
-                switch.switch(folder, number, context.cause, verb="rollback")
-        except OSError as error:
-            raise disk_error(error, "switch", folder) from error
+        with files.whole(texts):
+            files.write(project, texts)
+            switch.switch(folder, number, context.cause, verb="rollback")
+        _warn_of_others(project, context, texts)
         registry.take_note(context, folder, number)
         stamp.used(folder)
         _stamp(project, context, folder, number, recipe, after, held=environment_only)
@@ -224,7 +226,7 @@ def _rollback(
         generation=number,
         previous=previous,
         changes=changes(before, _versions(after)),
-        restored=restored,
+        restored=tuple(os.path.basename(path) for path in texts),
         seconds=time.monotonic() - started,
     )
 
@@ -261,11 +263,8 @@ def _readable(folder: str, number: int) -> dict[str, str]:
         return {}
 
 
-def _restore(
-    project: Project, context: Context, folder: str, environment: str, number: int
-) -> tuple[str, ...]:
-    """Write the lock and the specifiers of a generation back into the project."""
-    restored: list[str] = []
+def _former(project: Project, folder: str, environment: str, number: int) -> dict[str, str]:
+    """Path → text of the project's files that differ from those of a generation: lock and specifiers."""
     texts: dict[str, str] = {}
     lock_text = read_text(generations.own_file(folder, number, "pylock.toml"))
     manifest_text = read_text(generations.own_file(folder, number, "pyproject.toml"))
@@ -277,11 +276,12 @@ def _restore(
     lock_path = project.lock_path(project.lock_key(project.manifest.environment(environment)))
     if not os.path.exists(lock_path) or read_text(lock_path) != lock_text:
         texts[lock_path] = lock_text
-        restored.append(os.path.basename(lock_path))
     if merged != project.manifest_text:
         texts[project.manifest_path] = merged
-        restored.append(os.path.basename(project.manifest_path))
-    files.write(project, texts)
+    return texts
+
+
+def _warn_of_others(project: Project, context: Context, restored: Mapping[str, str]) -> None:
     if len(project.manifest.conflicts) and restored:
         context.emit(
             Warned(
@@ -289,7 +289,6 @@ def _restore(
                 hint="`provenv lock --check` tells whether the others still answer the manifest.",
             )
         )
-    return tuple(restored)
 
 
 def _stamp(

@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from provenv.core.errors import CheckFailedError, InputError, UnsatisfiableError, UsageError
 from provenv.model.generation import Change
 from provenv.model.interpreter import Interpreter
+from provenv.store import leftovers
 from provenv.workspace import fast
 from provenv.workspace.host import access, choosing
 from provenv.workspace.operations.recording import Operation, recorded
@@ -122,6 +123,7 @@ def lock(
     require_manifest(project)
     if not check:
         files.sweep(project.root)
+        leftovers.sweep(context.home)
     locks = _readable_locks(project) if not check else read_locks(project)
     stale = why_stale(project, locks)
     if check and stale is not None:

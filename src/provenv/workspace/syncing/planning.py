@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 from provenv import __version__
 from provenv.core import digest
+from provenv.core.disk import doing
 from provenv.environments import generations, looking, plans, tree
 from provenv.environments.compose import ExtraFile, compose, full_record, refuse_overlaps
 from provenv.environments.private import open_up
@@ -162,10 +163,12 @@ def prepare(
         files[generations.UNEDITED] = tree.render(unedited).encode("utf-8", "surrogateescape")
     name = digest.of_json([[key, digest.of_bytes(data)] for key, data in sorted(files.items())])
     inputs = tuple(dict.fromkeys(path for member in members for path in member.inputs))
+    with doing("writing the plan", context.home.plans):
+        folder = plans.write_plan(context.home.plans, name, files)
     return Prepared(
         steps=steps,
         tree_digest=tree_digest,
-        folder=plans.write_plan(context.home.plans, name, files),
+        folder=folder,
         digest=name,
         interpreter=interpreter,
         packages=packages,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
+from provenv.core.disk import refuse_sick
 from provenv.core.errors import CheckFailedError, InputError, UsageError
 from provenv.core.events import Warned
 from provenv.formats.foreign import BASE, Foreign, Source
@@ -77,6 +78,7 @@ def read_source(
         with open(path, "rb") as stream:
             data = stream.read()
     except OSError as error:
+        refuse_sick(error, path)
         raise InputError(f"cannot be read: {error.strerror}", file=shown) from error
     known = seen if seen is not None else {}
     known[path] = data

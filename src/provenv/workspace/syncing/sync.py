@@ -5,21 +5,22 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.pylock import Pylock
 
+from provenv.core.disk import doing
 from provenv.core.errors import (
     CheckFailedError,
+    DiskError,
     InputError,
     IntegrityError,
-    UndecidedError,
     UsageError,
 )
 from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned, silent
-from provenv.core.files import disk_error, locked, remove_tree
+from provenv.core.files import locked
 from provenv.environments import generations, plans, python2, stamp, switch
 from provenv.environments.drift import Drift, find_altered, find_drift, is_misplaced
 from provenv.environments.edits import Edit
@@ -27,6 +28,7 @@ from provenv.model.generation import Change, changes
 from provenv.model.interpreter import Interpreter
 from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import LINK_MODES, EnvironmentSpec
+from provenv.store import leftovers
 from provenv.store.fetch import ahead
 from provenv.workspace import fast
 from provenv.workspace.host import choosing, registry
@@ -45,6 +47,7 @@ from provenv.workspace.proving import copies, suspects
 from provenv.workspace.proving.aftermath import settle
 from provenv.workspace.syncing import locking
 from provenv.workspace.syncing.planning import Prepared, prepare
+from provenv.workspace.syncing.starting import starting
 
 if TYPE_CHECKING:
     from provenv.store.crew import Crew
@@ -130,9 +133,13 @@ def sync(
         fresh=fresh,
         source=source,
     )
-    with recorded(
-        context, "sync", root=project.root, environment=spec.name, folder=folder, at_once=False
-    ) as operation:
+    before = switch.current(folder)
+    with (
+        recorded(
+            context, "sync", root=project.root, environment=spec.name, folder=folder, at_once=False
+        ) as operation,
+        doing(f"syncing {spec.name}", folder, safe=lambda: switch.standing(folder, before)),
+    ):
         return _sync(project, operation.context, folder, wanted)
 
 
@@ -152,6 +159,7 @@ class _Wanted:
 
 
 def _sync(project: Project, context: Context, folder: str, wanted: _Wanted) -> SyncResult:
+    """:func:`sync` of one environment, whose place has been looked at."""
     started = time.monotonic()
     spec, python, fresh, source = wanted.spec, wanted.asked.python, wanted.fresh, wanted.source
     relocked, opened = False, None
@@ -167,7 +175,7 @@ def _sync(project: Project, context: Context, folder: str, wanted: _Wanted) -> S
     aside = None if generations.is_ours(folder) else generations.set_aside(folder)
     layout = EnvironmentLayout(folder)
     try:
-        _sweep_store(context)
+        leftovers.sweep(context.home)
         files.sweep(project.root)
         with (
             locked(context.home.lock, shared=True),
@@ -185,11 +193,9 @@ def _sync(project: Project, context: Context, folder: str, wanted: _Wanted) -> S
             )
             prepared, outcome = _make(project, context, folder, interpreter, request, crew)
             finish(project, context, folder, prepared, request, outcome.number)
-    except BaseException as error:
+    except BaseException:
         if aside is not None and not os.path.lexists(folder):
             os.rename(aside, folder)
-        if isinstance(error, OSError):
-            raise disk_error(error, "make the environment in", error.filename or folder) from error
         raise
     return SyncResult(
         environment=spec.name,
@@ -277,19 +283,6 @@ def _whole(folder: str) -> Iterator[None]:
     except BaseException:
         switch.unprepare(folder)
         raise
-
-
-def _sweep_store(context: Context) -> None:
-    """Remove what killed processes left in the store, where no process is at work in it now."""
-    try:
-        names = os.listdir(context.home.tmp)
-    except FileNotFoundError:
-        return
-    if not names:
-        return
-    with contextlib.suppress(UndecidedError), locked(context.home.lock, wait=False):
-        for name in names:
-            remove_tree(f"{context.home.tmp}/{name}")
 
 
 def ensure_lock(
@@ -446,7 +439,8 @@ def _switch(
     force: bool,
 ) -> _Outcome:
     home = context.home.root
-    registry.register(context, folder, prepared.folder)
+    with doing("registering the environment", context.home.roots):
+        registry.register(context, folder, prepared.folder)
     previous = switch.current(folder)
     drift: list[Drift] = []
     before: dict[str, str] = {}
@@ -496,14 +490,28 @@ def _switch(
         )
     seconds = time.monotonic() - started
     context.emit(PhaseFinished(phase="link", count=len(prepared.packages), seconds=seconds))
+    moved = changes(before, after)
+    _say_what_starts(context, prepared, {change.name for change in moved})
     return _Outcome(
         number=number,
         previous=previous,
         made=True,
-        changes=changes(before, after),
+        changes=moved,
         drift=drift,
         dropped=dropped,
     )
+
+
+def _say_what_starts(context: Context, prepared: Prepared, names: Collection[str]) -> None:
+    """Note the files of these distributions that Python runs whenever it starts."""
+    labels = {
+        sha256: f"{name} {version}"
+        for name, version, sha256, editable in prepared.packages
+        if name in names and not editable
+    }
+    site_packages = prepared.interpreter.site_packages
+    for owner, file in starting(prepared.steps, context.home.root, site_packages, labels):
+        context.emit(Noted(message=f"{labels[owner]} runs code whenever Python starts: {file}"))
 
 
 def finish(
@@ -529,9 +537,6 @@ def finish(
     if not _as_read(project, request):
         return  # changed meanwhile: the signatures above may be those of what was not looked at
     signatures = [*watched, python, *own]
-    current = f"generations/{number}"
-    overrides = request.asked.overrides
-    stamp.write(folder, stamp.Stamp(context.home.root, name, current, signatures, asked=overrides))
     quiet = replace(context, emit=silent)  # what is to be said of interpreters has been said
     if not prepared.edited and request.usual(
         prepared, lambda: choosing.default_interpreter(project, quiet, request.spec.python)
@@ -539,7 +544,12 @@ def finish(
         key = fast.plan_key(project.root, request.asked, context.environ)
         if key is not None and _as_read(project, request):
             known = _known(project, folder, name, prepared, python, own)
-            plans.remember(context.home.plans, key, known)
+            with contextlib.suppress(OSError):  # it costs time later on, and nothing else
+                plans.remember(context.home.plans, key, known)
+    # the last that is written: where it is missing, the next command takes the long way, and sweeps
+    current = f"generations/{number}"
+    overrides = request.asked.overrides
+    stamp.write(folder, stamp.Stamp(context.home.root, name, current, signatures, asked=overrides))
 
 
 def _known(
@@ -570,5 +580,5 @@ def _as_read(project: Project, request: SyncRequest) -> bool:
             return True
         now = make_project(project.root, project.manifest_text)
         return now.locker.manifest.lock_digest() == project.locker.manifest.lock_digest()
-    except InputError:
+    except (InputError, DiskError):
         return False

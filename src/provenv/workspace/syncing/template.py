@@ -171,11 +171,16 @@ def _is_of_today(path: str) -> bool:
 def _write(root: str, file: str, data: bytes) -> None:
     """Write a file of the project: whole, or under a name that the next command sweeps."""
     temporary = f"{root}/.{file}.{os.getpid()}.0.tmp"
-    with open(temporary, "xb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.rename(temporary, f"{root}/{file}")
+    try:
+        with open(temporary, "xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.rename(temporary, f"{root}/{file}")
+    except BaseException:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        raise
 
 
 def _held_alone(root: str) -> int:
