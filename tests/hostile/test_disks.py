@@ -119,8 +119,11 @@ def check(found: Result, what: str, error: int, told: str) -> None:
     assert re.match(r"error: (cannot write /|[^/:]+: )", line), told
     assert re.search(r"; (it is on |your quota on )?/\S* \(\w+\)", line), told
     assert re.search(r"^hint: \S", found.stderr, re.MULTILINE), told
-    if what in SAFE and not re.match(r"error: (`provenv|resolving|cannot write)", line):
-        assert re.search(r"; (generation 1|generation 2|there is no environment)", line), told
+    if what in SAFE:
+        safe = (
+            r"^safe: (generation [12] is|there is no environment yet|the environment is out of use)"
+        )
+        assert re.search(safe, found.stderr, re.MULTILINE), told
 
 
 def test_a_full_disk_at_each_phase_of_a_sync(bench: Bench) -> None:

@@ -80,8 +80,17 @@ def make_first(
         except Exception as error:  # noqa: BLE001  # the long way mends what is damaged, or says what is wrong
             logged.write_end(home, subject, "failed", "undecided", f"the long way follows: {error}")
             return None
-        except BaseException:
+        except BaseException as error:
+            from provenv.core.errors import say_safe
+
             switch.unprepare(folder)
+            made = switch.current(folder)
+            say_safe(
+                error,
+                "there is no environment yet"
+                if made is None
+                else f"generation {made} is whole and current",
+            )
             logged.write_end(home, subject, "interrupted", "interrupted", "interrupted")
             raise
         logged.write_end(home, subject, "done")

@@ -205,6 +205,7 @@ def _make_outside(
             name, wanted.python, python, wanted.link_mode, more=wanted.virtual
         )
         _check_text(text, name)
+        context.emit(ChangeBegun())
         write_atomic(os.path.join(root, MANIFEST_FILE), text.encode())
         project, fresh = _fill(open_project(root), context, wanted)
         return project, _sync(project, context, name, fresh)
