@@ -122,8 +122,14 @@ def write(home: str, lines: list[str]) -> None:
 
 
 def state(folder: str) -> str:
-    """The environment in ``folder`` as it is: its current generation and what lock is in it, as JSON."""
-    number = current(folder)
+    """The environment in ``folder`` as it is: its current generation and what lock is in it, as JSON.
+
+    Where a disk that fails does not tell, the object is empty.
+    """
+    try:
+        number = current(folder)
+    except OSError:  # the disk is sick, and nothing is said
+        return "{}"
     if number is None:
         return '{"generation": null, "lock": null}'
     lock = _lock_digest(f"{folder}/generations/{number}/.provenv/contents.json")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import InvalidName, canonicalize_name
 
-from provenv.core.errors import ForeignError, InputError, UsageError
+from provenv.core.errors import DiskError, ForeignError, InputError, UsageError
 from provenv.core.events import ChangeBegun, silent
-from provenv.core.files import ensure_folder, locked_folder, write_atomic
+from provenv.core.files import FOLDER_LOCK, ensure_folder, locked_folder, write_atomic
 from provenv.environments import switch
 from provenv.interpreters import find
 from provenv.model.layout import (
@@ -24,9 +24,9 @@ from provenv.model.layout import (
 )
 from provenv.model.manifest import BUILT_IN_ENVIRONMENTS, EnvironmentSpec, Manifest, parse_manifest
 from provenv.model.settings import NAME_RULE
-from provenv.workspace.host import access
+from provenv.workspace.host import access, waits
 from provenv.workspace.named import removing
-from provenv.workspace.operations.recording import Operation, recorded
+from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import files, outside, specifiers
 from provenv.workspace.projects.context import (
     MANIFEST_FILE,
@@ -109,29 +109,17 @@ def create_environment(
         ProvenvError: As ``sync`` says.
     """
     check_name(name)
-    with _recorded(project, context, name) as operation:
-        return _create(project, operation.context, name, wanted)
-
-
-def _recorded(
-    project: Project, context: Context, name: str
-) -> contextlib.AbstractContextManager[Operation]:
-    """Record in the operations log that an environment is made."""
     folder = environment_folder(project.root, name, project.manifest.default_environment)
-    return recorded(
-        context,
-        "env-create",
-        root=project.root,
-        environment=name,
-        folder=folder,
-        at_once=False,
-    )
+    with recorded(
+        context, "env-create", root=project.root, environment=name, folder=folder, at_once=False
+    ) as operation:
+        return _create(project, operation.context, name, wanted)
 
 
 def _create(
     project: Project, context: Context, name: str, wanted: WantedEnvironment
 ) -> CreateResult:
-    with locked_folder(project.locker.root):
+    with waits.changing(context, project):
         now = open_project(project.root)  # another process may have changed it meanwhile
         own = outside.is_outside(context.home, now.root)
         there = _is_declared(now, name, wanted)
@@ -172,13 +160,20 @@ def _create_outside(
     context: Context, root: str, name: str, wanted: WantedEnvironment
 ) -> CreateResult:
     ensure_folder(root)
-    with locked_folder(root):  # where two make it at once, the second finds it made
-        made = None
-        if outside.find(context.home, name) is None:
-            files.sweep(root)
-            if os.listdir(root):
-                raise _foreign(root)
-            made = _make_outside(context, root, name, wanted)
+    try:
+        # where two make it at once, the second finds it made
+        with locked_folder(root, waiting=waits.told(context, f"makes {name}")):
+            ensure_folder(root)  # the first may have failed, and left nothing
+            made = None
+            if outside.find(context.home, name) is None:
+                files.sweep(root)
+                if set(os.listdir(root)) - {FOLDER_LOCK}:
+                    raise _foreign(root)
+                made = _make_outside(context, root, name, wanted)
+    except DiskError:
+        with contextlib.suppress(OSError):  # only where it is empty
+            os.rmdir(root)
+        raise
     if made is None:
         return create_environment(open_project(root), context, name, wanted)
     project, syncs = made

@@ -16,18 +16,16 @@ from provenv.core import digest
 from provenv.core.disk import doing
 from provenv.core.errors import CheckFailedError, DiskError, IntegrityError, UsageError
 from provenv.core.events import ChangeBegun, Noted, Warned
-from provenv.core.files import locked
 from provenv.environments import generations, plans, stamp, switch, tree
 from provenv.environments.drift import find_drift
 from provenv.environments.edits import Edit, carry, find_edits, release
 from provenv.environments.private import copies_in, open_up
 from provenv.environments.tree import Steps
 from provenv.model.generation import Generation, Installed
-from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import EnvironmentSpec
 from provenv.store.objects import require_object
 from provenv.store.verify import verify_object
-from provenv.workspace.host import registry
+from provenv.workspace.host import registry, waits
 from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context, Project
 from provenv.workspace.proving import suspects
@@ -115,7 +113,7 @@ def _copy_or_link(
     started = time.monotonic()
     folder = project.folder(spec)
     name = canonicalize_name(package)
-    with locked(context.home.lock, shared=True), locked(EnvironmentLayout(folder).lock):
+    with waits.working_on(context, folder):
         switch.sweep(folder)
         number = generations.current_number(folder)
         record = generations.read_generation(folder, number)
@@ -267,15 +265,21 @@ def _plan(
     tree_digest = tree_digest_of(steps, hashes)
     steps = with_own_files(steps, edited=bool(wanted))
     files = _small_files(project.root, folder, number, unedited)
-    files["recipe"] = tree.render(steps).encode("utf-8", "surrogateescape")
-    files["contents.json"] = generations.contents_edited(
-        folder, number, tree_digest=tree_digest, edited=sorted(wanted)
-    )
+    own = {"recipe": tree.render(steps).encode("utf-8", "surrogateescape")}
     if wanted:
-        files[generations.UNEDITED] = tree.render(unedited).encode("utf-8", "surrogateescape")
+        own[generations.UNEDITED] = tree.render(unedited).encode("utf-8", "surrogateescape")
     for name in ("checks", "pylock.toml", "pyproject.toml"):
         with open(generations.own_file(folder, number, name), "rb") as stream:
             files[name] = stream.read()
+    own["checks"] = files["checks"]
+    files |= own
+    files["contents.json"] = generations.contents_edited(
+        folder,
+        number,
+        tree_digest=tree_digest,
+        own={name: digest.of_bytes(data) for name, data in own.items()},
+        edited=sorted(wanted),
+    )
     name = digest.of_json([[key, digest.of_bytes(data)] for key, data in sorted(files.items())])
     return steps, plans.write_plan(context.home.plans, name, files)
 

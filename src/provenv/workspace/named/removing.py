@@ -9,22 +9,21 @@ from dataclasses import dataclass
 
 from provenv.core.disk import doing
 from provenv.core.errors import CheckFailedError, UsageError
-from provenv.core.files import locked, locked_folder, write_atomic
+from provenv.core.files import FOLDER_LOCK, write_atomic
 from provenv.environments import generations, stamp, switch
 from provenv.model.layout import (
     NAMED_ENVIRONMENTS_FOLDER,
-    EnvironmentLayout,
     base_name,
     is_environment_name,
     is_plain_request,
 )
-from provenv.workspace.host import processes, registry
+from provenv.workspace.host import claims, processes, waits
 from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import outside
 from provenv.workspace.projects.context import MANIFEST_FILE, Context, Project, open_project
 from provenv.workspace.projects.declaring import declared, undeclare
-from provenv.workspace.proving import copies
-from provenv.workspace.syncing import edit
+from provenv.workspace.proving import copies, thinning
+from provenv.workspace.syncing import edit, locking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +109,18 @@ def remove_environment(
     _refuse_busy(folders, force=force)
     _refuse_edited(context, folders, force=force)
     there = tuple(pair for pair in found if os.path.isdir(pair[1]))
-    with recorded(
-        context,
-        "env-remove",
-        root=project.root,
-        environment=found[0][0] if len(found) == 1 else name or "",
-        folder=folders[0] if len(found) == 1 else "",
-        paths=(project.manifest_path,) if own or undeclared else (),
-    ) as operation:
+    title = ", ".join(title for title, _ in found)
+    with (
+        recorded(
+            context,
+            "env-remove",
+            root=project.root,
+            environment=title,
+            folder=folders[0] if len(found) == 1 else "",
+            paths=(project.manifest_path,) if own or undeclared else (),
+        ) as operation,
+        doing(f"removing {title}", project.root),
+    ):
         return _remove(project, operation.context, name, there, text, own=own)
 
 
@@ -133,18 +136,17 @@ def _remove(
     """Take the folders away; then the project, or what ``text`` leaves out of its manifest."""
     left: list[str] = []
     changed: list[str] = []
-    title = ", ".join(title for title, _ in there) or name or project.title
-    with doing(f"removing {title}", project.root):
-        for _, folder in there:
-            left += take_away(context, folder)
-        whole = own and name in (None, project.manifest.default_environment)
-        if whole:
-            with locked_folder(project.root):
-                changed += _clear_project(context, project.root, left)
-        elif text is not None:
-            with locked_folder(project.root):
-                write_atomic(project.manifest_path, text.encode())
-            changed.append(MANIFEST_FILE)
+    for _, folder in there:
+        left += take_away(context, folder)
+    whole = own and name in (None, project.manifest.default_environment)
+    if whole:
+        with waits.changing(context, project):
+            changed += _clear_project(context, project.root, left)
+    elif text is not None:
+        with waits.changing(context, project):
+            text = _without(locking.as_it_is(project), name)
+            write_atomic(project.manifest_path, text.encode())
+        changed.append(MANIFEST_FILE)
     return RemoveResult(
         environments=there,
         project=project.root if whole else None,
@@ -213,10 +215,8 @@ def take_away(context: Context, folder: str, *, wait: bool = True) -> list[str]:
         OSError, DiskError: The file system refused.
         UndecidedError: Not ``wait``, and another command works on it.
     """
-    with (
-        locked(context.home.lock, shared=True),
-        locked(EnvironmentLayout(folder).lock, wait=wait),
-    ):
+    with waits.working_on(context, folder, wait=wait):
+        used = thinning.environment_used(folder) or None
         stamp.forget(folder)
         for item in ("current", *switch.links(folder)):
             with contextlib.suppress(FileNotFoundError):
@@ -226,7 +226,7 @@ def take_away(context: Context, folder: str, *, wait: bool = True) -> list[str]:
         for number in switch.numbers(folder):
             switch.discard(folder, number)
         switch.unprepare(folder)
-        registry.forget(context, folder)
+        claims.forget(context, claims.of(context, folder), used)
     return [f"{folder}/{name}" for name in _foreign(folder)]
 
 
@@ -256,7 +256,7 @@ def _clear_project(context: Context, root: str, left: list[str]) -> list[str]:
     for folder in (os.path.join(root, NAMED_ENVIRONMENTS_FOLDER), root):
         with contextlib.suppress(OSError):
             os.rmdir(folder)
-    for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
+    for name in sorted({*os.listdir(root)} - {FOLDER_LOCK}) if os.path.isdir(root) else []:
         if not any(path.startswith(f"{root}/{name}/") for path in left):
             left.append(f"{root}/{name}")
     return gone

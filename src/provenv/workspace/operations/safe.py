@@ -38,9 +38,9 @@ def is_done(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
 
 
 def _environment(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    if "generation" not in before:
+    if "generation" not in before or "generation" not in now:
         return []
-    was, number = before["generation"], now.get("generation")
+    was, number = before["generation"], now["generation"]
     if number is None:
         return ["there is no environment yet" if was is None else "the environment is out of use"]
     if number == was:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from provenv.core import digest
 from provenv.core.disk import doing
-from provenv.core.errors import CheckFailedError, IntegrityError, UsageError
+from provenv.core.errors import CheckFailedError, DiskError, IntegrityError, UsageError
 from provenv.core.events import ChangeBegun, Warned
-from provenv.core.files import locked
 from provenv.environments import generations, stamp, switch
+from provenv.environments.drift import find_drift
 from provenv.environments.tree import Steps
 from provenv.model.generation import Change, Generation, changes
-from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import EnvironmentSpec
 from provenv.store import leftovers
 from provenv.workspace import fast
-from provenv.workspace.host import registry
+from provenv.workspace.host import registry, waits
+from provenv.workspace.host.ownership import check_store
 from provenv.workspace.operations import reading
 from provenv.workspace.operations.reading import LoggedOperation
 from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import Context, Project, read_manifest, read_text
+from provenv.workspace.syncing import locking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +161,8 @@ def rollback(
         CheckFailedError: Its interpreter is gone; nothing was switched.
         IntegrityError: Objects that it links are no longer what they were; nothing was switched.
     """
+    started = time.monotonic()
+    check_store(context)
     if project.shared is not None and not environment_only:
         environment_only = True
         context.emit(
@@ -167,20 +171,22 @@ def rollback(
                 hint="`provenv sync` brings the environment and the lock together again.",
             )
         )
-    spec = project.manifest.environment(environment)
-    folder = project.folder(spec)
-    generations.current_number(folder)  # taking its lock would make the folder
-    paths = (project.manifest_path, project.lock_path(project.lock_key(spec)))
-    with recorded(
-        context,
-        "rollback",
-        root=project.root,
-        environment=spec.name,
-        folder=folder,
-        paths=() if environment_only else paths,
-        at_once=False,
-    ) as operation:
-        return _rollback(project, operation.context, spec, to, environment_only=environment_only)
+    generations.current_number(project.folder(project.manifest.environment(environment)))
+    with waits.changing(context, project):  # a sync or an `add` that waits reads them afterwards
+        project = locking.as_it_is(project)
+        spec = project.manifest.environment(environment)
+        paths = (project.manifest_path, project.lock_path(project.lock_key(spec)))
+        with recorded(
+            context,
+            "rollback",
+            root=project.root,
+            environment=spec.name,
+            folder=project.folder(spec),
+            paths=() if environment_only else paths,
+            at_once=False,
+        ) as operation:
+            context = operation.context
+            return _rollback(project, context, spec, to, started, environment_only=environment_only)
 
 
 def _rollback(
@@ -188,19 +194,18 @@ def _rollback(
     context: Context,
     spec: EnvironmentSpec,
     to: int | None,
+    started: float,
     *,
     environment_only: bool,
 ) -> RollbackResult:
-    started = time.monotonic()
     folder = project.folder(spec)
     previous = generations.current_number(folder)
-    layout = EnvironmentLayout(folder)
     leftovers.sweep(context.home)
     with (
         doing("rolling back", folder, safe=lambda: switch.standing(folder, previous)),
-        locked(context.home.lock, shared=True),
-        locked(layout.lock),
+        waits.working_on(context, folder),
     ):
+        previous = generations.current_number(folder)
         switch.sweep(folder)
         files.sweep(project.root)
         number = generations.known_number(
@@ -208,13 +213,15 @@ def _rollback(
         )
         recipe = generations.read_recipe(folder, number)
         after = _usable(context, folder, number)
+        _tell_drift(context, folder, number, recipe)
         # What another tool locked is not written into its files: the environment alone goes back.
         environment_only = environment_only or after.source is not None
         before = _readable(folder, previous)
         texts = {} if environment_only else _former(project, folder, spec.name, number)
         context.emit(ChangeBegun())
-        with files.whole(texts):
-            files.write(project, texts)
+        with files.whole(project, texts):
+            with _or_the_environment_only():
+                files.write(project, texts)
             switch.switch(folder, number, context.cause, verb="rollback")
         _warn_of_others(project, context, texts)
         registry.take_note(context, folder, number)
@@ -255,6 +262,18 @@ def _usable(context: Context, folder: str, number: int) -> Generation:
     return made
 
 
+def _tell_drift(context: Context, folder: str, number: int, recipe: Steps) -> None:
+    drift = find_drift(recipe, f"{folder}/generations/{number}", context.home.root)
+    if drift:
+        context.emit(
+            Warned(
+                message=f"generation {number} is not as it was made: {drift[0].path} ({drift[0].kind})"
+                + (f" and {len(drift) - 1} more" if len(drift) > 1 else ""),
+                hint="`provenv verify` names all of it; `provenv sync` makes a whole one.",
+            )
+        )
+
+
 def _readable(folder: str, number: int) -> dict[str, str]:
     """What a generation holds; nothing where it cannot be read, which is why one goes back."""
     try:
@@ -263,11 +282,21 @@ def _readable(folder: str, number: int) -> dict[str, str]:
         return {}
 
 
+@contextlib.contextmanager
+def _or_the_environment_only() -> Iterator[None]:
+    try:
+        yield
+    except DiskError as error:
+        way = "`provenv rollback --environment-only` goes back without writing the project's files."
+        error.hint = " ".join(filter(None, (error.hint, way)))
+        raise
+
+
 def _former(project: Project, folder: str, environment: str, number: int) -> dict[str, str]:
     """Path → text of the project's files that differ from those of a generation: lock and specifiers."""
     texts: dict[str, str] = {}
-    lock_text = read_text(generations.own_file(folder, number, "pylock.toml"))
-    manifest_text = read_text(generations.own_file(folder, number, "pyproject.toml"))
+    lock_text = generations.own_text(folder, number, "pylock.toml")
+    manifest_text = generations.own_text(folder, number, "pyproject.toml")
     merged = project.manifest_text
     if manifest_text != merged:
         from provenv.workspace.projects import specifiers  # tomlkit: 15 ms, and often nothing to do

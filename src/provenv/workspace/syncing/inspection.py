@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
@@ -23,6 +24,7 @@ from provenv.workspace.operations.reading import LoggedOperation
 from provenv.workspace.projects.context import Context, LockFile, Project, read_lock, read_locks
 from provenv.workspace.proving.copies import PrivateCopy, private_copies
 from provenv.workspace.syncing import locking
+from provenv.workspace.syncing.origins import refuse_strays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,7 @@ class StatusResult:
 
     Attributes:
         stale: Why the lock does not answer the manifest; None where it does.
+        refused: Why nothing is installed from the lock: it was edited, or has files from elsewhere.
         source: The file of another tool that the environment is made from (``sync --from``).
         generation: What is current; None where there is no environment.
         broken: Why the current generation cannot be used; None where it can.
@@ -47,6 +50,7 @@ class StatusResult:
     environment: str
     folder: str
     stale: str | None
+    refused: str | None
     generation: Generation | None
     broken: str | None
     pending: tuple[Change, ...]
@@ -70,6 +74,7 @@ def status(project: Project, context: Context, *, environment: str | None = None
     source = generations.source_of(folder)
     locks = read_locks(project) if source is None else {}
     stale = locking.why_stale(project, locks) if source is None else None
+    refused = _refusal(project, context, locks)
     number = switch.current(folder)
     if number is not None:
         registry.take_note(context, folder, number)
@@ -87,7 +92,7 @@ def status(project: Project, context: Context, *, environment: str | None = None
         except UnsatisfiableError:
             if broken is None:  # else that is the news: its interpreter is gone, and no other fits
                 raise
-    agrees = not (stale or broken or pending or drift) and generation is not None
+    agrees = not (stale or refused or broken or pending or drift) and generation is not None
     stopped = reading.unresolved(context, project.root, folder)
     if stopped is not None and stopped.operation == "sync" and agrees:
         stopped = None
@@ -97,6 +102,7 @@ def status(project: Project, context: Context, *, environment: str | None = None
         environment=spec.name,
         folder=folder,
         stale=stale,
+        refused=refused.message if refused is not None else None,
         generation=generation,
         broken=broken,
         pending=pending,
@@ -117,6 +123,18 @@ def _foreign_lock(
     opened = sourcing.open_source(project, context, spec, source)
     interpreter = choose_interpreter(opened.project, context, opened.spec, folder, None)
     return opened.project, opened.spec, sourcing.lock_for(opened, context, interpreter)
+
+
+def _refusal(
+    project: Project, context: Context, locks: Mapping[str | None, LockFile]
+) -> CheckFailedError | None:
+    """Why nothing would be installed from the project's locks; None where it would."""
+    try:
+        locking.refuse_edited(locks)
+        refuse_strays(project, context, {file.path: file.lock for file in locks.values()})
+    except CheckFailedError as error:
+        return error
+    return None
 
 
 def _current(

@@ -17,21 +17,21 @@ from provenv.core.errors import (
     DiskError,
     InputError,
     IntegrityError,
+    UndecidedError,
     UsageError,
 )
 from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned, silent
-from provenv.core.files import locked
 from provenv.environments import generations, plans, python2, stamp, switch
 from provenv.environments.drift import Drift, find_altered, find_drift, is_misplaced
 from provenv.environments.edits import Edit
 from provenv.model.generation import Change, changes
 from provenv.model.interpreter import Interpreter
-from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import LINK_MODES, EnvironmentSpec
 from provenv.store import leftovers
 from provenv.store.fetch import ahead
 from provenv.workspace import fast
-from provenv.workspace.host import choosing, registry
+from provenv.workspace.host import choosing, registry, waits
+from provenv.workspace.host.ownership import begin_store
 from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import (
@@ -46,12 +46,16 @@ from provenv.workspace.projects.context import (
 from provenv.workspace.proving import copies, suspects
 from provenv.workspace.proving.aftermath import settle
 from provenv.workspace.syncing import locking
+from provenv.workspace.syncing.origins import refuse_strays
 from provenv.workspace.syncing.planning import Prepared, prepare
 from provenv.workspace.syncing.starting import starting
 
 if TYPE_CHECKING:
     from provenv.store.crew import Crew
     from provenv.workspace.syncing.sourcing import Opened
+
+
+_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,42 +130,45 @@ def sync(
     spec = project.manifest.environment(environment)
     folder = project.folder(spec)
     _check_place(folder, adopt=adopt)
-    wanted = _Wanted(
-        spec=spec,
-        asked=fast.Asked(spec.name if environment is not None else None, python, link_mode),
-        locked_only=locked_only,
-        fresh=fresh,
-        source=source,
-    )
     before = switch.current(folder)
+    begin_store(context)
     with (
         recorded(
             context, "sync", root=project.root, environment=spec.name, folder=folder, at_once=False
         ) as operation,
         doing(f"syncing {spec.name}", folder, safe=lambda: switch.standing(folder, before)),
     ):
-        return _sync(project, operation.context, folder, wanted)
+        context = operation.context
+        asked = fast.Asked(environment, python, link_mode)
+        for _ in range(_TRIES):
+            try:
+                return _sync(project, context, spec, asked, locked_only, fresh, source)
+            except _OvertakenError:  # by a rollback, while this one waited for its turn
+                project = locking.as_it_is(project)
+                spec = project.manifest.environment(environment)
+        raise UndecidedError(
+            f"{project.manifest_path} or its lock is changed again and again while this command waits",
+            hint="Find out what writes them, and try again; the environment is as it was.",
+        )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
-    """What :func:`sync` was asked for.
-
-    ``asked`` has the environment by its whole name: `test` may be several, and the short way must not
-    take one for all.
-    """
-
-    spec: EnvironmentSpec
-    asked: fast.Asked
-    locked_only: bool
-    fresh: Mapping[str | None, LockFile] | None
-    source: str | None
+class _OvertakenError(Exception):
+    """The project's files are no longer those that were read."""
 
 
-def _sync(project: Project, context: Context, folder: str, wanted: _Wanted) -> SyncResult:
+def _sync(
+    project: Project,
+    context: Context,
+    spec: EnvironmentSpec,
+    wanted: fast.Asked,
+    locked_only: bool,  # as `sync` was asked
+    fresh: Mapping[str | None, LockFile] | None,
+    source: str | None,
+) -> SyncResult:
     """:func:`sync` of one environment, whose place has been looked at."""
     started = time.monotonic()
-    spec, python, fresh, source = wanted.spec, wanted.asked.python, wanted.fresh, wanted.source
+    environment, python, link_mode = wanted.environment, wanted.python, wanted.link_mode
+    folder = project.folder(spec)
     relocked, opened = False, None
     if fresh is not None:
         lock = fresh[project.lock_key(spec)]
@@ -171,26 +178,26 @@ def _sync(project: Project, context: Context, folder: str, wanted: _Wanted) -> S
         )
         project, spec = opened.project, opened.spec
     else:
-        lock, relocked = ensure_lock(project, context, spec, locked_only=wanted.locked_only)
+        project, lock, relocked = ensure_lock(project, context, spec, locked_only=locked_only)
+        spec = project.manifest.environment(environment)
     aside = None if generations.is_ours(folder) else generations.set_aside(folder)
-    layout = EnvironmentLayout(folder)
     try:
         leftovers.sweep(context.home)
         files.sweep(project.root)
         with (
-            locked(context.home.lock, shared=True),
-            locked(layout.lock),
-            _whole(folder),
+            waits.working_on(context, folder),
             ahead(context.home, _least(lock.lock)) as crew,
         ):
+            if fresh is None and opened is None and not _still(project, lock):
+                raise _OvertakenError
             settle(context)
             switch.prepare(folder)
             switch.sweep(folder)
             interpreter = _chosen(project, context, spec, folder, python)
-            mode = _mode(context, spec, folder, interpreter, wanted.asked.link_mode)
-            request = SyncRequest(
-                asked=wanted.asked, spec=spec, lock=lock, mode=mode, opened=opened
-            )
+            mode = _mode(context, spec, folder, interpreter, link_mode)
+            # by its whole name: `test` may be several, and the short way must not take one for all
+            asked = fast.Asked(spec.name if environment is not None else None, python, link_mode)
+            request = SyncRequest(asked=asked, spec=spec, lock=lock, mode=mode, opened=opened)
             prepared, outcome = _make(project, context, folder, interpreter, request, crew)
             finish(project, context, folder, prepared, request, outcome.number)
     except BaseException:
@@ -275,37 +282,60 @@ def _least(lock: Pylock) -> Iterator[int]:
         yield min((wheel.size or 0 for wheel in package.wheels or ()), default=0)
 
 
-@contextlib.contextmanager
-def _whole(folder: str) -> Iterator[None]:
-    """Where nothing came of a new environment, nothing stays of it."""
-    try:
-        yield
-    except BaseException:
-        switch.unprepare(folder)
-        raise
-
-
 def ensure_lock(
     project: Project, context: Context, spec: EnvironmentSpec, *, locked_only: bool
-) -> tuple[LockFile, bool]:
+) -> tuple[Project, LockFile, bool]:
     """The lock that decides for ``spec``, made anew where it is stale; whether it was.
 
+    Of many that find it stale at once, one makes it anew, and the others use it: the project is given
+    back as it is then.
+
     Raises:
-        CheckFailedError: ``locked_only``, and it is stale.
+        CheckFailedError: ``locked_only``, and it is stale. Always where somebody has edited it, or
+            where it has files from where the manifest does not lead.
     """
-    key = project.lock_key(spec)
     locks = read_locks(project)
     stale = locking.why_stale(project, locks)
     if stale is None:
-        return locks[key], False
+        return project, _checked(project, context, spec, locks), False
+    locking.refuse_edited(locks)
     if locked_only:
         raise CheckFailedError(
             f"{stale}; with --locked it is not made anew",
             hint="Run `provenv lock`, and commit the lock.",
         )
-    context.emit(Noted(message=f"locking: {stale}"))
-    locking.lock(project, context)
-    return read_locks(project)[key], True
+    with waits.changing(context, project):
+        project = locking.as_it_is(project)
+        spec = project.manifest.environment(spec.name)
+        locks = read_locks(project)
+        stale = locking.why_stale(project, locks)
+        if stale is None:
+            return project, _checked(project, context, spec, locks), False
+        context.emit(Noted(message=f"locking: {stale}"))
+        locking.lock(project, context)
+        return project, read_locks(project)[project.lock_key(spec)], True
+
+
+def _checked(
+    project: Project,
+    context: Context,
+    spec: EnvironmentSpec,
+    locks: Mapping[str | None, LockFile],
+) -> LockFile:
+    key = project.lock_key(spec)
+    refuse_strays(project, context, {locks[key].path: locks[key].lock})
+    return locks[key]
+
+
+def _still(project: Project, lock: LockFile) -> bool:
+    """Whether the manifest and the lock are those that were read before this process had its turn."""
+    try:
+        return (
+            read_manifest(project.root) == project.manifest_text
+            and read_text(lock.path) == lock.text
+        )
+    except InputError:
+        return False
 
 
 def _mode(
@@ -451,6 +481,8 @@ def _switch(
             recipe = generations.read_recipe(folder, previous)
             tree = f"{folder}/generations/{previous}"
             drift = find_drift(recipe, tree, home)
+            own = generations.damaged_own(folder, previous)
+            drift += [Drift(path=f"{generations.OWN_FOLDER}/{n}", kind="changed") for n in own]
             if not drift and stamp.read(folder) is None:  # lost, perhaps with more, in a power cut
                 hashes = generations.own_hashes(folder, previous)
                 drift = find_altered(recipe, tree, home, hashes)
