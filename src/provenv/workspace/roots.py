@@ -27,7 +27,7 @@ def register(roots: str, folder: str, plan: str) -> None:
     except FileExistsError:
         pass
     except FileNotFoundError:
-        os.makedirs(roots, exist_ok=True)
+        os.makedirs(roots, 0o755, exist_ok=True)
         os.symlink(folder, path)
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
