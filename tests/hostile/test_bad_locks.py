@@ -153,6 +153,11 @@ EDITS = {
     "size": (r"size = (\d+)", r"size = 1\1"),
     "marker": (r'(version = "2"\n)', r"""\1marker = "python_version < '3'"\n"""),
     "no digest": (r'packages-digest = "\w+"\n', ""),
+    "no table": (r"\[tool.provenv\](.*\n)*", ""),
+    "another maker": (
+        r'created-by = "provenv"((?:.*\n)+)packages-digest.*\n',
+        r'created-by = "x"\1',
+    ),
 }
 
 
@@ -384,6 +389,8 @@ def test_offline_without_a_cache_the_check_says_what_it_did_not_do(shop: Shop) -
 def test_an_index_that_refuses_is_no_yes(shop: Shop) -> None:
     shop.index.fault("*", status=500)
     shop.refused(shop.check, "500", code=3)
+    shop.rewrite(*EDITS["hash"], sign=False)
+    shop.refused(shop.check, "edited by hand")
 
 
 @pytest.mark.slow
@@ -434,6 +441,20 @@ def test_an_index_that_serves_from_elsewhere_is_told_when_it_is_locked(
         assert shop.check().compared is True
 
 
+def test_an_index_that_redirects_to_another_server_does_not_take_it_along(
+    shop: Shop, tmp_path: Path
+) -> None:
+    """Pages with addresses relative to themselves: these then lie where the redirect led."""
+    with Index() as other:
+        _, sha256 = evil(tmp_path, other)
+        page = f'<a href="../../files/alpha-2-py3-none-any.whl#sha256={sha256}">alpha</a>'
+        other.fault("*/simple/alpha/", page=page)
+        shop.index.fault("*/simple/alpha/", redirect=f"{other.url_of('evil')}alpha/")
+        (shop.project.folder / "pylock.toml").unlink()
+        where = f"{other.origin}/evil/files/alpha-2-py3-none-any.whl"
+        shop.refused(shop.lock, "lies elsewhere", where)
+
+
 CHANGES: dict[str, tuple[Callable[[Index, Path], object], str, tuple[str, ...]]] = {
     "another hash": (
         lambda index, folder: index.add(
@@ -480,6 +501,32 @@ def found_in(folder: Path) -> list[str]:
         for path in folder.rglob("*")
         if path.is_file() and any(form in path.read_bytes() for form in forms)
     ]
+
+
+@pytest.mark.slow
+def test_a_password_in_a_requirement_goes_no_farther_than_the_lock(
+    project: Project, index: Index, tmp_path: Path
+) -> None:
+    """People write it there all the same; the manifest and its lock are theirs."""
+    index.protect("private", "me", SECRET)
+    url = index.add(make_wheel(tmp_path / "wheels", "alpha", "1"), to="private")
+    asked = f"alpha @ {url.replace('://', f'://me:{SECRET}@')}"
+    project.depends()
+    said = [
+        project.ok("add", asked),
+        project.ok("sync", "--verbose"),
+        project.ok("lock", "--check"),
+    ]
+    for command in (["tree"], ["why", "alpha"], ["status"], ["history"], ["export"]):
+        said += [project.ok(*command), project.ok(*command, "--json")]
+    for form in ("requirements", "pylock"):
+        said.append(project.ok("export", "--format", form, "-o", f"out.{form}"))
+        assert url in project.read(f"out.{form}")
+    for result in said:
+        assert SECRET not in result.stdout + result.stderr, str(result)
+    theirs = {"pyproject.toml", "pylock.toml"}
+    assert {Path(path).name for path in found_in(project.folder)} == theirs
+    assert {Path(path).name for path in found_in(project.home)} == theirs
 
 
 @pytest.mark.slow

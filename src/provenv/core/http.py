@@ -25,6 +25,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 # What stands before the last "@" of an address's host part.
 _USER = re.compile(r"^((?:[A-Za-z][A-Za-z0-9+.-]*:)?//)[^/?#]*@")
+# … in the middle of a text; the user name of an SSH address alone is no secret, and part of it.
+_LOGIN = re.compile(r"(https?://)[^/?#\s\"'`\\]*@|(://)[^/?#\s\"'`\\@:]*:[^/?#\s\"'`\\]*@")
 _MAX_REDIRECTS = 5
 _MAX_DELAY = 8.0
 MOST = 4 << 30  # bytes of a file whose size nobody has promised
@@ -70,6 +72,11 @@ def redacted(url: str) -> str:
     Works on what is no address at all, too, since that is what messages are about.
     """
     return _USER.sub(r"\1****@", url, count=1)
+
+
+def hidden(text: str) -> str:
+    """``text`` as it may be shown: in every address in it, user name and password are ``****``."""
+    return _LOGIN.sub(r"\1\2****@", text) if "@" in text else text
 
 
 def split_credentials(url: str) -> tuple[str, Credentials | None]:

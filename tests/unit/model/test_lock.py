@@ -154,6 +154,18 @@ def test_a_marker_that_can_be_read_and_means_nothing(marker: str, said: str) -> 
     assert caught.value.details["key"] == "packages.a.marker"
 
 
+@pytest.mark.parametrize("key", ["name", "url", "path"])
+def test_a_filename_that_stands_for_millions_of_tags(key: str) -> None:
+    tags = ".".join(f"t{number}" for number in range(400))
+    name = f"a-1.0-{tags}-{tags}-{tags}.whl"
+    value = {"name": name, "url": f"https://x/{name}?y=/z#/", "path": f"w/{name}"}[key]
+    wheel = f"{{ {key} = '{value}', hashes = {{ sha256 = '{SHA}' }} }}"
+    text = TEXT.replace("wheels = [\n", f"wheels = [\n    {wheel},\n", 1)
+    with pytest.raises(InputError, match="a filename of more than 255") as caught:
+        parse_lock(text)
+    assert caught.value.details["key"] == f"packages[0].wheels[0].{key}"
+
+
 def test_a_marker_nested_too_deeply() -> None:
     deep = "(" * 3000 + "os_name == 'x'" + ")" * 3000
     with pytest.raises(InputError, match=r"pylock\.toml: packages\[0\]\.marker: not a valid lock"):

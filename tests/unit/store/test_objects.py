@@ -29,6 +29,10 @@ def nested(data: dict[str, Any]) -> None:
 
 CHANGES: dict[str, Change] = {
     "a name that is no text": lambda d: d.update(name=5),
+    "scripts that are a text": lambda d: d.update(scripts="demo"),
+    "digests that are a list": lambda d: d.update(generated=[]),
+    "folders that are a list": lambda d: d["tree"]["site"]["d"]["demo"].update(d=[]),
+    "files that are a number": lambda d: d["tree"]["site"]["d"]["demo"].update(f=0),
     "a size that is no number": lambda d: d.update(size="9"),
     "a digest that is none": lambda d: d.update(record="x" * 64),
     "a short digest": lambda d: d["generated"].update({"bin/x": "ab"}),
@@ -39,6 +43,9 @@ CHANGES: dict[str, Change] = {
     "a folder that is a list": lambda d: d["tree"]["site"]["d"].update(demo=[1, 2]),
     "a file of three numbers": lambda d: d["tree"]["site"]["d"]["demo"]["f"].update(x=[1, 2, 3]),
     "a file of no number": lambda d: d["tree"]["site"]["d"]["demo"]["f"].update(x=[1, "2"]),
+    "a name that no file has": lambda d: d["tree"]["site"]["d"]["demo"]["f"].update(
+        {"\ud800": [1, 2]}
+    ),
     "a file outside": lambda d: d["tree"]["site"]["d"]["demo"]["f"].update({"../x": [1, 2]}),
     "a folder outside": lambda d: d["tree"]["site"]["d"].update({"..": {"m": 1}}),
     "a scheme outside": lambda d: d["tree"].update({"/etc": {"m": 1}}),

@@ -18,7 +18,7 @@ from packaging.pylock import Package
 
 from provenv.core.errors import CheckFailedError, NetworkError
 from provenv.core.events import Warned
-from provenv.core.http import redacted
+from provenv.core.http import hidden, redacted
 from provenv.model.lock import tool_table, unproven
 from provenv.workspace.projects.context import Context, LockFile, Project
 from provenv.workspace.syncing import locking
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from packaging.pylock import Pylock
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_USER = re.compile(r"(?<=://)[^/@\s]+@")  # credentials in an address
 _SHOWN = 8
 
 
@@ -72,7 +71,12 @@ def check_locks(
         ProvenvError: As resolving says: what cannot be compared is no yes.
     """
     refuse_strays(project, context, {file.path: file.lock for file in locks.values()})
-    derived = _derived(project, context, locks, python)
+    try:
+        derived = _derived(project, context, locks, python)
+    except NetworkError:
+        if stale is None:
+            raise
+        derived = None  # the answer is no already; only what differs cannot be said
     found = [
         difference
         for key, file in locks.items()
@@ -222,4 +226,4 @@ def _plain(value: object) -> str:
 
     if value is None or value == () or value == []:
         return ""
-    return _USER.sub("****@", value if isinstance(value, str) else toml_value(value))
+    return hidden(value if isinstance(value, str) else toml_value(value))

@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 from provenv import __version__
 from provenv.core import digest
 from provenv.core.disk import doing
+from provenv.core.http import split_credentials
 from provenv.environments import generations, looking, plans, tree
 from provenv.environments.compose import ExtraFile, compose, full_record, refuse_overlaps
 from provenv.environments.private import open_up
@@ -291,7 +292,7 @@ def _archive_url(wheel: Artifact, base: str) -> Mapping[str, object] | None:
     """PEP 610 for a wheel that was asked for by its address; None where an index named it."""
     if not wheel.direct:
         return None
-    url = wheel.url or Path(base, wheel.path).resolve().as_uri()
+    url = split_credentials(wheel.url)[0] or Path(base, wheel.path).resolve().as_uri()
     return {"url": url, "archive_info": {"hashes": {"sha256": wheel.sha256}}}
 
 
