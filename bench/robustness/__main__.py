@@ -10,19 +10,21 @@ to write everywhere. The table stands between ``<!-- robustness:begin -->`` and 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import repeat
 from pathlib import Path
 
 from bench.measure import BenchError, machine, remove
 from bench.pages import insert
-from bench.robustness.desk import Cell, Cells, Desk
+from bench.robustness.desk import Cell, Desk
 from bench.robustness.rows import ATTACKS, rows
 from bench.robustness.tools import TOOLS, Tool, program
 from bench.robustness.world import COUNT, publish
@@ -35,10 +37,11 @@ _SEED = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attacked:
-    """A tool's version, and what came of it: row → outcome."""
+    """A tool's version, how many hits of each attack were wanted, and what came of it by row."""
 
     version: str
-    cells: Cells
+    runs: int
+    cells: Mapping[str, str]
 
 
 def options() -> argparse.Namespace:
@@ -52,6 +55,7 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--docs", metavar="FILE", help="put the table between the marks of this page"
     )
+    parser.add_argument("--out", type=Path, help="JSON; what it has of tools not named is kept")
     parser.add_argument("--python", default=os.path.realpath(sys.executable), help="%(default)s")
     parser.add_argument("--fs", help="a folder on the file system to attack")
     parser.add_argument("--jobs", type=int, default=2, help="tools at a time; %(default)s")
@@ -88,17 +92,27 @@ def attack(args: argparse.Namespace, top: str, kind: str) -> Attacked:
             remove(desk.top)
             said = ", ".join(f"{row} {cell}" for row, cell in cells.items())
             print(f"{kind}: {said} ({time.monotonic() - begin:.1f} s)", file=sys.stderr, flush=True)
-        return Attacked(version=tool.version(), cells=found)
+        told = {row: str(cell) for row, cell in found.items()}
+        return Attacked(version=tool.version(), runs=args.runs, cells=told)
+
+
+def known(path: Path | None) -> dict[str, Attacked]:
+    """What an earlier call wrote down."""
+    if path is None or not path.exists():
+        return {}
+    data = json.loads(path.read_text())
+    return {name: Attacked(**one) for name, one in data.items()}
 
 
 def table(found: dict[str, Attacked], facts: str) -> str:
     """The outcome as Markdown, and what each line counts."""
+    found = {name: found[name] for name in TOOLS if name in found}
     shown = [row for row in rows() if all(row.name in one.cells for one in found.values())]
     lines = [
         "| Attack | " + " | ".join(found) + " |",
         "| --- |" + " ---: |" * len(found),
         *(
-            f"| {row.title} | " + " | ".join(str(o.cells[row.name]) for o in found.values()) + " |"
+            f"| {row.title} | " + " | ".join(o.cells[row.name] for o in found.values()) + " |"
             for row in shown
         ),
         "",
@@ -120,17 +134,22 @@ def main() -> int:
         kinds = args.tools.split(",")
         with ProcessPoolExecutor(args.jobs) as pool:
             done = pool.map(attack, repeat(args), repeat(top), kinds)
-            found = dict(zip(kinds, done, strict=True))
+            found = known(args.out) | dict(zip(kinds, done, strict=True))
         facts = machine(top)
     finally:
         remove(top)
-    numbers = ", ".join(f"{name} {one.version}" for name, one in found.items())
+    numbers = ", ".join(f"{name} {one.version} ({one.runs})" for name, one in found.items())
     text = table(
         found,
-        f"{args.runs} hits of each attack on {COUNT} toy packages from an index on loopback; {numbers}; "
+        f"{COUNT} toy packages from an index on loopback; versions, and how many hits of each attack were "
+        f"wanted: {numbers}; "
         f"Linux {str(facts['kernel']).split('-')[0]}, {facts['file_system']}, {facts['cores']} cores; "
         f"taken {time.strftime('%Y-%m-%d')}.",
     )
+    if args.out is not None:
+        args.out.write_text(
+            json.dumps({name: asdict(one) for name, one in found.items()}, indent=1)
+        )
     print(text)
     if args.docs is not None:
         insert(args.docs, text, BEGIN, END)

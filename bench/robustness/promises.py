@@ -23,6 +23,9 @@ def rewritten_lock(desk: Desk, tool: Tool) -> Cells:
         files=content(_VICTIM, "1.0") | {"toy_3/part_0.py": _EVIL},
     )  # fmt: skip
     url = desk.world.index.add(evil, to="elsewhere").replace("127.0.0.1", "localhost")
+    checked = tool.name != "pip"
+    if checked and tool.run(tool.project(desk.folder(), OLD), ["lock", "--check"]).code != 0:
+        raise BenchError(f"{tool.name}: a sound lock does not pass its check")
     cells = {}
     for name, sealed in (("lock", False), ("lock-sealed", True)):
         passed = installed = 0
@@ -32,11 +35,11 @@ def rewritten_lock(desk: Desk, tool: Tool) -> Cells:
             path = Path(folder, fresh.lock_name)
             text = _rewritten(path.read_text(), desk.world.hashes[evil.name], evil, url)
             path.write_text(fresh.resealed(text) if sealed else text)
-            passed += tool.name != "pip" and fresh.run(folder, ["lock", "--check"]).code == 0
+            passed += checked and fresh.run(folder, ["lock", "--check"]).code == 0
             fresh.run(folder, fresh.sync())
             installed += "toy_3/part_0.py" in verdict(fresh, folder, OLD).changed
         of = desk.few
-        cells[name] = Cell(word="no check") if tool.name == "pip" else Cell(hits=passed, of=of)
+        cells[name] = Cell(hits=passed, of=of) if checked else Cell(word="no check")
         cells[f"{name}-sync"] = Cell(hits=installed, of=of)
     return cells
 

@@ -6,12 +6,17 @@ is shortened, and times are ISO 8601.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from provenv.core.errors import DiskError
 
 from provenv.core.http import hidden
 
@@ -24,6 +29,18 @@ _COMMAND = re.compile(
     "|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
 _UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+def unwritten(error: OSError) -> DiskError:
+    """What is said where standard output cannot be written, as on a full disk."""
+    from provenv.core.disk import refusal
+
+    path = ""
+    with contextlib.suppress(OSError):
+        path = os.readlink(f"/proc/self/fd/{sys.stdout.fileno()}")
+    found = refusal(error, None, path if os.path.isabs(path) else "")
+    found.amend("writing standard output")
+    return found
 
 
 class Screen:
@@ -68,8 +85,14 @@ class Screen:
             text = text.encode(self.stream.encoding or "ascii", "replace").decode(
                 self.stream.encoding or "ascii"
             )
-        self.stream.write(text + "\n")
-        self.stream.flush()
+        try:
+            self.stream.write(text + "\n")
+            self.stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # what was asked for must arrive; what is said beside it need not
+            if self.stream is not sys.stderr:
+                raise unwritten(error) from error
 
     def prose(self, label: str, text: str) -> None:
         """``label`` and a text of whole sentences, in a terminal broken between words."""

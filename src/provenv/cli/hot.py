@@ -113,7 +113,15 @@ def _tell(call: _Call, outcome: fast.Outcome, started: float) -> None:
         if outcome.made:
             took = f"in {time.monotonic() - started:.2f} s"
             said = f"generation {outcome.generation} {_facts(outcome)}{took}"
-        print(f"{outcome.environment}: {said}", file=sys.stderr)
+        _say(f"{outcome.environment}: {said}")
+
+
+def _say(line: str) -> None:
+    """A line on standard error; where that is a full disk, the work counts for more."""
+    try:
+        print(line, file=sys.stderr)
+    except OSError:
+        return
 
 
 def _create(call: _Call, home: str, cause: str, started: float) -> int | None:
@@ -158,7 +166,7 @@ def _lock(call: _Call, root: str, home: str) -> int | None:
     if not call.quiet:
         names, count = known
         noun = "package" if count == 1 else "packages"
-        print(f"{names}: nothing to do: {count:,} {noun}", file=sys.stderr)
+        _say(f"{names}: nothing to do: {count:,} {noun}")
     return 0
 
 
@@ -186,9 +194,9 @@ def _become(outcome: fast.Outcome, command: list[str]) -> int:
 
         if not isinstance(error, ProvenvError):
             raise
-        print(f"error: {error.message}", file=sys.stderr)
+        _say(f"error: {error.message}")
         if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)
+            _say(f"hint: {error.hint}")
         return error.exit_code
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from provenv.cli.draw import Screen
+from provenv.cli.draw import Screen, unwritten
 from provenv.cli.options import Options
 from provenv.cli.place import command_line
 from provenv.cli.progress import Progress
@@ -148,6 +148,15 @@ class Session:
 
 
 def write_json(schema: str, data: Mapping[str, Any]) -> None:
-    """One document on standard output, without passwords in addresses."""
-    sys.stdout.write(hidden(json.dumps({"schema": schema, **data}, indent=2)) + "\n")
-    sys.stdout.flush()
+    """One document on standard output, without passwords in addresses.
+
+    Raises:
+        DiskError: It cannot be written.
+    """
+    try:
+        sys.stdout.write(hidden(json.dumps({"schema": schema, **data}, indent=2)) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise unwritten(error) from error

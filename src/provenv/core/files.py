@@ -9,9 +9,10 @@ import stat
 from _thread import get_ident  # `threading` is heavier
 from collections.abc import Callable, Iterator, Mapping
 
-from provenv.core import locks
+from provenv.core import locks, owners
 from provenv.core.errors import DiskError, UndecidedError
 
+_LONGEST = 200  # bytes of a name, so that there is room for more
 _LONG = 2.0  # seconds after which one is told what is being waited for
 FOLDER_LOCK = ".provenv.lock"
 """The file in a folder that is locked where folders themselves cannot be."""
@@ -22,8 +23,10 @@ def temporary_name(path: str) -> str:
     """A name beside ``path`` that no other process or thread uses: ``.NAME.PID.N.tmp``.
 
     Nor did a former process with this one's number leave it behind: in containers, numbers are few.
+    Of a name that is as long as names may be (255 bytes), it has a part.
     """
     head, tail = os.path.split(path)
+    tail = os.fsdecode(os.fsencode(tail)[:_LONGEST])
     while True:
         name = os.path.join(head, f".{tail}.{os.getpid()}.{next(_counter)}.tmp")
         if not os.path.lexists(name):
@@ -142,25 +145,11 @@ def _stage(temporary: str, target: str, data: bytes, mode: int) -> None:
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(data)
         stream.flush()
-        give_to_owner(stream.fileno(), target)
+        owners.give_file(stream.fileno(), target)
         with contextlib.suppress(OSError):
             mode = stat.S_IMODE(os.stat(target).st_mode)
         os.chmod(temporary, mode)
         os.fsync(stream.fileno())
-
-
-def give_to_owner(descriptor: int, target: str) -> None:
-    """Where root writes what belongs to somebody else, let it stay theirs.
-
-    Theirs is what replaces a file of theirs, or is new in a folder of theirs.
-    """
-    if os.geteuid() != 0:
-        return
-    with contextlib.suppress(OSError):
-        there = target if os.path.lexists(target) else os.path.dirname(target) or os.curdir
-        status = os.stat(there)
-        if status.st_uid != 0:
-            os.fchown(descriptor, status.st_uid, status.st_gid)
 
 
 def replace_symlink(path: str, target: str) -> None:

@@ -53,8 +53,9 @@ def whole(paths: Iterable[str]) -> Iterator[None]:
     Raises:
         InputError: One of them cannot be read.
     """
-    kept = [_keep(path) for path in paths]
+    kept: list[_Kept] = []
     try:
+        kept.extend(map(_keep, paths))
         yield
     except BaseException as error:
         left = [item.path for item in kept if not _put_back(item)]

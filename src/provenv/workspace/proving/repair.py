@@ -28,6 +28,7 @@ from provenv.store.objects import (
     DESCRIPTION,
     OPEN_MODE,
     StoredObject,
+    close_object,
     read_object,
 )
 from provenv.store.verify import CACHE
@@ -120,6 +121,8 @@ def repair(
     left: list[tuple[str, int, str, str]] = []
     with locked(context.home.lock):
         leftovers.remove(context.home)
+        for sha256 in verification.all_objects(context):
+            close_object(context.home, sha256)
         bench = Bench(context, registered(context))
         objects = tuple(_mend(bench, sha256, found) for sha256 in _damaged(found))
         holders = {sha256: bench.holders([sha256]) for sha256 in _damaged(found)}

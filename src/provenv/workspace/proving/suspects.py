@@ -23,13 +23,16 @@ _MARK = ".suspect"
 _REMOVABLE = "removable"
 
 
-def note(context: Context, objects: Iterable[str], folders: Iterable[str]) -> None:
-    """Remember damaged objects (sha256) and the environments that are hit."""
-    for sha256 in objects:
-        _touch(f"{context.home.suspects}/{sha256}")
+def note(context: Context, objects: Iterable[str], folders: Iterable[str]) -> bool:
+    """Remember damaged objects (sha256) and the environments that are hit; whether that went well.
+
+    Who calls has said what was found, or finds it again.
+    """
+    written = [_touch(f"{context.home.suspects}/{sha256}") for sha256 in objects]
     for folder in folders:
         stamp.forget(folder)
-        _touch(f"{folder}/{_MARK}")
+        written.append(_touch(f"{folder}/{_MARK}"))
+    return all(written)
 
 
 def note_removable(context: Context, paths: Sequence[str]) -> None:
@@ -60,11 +63,13 @@ def remove_removable(context: Context) -> None:
                 bytecode.remove([path])
 
 
-def _touch(path: str) -> None:
-    with contextlib.suppress(OSError):  # verify has said what it found, with or without a note
+def _touch(path: str) -> bool:
+    try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "a", encoding="utf-8"):
-            pass
+            return True
+    except OSError:
+        return False
 
 
 def set_aside(context: Context, folder: str) -> tuple[bool, dict[str, str]]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from provenv.core import digest
 from provenv.core.disk import doing
-from provenv.core.errors import CheckFailedError, IntegrityError, UsageError
+from provenv.core.errors import CheckFailedError, DiskError, IntegrityError, UsageError
 from provenv.core.events import Warned
 from provenv.environments import generations, stamp, switch
 from provenv.environments.drift import find_drift
@@ -196,7 +197,8 @@ def _rollback(
         before = _readable(folder, previous)
         texts = {} if environment_only else _former(project, folder, spec.name, number)
         with files.whole(texts):
-            files.write(project, texts)
+            with _or_the_environment_only():
+                files.write(project, texts)
             switch.switch(folder, number, context.cause, verb="rollback")
         _warn_of_others(project, context, texts)
         registry.take_note(context, folder, number)
@@ -255,6 +257,16 @@ def _readable(folder: str, number: int) -> dict[str, str]:
         return _versions(generations.read_generation(folder, number))
     except IntegrityError:
         return {}
+
+
+@contextlib.contextmanager
+def _or_the_environment_only() -> Iterator[None]:
+    try:
+        yield
+    except DiskError as error:
+        way = "`provenv rollback --environment-only` goes back without writing the project's files."
+        error.hint = " ".join(filter(None, (error.hint, way)))
+        raise
 
 
 def _former(project: Project, folder: str, environment: str, number: int) -> dict[str, str]:
