@@ -312,7 +312,7 @@ def whole(project: Project, environment: str | None = None) -> Iterator[None]:
     ``environment`` is one that the block declares, and that may get a lock of its own.
     """
     try:
-        with files.whole(_files(project, environment)):
+        with files.whole(project, _files(project, environment)):
             yield
     except ProvenvError as error:
         if error.hint is None:

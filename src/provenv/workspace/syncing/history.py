@@ -196,7 +196,7 @@ def _rollback(
         environment_only = environment_only or after.source is not None
         before = _readable(folder, previous)
         texts = {} if environment_only else _former(project, folder, spec.name, number)
-        with files.whole(texts):
+        with files.whole(project, texts):
             with _or_the_environment_only():
                 files.write(project, texts)
             switch.switch(folder, number, context.cause, verb="rollback")
