@@ -241,9 +241,8 @@ class _Sweep:
         if not self.dry_run:
             claims.found_again(root)
             if None not in contents:
-                with contextlib.suppress(
-                    OSError
-                ):  # a full disk: what is remembered is more than that
+                # on a full disk more stays remembered than is there
+                with contextlib.suppress(OSError):
                     claims.remember(root, [text for text in contents if text is not None])
         self.gone += [(folder, number) for number in choice.gone]
         self.in_use += [(folder, number) for number in choice.in_use]
