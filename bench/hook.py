@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 from bench.measure import BenchError, machine
-from bench.report import insert
+from bench.pages import insert
 
 BEGIN, END = "<!-- hook:begin -->", "<!-- hook:end -->"
 SHELLS = ("bash", "zsh", "fish")

@@ -17,6 +17,7 @@ import sys
 
 from bench import plots, summary
 from bench.measure import BenchError
+from bench.pages import insert
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 _MARKS = {True: "met", False: "missed", None: ""}
@@ -89,26 +90,6 @@ def _version(name: str, said: str) -> str:
     return f"{name} {number}"
 
 
-def insert(path: str, text: str, begin: str = BEGIN, end: str = END) -> None:
-    """Replace what stands between the markers in the file ``path``.
-
-    Raises:
-        BenchError: A marker is missing, or there are several.
-    """
-    with open(path, encoding="utf-8") as stream:
-        content = stream.read()
-    if (
-        content.count(begin) != 1
-        or content.count(end) != 1
-        or content.index(end) < content.index(begin)
-    ):
-        raise BenchError(f"{path} needs one line {begin} and, after it, one line {end}")
-    before, _, rest = content.partition(begin)
-    after = rest.partition(end)[2]
-    with open(path, "w", encoding="utf-8") as stream:
-        stream.write(f"{before}{begin}\n\n{text}\n\n{end}{after}")
-
-
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 74rem; margin: 2rem auto; padding: 0 1rem; }
@@ -174,7 +155,7 @@ def main() -> int:
     text = markdown(summaries)
     for target in (args.readme, args.docs):
         if target:
-            insert(target, text)
+            insert(target, text, BEGIN, END)
     for target, draw in ((args.html, page), (args.svg, plots.overview)):
         if target:
             os.makedirs(os.path.dirname(os.path.abspath(target)), exist_ok=True)

@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from provenv.workspace.projects.trust import disallow as disallow
     from provenv.workspace.proving.copies import PrivateCopy as PrivateCopy
     from provenv.workspace.proving.repair import Repaired as Repaired
+    from provenv.workspace.proving.repair import RepairedEnvironment as RepairedEnvironment
     from provenv.workspace.proving.repair import RepairResult as RepairResult
     from provenv.workspace.proving.repair import repair as repair
     from provenv.workspace.proving.storage import GcResult as GcResult
@@ -165,7 +166,9 @@ _ROOMS = {
     "provenv.workspace.exchange.publishing": ("BuildResult", "PublishResult", "build", "publish"),
     "provenv.workspace.host.pythons": ("PythonList", "find_python", "list_pythons"),
     "provenv.workspace.named.removing": ("RemoveResult", "remove_environment"),
-    "provenv.workspace.proving.repair": ("RepairResult", "Repaired", "repair"),
+    "provenv.workspace.proving.repair": (
+        "RepairResult", "Repaired", "RepairedEnvironment", "repair",
+    ),
     "provenv.workspace.run": ("environment_for", "start"),
     "provenv.workspace.proving.storage": ("GcResult", "StoredItem", "gc", "list_store"),
     "provenv.workspace.syncing.sync": ("SyncResult", "sync"),

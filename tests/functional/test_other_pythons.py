@@ -62,7 +62,7 @@ def old(request: pytest.FixtureRequest, project: Project, tmp_path: Path) -> Pro
     project.pyproject(
         f'[project]\nname = "legacy"\nversion = "0"\nrequires-python = "=={version}.*"\n'
     )
-    project.write("pylock.toml", frozen_lock(*wheels(tmp_path / "w")))
+    project.write("pylock.toml", frozen_lock(*wheels(project.folder / "w")))
     project.env["PYENV_ROOT"] = str(Path(python).parents[3])
     project.ok("sync", "--locked")
     return project
@@ -190,7 +190,7 @@ def test_a_project_that_asks_for_nothing_needs_no_resolver(project: Project, ver
 
 def test_what_would_have_to_be_built_is_refused(project: Project, tmp_path: Path) -> None:
     python = pyenv_python("2.7")
-    sdist = make_sdist(tmp_path / "w", "plain", "1.0")
+    sdist = make_sdist(project.folder / "w", "plain", "1.0")
     project.pyproject('[project]\nname = "legacy"\nversion = "0"\nrequires-python = ">=2.7"\n')
     project.write(
         "pylock.toml",
@@ -206,7 +206,7 @@ def test_what_would_have_to_be_built_is_refused(project: Project, tmp_path: Path
 def test_only_a_linked_environment_changes_its_mode(project: Project, tmp_path: Path) -> None:
     python = pyenv_python("2.7")
     project.pyproject('[project]\nname = "legacy"\nversion = "0"\nrequires-python = ">=2.7"\n')
-    tool, deep, *_ = wheels(tmp_path / "w")
+    tool, deep, *_ = wheels(project.folder / "w")
     project.write("pylock.toml", frozen_lock(tool, deep))
     done = project.ok("sync", "--locked", "--python", python, "--link-mode", "linked", "--json")
     assert done.json["link_mode"] == "hardlink"
@@ -226,7 +226,7 @@ def test_python_2_sees_what_is_installed_beside_it_only_where_it_may(
     project: Project, tmp_path: Path, system: str
 ) -> None:
     python = pyenv_python("2.7")
-    tool, deep, *_ = wheels(tmp_path / "w")
+    tool, deep, *_ = wheels(project.folder / "w")
     project.pyproject(
         '[project]\nname = "legacy"\nversion = "0"\nrequires-python = ">=2.7"\n'
         f"[tool.provenv.environments]\ndev = {{ system-site-packages = {system} }}\n"
@@ -298,7 +298,7 @@ def test_a_newer_python_needs_no_newer_provenv(
     short = minor.replace(".", "")
     tags = [f"cp{short}-cp{short}-{PLATFORM}", f"cp311-abi3-{PLATFORM}", f"cp311-cp311-{PLATFORM}"]
     files = {"native.py": ""}
-    made = [make_wheel(tmp_path / "w", "native", "1.0", tag=tag, files=files) for tag in tags]
+    made = [make_wheel(project.folder / "w", "native", "1.0", tag=tag, files=files) for tag in tags]
     project.depends("native")
     project.write("pylock.toml", frozen_lock(*made, requires_python=">=3.11"))
     project.ok("sync", "--locked", "--python", str(python))

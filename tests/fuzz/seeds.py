@@ -8,8 +8,9 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 
-from fuzz.targets import written
-from unit.store.wheelmaker import elf
+from fuzz.targets import EARLIER, written
+from unit.store.wheelmaker import Wheel, elf
+from unit.store.zips import described, field, wide, with_extra
 
 _INFO = "demo-1.0.dist-info"
 _HASH = "sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"  # of nothing
@@ -27,7 +28,7 @@ def _recipes() -> list[bytes]:
             (b"demo-1.0.data/headers/demo.h", b""),
             (b"Demo-1.0.data/purelib/a.py", b""),
         ],
-        [(b"\xfd\xed\x81demo/run", b"#!/bin/sh\n"), (b"\xfd\xff\xa1demo/link", b"/etc/passwd")],
+        [(b"\xfd106755demo/run", b"#!/bin/sh\n"), (b"\xfd120777demo/link", b"/etc/passwd")],
         [(f"{_INFO}/RECORD".encode(), b'"a,b",sha256=x,1\n'), (f"{_INFO}/RECORD.jws".encode(), b"{}")],
         [(b"demo/native.so", b"\x7fELF\2\1\1" + bytes(57)), (b"../x", b"")],
         [(b"demo/A", b""), (b"demo/a", b"")],
@@ -45,10 +46,20 @@ def _wheels() -> list[bytes]:
             with target.open(zipfile.ZipInfo(info.filename), "w", force_zip64=True) as member:
                 member.write(source.read(info))
     recipes = _recipes()
+    plain, deflated = written(recipes[1]), out.getvalue()
+    extra = field(0x5455, b"\1\0\0\0\0") + field(1, b"")
     return [
-        *(b"\x01" + recipe for recipe in recipes),
-        *(b"\x00" + written(recipe) for recipe in recipes[:3]),
-        b"\x00" + out.getvalue(),
+        *(bytes([1 + 2 * (number % 2)]) + recipe for number, recipe in enumerate(recipes)),
+        b"\0" + plain,
+        b"\0" + wide(plain, None),
+        b"\0" + with_extra(plain, extra, local=True),
+        b"\0" + with_extra(plain, extra, local=False),
+        b"\0" + deflated,
+        b"\2" + deflated,
+        b"\4" + deflated,
+        *(bytes([how]) + EARLIER + b"\xffdemo/new.py\xfey = 2\n" for how in (5, 7)),
+        *(b"\0" + described(Wheel().data(), form) for form in ("<III", "<4xIQQ")),
+        b"\2" + Wheel(files={"demo.py": b"x = 1\n" * 50}).data(),
     ]
 
 
@@ -123,7 +134,7 @@ packages-digest = "y"
 
 def _descriptions() -> list[bytes]:
     data = {
-        "format": 1, "name": "demo", "version": "1.0", "filename": "demo-1.0-py3-none-any.whl",
+        "format": 2, "name": "demo", "version": "1.0", "filename": "demo-1.0-py3-none-any.whl",
         "sha256": "ab" * 32, "size": 9, "unpacked": 1, "files": 1, "dist-info": _INFO,
         "tags": ["py3-none-any"], "record": "cd" * 32, "generated": {"bin/demo": "ef" * 32},
         "scripts": ["demo"],
@@ -157,7 +168,7 @@ TOKENS: dict[str, tuple[str | bytes, ...]] = {
         f"{_INFO}/", "RECORD", "METADATA", "WHEEL", "entry_points.txt", "INSTALLER", "SOURCES.txt",
         "RECORD.jws", "demo-1.0.data/", "scripts/", "purelib/", "platlib/", "data/", "headers/",
         "__pycache__/", "../", "#!python", "[console_scripts]\n", "Wheel-Version: 1", "Name: demo\n",
-        "sha256=", "sha512=", b"\xfe", b"\xff", b"\xfd\xff\xa1", b"PK\1\2", b"PK\3\4", b"PK\5\6",
+        "sha256=", "sha512=", b"\xfe", b"\xff", b"\xfd120777", b"PK\1\2", b"PK\3\4", b"PK\5\6",
         b"PK\6\6", b"PK\6\7", b"PK\7\10", b"\1\0\x10\0", b"up\5\0\1", b"\xe2\x80\xae", b"\xcc\x81",
     ),
     "sdist": (

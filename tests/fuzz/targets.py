@@ -21,18 +21,21 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
 
 from provenv.building.unpack import unpack
 from provenv.core.elf import NotElfError, search_paths
 from provenv.core.errors import InputError, ProvenvError
+from provenv.core.seal import sealed
 from provenv.formats.markers import filled
 from provenv.model.layout import HomeLayout
 from provenv.model.lock import is_edited, packages_digest, parse_lock, render_lock
+from provenv.store import archive, unpacking
 from provenv.store.ingest import ingest
 from provenv.store.native import leaves
 from provenv.store.objects import StoredObject, read_object
@@ -42,6 +45,12 @@ from provenv.store.verify import verify_object
 
 Target = Callable[[bytes], None]
 _MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+EARLIER = (
+    b"demo/__init__.py\xfex = 1\n\xffdemo/data.bin\xfe" + bytes(99) + b"\xffdemo/run\xfe#!/bin/sh\n"
+)
+_PIECES = (
+    (archive, "WHOLE"), (archive, "_PIECE"), (archive, "_FEED"), (unpacking, "WHOLE"),
+)  # fmt: skip
 WHEEL = "demo-1.0-py3-none-any.whl"
 _INFO = "demo-1.0.dist-info"
 
@@ -61,14 +70,22 @@ def scratch() -> Iterator[Path]:
 
 
 def wheel(data: bytes) -> None:
-    """Ingest of a wheel: the bytes are its file, or (first byte 1) its members by :func:`written`."""
-    data = written(data[1:]) if data[:1] == b"\x01" else data[1:]
-    with scratch() as folder:
+    """Ingest of a wheel: the bytes are its file, or its members by :func:`written`.
+
+    The lowest bit of the first byte says so; the next one, that members pass in pieces of a few bytes;
+    the third, that an earlier version is there, whose unchanged files are linked.
+    """
+    how, data = data[0] if data else 0, data[1:]
+    data = written(data) if how & 1 else data
+    with scratch() as folder, ExitStack() as stack:
+        for module, name in _PIECES if how & 2 else ():
+            stack.enter_context(mock.patch.object(module, name, 16))
         path = folder / "inside" / "file"
         path.parent.mkdir()
-        path.write_bytes(data)
         layout = HomeLayout(str(folder / "inside/home"))
         sha256 = hashlib.sha256(data).hexdigest()
+        before = _earlier(layout, path) if how & 4 else None
+        path.write_bytes(data)
         try:
             obj = ingest(layout, str(path), filename=WHEEL, sha256=sha256, size=len(data))
         except ProvenvError as error:
@@ -78,15 +95,24 @@ def wheel(data: bytes) -> None:
         else:
             _check_object(layout, obj)
             _check_other_readers(data, obj)
+        assert before is None or verify_object(before) == []
         assert os.listdir(layout.tmp) == [], "a temporary was left"
         assert os.listdir(folder) == ["inside"]
         assert sorted(os.listdir(folder / "inside")) == ["file", "home"]
+
+
+def _earlier(layout: HomeLayout, path: Path) -> StoredObject:
+    data = written(EARLIER)
+    path.write_bytes(data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return ingest(layout, str(path), filename=WHEEL, sha256=sha256, size=len(data))
 
 
 def _check_message(error: ProvenvError) -> None:
     """Nothing in it is a command to a terminal, and it says what to do next."""
     assert error.message.isprintable(), repr(error.message)
     assert error.hint
+    assert len(error.message) < 3000
 
 
 def _check_object(layout: HomeLayout, obj: StoredObject) -> None:
@@ -125,11 +151,11 @@ def _check_other_readers(data: bytes, obj: StoredObject) -> None:
         installed = place(path, obj.dist_info, obj.name)
         if installed is not None and installed not in obj.generated:
             kept[path] = Path(obj.folder, installed).read_bytes()
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        names = [info.filename for info in archive.infolist() if not info.is_dir()]
+    with zipfile.ZipFile(io.BytesIO(data)) as other:
+        names = [info.filename for info in other.infolist() if not info.is_dir()]
         assert len(names) == len(set(names))
         for path, content in kept.items():
-            assert archive.read(path) == content, path
+            assert other.read(path) == content, path
     streamed = {name: content for name, content in forwards(data) if not name.endswith("/")}
     assert set(streamed) == set(names), set(streamed) ^ set(names)
     for path, content in kept.items():
@@ -170,7 +196,7 @@ def forwards(data: bytes) -> Iterator[tuple[str, bytes]]:
 def written(recipe: bytes) -> bytes:
     """A wheel that gets past CRCs and hashes, of ``NAME 0xFE CONTENT`` between 0xFF bytes.
 
-    A name may begin with 0xFD, and two bytes of mode. What is given as RECORD stands before the true
+    A name may begin with 0xFD, and six octal digits of mode. What is given as RECORD stands before the true
     rows; a METADATA and a WHEEL are added where there is none.
     """
     members: list[tuple[bytes, bytes, int]] = []
@@ -178,8 +204,8 @@ def written(recipe: bytes) -> bytes:
     for part in recipe.split(b"\xff"):
         name, _, content = part.partition(b"\xfe")
         mode = 0o100644
-        if name[:1] == b"\xfd" and len(name) > 2:
-            mode, name = int.from_bytes(name[1:3], "little"), name[3:]
+        if name[:1] == b"\xfd" and name[1:7].isdigit():
+            mode, name = int(name[1:7].translate(_OCTAL), 8) & 0xFFFF, name[7:]
         if name == f"{_INFO}/RECORD".encode():
             rows += content
         elif name:
@@ -198,6 +224,7 @@ def written(recipe: bytes) -> bytes:
     return zipped([*members, (f"{_INFO}/RECORD".encode(), rows, 0o100644)])
 
 
+_OCTAL = bytes.maketrans(b"89", b"01")
 _METADATA = b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
 
 
@@ -292,11 +319,11 @@ def object_json(data: bytes) -> None:
         sha256 = "ab" * 32
         path = Path(layout.object(sha256))
         path.mkdir(parents=True)
-        (path / "object.json").write_bytes(data)
+        (path / "object.json").write_bytes(sealed(data))  # else every change ends at the seal
         obj = read_object(layout, sha256)
         if obj is None:
             return
-        assert json.loads(data)["sha256"] == sha256
+        assert json.loads(sealed(data))["sha256"] == sha256
         verify_object(obj)
         with suppress(ProvenvError, OSError):
             installed_files(obj)

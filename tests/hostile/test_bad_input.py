@@ -6,10 +6,12 @@ import hashlib
 import re
 import stat
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from provenv.model.lock import packages_digest, parse_lock, render_lock, tool_table
 from support import Index, Project, Result, make_wheel
 from support.many import few, snapshot
 from support.wheels import entry
@@ -86,7 +88,9 @@ def relock(project: Project, old: str, new: str) -> None:
     text = project.read("pylock.toml")
     assert re.search(old, text)
     text = re.sub(old, new, text)
-    text = re.sub(r"\n\[tool\.provenv\]\n(?:[^\[]*\n)*", "\n", text)
+    lock = parse_lock(text)
+    table = {**tool_table(lock), "packages-digest": packages_digest(lock.packages)}
+    text = render_lock(replace(lock, tool={"provenv": table}))
     (project.folder / "pylock.toml").write_text(text)
 
 

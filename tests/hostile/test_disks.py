@@ -114,10 +114,11 @@ def check(found: Result, what: str, error: int, told: str) -> None:
     if (
         errno.errorcode[error] not in line
     ):  # what cannot be read of a generation or object is damage
-        assert error == errno.EIO, told
+        assert error in (errno.EIO, errno.EMFILE), told
         return
     assert re.match(r"error: (cannot write /|[^/:]+: )", line), told
-    assert re.search(r"; (it is on |your quota on )?/\S* \(\w+\)", line), told
+    if error != errno.EMFILE:
+        assert re.search(r"; (it is on |your quota on )?/\S* \(\w+\)", line), told
     assert re.search(r"^hint: \S", found.stderr, re.MULTILINE), told
     if what in SAFE and not re.match(r"error: (`provenv|resolving|cannot write)", line):
         assert re.search(r"; (generation 1|generation 2|there is no environment)", line), told
@@ -170,6 +171,32 @@ def test_files_are_put_back_on_a_full_disk(bench: Bench) -> None:
         assert bench.left_over() == []
 
 
+@pytest.mark.parametrize("error", [errno.EMLINK, errno.EXDEV], ids=errno.errorcode.get)
+def test_without_hard_links_new_inodes_are_made_and_that_is_said(bench: Bench, error: int) -> None:
+    bench.stand("asked")
+    bench.faults.fail(error, 1, stay=True)
+    found = bench.ok("sync")
+    assert "on another file system (or a file has no links left)" in found.stderr
+    assert "nothing to do" in bench.ok("sync").stderr
+    bench.ok("rollback")
+    bench.faults.none()
+    bench.ok("verify")
+    assert bench.project.python("import alpha, alpha_top; print(alpha_top.V)") == "1"
+
+
+def test_too_few_open_files(bench: Bench) -> None:
+    bench.stand("asked")
+    found = bench.server.run("sync", files=3)
+    assert found.code == 3, str(found)
+    assert "Too many open files (EMFILE); generation 1 stays current\n" in found.stderr
+    assert "ulimit -n" in found.stderr
+    bench.stand("edited")
+    found = bench.server.run("sync", files=8)
+    assert found.code == 3, str(found)
+    assert "error: resolving: " in found.stderr
+    assert "Too many open files (EMFILE); generation 1 stays current\n" in found.stderr
+
+
 SWEEPS: dict[str, list[tuple[int, bool, int]]] = {
     "sync": [(errno.ENOSPC, True, 5), (errno.EDQUOT, False, 23), (errno.EROFS, True, 11),
              (errno.EIO, False, 37)],
@@ -206,6 +233,21 @@ def test_a_sweep(bench: Bench, what: str) -> None:
             if error in (errno.ENOSPC, errno.EDQUOT):
                 assert bench.left_over() == [], told
             good_as_new(bench, what, told)
+
+
+@pytest.mark.slow
+def test_fewer_and_fewer_open_files(bench: Bench) -> None:
+    for state, what in (("asked", "sync"), ("two", "rollback"), ("two", "gc"), ("two", "status")):
+        codes = []
+        for files in range(1, 12):
+            bench.stand(state)
+            found = bench.server.run(*COMMANDS[what], files=files)
+            check(found, what, errno.EMFILE, f"{files}\n{found}")
+            codes.append(found.code)
+            if found.code == 3:
+                good_as_new(bench, what, str(found))
+        assert codes[-1] == 0, codes
+        assert codes == sorted(codes, reverse=True), codes
 
 
 def good_as_new(bench: Bench, what: str, told: str) -> None:

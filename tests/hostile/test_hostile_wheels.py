@@ -17,7 +17,7 @@ from hostile.test_bad_input import refused, relock
 from support import Index, Project, make_sdist, make_wheel
 from support.many import few, snapshot
 from support.wheels import sha256_of
-from unit.store.test_zip_confusion import described, local_file, shifted, starts
+from unit.store.zips import described, local_file, shifted, starts
 
 
 @pytest.fixture

@@ -63,6 +63,19 @@ def test_what_is_stored_is_noted_first(shop: Project) -> None:
     assert named == {path.name for path in shop.home.glob("provenv/store/wheels/*/*")}
 
 
+def test_what_cannot_be_noted_is_looked_for_again(shop: Project) -> None:
+    """On a full disk the note about a damaged object cannot be made: the journal stays until it can."""
+    lose(stored(shop, "alpha/deep/core.py"))
+    start_anew(shop)
+    notes = shop.home / "provenv/store/suspects"
+    notes.write_text("a file in the place of their folder: nothing can be made in it")
+    shop.fails(3, "sync")
+    assert any(path.name == EARLIER for path in journals(shop).iterdir())
+    notes.unlink()
+    shop.ok("sync")
+    assert shop.python("from alpha.deep.core import y; print(y)") == "2"
+
+
 @pytest.mark.parametrize("command", [("sync",), ("run", "python", "-c", "import alpha.deep.core")])
 def test_lost_data_is_found_and_fetched_again(shop: Project, command: tuple[str, ...]) -> None:
     lose(stored(shop, "alpha/deep/core.py"))

@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ALLOCATE = 1, CHANGE = 2, WRITE = 4, READ = 8, SYNC = 16, LOOK = 32 };
+enum { ALLOCATE = 1, CHANGE = 2, WRITE = 4, READ = 8, SYNC = 16, LOOK = 32, LINK = 64 };
 
 struct control {
     int count;       /* calls so far */
@@ -249,13 +249,13 @@ int symlinkat(const char *target, int folder, const char *path)
 int link(const char *old, const char *path)
 {
     REAL(link);
-    return refuse_at(ALLOCATE, "link", AT_FDCWD, path) ? -1 : real(old, path);
+    return refuse_at(ALLOCATE | LINK, "link", AT_FDCWD, path) ? -1 : real(old, path);
 }
 
 int linkat(int from, const char *old, int to, const char *path, int flags)
 {
     REAL(linkat);
-    return refuse_at(ALLOCATE, "link", to, path) ? -1 : real(from, old, to, path, flags);
+    return refuse_at(ALLOCATE | LINK, "link", to, path) ? -1 : real(from, old, to, path, flags);
 }
 
 int rename(const char *old, const char *path)

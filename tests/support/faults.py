@@ -26,15 +26,16 @@ from support.project import Project, Result, command
 _SOURCE = Path(__file__).parent / "faults.c"
 _LAYOUT = "6i2048s"
 
-ALLOCATE, CHANGE, WRITE, READ, SYNC, LOOK = 1, 2, 4, 8, 16, 32
+ALLOCATE, CHANGE, WRITE, READ, SYNC, LOOK, LINK = 1, 2, 4, 8, 16, 32, 64
 KINDS = {
     errno.ENOSPC: ALLOCATE | WRITE | SYNC,
     errno.EDQUOT: ALLOCATE | WRITE | SYNC,
     errno.EROFS: ALLOCATE | CHANGE,
     errno.EIO: ALLOCATE | CHANGE | WRITE | READ | SYNC | LOOK,
-    errno.EMFILE: ALLOCATE | CHANGE | READ,
+    errno.EMLINK: LINK,
+    errno.EXDEV: LINK,
 }
-"""Which calls may say that; EMFILE comes from calls that open something (and from a few others here)."""
+"""Which calls may say that."""
 
 needs_faults = pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("gcc") is None, reason="no gcc to build the shim with"

@@ -71,6 +71,7 @@ class _Fault:
     rate: int | None = None
     hang: float | None = None
     redirect: str | None = None
+    page: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -167,6 +168,7 @@ class Index:
         rate: int | None = None,
         hang: float | None = None,
         redirect: str | None = None,
+        page: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """Fail where the path matches a glob (``*.whl``, ``*/simple/six/``), ``times`` times or always.
@@ -180,11 +182,14 @@ class Index:
             rate: Send at most so many bytes a second.
             hang: Be silent for so many seconds before the answer.
             redirect: Answer 302 to this address; ``{path}`` stands for the path that was asked.
+            page: Answer with this HTML.
             headers: More headers for the answer (for example ``Retry-After``).
         """
         with self._guard:
             self._faults.append(
-                _Fault(pattern, times, status, cut, wrong, rate, hang, redirect, headers or {})
+                _Fault(
+                    pattern, times, status, cut, wrong, rate, hang, redirect, page, headers or {}
+                )
             )
 
     def heal(self) -> None:
@@ -390,6 +395,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _faulty(fault: _Fault, path: str) -> _Answer | None:
         if fault.redirect is not None:
             return _Answer(302, b"", headers={"Location": fault.redirect.format(path=path)})
+        if fault.page is not None:
+            return _Answer(200, fault.page.encode(), "text/html; charset=utf-8")
         if fault.status is not None:
             return _Answer(fault.status, b"a fault on demand")
         return None

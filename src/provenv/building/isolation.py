@@ -32,8 +32,8 @@ from provenv.model.layout import HomeLayout
 from provenv.model.manifest import EnvironmentSpec, Manifest
 from provenv.model.plan import Artifact, canonical, make_plan
 from provenv.resolve import ResolveSettings, resolve_requirements
-from provenv.store.fetch import fetch
-from provenv.store.objects import StoredObject, require_object
+from provenv.store.fetch import fetch_objects
+from provenv.store.objects import StoredObject
 
 DAY = 86400.0
 _PROGRESS = (PhaseStarted, PhaseFinished, ItemStarted, ItemAdvanced, ItemFinished)
@@ -196,7 +196,7 @@ class Isolation:
     ) -> tuple[StoredObject, ...]:
         wheels = [artifact for artifact in artifacts if artifact.kind == "wheel"]
         stored = (
-            fetch(
+            fetch_objects(
                 self.layout,
                 wheels,
                 base=self.project,
@@ -208,9 +208,7 @@ class Isolation:
             else {}
         )
         return tuple(
-            require_object(self.layout, stored[artifact.sha256])
-            if artifact.kind == "wheel"
-            else build(artifact, self.project)
+            stored[artifact.sha256] if artifact.kind == "wheel" else build(artifact, self.project)
             for artifact in artifacts
         )
 

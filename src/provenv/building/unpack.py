@@ -21,7 +21,7 @@ from provenv.building.bounded import Bounded
 from provenv.core.disk import doing
 from provenv.core.errors import InputError
 from provenv.store.archive import Archive, bomb
-from provenv.store.names import collision_key, unsafe
+from provenv.store.names import MAX_PATH, collision_key, quoted, unsafe
 
 # what reading a broken stream raises, and a broken number or text in a header
 _BROKEN = (
@@ -76,7 +76,7 @@ def _top(names: Iterable[str], filename: str) -> str:
     tops = sorted({name.partition("/")[0] for name in names})
     files = [name for name in names if "/" not in name]
     if len(tops) != 1 or (files and not any(name.startswith(f"{tops[0]}/") for name in names)):
-        found = ", ".join(map(repr, tops[:5])) or "nothing"
+        found = ", ".join(map(quoted, tops[:5])) or "nothing"
         raise InputError(
             f"must hold exactly one top folder (PEP 625), and holds {found}",
             file=filename,
@@ -87,7 +87,10 @@ def _top(names: Iterable[str], filename: str) -> str:
 
 def _refused(filename: str, member: str, reason: str) -> InputError:
     return InputError(
-        f"{member!r}: {reason}", file=filename, hint=_HINT, details={"member": member}
+        f"{quoted(member)}: {reason}",
+        file=filename,
+        hint=_HINT,
+        details={"member": member[:MAX_PATH]},
     )
 
 
@@ -203,15 +206,17 @@ class _Seen:
     def _check_hard_link(self, member: tarfile.TarInfo) -> None:
         target = _safe_name(member.linkname, self.filename)
         if target not in self.members or not self.members[target].isreg():
-            raise self._refused(member, f"a hard link to {member.linkname!r}, not a file of it")
+            raise self._refused(
+                member, f"a hard link to {quoted(member.linkname)}, not a file of it"
+            )
         member.linkname = target
 
     def _check_symlink(self, member: tarfile.TarInfo, name: str) -> None:
         if member.linkname.startswith("/"):
-            raise self._refused(member, f"a link to the absolute path {member.linkname!r}")
+            raise self._refused(member, f"a link to the absolute path {quoted(member.linkname)}")
         target = os.path.normpath(os.path.join(os.path.dirname(name), member.linkname))
         if target == ".." or target.startswith("../"):
-            raise self._refused(member, f"a link that leads outside ({member.linkname!r})")
+            raise self._refused(member, f"a link that leads outside ({quoted(member.linkname)})")
 
     def _refused(self, member: tarfile.TarInfo, reason: str) -> InputError:
         return _refused(self.filename, member.name, reason)

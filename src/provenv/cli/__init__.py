@@ -20,6 +20,8 @@ def main(argv: list[str] | None = None) -> int:
     Without ``argv``, as the installed program calls it, it does not return but ends the process.
     """
     arguments = sys.argv[1:] if argv is None else argv
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        _open_streams()
     code = _run(arguments)
     if argv is None:
         _end(code)
@@ -53,9 +55,38 @@ def _end(code: int) -> NoReturn:
     if signal is not None:  # all is done: a signal that comes now has nothing to interrupt
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except (OSError, ValueError):  # nobody reads on; the exit code tells
-        pass
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (BrokenPipeError, ValueError):  # nobody reads on; the exit code tells
+            pass
+        except OSError as error:
+            code = code or (_unwritten(error) if stream is sys.stdout else 0)
     os._exit(code)
+
+
+def _open_streams() -> None:
+    """Where the caller has closed a standard stream, let it lead nowhere.
+
+    The next file that is opened would else get its number, and what is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            if descriptor != number:
+                os.dup2(descriptor, number)
+            os.set_inheritable(number, True)
+            stream = open(number, "w" if number else "r", encoding="utf-8")  # noqa: SIM115  # to the end
+            setattr(sys, name, stream)
+
+
+def _unwritten(error: OSError) -> int:
+    """Say that standard output could not be written to its end; returns the exit code."""
+    from provenv.cli.draw import unwritten
+
+    found = unwritten(error)
+    from contextlib import suppress
+
+    with suppress(OSError):
+        sys.stderr.write(f"error: {found.message}\nhint: {found.hint}\n")
+    return found.exit_code

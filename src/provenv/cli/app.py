@@ -90,7 +90,10 @@ def _code(error: SystemExit) -> int:
 def _refused(session: Session, error: ProvenvError) -> int:
     session.progress.close()
     if session.options.json:
-        _error_document(error.kind, error.message, error.hint, error.details)
+        try:
+            _error_document(error.kind, error.message, error.hint, error.details)
+        except DiskError:  # standard output cannot be written: then this is all that can be said
+            session.alarm.error(error.message, error.hint)
         return error.exit_code
     session.alarm.error(error.message, error.hint)
     return error.exit_code
@@ -108,8 +111,8 @@ def _disk(session: Session, error: OSError) -> int:
 
 def _phase(session: Session) -> str:
     """What was being done, where nobody knows it more closely: the command."""
-    command = getattr(session.args, "command", None)
-    return f"`provenv {command}`" if command else "provenv"
+    words = (getattr(session.args, name, None) for name in ("command", "action"))
+    return f"`{' '.join(['provenv', *filter(None, words)])}`"
 
 
 def _trace() -> None:

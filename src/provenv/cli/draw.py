@@ -6,12 +6,19 @@ is shortened, and times are ISO 8601.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from provenv.core.errors import DiskError
+
+from provenv.core.http import hidden
 
 _CODES = {"good": "32", "warn": "33", "bad": "31", "dim": "2", "strong": "1", "name": "36"}
 _CODES |= {"error": "1;31", "warning": "1;33", "hint": "1;36"}
@@ -22,6 +29,18 @@ _COMMAND = re.compile(
     "|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
 _UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+def unwritten(error: OSError) -> DiskError:
+    """What is said where standard output cannot be written, as on a full disk."""
+    from provenv.core.disk import refusal
+
+    path = ""
+    with contextlib.suppress(OSError):
+        path = os.readlink(f"/proc/self/fd/{sys.stdout.fileno()}")
+    found = refusal(error, None, path if os.path.isabs(path) else "")
+    found.amend("writing standard output")
+    return found
 
 
 class Screen:
@@ -54,17 +73,26 @@ class Screen:
         return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if self.colour and text else text
 
     def line(self, text: str = "") -> None:
-        """Write one line (or several); what in it would command a terminal is shown instead."""
+        """Write one line (or several); what in it would command a terminal is shown instead.
+
+        No password in an address gets past here.
+        """
         if self.muted:
             return
-        text = harmless(text.rstrip())
+        text = harmless(hidden(text.rstrip()))
         if not self._unicode:
             text = text.replace("→", "->").replace("…", "...")
             text = text.encode(self.stream.encoding or "ascii", "replace").decode(
                 self.stream.encoding or "ascii"
             )
-        self.stream.write(text + "\n")
-        self.stream.flush()
+        try:
+            self.stream.write(text + "\n")
+            self.stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # what was asked for must arrive; what is said beside it need not
+            if self.stream is not sys.stderr:
+                raise unwritten(error) from error
 
     def prose(self, label: str, text: str) -> None:
         """``label`` and a text of whole sentences, in a terminal broken between words."""

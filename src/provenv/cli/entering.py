@@ -30,7 +30,9 @@ def enter(args: argparse.Namespace, session: Session) -> tuple[str, int]:
     if args.no_sync and (args.locked or args.python):
         raise UsageError("--no-sync leaves the environment as it is: no --locked, no --python")
     from provenv.environments import stamp
+    from provenv.workspace.host.ownership import check_store
 
+    check_store(session.context)
     folder, number = _as_it_is(session) if args.no_sync else _synced(args, session)
     stamp.used(folder)
     return folder, number

@@ -1,6 +1,6 @@
 """The calls that must cost milliseconds: ``run``, ``sync``, ``lock`` and ``env create``, as they are usual.
 
-Understands ``run [-e NAME] [--] CMD…``, ``lock [-q] [--check] [--offline]``, ``sync`` with ``-e``,
+Understands ``run [-e NAME] [--] CMD…``, ``lock [-q] [--offline]``, ``sync`` with ``-e``,
 ``--python``, ``--link-mode``, ``-q``, ``--locked`` and ``--offline``, and ``env create NAME`` with the
 same, ``--global`` and ``--seed``; anything else, and any doubt, is left to the whole program by
 answering None.
@@ -20,7 +20,7 @@ from provenv.workspace import fast
 
 _PLAIN = {
     "sync": ("-q", "--quiet", "--locked", "--offline"),
-    "lock": ("-q", "--quiet", "--check", "--offline"),
+    "lock": ("-q", "--quiet", "--offline"),
     "run": (),
     "env": ("-q", "--quiet", "--global", "--offline"),
 }
@@ -81,7 +81,7 @@ def _attempt(call: _Call, cause: str) -> int | None:
             return None
         if call.command == "lock":
             return _lock(call, root, home)
-        if fast.unsettled(home):
+        if fast.unsettled(home) or fast.is_open(home):
             return None
         held = call.command == "run"
         outcome = fast.in_sync(root, call.asked, home, held=held)
@@ -113,7 +113,15 @@ def _tell(call: _Call, outcome: fast.Outcome, started: float) -> None:
         if outcome.made:
             took = f"in {time.monotonic() - started:.2f} s"
             said = f"generation {outcome.generation} {_facts(outcome)}{took}"
-        print(f"{outcome.environment}: {said}", file=sys.stderr)
+        _say(f"{outcome.environment}: {said}")
+
+
+def _say(line: str) -> None:
+    """A line on standard error; where that is a full disk, the work counts for more."""
+    try:
+        print(line, file=sys.stderr)
+    except OSError:
+        return
 
 
 def _create(call: _Call, home: str, cause: str, started: float) -> int | None:
@@ -122,7 +130,7 @@ def _create(call: _Call, home: str, cause: str, started: float) -> int | None:
     from provenv.workspace.syncing import template
 
     signals.take_way_out()
-    if call.seed and fast.unsettled(home):
+    if fast.is_open(home) or (call.seed and fast.unsettled(home)):
         return None
     outcome = template.make(call.name, call.asked, home, os.environ, cause, call.seed)
     if outcome is None:
@@ -158,7 +166,7 @@ def _lock(call: _Call, root: str, home: str) -> int | None:
     if not call.quiet:
         names, count = known
         noun = "package" if count == 1 else "packages"
-        print(f"{names}: nothing to do: {count:,} {noun}", file=sys.stderr)
+        _say(f"{names}: nothing to do: {count:,} {noun}")
     return 0
 
 
@@ -186,9 +194,9 @@ def _become(outcome: fast.Outcome, command: list[str]) -> int:
 
         if not isinstance(error, ProvenvError):
             raise
-        print(f"error: {error.message}", file=sys.stderr)
+        _say(f"error: {error.message}")
         if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)
+            _say(f"hint: {error.hint}")
         return error.exit_code
 
 

@@ -86,6 +86,17 @@ class CommandParser(argparse.ArgumentParser):
         self.fill()
         return super().format_help()
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """As in argparse, which would swallow that the help could not be written."""
+        try:
+            (file or sys.stdout).write(message)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            from provenv.cli.draw import unwritten
+
+            raise unwritten(error) from error
+
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print.
 

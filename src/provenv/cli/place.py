@@ -13,8 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+class NoHomeError(OSError):
+    """Nobody says where the user's home folder is."""
+
+
 def home_folder(environ: Mapping[str, str]) -> str:
-    """``PROVENV_HOME``, or the platform's user data folder."""
+    """``PROVENV_HOME``, or the platform's user data folder.
+
+    Raises:
+        NoHomeError: There is no home folder that it could be in.
+    """
     named = environ.get("PROVENV_HOME")
     if named:
         return os.path.abspath(named)
@@ -22,7 +30,10 @@ def home_folder(environ: Mapping[str, str]) -> str:
     if platform == "linux":  # what platformdirs says, without its 6 ms
         data = environ.get("XDG_DATA_HOME", "")
         if not os.path.isabs(data):
-            data = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".local", "share")
+            home = environ.get("HOME") or os.path.expanduser("~")
+            if not os.path.isabs(home):
+                raise NoHomeError
+            data = os.path.join(home, ".local", "share")
         return os.path.join(data, "provenv")
     else:  # noqa: RET505  # the type checker looks at one platform at a time
         import platformdirs

@@ -25,6 +25,7 @@ from provenv.core.events import (
     Retrying,
     Warned,
 )
+from provenv.core.http import hidden
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -40,6 +41,7 @@ _VERBS = {
     "build": "building",
     "link": "linking",
     "verify": "verifying",
+    "compile": "comparing byte code",
     "collect": "collecting",
     "python": "installing",
     "examine": "examining",
@@ -223,7 +225,7 @@ def write_beside(live: Live | None, screen: Screen, label: str, text: str) -> No
         return
     from rich.text import Text
 
-    live.console.print(Text.from_ansi(f"{label} {text}" if label else text))
+    live.console.print(Text.from_ansi(hidden(f"{label} {text}" if label else text)))
 
 
 def begin_live(screen: Screen, picture: Callable[[], RenderableType]) -> Live:

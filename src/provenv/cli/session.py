@@ -11,10 +11,11 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from provenv.cli.draw import Screen
+from provenv.cli.draw import Screen, unwritten
 from provenv.cli.options import Options
 from provenv.cli.place import command_line
 from provenv.cli.progress import Progress
+from provenv.core.http import hidden
 
 if TYPE_CHECKING:
     from provenv.cli.targets import Target
@@ -147,6 +148,15 @@ class Session:
 
 
 def write_json(schema: str, data: Mapping[str, Any]) -> None:
-    """One document on standard output."""
-    sys.stdout.write(json.dumps({"schema": schema, **data}, indent=2) + "\n")
-    sys.stdout.flush()
+    """One document on standard output, without passwords in addresses.
+
+    Raises:
+        DiskError: It cannot be written.
+    """
+    try:
+        sys.stdout.write(hidden(json.dumps({"schema": schema, **data}, indent=2)) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise unwritten(error) from error

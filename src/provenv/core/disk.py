@@ -186,7 +186,9 @@ def _longest(path: str) -> str:
     count = len(os.fsencode(longest))
     if count > 255:
         return f"A name in it has {count:,} bytes, and most file systems take 255."
-    return f"It has {len(os.fsencode(path)):,} bytes, and the system takes 4,095."
+    if len(os.fsencode(path)) > 4095:
+        return f"It has {len(os.fsencode(path)):,} bytes, and the system takes 4,095."
+    return "Names in it are longer than this file system takes."
 
 
 def _size(count: float) -> str:
@@ -236,11 +238,12 @@ def refused_in(text: str) -> DiskError | None:
 
 
 def blamed(error: OSError, otherwise: str = "") -> str:
-    """The path that an error is about: what was to be made, where there are two."""
-    for name in (error.filename2, error.filename):
-        if isinstance(name, (str, bytes)) and name:
+    """The path that an error is about: of two what was to be made, unless the other is missing."""
+    names = [name for name in (error.filename2, error.filename) if isinstance(name, (str, bytes))]
+    for name in reversed(names) if error.errno == errno.ENOENT else ():
+        if os.path.isabs(name) and not os.path.lexists(name):
             return os.fsdecode(name)
-    return otherwise
+    return os.fsdecode(names[0]) if names and names[0] else otherwise
 
 
 @contextlib.contextmanager

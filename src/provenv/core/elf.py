@@ -11,6 +11,7 @@ from typing import BinaryIO
 _PT_LOAD, _PT_DYNAMIC = 1, 2
 _DT_NULL, _DT_STRTAB, _DT_RPATH, _DT_RUNPATH = 0, 5, 15, 29
 _MAX_ENTRIES = 4096
+_MAX_PATHS = 4  # linkers write one of each kind
 _MAX_OFFSET = 1 << 40  # file systems refuse to seek further, each in its own way
 
 
@@ -72,6 +73,8 @@ class _Reader:
             return ()
         if strings is None:
             raise NotElfError("a search path, but no string table")
+        if len(wanted) > _MAX_PATHS:
+            raise NotElfError(f"{len(wanted)} search paths")
         base = self._file_offset(loads, strings)
         return tuple(
             entry for item in wanted for entry in self._string(base + item).split(":") if entry

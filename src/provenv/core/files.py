@@ -8,8 +8,10 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 
+from provenv.core import owners
 from provenv.core.errors import DiskError, UndecidedError
 
+_LONGEST = 200  # bytes of a name, so that there is room for more
 _counter = itertools.count(1)  # next() is one step, so that two threads never get one number
 
 
@@ -17,8 +19,10 @@ def temporary_name(path: str) -> str:
     """A name beside ``path`` that no other process or thread uses: ``.NAME.PID.N.tmp``.
 
     Nor did a former process with this one's number leave it behind: in containers, numbers are few.
+    Of a name that is as long as names may be (255 bytes), it has a part.
     """
     head, tail = os.path.split(path)
+    tail = os.fsdecode(os.fsencode(tail)[:_LONGEST])
     while True:
         name = os.path.join(head, f".{tail}.{os.getpid()}.{next(_counter)}.tmp")
         if not os.path.lexists(name):
@@ -137,25 +141,11 @@ def _stage(temporary: str, target: str, data: bytes, mode: int) -> None:
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(data)
         stream.flush()
-        give_to_owner(stream.fileno(), target)
+        owners.give_file(stream.fileno(), target)
         with contextlib.suppress(OSError):
             mode = stat.S_IMODE(os.stat(target).st_mode)
         os.chmod(temporary, mode)
         os.fsync(stream.fileno())
-
-
-def give_to_owner(descriptor: int, target: str) -> None:
-    """Where root writes what belongs to somebody else, let it stay theirs.
-
-    Theirs is what replaces a file of theirs, or is new in a folder of theirs.
-    """
-    if os.geteuid() != 0:
-        return
-    with contextlib.suppress(OSError):
-        there = target if os.path.lexists(target) else os.path.dirname(target) or os.curdir
-        status = os.stat(there)
-        if status.st_uid != 0:
-            os.fchown(descriptor, status.st_uid, status.st_gid)
 
 
 def replace_symlink(path: str, target: str) -> None:
@@ -243,13 +233,21 @@ def _make_writable(root: str) -> None:
 
 
 def ensure_folder(path: str | os.PathLike[str]) -> None:
-    """Make a folder and those above it.
+    """Make a folder and those above it, none of which everybody can write, whatever the umask is.
 
     Raises:
         DiskError: The file system refused.
     """
+    missing = [os.fspath(path)]
+    while missing[-1] and not os.path.isdir(missing[-1]):
+        missing.append(os.path.dirname(missing[-1]))
     try:
-        os.makedirs(path, exist_ok=True)
+        for folder in reversed(missing[:-1]):
+            try:
+                os.mkdir(folder, 0o775)
+            except FileExistsError:
+                if not os.path.isdir(folder):
+                    raise
     except OSError as error:
         raise disk_error(error, "create", path) from error
 

@@ -25,8 +25,15 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 # What stands before the last "@" of an address's host part.
 _USER = re.compile(r"^((?:[A-Za-z][A-Za-z0-9+.-]*:)?//)[^/?#]*@")
+# … in the middle of a text; the user name of an SSH address alone is no secret, and part of it.
+_LOGIN = re.compile(r"(https?://)[^/?#\s\"'`\\]*@|(://)[^/?#\s\"'`\\@:]*:[^/?#\s\"'`\\]*@")
 _MAX_REDIRECTS = 5
 _MAX_DELAY = 8.0
+MOST = 4 << 30  # bytes of a file whose size nobody has promised
+_MOST_WHOLE = (
+    1 << 27
+)  # bytes of an answer that is read whole: PyPI's greatest page has a quarter of it
+_LITTLE = 1 << 16  # bytes that are read away, so that their connection can be used again
 
 
 def load() -> None:
@@ -65,6 +72,11 @@ def redacted(url: str) -> str:
     Works on what is no address at all, too, since that is what messages are about.
     """
     return _USER.sub(r"\1****@", url, count=1)
+
+
+def hidden(text: str) -> str:
+    """``text`` as it may be shown: in every address in it, user name and password are ``****``."""
+    return _LOGIN.sub(r"\1\2****@", text) if "@" in text else text
 
 
 def split_credentials(url: str) -> tuple[str, Credentials | None]:
@@ -110,7 +122,8 @@ class HttpSettings:
         proxies: By scheme (``http``, ``https``), as in ``HTTP_PROXY``.
         no_proxy: Hosts, or suffixes of hosts, that are reached directly.
         attempts: How often a request is tried in all before it fails.
-        timeout: Seconds without a byte before an attempt is given up.
+        timeout: Seconds without a byte before an attempt is given up; and after which an answer that
+            arrives too slowly is (:mod:`provenv.core.pace`).
         offline: Refuse every request.
     """
 
@@ -148,49 +161,77 @@ class Transport:
         """Fetch ``url`` whole. Any status that is not an error of the network is returned as it is.
 
         Raises:
-            NetworkError: No answer after all attempts, offline, or an unsafe redirect.
+            NetworkError: No answer after all attempts, offline, an unsafe redirect, or a body without
+                an end (also one that only grows while it is unpacked).
         """
         for attempt in self._attempts(url):
             with attempt:
                 raw, final = self._open(url, headers or {})
                 try:
-                    body = raw.read(decode_content=True)
+                    body = _whole(raw, url)
                 finally:
                     raw.release_conn()
                 self._check_passing(raw.status, url)
                 return Response(raw.status, final, _lower(raw.headers), body)
         raise AssertionError("unreachable: the last attempt raises")
 
+    def size(self, url: str) -> int | None:
+        """How many bytes a file has, as far as its server says so; the file itself is not read.
+
+        Raises:
+            NetworkError: As :meth:`get`.
+        """
+        for attempt in self._attempts(url):
+            with attempt:
+                asked = {"Range": "bytes=0-0", "Accept-Encoding": "identity"}
+                raw, _ = self._open(url, asked)
+                _discard(raw)
+                self._check_passing(raw.status, url)
+                if raw.status == 206:
+                    total = raw.headers.get("content-range", "").rpartition("/")[2]
+                else:
+                    total = raw.headers.get("content-length", "") if raw.status == 200 else ""
+                return int(total) if total.isascii() and total.isdigit() else None
+        raise AssertionError("unreachable: the last attempt raises")
+
     @contextlib.contextmanager
-    def stream(self, url: str, *, chunk: int = 1 << 18) -> Iterator[Iterator[bytes]]:
+    def stream(
+        self, url: str, *, chunk: int = 1 << 18, most: int = MOST
+    ) -> Iterator[Iterator[bytes]]:
         """Open ``url`` and yield an iterator over pieces of its body, as they arrive.
 
         Opening is retried; once the body flows, an interruption raises :class:`NetworkError` and the
         caller begins again (it alone knows what to forget).
 
         Raises:
-            NetworkError: No answer, a status other than 200 (``details``: ``status``), a cut body.
+            NetworkError: No answer, a status other than 200 (``details``: ``status``), a cut body, or
+                one of more than ``most`` bytes.
         """
         raw = None
         for attempt in self._attempts(url):
             with attempt:
                 raw, _ = self._open(url, {"Accept-Encoding": "identity"})
                 if raw.status != 200:
-                    raw.drain_conn()
+                    _discard(raw)
                     self._check_passing(raw.status, url)
                     raise status_error(raw.status, url)
                 break
         assert raw is not None
         try:
-            yield self._pieces(raw, url, chunk)
+            yield self._pieces(raw, url, chunk, most)
         finally:
             raw.close()
 
-    def _pieces(self, raw: urllib3.BaseHTTPResponse, url: str, chunk: int) -> Iterator[bytes]:
+    def _pieces(
+        self, raw: urllib3.BaseHTTPResponse, url: str, chunk: int, most: int
+    ) -> Iterator[bytes]:
         import urllib3
 
         try:
             while piece := raw.read(chunk, decode_content=False):
+                most -= len(piece)
+                if most < 0:
+                    raise _endless(url)
                 yield piece
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise NetworkError(
@@ -221,25 +262,33 @@ class Transport:
 
     def _open(self, url: str, headers: Mapping[str, str]) -> tuple[urllib3.BaseHTTPResponse, str]:
         """Follow redirects; the answer, and the address (without credentials) that gave it."""
-        current, inline = split_credentials(url)
+        start, inline = split_credentials(url)
         if inline is not None:
-            self._known.setdefault(origin(current), inline)
+            self._known.setdefault(origin(start), inline)
+        current = start
         for _ in range(_MAX_REDIRECTS + 1):
-            raw = self._request(current, headers)
+            # netrc and keyrings know hosts alone: a redirect must not get at them without encryption
+            may_ask = origin(current) == origin(start) or current.startswith("https:")
+            raw = self._request(current, headers, may_ask=may_ask)
             if raw.status not in _REDIRECTS or "location" not in raw.headers:
                 return raw, current
-            raw.drain_conn()
-            target = urljoin(current, raw.headers["location"])
-            _check_redirect(current, target)
-            current, _ = split_credentials(target)
-        raise NetworkError(f"{redacted(url)}: more than {_MAX_REDIRECTS} redirects")
+            _discard(raw)
+            current = _redirect(current, raw.headers["location"])
+        raise NetworkError(
+            f"{redacted(url)}: more than {_MAX_REDIRECTS} redirects",
+            hint="The server sends requests in circles; ask whoever runs it.",
+            details={"url": redacted(url)},
+        )
 
-    def _request(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+    def _request(
+        self, url: str, headers: Mapping[str, str], *, may_ask: bool
+    ) -> urllib3.BaseHTTPResponse:
         raw = self._send(url, headers, self._known.get(origin(url)))
-        if raw.status == 401 and origin(url) not in self._known and self._look_up is not None:
+        unknown = origin(url) not in self._known
+        if raw.status == 401 and unknown and may_ask and self._look_up is not None:
             found = self._known[origin(url)] = self._look_up(url)
             if found is not None:
-                raw.drain_conn()
+                _discard(raw)
                 raw = self._send(url, headers, found)
         return raw
 
@@ -267,9 +316,12 @@ class Transport:
     def _pool(self, url: str) -> urllib3.PoolManager:
         import urllib3
 
+        from provenv.core.pace import paced
+
         proxy = self._proxy(url)
         if proxy not in self._pools:
-            self._pools[proxy] = _proxy_manager(proxy) if proxy else urllib3.PoolManager(maxsize=16)
+            manager = _proxy_manager(proxy) if proxy else urllib3.PoolManager(maxsize=16)
+            self._pools[proxy] = paced(manager, self.settings.timeout)
         return self._pools[proxy]
 
     def _proxy(self, url: str) -> str | None:
@@ -338,6 +390,7 @@ def status_error(status: int, url: str) -> NetworkError:
         401: "Set credentials for this index (environment, netrc or keyring).",
         403: "The credentials for this index do not allow this.",
         404: "It is not there; check the name and the index.",
+        410: "It was taken away for good; check the name and the index.",
     }
     return NetworkError(
         f"{redacted(url)}: HTTP status {status}",
@@ -346,16 +399,65 @@ def status_error(status: int, url: str) -> NetworkError:
     )
 
 
-def _check_redirect(source: str, target: str) -> None:
-    scheme = urlsplit(target).scheme
+def _redirect(source: str, location: str) -> str:
+    """Where a redirect leads, without the credentials that the address may hold.
+
+    Raises:
+        NetworkError: To no address, to another kind of place, or from https to http.
+    """
+    try:
+        target = urljoin(source, location)
+        scheme = urlsplit(target).scheme
+        bare, _ = split_credentials(target)
+    except (ValueError, UsageError):
+        target, scheme, bare = location, "", ""
     if scheme not in ("http", "https") or (scheme == "http" and urlsplit(source).scheme == "https"):
         raise NetworkError(
             f"{redacted(source)}: refuses to follow a redirect to {redacted(target)}",
             hint="The index redirects to a place that is less safe than itself.",
+            details={"url": redacted(source), "target": redacted(target)},
         )
+    return bare
+
+
+def _whole(raw: urllib3.BaseHTTPResponse, url: str) -> bytes:
+    """The body, decoded.
+
+    Raises:
+        NetworkError: It has no end that one would wait for.
+    """
+    pieces, size = [], 0
+    while piece := raw.read(1 << 20, decode_content=True):
+        pieces.append(piece)
+        size += len(piece)
+        if size > _MOST_WHOLE:
+            raw.close()
+            raise _endless(url)
+    return b"".join(pieces)
+
+
+def _endless(url: str) -> NetworkError:
+    return NetworkError(
+        f"{redacted(url)}: the answer does not end, and is given up",
+        hint="Check the address: no index answers like that.",
+        details={"url": redacted(url)},
+    )
+
+
+def _discard(raw: urllib3.BaseHTTPResponse) -> None:
+    """Be done with an answer whose body is of no interest: read a short one, hang up on others."""
+    left = raw.length_remaining
+    if left is not None and left <= _LITTLE:
+        raw.drain_conn()
+    else:
+        raw.close()
 
 
 def _reason(error: BaseException) -> str:
+    from provenv.core.pace import slow
+
+    if (told := slow(error)) is not None:
+        return told
     inner = getattr(error, "reason", None)
     text = str(inner if isinstance(inner, BaseException) else error) or type(error).__name__
     return text.split(": ", 1)[1] if text.startswith(("<", "HTTP")) and ": " in text else text

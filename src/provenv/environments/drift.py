@@ -18,10 +18,14 @@ _MADE_FROM = ("L", "C", "Y", "X")  # steps whose source is there to be compared 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """One path of a generation that is not as its recipe says: ``added``, ``missing``, ``changed``."""
+    """One path of a generation that is not as its recipe says: ``added``, ``missing``, ``changed``.
+
+    ``generation`` is its number, where several are looked at.
+    """
 
     path: str
     kind: str
+    generation: int = 0
 
 
 def find_drift(recipe: Steps, root: str, home: str) -> list[Drift]:
@@ -92,6 +96,8 @@ def _is_changed(kind: str, source: str, path: str, home: str) -> bool:
     try:
         if kind == "S":
             return os.readlink(path) != source
+        if kind == "D":
+            return os.path.islink(path)
         if kind not in _MADE_FROM:
             return False
         status, origin = os.lstat(path), os.lstat(_origin(kind, source, home))

@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from provenv.core import digest
 from provenv.core.errors import ForeignError, IntegrityError, UsageError
+from provenv.core.seal import is_sealed, sealed
 from provenv.environments import looking, switch, tree
 from provenv.environments.tree import Steps
-from provenv.model.generation import Generation, generation_from_dict
+from provenv.model.generation import RECORD_FORMAT, Generation, generation_from_dict
 
 OWN_FOLDER = ".provenv"
 UNEDITED = "unedited"
@@ -39,15 +41,17 @@ def contents(
     tree_digest: str,
     packages: Sequence[tuple[str, str, str, bool]],
     files: Mapping[str, str],
+    own: Mapping[str, str],
     source: str | None = None,
     edited: Sequence[str] = (),
 ) -> bytes:
     """The text of ``contents.json``: what is the same in every generation of one plan.
 
-    ``files`` are the plan's own small files with their SHA-256, ``edited`` the names of private copies.
+    ``files`` are the plan's small files with their SHA-256, ``own`` those that provenv keeps for itself
+    (recipe, checks) besides lock and manifest, ``edited`` the names of private copies. It is sealed.
     """
     data = {
-        "format": 1,
+        "format": RECORD_FORMAT,
         "environment": environment,
         "lock-digest": lock_digest,
         "manifest-digest": manifest_digest,
@@ -57,6 +61,7 @@ def contents(
         "tree": tree_digest,
         "packages": [list(row) for row in packages],
         "files": dict(files),
+        "own": dict(own),
         **({"source": source} if source is not None else {}),
     }
     return _contents(data, edited)
@@ -66,20 +71,23 @@ def _contents(data: dict[str, Any], edited: Sequence[str]) -> bytes:
     data.pop("edited", None)
     if edited:  # left out elsewhere: the plans of all other environments stay what they were
         data["edited"] = list(edited)
-    return json.dumps(data, indent=1).encode() + b"\n"
+    return sealed(json.dumps(data, indent=1).encode())
 
 
-def contents_edited(folder: str, number: int, *, tree_digest: str, edited: Sequence[str]) -> bytes:
+def contents_edited(
+    folder: str, number: int, *, tree_digest: str, own: Mapping[str, str], edited: Sequence[str]
+) -> bytes:
     """The ``contents.json`` of generation ``number`` with other private copies, and so another tree.
 
     Raises:
         IntegrityError: It cannot be read.
     """
     try:
-        data: dict[str, Any] = json.loads(_own_text(folder, number, "contents.json"))
-    except ValueError as error:
+        data = _sealed_json(own_file(folder, number, "contents.json"))
+    except (OSError, ValueError) as error:
         raise _broken(folder, number, str(error)) from error
-    return _contents({**data, "tree": tree_digest}, edited)
+    del data["seal"]
+    return _contents({**data, "tree": tree_digest, "own": dict(own)}, edited)
 
 
 def own_file(folder: str, number: int, name: str) -> str:
@@ -89,12 +97,20 @@ def own_file(folder: str, number: int, name: str) -> str:
 
 def _read(folder: str, number: int) -> dict[str, Any]:
     try:
-        with open(own_file(folder, number, "contents.json"), "rb") as stream:
-            data: dict[str, Any] = json.load(stream)
-        with open(own_file(folder, number, "generation.json"), "rb") as stream:
-            data.update(json.load(stream))
-    except (OSError, ValueError) as error:
+        data = _sealed_json(own_file(folder, number, "contents.json"))
+        data.update(_sealed_json(own_file(folder, number, "generation.json")))
+        _wanted(data)
+    except (OSError, ValueError, KeyError) as error:
         raise _broken(folder, number, str(error)) from error
+    return data
+
+
+def _sealed_json(path: str) -> dict[str, Any]:
+    with open(path, "rb") as stream:
+        text = stream.read()
+    if not is_sealed(text):
+        raise ValueError(f"{os.path.basename(path)} is not as it was written")
+    data: dict[str, Any] = json.loads(text)
     return data
 
 
@@ -181,13 +197,39 @@ def own_hashes(folder: str, number: int) -> dict[str, str]:
     return {str(name): str(value) for name, value in files.items()}
 
 
+def damaged_own(folder: str, number: int) -> list[str]:
+    """Which of the files that provenv keeps in generation ``number`` are not as they were written.
+
+    Raises:
+        IntegrityError: Its record cannot be read, so that nobody can say.
+    """
+    found = []
+    for name, wanted in _wanted(_read(folder, number)).items():
+        try:
+            with open(own_file(folder, number, name), "rb") as stream:
+                if digest.of_bytes(stream.read()) != wanted:
+                    found.append(name)
+        except OSError:
+            found.append(name)
+    return found
+
+
+def _wanted(record: Mapping[str, Any]) -> dict[str, str]:
+    """The SHA-256 of the files that provenv keeps in a generation, by name."""
+    return {
+        "pylock.toml": record["lock-digest"],
+        "pyproject.toml": record["manifest-digest"],
+        **record["own"],
+    }
+
+
 def read_recipe(folder: str, number: int) -> Steps:
     """The recipe that generation ``number`` was made from.
 
     Raises:
         IntegrityError: It cannot be read.
     """
-    steps = tree.parse(_own_text(folder, number, "recipe"))
+    steps = tree.parse(own_text(folder, number, "recipe"))
     if steps is None:
         raise _broken(folder, number, "its recipe is not whole")
     return steps
@@ -200,7 +242,7 @@ def read_unedited(folder: str, number: int) -> Steps:
         IntegrityError: It cannot be read.
     """
     if os.path.lexists(own_file(folder, number, UNEDITED)):
-        steps = tree.parse(_own_text(folder, number, UNEDITED))
+        steps = tree.parse(own_text(folder, number, UNEDITED))
         if steps is None:
             raise _broken(folder, number, "its unedited recipe is not whole")
         return steps
@@ -214,19 +256,58 @@ def damaged_objects(folder: str, number: int, home: str) -> list[str]:
     Raises:
         IntegrityError: What to look at cannot be read.
     """
+    own_text(folder, number, "checks")
     try:
         return looking.damaged(own_file(folder, number, "checks"), home)
     except (OSError, ValueError) as error:
         raise _broken(folder, number, str(error)) from error
 
 
-def _own_text(folder: str, number: int, name: str) -> str:
-    path = own_file(folder, number, name)
+def own_digest(folder: str, number: int, name: str) -> str:
+    """The SHA-256 of a file that provenv keeps in generation ``number``.
+
+    Raises:
+        IntegrityError: Its record cannot be read.
+    """
+    return _wanted(_read(folder, number)).get(name, "")
+
+
+def is_whole(path: str) -> bool:
+    """Whether a record (``contents.json``, ``generation.json``) is as it was written."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-            return stream.read()
+        _sealed_json(path)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def keeps(folder: str, number: int, record: Mapping[str, Any]) -> bool:
+    """Whether what generation ``number`` keeps besides is what ``record`` says, all of it."""
+    try:
+        for name, wanted in _wanted(record).items():
+            with open(own_file(folder, number, name), "rb") as stream:
+                if digest.of_bytes(stream.read()) != wanted:
+                    return False
+    except (OSError, KeyError):
+        return False
+    return True
+
+
+def own_text(folder: str, number: int, name: str) -> str:
+    """A file that provenv keeps in generation ``number``: recipe, checks, lock, manifest.
+
+    Raises:
+        IntegrityError: It is not as it was written, or cannot be read.
+    """
+    wanted = _wanted(_read(folder, number)).get(name)
+    try:
+        with open(own_file(folder, number, name), "rb") as stream:
+            data = stream.read()
     except OSError as error:
         raise _broken(folder, number, str(error)) from error
+    if digest.of_bytes(data) != wanted:
+        raise _broken(folder, number, f"{name} is not as it was written")
+    return data.decode("utf-8", "surrogateescape")
 
 
 def current_number(folder: str) -> int:

@@ -7,13 +7,15 @@ rename, and is never changed. Generations hard-link what they keep of it.
 ``plans/keys/<key>`` leads from the bytes of a project's files to a plan without parsing any of
 them. Everything in it is compared before it is believed:
 
-    provenv-key 1
+    provenv-key 2
     plan <digest>
+    sum <of the plan's files>
     folder <of the environment, relative to the project>
     environment <name>
     project <path>, or * where the plan holds nothing that is bound to the project's place
     <mtime_ns> <size> <inode> <path>     what else it depends on: the interpreter, …
     content <digest> <path>              … and files or folders of the project, by content or names
+    seal <of the lines above>
 
 Imports nothing but ``os``: the hot path reads keys.
 """
@@ -22,9 +24,10 @@ from __future__ import annotations
 
 import os
 
+from provenv.core.seal import sum_of
 from provenv.environments import stamp
 
-_KEY_HEADER = "provenv-key 1"
+_KEY_HEADER = "provenv-key 2"
 _CONTENT = "content "
 
 
@@ -66,6 +69,31 @@ def write_plan(plans: str, digest: str, files: dict[str, bytes]) -> str:
     return folder
 
 
+def sum_of_plan(folder: str) -> str:
+    """A digest over everything in a plan's folder: names and bytes.
+
+    Raises:
+        OSError: It is gone, or cannot be read.
+    """
+    parts: list[bytes] = []
+    for name in sorted(os.listdir(folder)):
+        descriptor = os.open(f"{folder}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            size = os.fstat(descriptor).st_size
+            parts += [os.fsencode(name), os.read(descriptor, size + 1)]
+        finally:
+            os.close(descriptor)
+    return sum_of(*parts)
+
+
+def is_whole(plans: str, known: Known) -> bool:
+    """Whether the plan that a key leads to is there, to the bit as it was when the key was written."""
+    try:
+        return sum_of_plan(plan_folder(plans, known.digest)) == known.sum
+    except OSError:
+        return False
+
+
 def _holds(path: str, data: bytes) -> bool:
     try:
         with open(path, "rb") as stream:
@@ -89,7 +117,7 @@ def key_of(parts: list[bytes]) -> str:
 class Known:
     """Where a key leads."""
 
-    __slots__ = ("contents", "digest", "environment", "folder", "inputs", "project")
+    __slots__ = ("contents", "digest", "environment", "folder", "inputs", "project", "sum")
 
     def __init__(
         self,
@@ -99,7 +127,9 @@ class Known:
         project: str,
         inputs: list[str],
         contents: list[str],
+        sum: str = "",  # noqa: A002  # as it stands in the file
     ) -> None:
+        self.sum = sum
         self.digest = digest
         self.folder = folder
         self.environment = environment
@@ -109,7 +139,7 @@ class Known:
 
 
 def remember(plans: str, key: str, known: Known) -> None:
-    """Let ``key`` lead to a plan.
+    """Let ``key`` lead to a plan, which is there; its sum is taken now.
 
     ``known.inputs`` are signatures (:func:`stamp.signature`), ``known.contents`` those of
     :func:`content`.
@@ -121,6 +151,7 @@ def remember(plans: str, key: str, known: Known) -> None:
     lines = [
         _KEY_HEADER,
         f"plan {known.digest}",
+        f"sum {sum_of_plan(plan_folder(plans, known.digest))}",
         f"folder {known.folder}",
         f"environment {known.environment}",
         f"project {known.project}",
@@ -129,7 +160,7 @@ def remember(plans: str, key: str, known: Known) -> None:
     ]
     if any("\n" in line for line in lines):
         return
-    stamp.replace(f"{plans}/keys/{key}", "\n".join(lines) + "\n")
+    stamp.replace(f"{plans}/keys/{key}", "\n".join([*lines, _seal(lines)]) + "\n")
 
 
 def recall(plans: str, key: str, project: str) -> Known | None:
@@ -139,18 +170,24 @@ def recall(plans: str, key: str, project: str) -> Known | None:
             lines = stream.read().split("\n")
     except OSError:
         return None
-    if len(lines) < 6 or lines[0] != _KEY_HEADER or lines[-1] != "":
+    if len(lines) < 8 or lines[0] != _KEY_HEADER or lines.pop() != "":
         return None
-    digest, folder, environment, bound = (line.partition(" ")[2] for line in lines[1:5])
+    if lines.pop() != _seal(lines):
+        return None
+    digest, total, folder, environment, bound = (line.partition(" ")[2] for line in lines[1:6])
     if bound not in ("*", project):
         return None
-    contents = [line for line in lines[5:-1] if line.startswith(_CONTENT)]
-    inputs = [line for line in lines[5:-1] if not line.startswith(_CONTENT)]
+    contents = [line for line in lines[6:] if line.startswith(_CONTENT)]
+    inputs = [line for line in lines[6:] if not line.startswith(_CONTENT)]
     if not all(stamp.is_unchanged(line) for line in inputs):
         return None
     if not all(content(project, content_path(line)) == line for line in contents):
         return None
-    return Known(digest, folder, environment, bound, inputs, contents)
+    return Known(digest, folder, environment, bound, inputs, contents, total)
+
+
+def _seal(lines: list[str]) -> str:
+    return f"seal {sum_of(os.fsencode(chr(10).join(lines)))}"
 
 
 def content(project: str, path: str) -> str:

@@ -12,7 +12,9 @@ from __future__ import annotations
 import os
 import time
 
+from provenv.core import owners, seal
 from provenv.environments import pair, stamp
+from provenv.model.layout import NAMED_ENVIRONMENTS_FOLDER as NAMED
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
@@ -86,6 +88,18 @@ def prepare(folder: str) -> None:
     ignore = f"{folder}/.gitignore"
     if not os.path.lexists(ignore):
         stamp.replace(ignore, "*\n")  # an empty one would stay, and git see the environment
+    _give(folder)
+
+
+def _give(folder: str, path: str = "") -> None:
+    """Let an environment that root makes be theirs whose project it is: ``path`` in it, with all below.
+
+    Without ``path``, the folder and what lies in it.
+    """
+    root, name = os.path.split(folder)
+    if os.path.basename(root) == NAMED:
+        root, name = os.path.dirname(root), f"{NAMED}/{name}"
+    owners.give_folder(root, f"{name}/{path}" if path else name, deep=bool(path))
 
 
 def unprepare(folder: str) -> None:
@@ -103,7 +117,7 @@ def unprepare(folder: str) -> None:
             if os.path.lexists(f"{folder}/{name}"):
                 os.unlink(f"{folder}/{name}")
         os.rmdir(folder)
-        if os.path.basename(os.path.dirname(folder)) == ".venvs":
+        if os.path.basename(os.path.dirname(folder)) == NAMED:
             os.rmdir(os.path.dirname(folder))
     except OSError:
         return
@@ -150,12 +164,12 @@ def make_generation(
             raise DamagedStoreError(bad)
         if amend is not None:
             amend(temporary)
-        _write_record(f"{temporary}/.provenv/generation.json", number, cause)
+        write_record(f"{temporary}/.provenv/generation.json", number, cause, now())
+        _give(folder, f"generations/{os.path.basename(temporary)}")
         os.rename(temporary, f"{folder}/generations/{number}")
     except BaseException as error:
-        said = _said(
-            error, f"making generation {number}", temporary
-        )  # while the disk is still full
+        # asked while the disk is still full
+        said = _said(error, f"making generation {number}", temporary)
         from provenv.core.files import try_to_remove
 
         try_to_remove(temporary)
@@ -182,11 +196,18 @@ def _remove(path: str) -> None:
     remove_tree(path)
 
 
-def _write_record(path: str, number: int, cause: str) -> None:
-    text = f'{{"format": 1, "number": {number}, "created": "{now()}", "cause": {quoted(cause)}}}\n'
+def write_record(path: str, number: int, cause: str, created: str) -> None:
+    """Write ``generation.json``, sealed, under a name that is not taken.
+
+    Raises:
+        OSError: What the file system says.
+    """
+    text = (
+        f'{{"format": 2, "number": {number}, "created": "{created}", "cause": {quoted(cause)}}}\n'
+    )
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
     try:
-        write_all(descriptor, text.encode())
+        write_all(descriptor, seal.sealed(text.encode()))
     finally:
         os.close(descriptor)
 
@@ -231,6 +252,7 @@ def switch(folder: str, number: int, cause: str, verb: str = "sync") -> None:
     except OSError as error:
         raise _said(error, f"switching to generation {number}", folder) from error
     _log(folder, number, cause, verb)
+    _give(folder)
 
 
 def _log(folder: str, number: int, cause: str, verb: str) -> None:

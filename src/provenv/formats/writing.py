@@ -13,9 +13,10 @@ from packaging.markers import Marker
 from packaging.pylock import Package, Pylock
 
 from provenv.core.errors import InputError
+from provenv.core.http import hidden, split_credentials
 from provenv.formats.foreign import Left
 from provenv.formats.markers import filled
-from provenv.model.lock import render_lock
+from provenv.model.lock import packages_digest, render_lock
 from provenv.model.manifest import EnvironmentSpec
 
 MARK = "Made by provenv"
@@ -70,7 +71,7 @@ def cut(lock: Pylock, spec: EnvironmentSpec) -> Pylock:
     names = {package.name for package in kept}
     packages = [
         replace(
-            package,
+            _without_login(package),
             dependencies=[d for d in package.dependencies or () if d["name"] in names] or None,
         )
         for package in kept
@@ -83,6 +84,16 @@ def cut(lock: Pylock, spec: EnvironmentSpec) -> Pylock:
         default_groups=None,
         tool=None,
     )
+
+
+def _without_login(package: Package) -> Package:
+    """A file that is handed on holds no password, even where the manifest has it in an address."""
+    archive, vcs = package.archive, package.vcs
+    if archive is not None and archive.url:
+        return replace(package, archive=replace(archive, url=split_credentials(archive.url)[0]))
+    if vcs is not None and vcs.url and hidden(vcs.url) != vcs.url:
+        return replace(package, vcs=replace(vcs, url=split_credentials(vcs.url)[0]))
+    return package
 
 
 def header(made: Cut) -> list[str]:
@@ -128,7 +139,10 @@ def write_pylock(made: Cut) -> Written:
     if made.installable:
         why = "it is the project itself, which a lock does not hold"
         left.append(Left(what=made.installable, why=why, file=made.origin))
-    return Written(text=render_lock(made.lock, header="\n".join(header(made))), left=tuple(left))
+    signed = replace(
+        made.lock, tool={"provenv": {"packages-digest": packages_digest(made.lock.packages)}}
+    )
+    return Written(text=render_lock(signed, header="\n".join(header(made))), left=tuple(left))
 
 
 def _condition(package: Package) -> str:

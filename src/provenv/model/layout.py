@@ -16,6 +16,7 @@ class HomeLayout:
     """The folder that all projects of a user share (``$PROVENV_HOME``).
 
     ``store/wheels/ab/abcd…/`` objects · ``store/links/ab/abcd…/`` prepared symlinks into an object ·
+    ``store/names/NAME`` the last object of a name ·
     ``plans/`` · ``roots/`` one link an environment · ``builds/`` what was built from which source ·
     ``environments/NAME/`` an environment outside projects · ``allowed/`` where the shell's hook may
     activate · ``advisories/`` what is known of vulnerabilities · ``interpreters.json`` · ``cache/`` what
@@ -24,13 +25,14 @@ class HomeLayout:
 
     __slots__ = (
         "advisories", "allowed", "builds", "cache", "environments", "interpreters", "links", "lock",
-        "plans", "quarantine", "root", "roots", "suspects", "tmp", "unsettled", "wheels",
+        "names", "plans", "quarantine", "root", "roots", "suspects", "tmp", "unsettled", "wheels",
     )  # fmt: skip
 
     def __init__(self, root: str) -> None:
         self.root = root
         self.wheels = os.path.join(root, "store", "wheels")
         self.links = os.path.join(root, "store", "links")
+        self.names = os.path.join(root, "store", "names")
         self.tmp = os.path.join(root, "store", "tmp")
         self.quarantine = os.path.join(root, "store", "quarantine")
         self.suspects = os.path.join(root, "store", "suspects")

@@ -8,7 +8,8 @@ What provenv adds stands under ``[tool.provenv]``, which PEP 751 leaves to tools
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import is_dataclass, replace
 from datetime import date, datetime
 from functools import cache
@@ -27,6 +28,8 @@ from provenv.core.errors import InputError
 from provenv.model import toml
 from provenv.model.layout import LOCK_FILE
 
+_LONGEST_NAME = 255  # what file systems allow
+_QUERY = re.compile("[?#]")
 _HEADER = "Made by provenv. `provenv lock` changes it; do not edit it by hand."
 
 
@@ -42,6 +45,7 @@ def parse_lock(text: str, file: str = LOCK_FILE) -> Pylock:
     except InputError as error:
         error.hint = error.hint or restore
         raise
+    _check_lengths(data, file, restore)
     try:
         lock = Pylock.from_dict(data)
         _check_markers(lock, file)
@@ -60,6 +64,30 @@ def parse_lock(text: str, file: str = LOCK_FILE) -> Pylock:
             key=error.context,
             hint=restore,
         ) from error
+
+
+def _check_lengths(data: Mapping[str, Any], file: str, hint: str) -> None:
+    """The filename of a wheel stands for all combinations of its tags: a long one fills the memory."""
+    packages = data.get("packages")
+    for index, package in enumerate(packages if isinstance(packages, list) else ()):
+        wheels = package.get("wheels") if isinstance(package, dict) else None
+        for number, wheel in enumerate(wheels if isinstance(wheels, list) else ()):
+            for key in ("name", "url", "path"):
+                text = wheel.get(key) if isinstance(wheel, dict) else None
+                if isinstance(text, str) and _is_long(text):
+                    raise InputError(
+                        f"a filename of more than {_LONGEST_NAME} characters",
+                        file=file,
+                        key=f"packages[{index}].wheels[{number}].{key}",
+                        hint=hint,
+                    )
+
+
+def _is_long(text: str) -> bool:
+    if len(text) <= _LONGEST_NAME:
+        return False
+    path = _QUERY.split(text, maxsplit=1)[0]
+    return len(path) - path.rfind("/") - 1 > _LONGEST_NAME
 
 
 def _check_markers(lock: Pylock, file: str) -> None:
@@ -112,10 +140,41 @@ def tool_table(lock: Pylock) -> Mapping[str, Any]:
     return table if isinstance(table, Mapping) else {}
 
 
-def is_edited(lock: Pylock) -> bool:
-    """Whether the packages are no longer those that provenv wrote (False for others' locks)."""
-    recorded = tool_table(lock).get("packages-digest")
-    return recorded is not None and recorded != packages_digest(lock.packages)
+def is_edited(lock: Pylock, text: str = "") -> bool:
+    """Whether the packages are no longer those that provenv wrote (False for others' locks).
+
+    ``text`` is the lock's own: another release of ``packaging`` may read the same text as values that
+    are spelled otherwise (markers, versions), and that is no edit.
+    """
+    table = tool_table(lock)
+    recorded = table.get("packages-digest")
+    if recorded is None:  # provenv writes none without
+        return lock.created_by == "provenv" or "manifest-digest" in table
+    if recorded == packages_digest(lock.packages):
+        return False
+    rows = toml.parse(text, LOCK_FILE).get("packages") if text else None
+    return rows is None or recorded != digest.of_json({"packages": _plain(rows)})
+
+
+def unproven(lock: Pylock, *, keep: Callable[[Package], bool] | None = None) -> Pylock:
+    """What of a lock may be believed without proof: which versions it has, and on which index.
+
+    Commits are left out (but for packages that ``keep`` holds for), and so are sizes.
+    """
+
+    def bare(file: Any) -> Any:
+        return None if file is None else replace(file, size=None)
+
+    kept = [
+        replace(
+            package,
+            wheels=[bare(wheel) for wheel in package.wheels or ()] or None,
+            sdist=bare(package.sdist),
+        )
+        for package in lock.packages
+        if package.vcs is None or (keep is not None and keep(package))
+    ]
+    return replace(lock, packages=kept)
 
 
 def is_direct(package: Package) -> bool:

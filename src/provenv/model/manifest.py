@@ -38,6 +38,7 @@ from provenv.model.settings import (
     read_indexes,
     read_keep,
     read_no_build,
+    read_origins,
     read_python_mirror,
     read_workspace,
     seed_groups,
@@ -85,6 +86,7 @@ class Manifest:
         conflicts: Sets of groups that need not agree on versions.
         file_owners: Glob over environment paths → normalized distribution that wins there.
         keep: How many former generations ``gc`` leaves.
+        origins: Where files of the lock may come from besides the indexes.
         python_mirror: Where Pythons are installed from; None where they come from their own servers.
         workspace: ``[tool.provenv.workspace]``, or None where the project is no root of one.
         members: By normalized name, the other projects of the workspace that this one reaches;
@@ -112,6 +114,7 @@ class Manifest:
     file_owners: Mapping[str, str] = field(default_factory=dict)
     keep: int = 5
     python_mirror: str | None = None
+    origins: tuple[str, ...] = ()
     workspace: WorkspaceSpec | None = None
     members: Mapping[str, Member] = field(default_factory=dict)
     doctor_ignore: Mapping[str, str] = field(default_factory=dict)
@@ -263,6 +266,7 @@ def parse_manifest(text: str, file: str = "pyproject.toml") -> Manifest:
         file_owners=read_file_owners(tool),
         keep=read_keep(tool),
         python_mirror=read_python_mirror(tool),
+        origins=read_origins(tool),
         workspace=read_workspace(tool),
         doctor_ignore=read_doctor_ignore(tool),
     )

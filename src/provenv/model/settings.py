@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from packaging.utils import canonicalize_name
 
@@ -18,7 +20,7 @@ _EDITABLE_BY_DEFAULT = frozenset({"dev", "test"})
 TOOL_KEYS = frozenset(
     {
         "conflicts", "default-environment", "default-groups", "doctor", "environments", "file-owners",
-        "index", "keep", "link-mode", "no-build", "policy", "python-mirror", "workspace",
+        "index", "keep", "link-mode", "no-build", "origins", "policy", "python-mirror", "workspace",
     }
 )  # fmt: skip
 ENVIRONMENT_KEYS = frozenset(
@@ -332,6 +334,30 @@ def read_python_mirror(tool: toml.Table) -> str | None:
             hint="Give the whole address in PROVENV_PYTHON_MIRROR.",
         )  # fmt: skip
     return mirror
+
+
+def read_origins(tool: toml.Table) -> tuple[str, ...]:
+    """Where files of the lock may come from besides the indexes: addresses, each with a ``/`` at its end.
+
+    A host alone stands for https there.
+    """
+    found = []
+    for index, text in enumerate(tool.strings("origins")):
+        url = text if "://" in text else f"https://{text}"
+        try:
+            parts = urlsplit(url)
+            remote = bool(parts.hostname) and parts.port != 0 and parts.scheme not in ("", "file")
+        except ValueError:
+            remote = False
+        local = url.startswith("file:///") and ".." not in url.split("/")
+        if re.search(r"[\s\\*@?#]", text) or not (local or remote):
+            raise tool.error(
+                "origins", f"item {index}, {text!r}, is not a host or an address",
+                hint="Write a host, `https://cdn.example/packages/` or `file:///srv/wheels/`; without "
+                "credentials, and each host by its whole name.",
+            )  # fmt: skip
+        found.append(f"{url.rstrip('/')}/")
+    return tuple(found)
 
 
 def read_no_build(tool: toml.Table) -> bool | tuple[str, ...]:

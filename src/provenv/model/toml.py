@@ -30,13 +30,14 @@ def parse(text: str, file: str) -> dict[str, Any]:
     except tomli.TOMLDecodeError as error:
         found = _WHERE.search(str(error))
         line = int(found.group(1)) if found else None
-        conflict = re.search(r"^(<{7}|={7}|>{7})( |$)", text, re.MULTILINE)
+        conflict = re.search(r"^(?:<{7}|>{7})(?: .*)?\r?$", text, re.MULTILINE)
         if conflict is not None:
             raise InputError(
-                "contains merge-conflict markers",
+                f"contains merge-conflict markers ({conflict.group().strip()})",
                 file=file,
                 line=text.count("\n", 0, conflict.start()) + 1,
-                hint="Resolve the conflict (for pylock.toml: take either side, then `provenv lock`).",
+                hint="Resolve the conflict. Of a lock take either side whole (`git checkout --ours "
+                "pylock.toml`), and then `provenv lock`.",
             ) from error
         message = _WHERE.sub("", str(error))
         raise InputError(f"not valid TOML: {message}", file=file, line=line) from error

@@ -79,22 +79,13 @@ def _complete_one(entry: dict[str, Any], transport: Transport, project: str, emi
         _measure(entry, _pieces_of(os.path.join(project, path)))
         return
     if "sha256" in entry.get("hashes", {}):
-        size = _ask_size(transport, url)
+        size = transport.size(url)
         if size is not None:
             entry["size"] = size
             return
     emit(Noted(message=f"downloading {redacted(url)} for its hash and size: its index gives none"))
     with transport.stream(url) as pieces:
         _measure(entry, pieces)
-
-
-def _ask_size(transport: Transport, url: str) -> int | None:
-    """The size that the server tells when asked for the first byte alone."""
-    answer = transport.get(url, headers={"Range": "bytes=0-0", "Accept-Encoding": "identity"})
-    if answer.status == 206:
-        total = answer.headers.get("content-range", "").rpartition("/")[2]
-        return int(total) if total.isdigit() else None
-    return len(answer.body) if answer.status == 200 else None
 
 
 def _measure(entry: dict[str, Any], pieces: Iterator[bytes]) -> None:

@@ -11,10 +11,10 @@ from packaging.utils import canonicalize_name
 
 from provenv.core.http import Credentials, HttpSettings, origin, split_credentials
 from provenv.model.manifest import Manifest
+from provenv.model.origins import PYPI
 from provenv.resolve.settings import ResolveSettings
 
 OVERRIDE = "provenv-index-url"
-PYPI = "https://pypi.org/simple"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,8 @@ from provenv.core.events import Emit, silent
 from provenv.core.http import Transport, redacted
 from provenv.model.lock import is_direct
 from provenv.model.manifest import Manifest
-from provenv.resolve.indexes import PYPI, authorized, collect_indexes
+from provenv.model.origins import PYPI
+from provenv.resolve.indexes import authorized, collect_indexes
 from provenv.resolve.pages import version_of
 from provenv.resolve.resolver import resolve
 from provenv.resolve.settings import ResolveSettings

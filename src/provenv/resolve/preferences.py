@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from provenv.model.lock import toml_value
 from provenv.model.manifest import Manifest
-from provenv.resolve.indexes import PYPI
+from provenv.model.origins import PYPI
 
 # Settings that a uv.lock must repeat: uv throws it away whole where they differ from the project's.
 _OPTIONS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ import tomli
 from packaging.utils import canonicalize_name
 
 from provenv.core.errors import ProvenvError
-from provenv.core.events import Emit
+from provenv.core.events import Emit, Warned
 from provenv.core.files import temporary_folder
 from provenv.core.http import Transport
 from provenv.model.manifest import Manifest
@@ -32,6 +33,10 @@ from provenv.tools.uv import Uv, clean_environment, find_uv
 if TYPE_CHECKING:
     from packaging.pylock import Pylock
 
+# What uv says of a version that is taken all the same: it is pinned, or was locked before.
+_YANKED = re.compile(
+    r'^warning: `([^=`]+)==([^`]+)` is yanked(?: \(reason: "(.*)"\))?', re.MULTILINE
+)
 _DYNAMIC = frozenset({"dependencies", "optional-dependencies"})
 
 
@@ -154,6 +159,14 @@ class Run:
         if done.code != 0:
             raise self._failure(done.stderr, asked)
         check_settings(done.stderr, asked)
+        for name, version, reason in _YANKED.findall(done.stderr):
+            self.emit(
+                Warned(
+                    message=f"{name} {version} was yanked by whoever publishes it"
+                    + (f": {reason}" if reason else ""),
+                    hint=f"`provenv lock --upgrade-package {name}` chooses another version.",
+                )
+            )
 
     def _meanwhile(self) -> None:
         """What is needed next, imported while uv works in another process."""

@@ -14,6 +14,7 @@ from typing import NoReturn, cast
 from isal import isal_zlib
 
 from provenv.core.errors import InputError, IntegrityError
+from provenv.store.names import MAX_PATH, quoted
 
 # the stub of isal declares an instance where there is a class
 _InflateError = cast("type[Exception]", isal_zlib.error)
@@ -356,8 +357,8 @@ def bomb(packed: int, unpacked: int, members: int) -> str | None:
 def refused(filename: str, member: str, reason: str) -> InputError:
     """The error for a member that must not be in a wheel."""
     return InputError(
-        f"{member!r}: {reason}",
+        f"{quoted(member)}: {reason}",
         file=filename,
         hint=HINT,
-        details={"member": member, "reason": reason},
+        details={"member": member[:MAX_PATH], "reason": reason},
     )

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 from provenv.core.files import disk_error, remove_tree, temporary_name
 from provenv.model.layout import HomeLayout
+from provenv.store import previous
 from provenv.store.objects import DESCRIPTION, OPEN_MODE, read_object
+
+_SKEW = 3600.0  # seconds that the clock of a file server may be ahead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,7 @@ def collect(
         for sha256, path in _two_levels(layout.links):
             if sha256 in gone or not os.path.isdir(layout.object(sha256)):
                 _remove(layout, path)
+        previous.forget(layout)
     return Collected(
         objects=tuple(sorted(gone)),
         freed=freed,
@@ -109,9 +113,10 @@ def _listed(folder: str) -> list[str]:
 
 def _is_older(path: str, horizon: float) -> bool:
     try:
-        return os.lstat(path).st_mtime <= horizon
+        changed = os.lstat(path).st_mtime
     except FileNotFoundError:
         return False
+    return changed <= horizon or changed > time.time() + _SKEW  # or the clock was set back
 
 
 def _remove(layout: HomeLayout, path: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["changed", "missing", "added", "mode"]
+Kind = Literal["changed", "missing", "added", "mode", "time"]
+"""``mode``: who may write it, or whose it is. ``time``: nothing but its time, and so every look fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

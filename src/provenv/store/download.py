@@ -17,7 +17,7 @@ from provenv.core.disk import doing
 from provenv.core.errors import DiskError, IntegrityError, NetworkError, ProvenvError
 from provenv.core.events import Emit, ItemAdvanced, ItemFinished, ItemStarted, Retrying, silent
 from provenv.core.files import disk_error, ensure_folder, temporary_name
-from provenv.core.http import Credentials, HttpSettings, Transport, redacted
+from provenv.core.http import MOST, Credentials, HttpSettings, Transport, redacted
 from provenv.model.plan import Artifact
 from provenv.store.ingest import mismatch
 
@@ -164,7 +164,8 @@ class Courier:
     def _open(self, artifact: Artifact) -> Iterator[Iterator[bytes]]:
         local = self._local(artifact)
         if not local:
-            with self._transport.stream(artifact.url, chunk=_CHUNK) as pieces:
+            most = MOST if artifact.size is None else artifact.size + _CHUNK
+            with self._transport.stream(artifact.url, chunk=_CHUNK, most=most) as pieces:
                 yield pieces
             return
         try:
@@ -212,6 +213,10 @@ def _named(error: NetworkError, artifact: Artifact) -> NetworkError:
     if index:
         details["index"] = index
     details.pop("passing", None)
-    return NetworkError(
-        f"{artifact.label}{where}: {error.message}", hint=error.hint, details=details
-    )
+    hint = error.hint
+    if details.get("status") in (404, 410):
+        hint = (
+            "The file that was locked is no longer there. Where its server is well, "
+            f"`provenv lock --upgrade-package {artifact.name}` locks another."
+        )
+    return NetworkError(f"{artifact.label}{where}: {error.message}", hint=hint, details=details)

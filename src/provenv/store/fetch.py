@@ -9,12 +9,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from provenv.core.disk import doing
-from provenv.core.events import Emit, silent
+from provenv.core.events import Emit, Warned, silent
 from provenv.core.files import locked
 from provenv.core.http import Credentials, HttpSettings, load
 from provenv.model.layout import HomeLayout
 from provenv.model.plan import Artifact
-from provenv.store.objects import close_object, has_object
+from provenv.store.objects import (
+    StoredObject,
+    close_object,
+    has_object,
+    read_object,
+    require_object,
+)
 
 if TYPE_CHECKING:
     from provenv.store.crew import Crew
@@ -68,6 +74,41 @@ def fetch(
         for sha256 in wanted:
             close_object(layout, sha256)
     return {sha256: sha256 for sha256 in wanted}
+
+
+def fetch_objects(
+    layout: HomeLayout,
+    artifacts: Sequence[Artifact],
+    *,
+    base: str,
+    http: HttpSettings,
+    emit: Emit = silent,
+    look_up: Callable[[str], Credentials | None] | None = None,
+    crew: Crew | None = None,
+) -> dict[str, StoredObject]:
+    """As :func:`fetch`, and read what is there; what cannot be read is fetched again, once.
+
+    Returns:
+        ``sha256`` of each artifact → its object.
+
+    Raises:
+        IntegrityError: An object cannot be read right after it was ingested.
+        NetworkError, InputError, DiskError: As :func:`fetch`; what cannot be read is where it was.
+    """
+    fetch(layout, artifacts, base=base, http=http, emit=emit, look_up=look_up, crew=crew)
+    found = {artifact.sha256: read_object(layout, artifact.sha256) for artifact in artifacts}
+    broken = [artifact for artifact in artifacts if found[artifact.sha256] is None]
+    if broken:
+        from provenv.store.fetching import bring
+
+        names = ", ".join(artifact.label for artifact in broken)
+        emit(Warned(message=f"damaged in the store, and fetched again: {names}"))
+        with locked(layout.lock, shared=True):
+            bring(layout, broken, base, http, emit, look_up, None, None)
+    return {
+        sha256: stored if stored is not None else require_object(layout, sha256)
+        for sha256, stored in found.items()
+    }
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from provenv.core.errors import InputError
 from provenv.store.archive import HINT, refused
+from provenv.store.names import quoted
 from provenv.store.spread import fold
 
 _PLAIN_VERSION = re.compile(r"(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*\Z")
@@ -69,7 +70,7 @@ def find_dist_info(names: Iterable[str], wheel: WheelName, filename: str) -> str
     )
     if len(found) != 1:
         raise InputError(
-            f"{len(found)} .dist-info folders ({', '.join(found) or 'none'}), and one is needed",
+            f"{len(found)} .dist-info folders ({', '.join(found[:3]) or 'none'}), and one is needed",
             file=filename,
             hint=HINT,
         )
@@ -98,15 +99,15 @@ def check_metadata(text: str, wheel: WheelName, filename: str, member: str) -> N
                 raise refused(filename, member, f"{key.title()} stands in it twice")
     name, version, metadata = (fields.get(key, "") for key in _ONCE)
     if fold(name) != wheel.name or not _same_version(version, wheel.version):
-        told = f"{name} {version}".strip() or "nothing"
+        about = quoted(f"{name} {version}".strip() or "nothing")
         raise refused(
             filename,
             member,
-            f"is about {told!r}, and the wheel's name is {wheel.name} {wheel.version}",
+            f"is about {about}, and the wheel's name is {wheel.name} {wheel.version}",
         )
     if metadata.partition(".")[0] not in ("1", "2"):
         raise refused(
-            filename, member, f"Metadata-Version is {metadata!r}; this provenv knows 1 and 2"
+            filename, member, f"Metadata-Version is {quoted(metadata)}; this provenv knows 1 and 2"
         )
 
 
@@ -145,7 +146,7 @@ def read_tags(text: str, filename: str) -> tuple[str, ...]:
     versions = [value.strip() for key, _, value in fields if key.strip().lower() == "wheel-version"]
     if len(versions) != 1 or versions[0].partition(".")[0] != "1":
         raise InputError(
-            f"Wheel-Version is {versions[0] if versions else 'missing'}; this provenv knows 1.x",
+            f"Wheel-Version is {quoted(versions[0]) if versions else 'missing'}; this provenv knows 1.x",
             file=filename,
             hint="Use a newer provenv, or another version of the package.",
         )

@@ -16,6 +16,7 @@ from provenv.core import digest
 from provenv.core.disk import doing
 from provenv.core.errors import DiskError, IntegrityError
 from provenv.core.files import disk_error, ensure_folder, locked, remove_tree, temporary_name
+from provenv.core.seal import sealed
 from provenv.model.layout import HomeLayout
 from provenv.store.archive import Archive
 from provenv.store.objects import (
@@ -27,6 +28,7 @@ from provenv.store.objects import (
     from_description,
     read_object,
 )
+from provenv.store.previous import previous, remember
 from provenv.store.settling import note
 from provenv.store.unpacking import Unpacking
 
@@ -102,9 +104,11 @@ def unpack(
             os.mkdir(root, OPEN_MODE)
             with open(wheel, "rb") as stream:
                 data = _content(stream.fileno())
-            description = Unpacking(Archive(data, filename), filename, sha256, root).run()
+            unpacking = Unpacking(Archive(data, filename), filename, sha256, root)
+            description = unpacking.run(previous(layout, unpacking.wheel.name, sha256))
             _write_description(root, description)
             _publish(layout, root, sha256)
+            remember(layout, unpacking.wheel.name, sha256, workspace)
     except BaseException:
         with suppress(DiskError):
             remove_tree(root)
@@ -125,7 +129,7 @@ def _content(descriptor: int) -> memoryview:
 
 
 def _write_description(root: str, description: dict[str, Any]) -> None:
-    data = json.dumps(description, separators=(",", ":"), ensure_ascii=False).encode()
+    data = sealed(json.dumps(description, separators=(",", ":"), ensure_ascii=False).encode())
     path = os.path.join(root, DESCRIPTION)
     with open(path, "xb") as stream:
         stream.write(data)
@@ -134,19 +138,20 @@ def _write_description(root: str, description: dict[str, Any]) -> None:
 
 def _publish(layout: HomeLayout, root: str, sha256: str) -> None:
     final = layout.object(sha256)
-    os.makedirs(os.path.dirname(final), exist_ok=True)
+    ensure_folder(os.path.dirname(final))
     for _ in range(3):
         try:
             os.rename(root, final)
         except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
             if read_object(layout, sha256) is not None:
                 remove_tree(root)
                 return
             # a folder without a readable description: whoever left it there, it is no object
             with suppress(FileNotFoundError):
-                os.chmod(final, OPEN_MODE)
+                if not os.path.islink(final):
+                    os.chmod(final, OPEN_MODE)
                 os.rename(final, temporary_name(os.path.join(layout.tmp, "broken")))
         else:
             os.chmod(final, CLOSED_MODE)

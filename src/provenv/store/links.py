@@ -55,6 +55,36 @@ def blocked_record(layout: HomeLayout, sha256: str) -> str:
     return link
 
 
+LINKS = "links/"
+"""What the paths of prepared links begin with, where they are named beside those of an object."""
+
+
+def misled_links(layout: HomeLayout, sha256: str) -> list[str]:
+    """The prepared links of an object that do not lead into it (``links/site%2Fnumpy``)."""
+    folder = layout.object_links(sha256)
+    target = os.path.abspath(layout.object(sha256))
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return []
+    found = []
+    for name in names:
+        try:
+            there = os.readlink(f"{folder}/{name}")
+        except OSError:  # something else took its place
+            found.append(LINKS + name)
+            continue
+        inside = there.removeprefix(f"{target}/")
+        leads = inside != there and link_name(inside) == name
+        if leads or (name, there) == ("RECORD", "../__pycache__"):
+            continue
+        if os.path.exists(
+            f"{folder}/{name}"
+        ):  # one that leads nowhere is made anew when it is used
+            found.append(LINKS + name)
+    return found
+
+
 def link_name(path: str) -> str:
     """The name of the prepared link for a path in an object: percent-encoded, or hashed if too long."""
     name = path.replace("%", "%25").replace("/", "%2F")

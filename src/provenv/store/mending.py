@@ -8,6 +8,7 @@ out. The caller holds the store's lock alone.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 
 from provenv.core.files import disk_error, ensure_folder, is_left_over, temporary_name
 from provenv.store.objects import CLOSED_MODE, FILE_MODE, OPEN_MODE, StoredObject, tree_file
-from provenv.store.verify import Damage, has_digest, hashes_of, verify_object
+from provenv.store.verify import CACHE, Damage, has_digest, hashes_of, verify_object
 
 _ROUNDS = 8  # a directory that is missing shows what is missing in it only when it is there again
 
@@ -60,6 +61,22 @@ def mend_object(obj: StoredObject, copies: Copies, fresh: Fresh, aside: str) -> 
     return done
 
 
+def forget_byte_code(source: str) -> None:
+    """Remove what was compiled from a source that was damaged: its time may be that of the right one.
+
+    Raises:
+        OSError: What the file system says.
+    """
+    folder, name = os.path.split(source)
+    stem, suffix = os.path.splitext(name)
+    if suffix != ".py":
+        return
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        for compiled in os.listdir(f"{folder}/{CACHE}"):
+            if compiled.startswith(f"{stem}."):
+                os.unlink(f"{folder}/{CACHE}/{compiled}")
+
+
 class _Mender:
     """One object on the bench."""
 
@@ -92,16 +109,33 @@ class _Mender:
             self.put_aside(path, damage.path)
             return True
         if damage.kind == "mode":
-            mode = stat.S_IMODE(os.lstat(path).st_mode)
-            closed = os.path.isdir(path) or mode & 0o111
-            os.chmod(path, CLOSED_MODE if closed else FILE_MODE)
+            return self.close(path, damage.path)
+        if damage.kind == "time" and (recorded := tree_file(self.obj.tree, damage.path)):
+            os.utime(path, ns=(recorded[1], recorded[1]))
             return True
+        if damage.kind == "time":
+            return True  # a directory: `settle` gives it its time
         if tree_file(self.obj.tree, damage.path) is not None:
             return self.restore(path, damage.path)
         if os.path.lexists(path):  # something else where a directory was
             self.put_aside(path, damage.path)
         self.open(os.path.dirname(path))
         os.mkdir(path, OPEN_MODE)
+        return True
+
+    def close(self, path: str, inside: str) -> bool:
+        """Give a file or a directory its mode, and its owner, where that is another."""
+        status, owner = os.lstat(path), os.stat(self.obj.folder).st_uid
+        if status.st_uid not in (owner, 0):
+            try:
+                os.lchown(path, owner, -1)
+            except PermissionError:  # its content is ours to write, but the file is not
+                return stat.S_ISREG(status.st_mode) and self.restore(path, inside)
+        if os.path.basename(path) == CACHE:
+            os.chmod(path, OPEN_MODE)
+        else:
+            closed = stat.S_ISDIR(status.st_mode) or status.st_mode & 0o111
+            os.chmod(path, CLOSED_MODE if closed else FILE_MODE)
         return True
 
     def restore(self, path: str, inside: str) -> bool:
@@ -123,13 +157,14 @@ class _Mender:
         finally:
             if os.path.lexists(temporary):
                 os.unlink(temporary)
+        forget_byte_code(path)
         return True
 
     def find(self, inside: str) -> str | None:
         """A file with the content of ``inside``: a copy on this machine, else that of a new wheel."""
         wanted = self.hashes.get(inside)
         if wanted is not None:
-            for candidate in self.copies(inside):
+            for candidate in (os.path.join(self.obj.folder, inside), *self.copies(inside)):
                 if has_digest(candidate, *wanted):
                     self.done.copied += 1
                     return candidate

@@ -36,6 +36,11 @@ def unsafe(path: str) -> str | None:
     return None
 
 
+def quoted(name: str, most: int = 200) -> str:
+    """``name`` for a message: in quotes, what cannot be seen written out, and of bounded length."""
+    return repr(name) if len(name) <= most else f"{name[:most]!r}…"
+
+
 def misleading(text: str) -> str | None:
     """What a name holds that nobody can see or type, or None."""
     if not text.isprintable() and (found := _CONTROL.search(text)):

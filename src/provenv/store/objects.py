@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import stat
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from provenv.core.errors import IntegrityError
+from provenv.core.seal import is_sealed
 from provenv.model.layout import HomeLayout
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION = "object.json"
 _BEGIN = b'{"format":%d,' % FORMAT
 CLOSED_MODE = 0o555  # of folders and executable files; other files are FILE_MODE
 OPEN_MODE = 0o755
 FILE_MODE = 0o444
 _MAX_DEPTH = 100
+_NO_NAMES = {"", ".", ".."}
 SCHEMES = ("bin", "data", "include", "site")
 
 
@@ -54,14 +59,42 @@ class StoredObject:
 
 
 def read_object(layout: HomeLayout, sha256: str) -> StoredObject | None:
-    """The object of that name, or None where the store does not have it (or not in this format)."""
+    """The object of that name, or None where the store does not have it (or not in this format).
+
+    One whose description is damaged, or whose folder is a symlink, is none.
+    """
     folder = layout.object(sha256)
     try:
-        with open(os.path.join(folder, DESCRIPTION), "rb") as stream:
-            data = json.loads(stream.read())
-        return from_description(data, os.path.abspath(folder), sha256)
+        if os.path.islink(folder):
+            return None
+        text = read_regular(os.path.join(folder, DESCRIPTION))
+        if not is_sealed(text):
+            return None
+        return from_description(json.loads(text), os.path.abspath(folder), sha256)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def read_regular(path: str) -> bytes:
+    """The content of a regular file. A symlink is not followed, and a pipe is not waited for.
+
+    Raises:
+        OSError: It is something else, or cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", path)
+        return stream.read()
+
+
+def describes(path: str, sha256: str) -> bool:
+    """Whether the file ``path`` is a whole ``object.json`` of the object of that name."""
+    try:
+        text = read_regular(path)
+        return is_sealed(text) and json.loads(text)["sha256"] == sha256
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def has_object(layout: HomeLayout, sha256: str) -> bool:
@@ -105,6 +138,8 @@ def from_description(data: Mapping[str, Any], folder: str, sha256: str) -> Store
     """
     if data["format"] != FORMAT or data["sha256"] != sha256:
         raise ValueError("another format, or another object")
+    _check_type(list, data["scripts"], data["tags"])
+    _check_type(dict, data["generated"])
     texts = [data[key] for key in ("name", "version", "dist-info", "filename")]
     _check_type(str, *texts, *data["scripts"], *data["tags"], *data["generated"])
     _check_type(int, data["size"], data["unpacked"])
@@ -131,8 +166,9 @@ def from_description(data: Mapping[str, Any], folder: str, sha256: str) -> Store
 
 
 def _check_type(kind: type, *values: object) -> None:
-    if not all(type(value) is kind for value in values):
-        raise TypeError(f"one of {values!r} is no {kind.__name__}")
+    for value in values:
+        if type(value) is not kind:
+            raise TypeError(f"{type(value).__name__}, and {kind.__name__} is expected")
 
 
 def _check_digests(*values: str) -> None:
@@ -142,8 +178,10 @@ def _check_digests(*values: str) -> None:
 
 def _check_names(names: Collection[str]) -> None:
     """Each is a name and no path: what is built from it stays in its folder."""
-    if not {"", ".", ".."}.isdisjoint(names) or "/" in (joined := "".join(names)) or "\0" in joined:
+    joined = "".join(names)
+    if not _NO_NAMES.isdisjoint(names) or "/" in joined or "\0" in joined:
         raise ValueError("a name leads elsewhere")
+    joined.encode()  # JSON can say what no name of a file can (found by the fuzzer)
 
 
 def _check_tree(node: Mapping[str, Any], depth: int = 0) -> None:
@@ -151,15 +189,21 @@ def _check_tree(node: Mapping[str, Any], depth: int = 0) -> None:
     _check_type(dict, node)
     files, folders = node.get("f", {}), node.get("d", {})
     _check_type(dict, files, folders)
-    _check_type(int, node["m"])
-    _check_names(files)
-    _check_names(folders)
-    if depth > _MAX_DEPTH or not all(
-        type(entry) is list and list(map(type, entry)) == [int, int] for entry in files.values()
-    ):
-        raise ValueError("not the tree of an object")
-    for inner in folders.values():
-        _check_tree(inner, depth + 1)
+    if type(node["m"]) is not int or depth > _MAX_DEPTH:
+        raise ValueError("not a folder of an object")
+    if files:
+        _check_names(files)
+        entries = files.values()  # thousands: each check is one loop inside of the interpreter
+        if not (
+            {list}.issuperset(map(type, entries))
+            and {2}.issuperset(map(len, entries))
+            and {int}.issuperset(map(type, chain.from_iterable(entries)))
+        ):
+            raise ValueError("not the files of an object")
+    if folders:
+        _check_names(folders)
+        for inner in folders.values():
+            _check_tree(inner, depth + 1)
 
 
 def tree_file(tree: Mapping[str, Any], path: str) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, cast
 from provenv.core import digest
 from provenv.core.errors import InputError
 from provenv.store.archive import HINT
+from provenv.store.names import quoted
 from provenv.store.objects import StoredObject, tree_file
 from provenv.store.spread import place
 
@@ -60,7 +61,7 @@ def parse_record(text: str, file: str, dist_info: str) -> dict[str, Row]:
 
 def _bad(file: str, dist_info: str, number: int, path: str, reason: str) -> InputError:
     return InputError(
-        f"RECORD, row {number}, {path!r}: {reason}",
+        f"RECORD, row {number}, {quoted(path)}: {reason}",
         file=file,
         hint=HINT,
         details={"member": f"{dist_info}/RECORD", "reason": reason},
@@ -88,7 +89,7 @@ def _row(hashed: str = "", size: str = "", *more: str) -> Row:
     length = ALGORITHMS.get(algorithm)
     if length is None:
         raise ValueError(
-            f"hash algorithm {algorithm!r} is not accepted" if algorithm else "it has no hash"
+            f"hash algorithm {quoted(algorithm)} is not accepted" if algorithm else "it has no hash"
         )
     try:
         if len(encoded) == 2 * length:  # hexadecimal: no form of PEP 376, and found on PyPI (gmsh)
@@ -115,7 +116,8 @@ def installed_files(obj: StoredObject) -> list[InstalledFile]:
         InputError: The object's RECORD cannot be read.
         OSError: A file of the object cannot be read.
     """
-    found: dict[str, str] = dict(obj.generated)
+    hidden = {f"site/{obj.dist_info}/{name}" for name in UNLISTED}
+    found = {path: sha256 for path, sha256 in obj.generated.items() if path not in hidden}
     for path, row in read_rows(obj).items():
         installed = place(path, obj.dist_info, obj.name)
         if installed is None or installed in found or tree_file(obj.tree, installed) is None:

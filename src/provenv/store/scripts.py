@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from provenv.store.names import unsafe
+from provenv.store.names import quoted, unsafe
 
 HEADER = b"""#!/bin/sh
 '''':
@@ -33,7 +33,7 @@ def parse_entry_points(text: str) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for name, target in _script_lines(text):
         if found.setdefault(name, target) != target:
-            raise ValueError(f"the script {name!r} stands for two targets")
+            raise ValueError(f"the script {quoted(name)} stands for two targets")
     return found
 
 
@@ -48,7 +48,7 @@ def _script_lines(text: str) -> Iterator[tuple[str, str]]:
         elif group in GROUPS:
             name, equals, target = line.partition("=")
             if not equals:
-                raise ValueError(f"{line!r} is not 'name = target'")
+                raise ValueError(f"{quoted(line)} is not 'name = target'")
             yield name.strip(), target.strip()
 
 
@@ -71,7 +71,7 @@ def entry_point_script(target: str) -> bytes:
     """
     matched = _TARGET.match(target)
     if matched is None:
-        raise ValueError(f"{target!r} is not 'module:function'")
+        raise ValueError(f"{quoted(target)} is not 'module:function'")
     module, function = matched.groups()
     code = (
         "import sys\n"

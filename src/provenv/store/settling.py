@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterable
 
 from provenv.core.boot import boot_id, earlier
-from provenv.core.files import disk_error, locked
+from provenv.core.files import disk_error, ensure_folder, locked
 from provenv.model.layout import HomeLayout
 from provenv.store.objects import read_object
 
@@ -35,7 +35,7 @@ def note(layout: HomeLayout, objects: Iterable[str]) -> None:
         return
     path = os.path.join(layout.unsettled, boot)
     try:
-        os.makedirs(layout.unsettled, exist_ok=True)
+        ensure_folder(layout.unsettled)
         with locked(path):
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
             try:

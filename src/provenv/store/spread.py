@@ -23,7 +23,7 @@ def place(path: str, dist_info: str, name: str) -> str | None:
         path = f"{SCHEMES[scheme]}/{rest}"
     else:
         path = "site/" + path
-    return None if "/__pycache__/" in path else path
+    return None if "/__pycache__/" in path or path.endswith("/__pycache__") else path
 
 
 def _same(one: str, other: str) -> bool:

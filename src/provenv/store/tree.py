@@ -1,21 +1,25 @@
 """Writing the files of one object, and recording each directory as it then stands.
 
-All times in an object are one moment that is derived from its name: the same wheel gives the same object,
-whenever it is unpacked, so that what was noted of it for a quick look (size, mtime) holds for the next one
-that takes its place. Different wheels have different moments, so that no cache that goes by path, size and
-mtime takes the file of one for that of another.
+All times in an object are derived: that of a file from its hash in RECORD, that of everything else from
+the object's name. So the same wheel gives the same object, whenever it is unpacked, and what was noted of
+it for a quick look (size, mtime) holds for the next one that takes its place. Files that two versions
+have in common have one time, and may share an inode; files that differ have different ones, so that no
+cache that goes by path, size and mtime takes one for the other.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import stat
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from provenv.store.objects import CLOSED_MODE, FILE_MODE, OPEN_MODE
 
 _BEGIN = 978_307_200  # 2001-01-01, in Unix time
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_BINARY", 0)
+
+Prove = Callable[[str, int], bytes | None]  # path and size → how it begins, if it is the right file
 
 
 class TreeWriter:
@@ -43,16 +47,22 @@ class TreeWriter:
         more: Iterable[bytes | memoryview] = (),
         *,
         executable: bool,
+        digest: bytes | None = None,
     ) -> None:
         """Write one file (``site/a/b.py``), and note its size and time.
+
+        Args:
+            path: In the object.
+            content: All of it, or its beginning.
+            more: The rest of it.
+            executable: Which of the two modes it gets.
+            digest: The hash that RECORD has for it, where it has one.
 
         Raises:
             OSError: What the file system says.
         """
-        folder, _, name = path.rpartition("/")
-        files = self._files.get(folder)
-        if files is None:
-            files = self._make(folder)
+        self._enter(path)
+        time = self.moment if digest is None else moment_of(digest)
         mode = CLOSED_MODE if executable else FILE_MODE
         descriptor = os.open(f"{self.root}/{path}", _FLAGS, mode)
         try:
@@ -63,10 +73,54 @@ class TreeWriter:
                 self._masked = os.fstat(descriptor).st_mode & 0o7777 != mode
             if self._masked:
                 os.fchmod(descriptor, mode)
-            os.utime(descriptor, ns=self._times)
+            os.utime(descriptor, ns=(time, time))
         finally:
             os.close(descriptor)
-        files[name] = [size, self.moment]
+        self._note(path, size, time)
+
+    def take(
+        self, path: str, source: str, prove: Prove, *, executable: bool, digest: bytes
+    ) -> bytes | None:
+        """Make ``path`` a hard link to the file ``source`` of another object, if it is as it should be.
+
+        Its mode and time must be those that :meth:`write` would give, and ``prove`` must accept it.
+
+        Returns:
+            How the content begins; None where nothing was taken, and the file is still to be written.
+
+        Raises:
+            OSError: A folder could not be made, or a link that is not wanted could not be removed.
+        """
+        self._enter(path)
+        target = f"{self.root}/{path}"
+        try:  # the link first: what is proven is the inode that stays
+            os.link(source, target, follow_symlinks=False)
+        except OSError:
+            return None
+        head: bytes | None = None
+        mode, time = CLOSED_MODE if executable else FILE_MODE, moment_of(digest)
+        try:
+            status = os.lstat(target)
+            if status.st_mode == stat.S_IFREG | mode and status.st_mtime_ns == time:
+                head = prove(target, status.st_size)
+            if head is not None:
+                self._note(path, status.st_size, time)
+        except OSError:
+            head = None
+        finally:
+            if head is None:
+                os.unlink(target)
+        return head
+
+    def _enter(self, path: str) -> None:
+        """Make the folder of a file, where it is not there yet."""
+        folder = path.rpartition("/")[0]
+        if folder not in self._files:
+            self._make(folder)
+
+    def _note(self, path: str, size: int, time: int) -> None:
+        folder, _, name = path.rpartition("/")
+        self._files[folder][name] = [size, time]
         self.count += 1
         self.unpacked += size
         if name.endswith(".py") and folder not in self._compiled and path.startswith("site/"):
@@ -103,7 +157,7 @@ class TreeWriter:
         tree: dict[str, Any] = self._folders[""].get("d", {})
         return tree
 
-    def _make(self, folder: str) -> dict[str, list[int]]:
+    def _make(self, folder: str) -> None:
         above, _, name = folder.rpartition("/")
         if above and above not in self._folders:
             self._make(above)
@@ -111,13 +165,17 @@ class TreeWriter:
         node: dict[str, Any] = {}
         self._folders[above].setdefault("d", {})[name] = node
         self._folders[folder] = node
-        files = self._files[folder] = {}
-        return files
+        self._files[folder] = {}
 
 
 def moment(sha256: str) -> int:
-    """The time of everything in the object of that name, in ns: a second of 2001 to 2009."""
+    """The time of what is in the object of that name, in ns: a second of 2001 to 2009."""
     return (_BEGIN + int(sha256[:7], 16)) * 1_000_000_000
+
+
+def moment_of(digest: bytes) -> int:
+    """The time of a file with that hash in RECORD, as :func:`moment`."""
+    return (_BEGIN + (int.from_bytes(digest[:4], "big") >> 4)) * 1_000_000_000
 
 
 def _write(descriptor: int, piece: bytes | memoryview) -> int:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 from typing import Any, BinaryIO
+
+from isal import isal_zlib
 
 from provenv.core import digest
 from provenv.core.errors import IntegrityError
 from provenv.store import identity, native, record, scripts
 from provenv.store.archive import HINT, WHOLE, Archive, Member, refused
-from provenv.store.names import find_collision, unsafe
+from provenv.store.names import find_collision, quoted, unsafe
 from provenv.store.objects import FORMAT
+from provenv.store.previous import Previous
 from provenv.store.spread import place
 from provenv.store.tree import TreeWriter
 
 INSTALLER = b"provenv\n"
-_MOST = {"RECORD": 64 << 20, "METADATA": 16 << 20}  # bytes; PyPI's greatest: 2 MB and 0.3 MB
+# bytes; the greatest on PyPI have 2 MB, 0.3 MB, and 3 kB. A line of entry_points.txt becomes a file.
+_MOST = {"RECORD": 64 << 20, "METADATA": 16 << 20, "entry_points.txt": 256 << 10}
 _MOST_ELSE = 1 << 20
 _MOST_SCRIPT = 64 << 20
 _HASHERS = {name: getattr(hashlib, name) for name in record.ALGORITHMS}
@@ -45,9 +50,13 @@ class Unpacking:
         self.writer = TreeWriter(root, sha256)
         self.generated: dict[str, str] = {}
         self._folders: dict[str, set[str]] = {}
+        self._previous: Previous | None = None
+        self._unchanged: frozenset[str] = frozenset()
 
-    def run(self) -> dict[str, Any]:
+    def run(self, previous: Previous | None = None) -> dict[str, Any]:
         """Write everything, each file held against RECORD; the content of ``object.json``.
+
+        What did not change since ``previous``, an object of the same name, is linked from there.
 
         Raises:
             InputError, IntegrityError: The wheel is refused; what was written is not to be used.
@@ -63,6 +72,8 @@ class Unpacking:
         places = self._places(made)
         made[f"site/{self.dist_info}/SOURCES.txt"] = self._sources(places, made)
         self._folders = self._all_folders(places.values())
+        if previous is not None:
+            self._previous, self._unchanged = previous, previous.unchanged(self.record)
         for member in self.archive.members:
             self._write_member(member, places.get(member.name))
         for path, content in made.items():
@@ -134,7 +145,7 @@ class Unpacking:
             text = self._text("entry_points.txt", self._read_info("entry_points.txt"))
             for name, target in scripts.parse_entry_points(text).items():
                 if reason := scripts.bad_name(name):
-                    raise refused(self.filename, path, f"script {name!r}: {reason}")
+                    raise refused(self.filename, path, f"script {quoted(name)}: {reason}")
                 made[f"bin/{name}"] = scripts.entry_point_script(target)
         except ValueError as error:
             raise refused(self.filename, path, str(error)) from error
@@ -188,6 +199,8 @@ class Unpacking:
         row = self.rows.get(member.name)
         if row is not None and row.size is not None and row.size != member.size:
             raise self._not_as_recorded(member, f"{row.size} bytes", f"{member.size} bytes")
+        if row is not None and path is not None and self._take(member, row, path):
+            return
         if member.size > WHOLE:
             self._write_great(member, row, path)
             return
@@ -199,7 +212,9 @@ class Unpacking:
         if path.startswith("bin/"):
             self._write_script(path, bytes(content))
             return
-        self.writer.write(path, content, executable=member.executable)
+        if row is None and member.name != f"{self.dist_info}/RECORD":
+            self.generated[path] = digest.of_bytes(bytes(content))  # a signature: nothing lists it
+        self.writer.write(path, content, executable=member.executable, digest=row and row.digest)
         if native.may_be_native(path, content):
             self._look_for_neighbours(path, BytesIO(content))
 
@@ -211,16 +226,43 @@ class Unpacking:
                 pass
             return
         head = next(pieces)
+        executable, digest = member.executable, row and row.digest
         if not path.startswith("bin/"):
-            self.writer.write(path, head, pieces, executable=member.executable)
-            if native.may_be_native(path, head):
-                with open(f"{self.writer.root}/{path}", "rb") as stream:
-                    self._look_for_neighbours(path, stream)
+            self.writer.write(path, head, pieces, executable=executable, digest=digest)
+            self._look_into(path, head)
         elif scripts.is_python(head):
             self._check_size(member, _MOST_SCRIPT)  # it is rewritten as a whole
             self._write_script(path, b"".join((head, *pieces)))
         else:
-            self.writer.write(path, head, pieces, executable=True)
+            self.writer.write(path, head, pieces, executable=True, digest=digest)
+
+    def _take(self, member: Member, row: record.Row, path: str) -> bool:
+        """Link a file that did not change since the previous object; whether that was done.
+
+        It must have the hash that RECORD says, and the CRC that the archive says: a wheel that is refused
+        without a previous object is refused with one, unless only its packed bytes are broken.
+        """
+        if self._previous is None or member.name not in self._unchanged:
+            return False
+        if path != f"site/{member.name}":
+            return False
+
+        def prove(target: str, size: int) -> bytes | None:
+            return _proven(target, member, row) if size == member.size else None
+
+        source = f"{self._previous.folder}/{path}"
+        head = self.writer.take(
+            path, source, prove, executable=member.executable, digest=row.digest
+        )
+        if head is None:
+            return False
+        self._look_into(path, head)
+        return True
+
+    def _look_into(self, path: str, head: bytes | memoryview) -> None:
+        if native.may_be_native(path, head):
+            with open(f"{self.writer.root}/{path}", "rb") as stream:
+                self._look_for_neighbours(path, stream)
 
     def _checked(self, member: Member, row: record.Row) -> Iterator[bytes | memoryview]:
         hasher = _HASHERS[row.algorithm]()
@@ -255,3 +297,20 @@ class Unpacking:
     def _write_made(self, path: str, content: bytes) -> None:
         self.writer.write(path, content, executable=path.startswith("bin/"))
         self.generated[path] = digest.of_bytes(content)
+
+
+def _proven(path: str, member: Member, row: record.Row) -> bytes | None:
+    """How a file begins that has the hash of ``row`` and the CRC of ``member``; None for another."""
+    hasher, crc = _HASHERS[row.algorithm](), 0
+    head: bytes | None = None
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_BINARY", 0))
+    try:
+        while piece := os.read(descriptor, WHOLE):
+            head = head or piece[:4]
+            hasher.update(piece)
+            crc = isal_zlib.crc32(piece, crc)
+    finally:
+        os.close(descriptor)
+    if hasher.digest() != row.digest or crc != member.crc:
+        return None
+    return head or b""

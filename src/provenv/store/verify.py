@@ -19,14 +19,14 @@ from provenv.store.objects import (
     FILE_MODE,
     OPEN_MODE,
     StoredObject,
+    read_regular,
 )
 from provenv.store.spread import place
 
 __all__ = ["Damage", "has_digest", "hashes_of", "quarantine", "verify_object"]
 
-_CACHE = "__pycache__"
+CACHE = "__pycache__"
 _PIECE = 1 << 20
-_PARALLEL = 200  # files from which on a second thread pays
 
 
 class _Expected(NamedTuple):
@@ -44,20 +44,21 @@ def verify_object(obj: StoredObject) -> list[Damage]:
     """Every difference between ``obj`` on disk and what was ingested, sorted by path.
 
     Each file is hashed and held against the wheel's RECORD (itself held against ``obj.record``) and
-    against ``obj.generated``; what is not recorded counts as added, byte code in ``__pycache__``
-    excepted; files and directories that can be written are named.
+    against ``obj.generated``; what is not recorded counts as added; files and directories that can be
+    written, or belong to somebody else than the object does, are named. What lies in ``__pycache__``
+    is not looked at: :mod:`bytecode` does that.
     """
     found: list[_Found] = []
     expected = _expected(obj, found)
-    files: list[str] = []
-    found += [
-        _Found(name, "added", "")
-        for name in _listed(obj.folder)
-        if name not in obj.tree and name != DESCRIPTION
-    ]
-    for scheme, node in obj.tree.items():
-        found += _walk(obj.folder, scheme, node, files)
-    found += _hash_all(obj, files, expected)
+    walk = _Walk(obj.folder)
+    found += walk.top(obj.tree)
+    for path, size, late in walk.files:
+        wanted = expected.get(path)
+        wrong = _check(obj.folder, path, wanted, size) if wanted is not None else None
+        if wrong is not None:
+            found.append(wrong)
+        elif late:
+            found.append(_Found(path, "time", _LATE))
     return [
         Damage(
             sha256=obj.sha256,
@@ -80,9 +81,8 @@ def has_digest(path: str, algorithm: str, digest: bytes) -> bool:
     """Whether a regular file has that digest; False where it cannot be read."""
     if os.path.islink(path) or not os.path.isfile(path):
         return False
-    return (
-        _check(os.path.dirname(path), os.path.basename(path), _Expected(algorithm, digest)) is None
-    )
+    folder, name = os.path.split(path)
+    return _check(folder, name, _Expected(algorithm, digest), os.stat(path).st_size) is None
 
 
 def quarantine(layout: HomeLayout, sha256: str) -> str:
@@ -100,20 +100,14 @@ def quarantine(layout: HomeLayout, sha256: str) -> str:
     while os.path.lexists(target := os.path.join(layout.quarantine, f"{sha256}.{number}")):
         number += 1
     try:
-        os.chmod(source, OPEN_MODE)  # a directory that is moved must be writable
+        if not os.path.islink(source):
+            os.chmod(source, OPEN_MODE)  # a directory that is moved must be writable
         os.rename(source, target)
     except FileNotFoundError:
         return ""
     except OSError as error:
         raise disk_error(error, "quarantine", source) from error
     return target
-
-
-def _listed(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
 
 
 def _expected(obj: StoredObject, found: list[_Found]) -> dict[str, _Expected]:
@@ -124,8 +118,7 @@ def _expected(obj: StoredObject, found: list[_Found]) -> dict[str, _Expected]:
     info = f"site/{obj.dist_info}"
     expected[f"{info}/RECORD"] = _Expected("sha256", bytes.fromhex(obj.record))
     try:
-        with open(record.record_path(obj), "rb") as stream:
-            content = stream.read()
+        content = read_regular(record.record_path(obj))
         if hashlib.sha256(content).hexdigest() == obj.record:
             rows = record.parse_record(content.decode(), obj.filename, obj.dist_info)
             for path, row in rows.items():
@@ -143,68 +136,119 @@ def _expected(obj: StoredObject, found: list[_Found]) -> dict[str, _Expected]:
     return expected
 
 
-def _walk(root: str, path: str, node: Mapping[str, Any], files: list[str]) -> Iterator[_Found]:
-    """Compare one directory and those below it with the tree; ``files`` gets what is to be hashed."""
-    try:
-        if mode := _open_mode(os.lstat(os.path.join(root, path)), (CLOSED_MODE,)):
-            yield _Found(path, "mode", mode)
-        with os.scandir(os.path.join(root, path)) as entries:
-            there = {entry.name: entry for entry in entries}
-    except OSError as error:
-        yield _Found(path, "missing", error.strerror or "")
-        return
-    known_files, known_folders = node.get("f", {}), node.get("d", {})
-    compiled = any(name.endswith(".py") for name in known_files)
-    for name, entry in sorted(there.items()):
-        inner = f"{path}/{name}"
-        if name in known_files and entry.is_file(follow_symlinks=False):
-            if mode := _open_mode(entry.stat(follow_symlinks=False), (FILE_MODE, CLOSED_MODE)):
-                yield _Found(inner, "mode", mode)
-            files.append(inner)
-        elif name in known_folders and entry.is_dir(follow_symlinks=False):
-            yield from _walk(root, inner, known_folders[name], files)
-        elif name in known_files or name in known_folders:
-            yield _Found(inner, "changed", "it is of another type")
-        elif name != _CACHE or not compiled or not entry.is_dir(follow_symlinks=False):
-            yield _Found(inner, "added", "")
-    for name in sorted({*known_files, *known_folders} - set(there)):
-        yield _Found(f"{path}/{name}", "missing", "")
+_LATE = "its time is not the recorded one"
 
 
-def _open_mode(status: os.stat_result, allowed: tuple[int, ...]) -> str:
-    mode = stat.S_IMODE(status.st_mode)
-    return "" if mode in allowed else f"mode {mode:04o}, and {allowed[0]:04o} is expected"
+class _Walk:
+    """Compares what lies in an object with its tree; ``files`` are to be hashed.
 
+    Attributes:
+        files: Path, size on disk, and whether its time is not the recorded one.
+    """
 
-def _hash_all(
-    obj: StoredObject, files: list[str], expected: Mapping[str, _Expected]
-) -> Iterator[_Found]:
-    def check(path: str) -> _Found | None:
-        wanted = expected.get(path)
-        return None if wanted is None else _check(obj.folder, path, wanted)
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.owner = -1
+        self.files: list[tuple[str, int, bool]] = []
 
-    if len(files) < _PARALLEL:
-        results: Iterator[_Found | None] = map(check, files)
-        yield from (result for result in results if result is not None)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    def check_some(paths: list[str]) -> list[_Found]:
-        return [result for path in paths if (result := check(path)) is not None]
-
-    step = 64
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
-        for some in pool.map(check_some, [files[i : i + step] for i in range(0, len(files), step)]):
-            yield from some
-
-
-def _check(root: str, path: str, wanted: _Expected) -> _Found | None:
-    hasher = hashlib.new(wanted.algorithm)
-    try:
-        descriptor = os.open(f"{root}/{path}", os.O_RDONLY | os.O_CLOEXEC)
+    def top(self, tree: Mapping[str, Any]) -> Iterator[_Found]:
+        """The object's own folder, and every scheme in it."""
         try:
-            while piece := os.read(descriptor, _PIECE):
-                hasher.update(piece)
+            status = os.lstat(self.root)
+            there = os.listdir(self.root)
+        except OSError as error:
+            yield from (_Found(scheme, "missing", error.strerror or "") for scheme in tree)
+            return
+        self.owner = status.st_uid
+        yield from self.mode("", status, CLOSED_MODE)
+        for name in there:
+            if name == DESCRIPTION:
+                yield from self.mode(name, os.lstat(f"{self.root}/{name}"), FILE_MODE)
+            elif name not in tree:
+                yield _Found(name, "added", "")
+        for scheme, node in tree.items():
+            try:
+                status = os.lstat(f"{self.root}/{scheme}")
+            except OSError as error:
+                yield _Found(scheme, "missing", error.strerror or "")
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                yield from self.folder(scheme, status, node)
+            else:
+                yield _Found(scheme, "changed", _OTHER)
+
+    def mode(self, path: str, status: os.stat_result, *allowed: int) -> Iterator[_Found]:
+        mode = stat.S_IMODE(status.st_mode)
+        if mode not in allowed:
+            yield _Found(path, "mode", f"mode {mode:04o}, and {allowed[0]:04o} is expected")
+        elif status.st_uid not in (self.owner, 0):
+            yield _Found(path, "mode", f"it belongs to user {status.st_uid}")
+
+    def folder(
+        self, path: str, status: os.stat_result, node: Mapping[str, Any]
+    ) -> Iterator[_Found]:
+        """One directory and those below it."""
+        yield from self.mode(path, status, CLOSED_MODE)
+        try:
+            with os.scandir(f"{self.root}/{path}") as entries:
+                there = {entry.name: entry for entry in entries}
+        except OSError as error:
+            yield _Found(path, "missing", error.strerror or "")
+            return
+        names = list(self.names(path, node, there))
+        yield from names
+        if not names and status.st_mtime_ns != node["m"]:
+            yield _Found(path, "time", _LATE)
+        for name, inner in node.get("d", {}).items():
+            entry = there.get(name)
+            if entry is not None and entry.is_dir(follow_symlinks=False):
+                yield from self.folder(f"{path}/{name}", entry.stat(follow_symlinks=False), inner)
+        for name, (size, mtime) in node.get("f", {}).items():
+            entry = there.get(name)
+            if entry is not None and entry.is_file(follow_symlinks=False):
+                status = entry.stat(follow_symlinks=False)
+                yield from self.mode(f"{path}/{name}", status, FILE_MODE, CLOSED_MODE)
+                late = (status.st_size, status.st_mtime_ns) != (size, mtime)
+                self.files.append((f"{path}/{name}", status.st_size, late))
+
+    def names(
+        self, path: str, node: Mapping[str, Any], there: Mapping[str, os.DirEntry[str]]
+    ) -> Iterator[_Found]:
+        """What came, went, or became something else in one directory."""
+        files, folders = node.get("f", {}), node.get("d", {})
+        for name in sorted(there.keys() - files.keys() - folders.keys()):
+            entry = there[name]
+            compiled = name == CACHE and any(file.endswith(".py") for file in files)
+            if not compiled or not entry.is_dir(follow_symlinks=False):
+                yield _Found(f"{path}/{name}", "added", "")
+            elif stat.S_IMODE(mode := entry.stat(follow_symlinks=False).st_mode) & 0o7022:
+                said = f"mode {stat.S_IMODE(mode):04o}, and {OPEN_MODE:04o} is expected"
+                yield _Found(f"{path}/{name}", "mode", said)
+        for name in files:
+            if name not in there:
+                yield _Found(f"{path}/{name}", "missing", "")
+            elif not there[name].is_file(follow_symlinks=False):
+                yield _Found(f"{path}/{name}", "changed", _OTHER)
+        for name in folders:
+            if name not in there:
+                yield _Found(f"{path}/{name}", "missing", "")
+            elif not there[name].is_dir(follow_symlinks=False):
+                yield _Found(f"{path}/{name}", "changed", _OTHER)
+
+
+_OTHER = "it is of another type"
+
+
+def _check(root: str, path: str, wanted: _Expected, size: int) -> _Found | None:
+    """Hash one file. One that is read in one piece costs one system call less."""
+    try:
+        descriptor = os.open(f"{root}/{path}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            piece = os.read(descriptor, min(size + 1, _PIECE))
+            hasher = _HASHERS[wanted.algorithm](piece)
+            if len(piece) != size:
+                while piece := os.read(descriptor, _PIECE):
+                    hasher.update(piece)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -216,3 +260,6 @@ def _check(root: str, path: str, wanted: _Expected) -> _Found | None:
         "changed",
         f"{wanted.algorithm} {wanted.digest.hex()} wanted, {hasher.hexdigest()} found",
     )
+
+
+_HASHERS = {name: getattr(hashlib, name) for name in record.ALGORITHMS}

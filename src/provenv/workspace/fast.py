@@ -92,6 +92,16 @@ def unsettled(home: str) -> bool:
     return bool(boot.earlier(f"{home}/store/unsettled"))
 
 
+def is_open(home: str) -> bool:
+    """Whether others can write into the store: one ``stat``. The long way says who, and refuses."""
+    try:
+        status = os.stat(f"{home}/store")
+    except OSError:
+        return False
+    user = os.geteuid()
+    return bool(status.st_mode & 0o002) or (user != 0 and status.st_uid not in (user, 0))
+
+
 def candidate_folder(root: str, name: str | None) -> str:
     """Where the environment ``name`` lies, as far as that can be told without the manifest."""
     return f"{root}/.venv" if name is None else f"{root}/.venvs/{name}"

@@ -34,7 +34,7 @@ def sync_known(
     if known is None:
         return None
     folder = f"{root}/{known.folder}"
-    if os.path.lexists(folder):
+    if os.path.lexists(folder) or not plans.is_whole(f"{home}/plans", known):
         return None
     plan = plans.plan_folder(f"{home}/plans", known.digest)
     try:
@@ -55,6 +55,8 @@ def make_first(
         OSError: What the file system says; nothing was switched.
     """
     folder = f"{root}/{known.folder}"
+    if _has_suspects(home):
+        return None
     switch.prepare(folder)
     with _Locks(f"{folder}/.lock", f"{home}/store/lock") as held:
         if not held or switch.current(folder) is not None:
@@ -70,6 +72,14 @@ def make_first(
             raise
         _write_stamp(root, folder, home, known, asked, number, steps)
     return fast.Outcome(known.environment, folder, number, made=True) if shared else None
+
+
+def _has_suspects(home: str) -> bool:
+    """Whether something in the store was found damaged: the long way sets it aside first."""
+    try:
+        return bool(os.listdir(f"{home}/store/suspects"))
+    except OSError:
+        return False
 
 
 def _text(path: str) -> str:

@@ -76,6 +76,8 @@ def test_of_two_paths_the_one_that_was_to_be_made_is_named() -> None:
     assert disk.blamed(refused(errno.ENOSPC, "/store/a", "/project/a")) == "/project/a"
     assert disk.blamed(refused(errno.ENOSPC, "/store/a")) == "/store/a"
     assert disk.blamed(refused(errno.ENOSPC), "/elsewhere") == "/elsewhere"
+    assert disk.blamed(refused(errno.ENOENT, "/store/a", "/project/a")) == "/store/a"
+    assert disk.blamed(refused(errno.ENOENT, "/", "/project/a")) == "/project/a"
 
 
 def test_whoever_does_not_read_is_no_file_system() -> None:

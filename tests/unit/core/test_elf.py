@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import random
+import struct
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,17 @@ def test_damage_is_an_error_of_its_own_kind_and_never_another(tmp_path: Path) ->
             except NotElfError:
                 continue
         assert all(isinstance(entry, str) for entry in found), turn
+
+
+def test_search_paths_without_number_are_not_read() -> None:
+    """4,000 times the same 8 kB would become 16 million entries, for each library of a hostile wheel."""
+    entries = [(5, 120), *[(15, 0)] * 4000, (0, 0)]
+    dynamic = b"".join(struct.pack("<qQ", *entry) for entry in entries)
+    text = b"a:" * 4000 + b"\0"
+    header = b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHIQQQ", 3, 62, 1, 0, 64, 0)
+    header += struct.pack("<IHHHHHH", 0, 64, 56, 2, 0, 0, 0)
+    at = 64 + 2 * 56
+    load = struct.pack("<IIQQQQQQ", 1, 5, at, 120, 120, len(text), len(text), 1)
+    table = struct.pack("<IIQQQQQQ", 2, 6, at + len(text), 0, 0, len(dynamic), len(dynamic), 8)
+    with pytest.raises(NotElfError, match="4000 search paths"):
+        search_paths(io.BytesIO(header + load + table + text + dynamic))

@@ -11,6 +11,7 @@ from provenv.core.http import (
     Credentials,
     HttpSettings,
     Transport,
+    hidden,
     origin,
     redacted,
     split_credentials,
@@ -218,11 +219,11 @@ def test_a_redirect_to_another_kind_of_place_is_refused(index: Index, target: st
 
 
 def test_a_redirect_from_https_to_http_is_refused() -> None:
-    from provenv.core.http import _check_redirect
+    from provenv.core.http import _redirect
 
     with pytest.raises(NetworkError, match=r"redirect to http://\*\*\*\*@b/"):
-        _check_redirect("https://a/", "http://u:p@b/")
-    _check_redirect("http://a/", "https://b/")
+        _redirect("https://a/", "http://u:p@b/")
+    assert _redirect("http://a/", "https://u:p@b/") == "https://b/"
 
 
 def test_redirects_end(index: Index) -> None:
@@ -281,6 +282,12 @@ def test_origins_and_redaction() -> None:
     assert origin("http://h/") != origin("https://h/")
     assert redacted("https://user:p%40ss@h/x?y") == "https://****@h/x?y"
     assert redacted("https://h/@x") == "https://h/@x"
+    for text in ("https://h/@x and me@x", "git+ssh://git@h/x", "me@example.org", "https://h: a@b",
+                 "'https://h' x@y", '["https://h","a@b"]'):  # fmt: skip
+        assert hidden(text) == text
+    assert hidden("a @ https://u:p@ss@h/x@1, git+ssh://u:p@h https://token@h") == (
+        "a @ https://****@h/x@1, git+ssh://****@h https://****@h"
+    )
     assert split_credentials("https://u:p%40ss@h:8/x") == (
         "https://h:8/x",
         Credentials("u", "p@ss"),

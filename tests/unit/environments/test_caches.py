@@ -42,12 +42,18 @@ def test_a_broken_stamp_is_no_stamp(tmp_path: Path, text: str) -> None:
     assert stamp.read(str(tmp_path)) is None
 
 
-def test_a_key_leads_to_a_plan_until_an_input_changes(tmp_path: Path) -> None:
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    """The folder of plans, with one that holds nothing."""
+    (tmp_path / "plans" / ("d" * 64)).mkdir(parents=True)
+    return str(tmp_path / "plans")
+
+
+def test_a_key_leads_to_a_plan_until_an_input_changes(tmp_path: Path, store: str) -> None:
     python = tmp_path / "python"
     python.write_text("")
     inputs = [stamp.signature(str(python))]
     key = plans.key_of([b"a", b"b"])
-    store = str(tmp_path / "plans")
     plans.remember(store, key, plans.Known("d" * 64, ".venv", "dev", "*", inputs, []))
     known = plans.recall(store, key, "/anywhere")
     assert known is not None
@@ -57,15 +63,15 @@ def test_a_key_leads_to_a_plan_until_an_input_changes(tmp_path: Path) -> None:
     assert plans.recall(store, plans.key_of([b"ab"]), "/anywhere") is None
 
 
-def test_a_plan_that_is_bound_to_a_project_is_not_used_elsewhere(tmp_path: Path) -> None:
+def test_a_plan_that_is_bound_to_a_project_is_not_used_elsewhere(store: str) -> None:
     key = plans.key_of([b"a"])
-    plans.remember(str(tmp_path), key, plans.Known("d" * 64, ".venv", "dev", "/mine", [], []))
-    assert plans.recall(str(tmp_path), key, "/mine") is not None
-    assert plans.recall(str(tmp_path), key, "/yours") is None
+    plans.remember(store, key, plans.Known("d" * 64, ".venv", "dev", "/mine", [], []))
+    assert plans.recall(store, key, "/mine") is not None
+    assert plans.recall(store, key, "/yours") is None
 
 
 def test_a_plan_for_any_checkout_depends_on_the_content_of_files_and_the_names_in_folders(
-    tmp_path: Path,
+    tmp_path: Path, store: str
 ) -> None:
     def checkout(name: str) -> Path:
         folder = tmp_path / name
@@ -75,7 +81,7 @@ def test_a_plan_for_any_checkout_depends_on_the_content_of_files_and_the_names_i
 
     one, two = checkout("one"), checkout("two")
     contents = [plans.content(str(one), path) for path in ("setup.cfg", "setup.py", "src")]
-    key, store = plans.key_of([b"a"]), str(tmp_path / "plans")
+    key = plans.key_of([b"a"])
     plans.remember(store, key, plans.Known("d" * 64, ".venv", "dev", "*", [], contents))
     assert plans.recall(store, key, str(two)) is not None
     (two / "src" / "shop" / "code.py").write_text("")
@@ -85,6 +91,28 @@ def test_a_plan_for_any_checkout_depends_on_the_content_of_files_and_the_names_i
     (two / "src" / "other").rmdir()
     (two / "setup.py").write_text("")
     assert plans.recall(store, key, str(two)) is None
+
+
+def test_a_flipped_bit_in_a_key_or_a_plan_is_noticed(store: str) -> None:
+    plan, key = Path(store, "d" * 64), plans.key_of([b"a"])
+    (plan / "recipe").write_bytes(b"provenv-recipe 1\n")
+    (plan / "activate").write_bytes(b"x")
+    plans.remember(store, key, plans.Known("d" * 64, ".venv", "dev", "*", [], []))
+    known = plans.recall(store, key, "/p")
+    assert known is not None
+    assert plans.is_whole(store, known)
+    for name in ("recipe", "activate"):
+        content = (plan / name).read_bytes()
+        (plan / name).write_bytes(bytes([content[0] ^ 1]) + content[1:])
+        assert not plans.is_whole(store, known)
+        (plan / name).write_bytes(content)
+    file = Path(store, "keys", key)
+    content = file.read_bytes()
+    for position in range(len(content)):
+        file.write_bytes(
+            content[:position] + bytes([content[position] ^ 4]) + content[position + 1 :]
+        )
+        assert plans.recall(store, key, "/p") is None, position
 
 
 def test_keys_tell_parts_apart() -> None:

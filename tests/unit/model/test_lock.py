@@ -115,7 +115,12 @@ def test_what_the_standard_forbids_is_named_by_its_key(before: str, after: str, 
 
 def test_edits_by_hand_are_seen() -> None:
     plain = parse_lock(TEXT)
-    assert not is_edited(plain), "nothing is known about a lock without a digest"
+    other = parse_lock(
+        TEXT.replace('created-by = "provenv"', 'created-by = "another"').replace(
+            "[tool.provenv]", "[tool.other]"
+        )
+    )
+    assert not is_edited(other), "nothing is known about the lock of another tool"
     digest = packages_digest(plain.packages)
     signed = TEXT.replace('manifest-digest = "m"', f'packages-digest = "{digest}"')
     assert tool_table(parse_lock(signed))["packages-digest"] == digest
@@ -147,6 +152,18 @@ def test_a_marker_that_can_be_read_and_means_nothing(marker: str, said: str) -> 
         parse_lock(text)
     assert said in caught.value.message
     assert caught.value.details["key"] == "packages.a.marker"
+
+
+@pytest.mark.parametrize("key", ["name", "url", "path"])
+def test_a_filename_that_stands_for_millions_of_tags(key: str) -> None:
+    tags = ".".join(f"t{number}" for number in range(400))
+    name = f"a-1.0-{tags}-{tags}-{tags}.whl"
+    value = {"name": name, "url": f"https://x/{name}?y=/z#/", "path": f"w/{name}"}[key]
+    wheel = f"{{ {key} = '{value}', hashes = {{ sha256 = '{SHA}' }} }}"
+    text = TEXT.replace("wheels = [\n", f"wheels = [\n    {wheel},\n", 1)
+    with pytest.raises(InputError, match="a filename of more than 255") as caught:
+        parse_lock(text)
+    assert caught.value.details["key"] == f"packages[0].wheels[0].{key}"
 
 
 def test_a_marker_nested_too_deeply() -> None:

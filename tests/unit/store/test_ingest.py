@@ -157,6 +157,12 @@ def test_shipped_byte_code_is_not_kept(put: Put) -> None:
     assert os.listdir(os.path.join(obj.folder, "site/demo/__pycache__")) == []
 
 
+def test_a_file_where_byte_code_goes_is_not_kept(put: Put) -> None:
+    obj = put(Wheel(files={"demo/__init__.py": b"", "demo/__pycache__": b"?", "__pycache__": b"?"}))
+    assert os.path.isdir(f"{obj.folder}/site/demo/__pycache__")
+    assert verify_object(obj) == []
+
+
 @pytest.mark.parametrize("algorithm", ["sha384", "sha512"])
 @pytest.mark.parametrize("stored", [True, False])
 def test_stored_members_and_stronger_hashes(put: Put, stored: bool, algorithm: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from provenv.core.seal import sealed
 from provenv.model.layout import HomeLayout
 from provenv.store.objects import read_object
 from unit.store.conftest import Put
@@ -28,6 +29,10 @@ def nested(data: dict[str, Any]) -> None:
 
 CHANGES: dict[str, Change] = {
     "a name that is no text": lambda d: d.update(name=5),
+    "scripts that are a text": lambda d: d.update(scripts="demo"),
+    "digests that are a list": lambda d: d.update(generated=[]),
+    "folders that are a list": lambda d: d["tree"]["site"]["d"]["demo"].update(d=[]),
+    "files that are a number": lambda d: d["tree"]["site"]["d"]["demo"].update(f=0),
     "a size that is no number": lambda d: d.update(size="9"),
     "a digest that is none": lambda d: d.update(record="x" * 64),
     "a short digest": lambda d: d["generated"].update({"bin/x": "ab"}),
@@ -38,6 +43,9 @@ CHANGES: dict[str, Change] = {
     "a folder that is a list": lambda d: d["tree"]["site"]["d"].update(demo=[1, 2]),
     "a file of three numbers": lambda d: d["tree"]["site"]["d"]["demo"]["f"].update(x=[1, 2, 3]),
     "a file of no number": lambda d: d["tree"]["site"]["d"]["demo"]["f"].update(x=[1, "2"]),
+    "a name that no file has": lambda d: d["tree"]["site"]["d"]["demo"]["f"].update(
+        {"\ud800": [1, 2]}
+    ),
     "a file outside": lambda d: d["tree"]["site"]["d"]["demo"]["f"].update({"../x": [1, 2]}),
     "a folder outside": lambda d: d["tree"]["site"]["d"].update({"..": {"m": 1}}),
     "a scheme outside": lambda d: d["tree"].update({"/etc": {"m": 1}}),
@@ -56,7 +64,7 @@ def test_a_damaged_description_is_no_object_and_is_made_again(
     data = json.loads(whole)
     CHANGES[change](data)
     os.chmod(path, 0o644)
-    path.write_text(json.dumps(data))
+    path.write_bytes(sealed(json.dumps(data).encode()))  # not by a flipped bit: by somebody
     assert read_object(layout, obj.sha256) is None
     assert put(Wheel()) == obj
     assert path.read_bytes() == whole

@@ -22,7 +22,7 @@ Decide every version: pyproject.toml → pylock.toml (PEP 751), for all environm
 What is locked stays where it is, unless it must move or is to be upgraded."""
 EXAMPLES = (
     ("provenv lock", "after editing pyproject.toml"),
-    ("provenv lock --check", "in CI: exit 1 where the lock is stale"),
+    ("provenv lock --check", "in CI: exit 1 where the lock is stale, edited or rewritten"),
     ("provenv lock --upgrade --dry-run", "what an upgrade would move"),
     ("provenv lock --upgrade-package django", "upgrade one package"),
     ("provenv lock --all", "every member of the workspace, several at once"),
@@ -31,7 +31,11 @@ PROJECT = True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--check", action="store_true", help="only say whether the lock is stale")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; say whether the lock is what the manifest and the indexes lead to",
+    )
     parser.add_argument(
         "--dry-run", action="store_true", help="show what would move, write nothing"
     )
@@ -150,5 +154,6 @@ def data(result: LockResult) -> dict[str, Any]:
         "files": list(result.files),
         "packages": result.packages,
         "changes": changes_data(result.changes),
+        "compared": result.compared,
         "seconds": round(result.seconds, 4),
     }

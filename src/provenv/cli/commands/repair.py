@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from provenv.cli.draw import Screen, many, seconds, short_path
+from provenv.cli.draw import Screen, many, seconds, short_path, visible
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
     from provenv.workspace.projects.context import Project
-    from provenv.workspace.proving.repair import Repaired, RepairResult
+    from provenv.workspace.proving.repair import Repaired, RepairedEnvironment, RepairResult
 
 DESCRIPTION = """\
 Verify, and mend what is damaged where it lies: from another copy on this machine, else from the
@@ -51,32 +53,58 @@ def text(result: RepairResult, screen: Screen) -> None:
         screen.line(f"{paint('good', 'nothing to repair')}: {compared} {took}")
         return
     if result.objects:
-        head = [paint("dim", word) for word in ("package", "from here", "fetched", "")]
-        screen.table([head, *(_row(item, screen) for item in result.objects)])
+        screen.table(
+            [_row(item, screen) for item in result.objects],
+            head=("package", "from here", "fetched", "byte code", ""),
+        )
     for item in result.objects:
         for reason in item.left:
-            screen.line(f"{paint('bad', 'left')} {item.name} {item.version}: {reason}")
+            screen.prose(paint("bad", "left"), f"{item.name} {item.version}: {reason}")
         for place in item.aside:
             screen.line(f"set aside as {short_path(place)}: it did not belong there")
-    environments = {(folder, number) for folder, number, _ in result.paths}
-    if environments:
-        screen.line(
-            f"{many(len(result.paths), 'path')} put right in {many(len(environments), 'generation')}"
-        )
     for folder, number, path, why in result.left:
         where = f"{short_path(folder)}, generation {number}"
-        screen.line(f"{paint('bad', 'left')} {where}: {path}{': ' if path else ''}{why}")
+        screen.prose(paint("bad", "left"), f"{where}: {path}{': ' if path else ''}{why}")
+    if result.environments:
+        screen.line()
+        _draw_environments(result.environments, screen)
+    hurt = sum(bool(item.left) for item in result.environments)
+    whole = many(result.looked_at - hurt, "environment")
     if result.ok:
-        screen.line(f"{paint('good', 'repaired')} {took}")
-    else:
-        screen.line(
-            f"{paint('hint', 'hint:')} `provenv sync` makes a new generation from the lock."
-        )
+        screen.line(f"{paint('good', 'repaired')}: {whole} as they were made {took}")
+        return
+    screen.line(
+        f"{paint('bad', 'not repaired')}: {hurt:,} of {many(result.looked_at, 'environment')} {took}"
+    )
+    screen.line(
+        f"{paint('hint', 'hint:')} `provenv sync` there makes a new generation from the lock."
+    )
 
 
 def _row(item: Repaired, screen: Screen) -> list[str]:
     said = screen.paint("bad", "not whole") if item.left else screen.paint("good", "whole")
-    return [f"{item.name} {item.version}", str(item.copied), str(item.fetched), said]
+    counts = [str(number) for number in (item.copied, item.fetched, item.removed)]
+    return [f"{item.name} {item.version}", *counts, said]
+
+
+def _draw_environments(items: Sequence[RepairedEnvironment], screen: Screen) -> None:
+    """A row for each; where the terminal is narrow, folders lose their beginning."""
+    rows = [_environment(item, screen) for item in items]
+    widths = [max(visible(row[column]) for row in rows) for column in range(1, 4)]
+    widths[1] = max(widths[1], len("put right"))
+    room = (screen.width or sys.maxsize) - sum(widths[:2]) - min(widths[2], 24) - 6
+    for row in rows:
+        if len(row[0]) > room:
+            row[0] = "…" + row[0][-max(room - 1, 12) :]
+    screen.table(rows, head=("environment", "state", "put right", "left"))
+
+
+def _environment(item: RepairedEnvironment, screen: Screen) -> list[str]:
+    state = screen.paint("bad", "not whole") if item.left else screen.paint("good", "whole")
+    right = [many(len(item.packages), "package")] if item.packages else []
+    right += [many(item.paths, "path")] if item.paths else []
+    left = ", ".join(dict.fromkeys(reason.partition(": ")[0] for reason in item.left))
+    return [short_path(item.folder), state, ", ".join(right) or "-", left]
 
 
 def data(result: RepairResult) -> dict[str, Any]:
@@ -92,9 +120,21 @@ def data(result: RepairResult) -> dict[str, Any]:
                 "fetched": item.fetched,
                 "aside": list(item.aside),
                 "left": list(item.left),
+                "removed": item.removed,
             }
             for item in result.objects
         ],
+        "environments": [
+            {
+                "folder": item.folder,
+                "generations": list(item.generations),
+                "packages": list(item.packages),
+                "paths": item.paths,
+                "left": list(item.left),
+            }
+            for item in result.environments
+        ],
+        "looked_at": result.looked_at,
         "paths": [
             {"folder": folder, "generation": number, "path": path}
             for folder, number, path in result.paths

@@ -82,7 +82,12 @@ def text(result: StatusResult, screen: Screen, limit: int | None = LIMIT, option
     draw_drift(result.drift, screen, limit=limit)
     for copy in result.edited if limit is None else ():
         draw_drift(copy.edits, screen, limit=None)
-    if not result.agrees:
+    if result.refused:
+        screen.line(
+            f"{paint('hint', 'hint:')} nothing is installed from this lock: {result.refused}\n"
+            "`provenv lock --check` says more."
+        )
+    elif not result.agrees:
         screen.line(f"{paint('hint', 'hint:')} `provenv sync{option}` brings them together.")
 
 
@@ -110,6 +115,8 @@ def _reasons(result: StatusResult) -> list[str]:
         reasons.append(result.broken if result.generation else "not made yet")
     if result.stale:
         reasons.append("the lock is stale")
+    elif result.refused:
+        reasons.append("the lock is refused")
     if result.pending:
         reasons.append(f"{many(len(result.pending), 'package')} to change")
     if result.drift:
@@ -126,6 +133,7 @@ def data(result: StatusResult) -> dict[str, Any]:
         "folder": result.folder,
         "agrees": result.agrees,
         "stale": result.stale,
+        "refused": result.refused,
         "source": result.source,
         "broken": result.broken,
         "generation": None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from provenv.cli.changes import copy_data, edited_line
@@ -10,6 +11,7 @@ from provenv.cli.draw import Screen, many, seconds, short_path, size
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
+    from provenv.environments.drift import Drift
     from provenv.workspace.projects.context import Project
     from provenv.workspace.proving.verification import Hit, VerifyResult
 
@@ -51,6 +53,9 @@ def text(result: VerifyResult, screen: Screen) -> None:
         _draw_hit(hit, screen)
     for folder, item in result.drift:
         screen.line(f"{paint('bad', item.kind)} {short_path(folder)}: {item.path}")
+    for folder, item in result.former:
+        where = f"{short_path(folder)}, former generation {item.generation}"
+        screen.line(f"{paint('warn', item.kind)} {where}: {item.path}")
     for folder, copy in result.edited:
         screen.line(f"{paint('warn', 'edited')} {short_path(folder)}: {edited_line(copy)}")
     for folder, executable in result.lost:
@@ -62,10 +67,19 @@ def text(result: VerifyResult, screen: Screen) -> None:
             f"{paint('warn', 'not verified')} {short_path(folder)} also sees what is installed for its "
             "interpreter (system-site-packages)"
         )
+    if result.unjudged:
+        screen.line(
+            f"{paint('warn', 'not verified')} {many(len(result.unjudged), 'file')} beside byte code: other "
+            "tools keep them there, or no Python here reads them"
+        )
     compared = (
         f"{many(result.files, 'file')} of {many(result.objects, 'package')} ({size(result.size)})"
     )
     took = paint("dim", f"in {seconds(result.seconds)}")
+    if result.former:
+        screen.line(
+            f"{paint('hint', 'hint:')} `provenv repair` puts former generations right, for a rollback."
+        )
     if result.ok and not result.objects:
         screen.line("nothing to verify: no environment holds a package")
         return
@@ -108,16 +122,23 @@ def data(result: VerifyResult) -> dict[str, Any]:
             }
             for hit in result.hits
         ],
-        "drift": [
-            {"folder": folder, "path": item.path, "kind": item.kind}
-            for folder, item in result.drift
-        ],
+        "drift": _drift(result.drift),
+        "former": _drift(result.former),
         "unreadable": list(result.unreadable),
         "edited": [{"folder": folder, **copy_data(copy)} for folder, copy in result.edited],
         "lost": [{"folder": folder, "executable": path} for folder, path in result.lost],
         "open": list(result.open),
+        "compiled": result.compiled,
+        "unjudged": list(result.unjudged),
         "seconds": round(result.seconds, 4),
     }
+
+
+def _drift(rows: Sequence[tuple[str, Drift]]) -> list[dict[str, Any]]:
+    return [
+        {"folder": folder, "generation": item.generation, "path": item.path, "kind": item.kind}
+        for folder, item in rows
+    ]
 
 
 def _holder(text: str) -> dict[str, Any]:

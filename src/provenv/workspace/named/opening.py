@@ -249,15 +249,21 @@ def _plan(
     tree_digest = tree_digest_of(steps, hashes)
     steps = with_own_files(steps, edited=bool(wanted))
     files = _small_files(project.root, folder, number, unedited)
-    files["recipe"] = tree.render(steps).encode("utf-8", "surrogateescape")
-    files["contents.json"] = generations.contents_edited(
-        folder, number, tree_digest=tree_digest, edited=sorted(wanted)
-    )
+    own = {"recipe": tree.render(steps).encode("utf-8", "surrogateescape")}
     if wanted:
-        files[generations.UNEDITED] = tree.render(unedited).encode("utf-8", "surrogateescape")
+        own[generations.UNEDITED] = tree.render(unedited).encode("utf-8", "surrogateescape")
     for name in ("checks", "pylock.toml", "pyproject.toml"):
         with open(generations.own_file(folder, number, name), "rb") as stream:
             files[name] = stream.read()
+    own["checks"] = files["checks"]
+    files |= own
+    files["contents.json"] = generations.contents_edited(
+        folder,
+        number,
+        tree_digest=tree_digest,
+        own={name: digest.of_bytes(data) for name, data in own.items()},
+        edited=sorted(wanted),
+    )
     name = digest.of_json([[key, digest.of_bytes(data)] for key, data in sorted(files.items())])
     return steps, plans.write_plan(context.home.plans, name, files)
 

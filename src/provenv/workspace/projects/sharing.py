@@ -40,7 +40,8 @@ def selector(manifest: Manifest, environment: EnvironmentSpec) -> EnvironmentSpe
 def whole(workspace: Workspace) -> Manifest:
     """What all members ask for together, as one manifest in the workspace's root.
 
-    Indexes, ``no-build`` and ``[tool.uv]`` are those of the root, sources are each member's own.
+    Indexes, ``origins``, ``no-build`` and ``[tool.uv]`` are those of the root, sources are each
+    member's own.
 
     Raises:
         InputError: A member cannot take part: it has no name, or declares conflicting groups.
@@ -76,6 +77,7 @@ def whole(workspace: Workspace) -> Manifest:
         uv=root.uv,
         indexes=root.indexes,
         no_build=root.no_build,
+        origins=root.origins,
         environments={
             "dev": EnvironmentSpec(name="dev", python=root.environment().python),
         },

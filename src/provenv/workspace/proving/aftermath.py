@@ -34,7 +34,9 @@ def settle(context: Context) -> bool:
         PhaseFinished(phase="verify", count=len(objects), seconds=time.monotonic() - started)
     )
     if damaged:
-        suspects.note(context, damaged, verification.environments_holding(context, damaged))
+        folders = verification.environments_holding(context, damaged)
+        if not suspects.note(context, damaged, folders):
+            return True  # a full disk: what the journals name is compared once more, the next time
     for journal in journals:
         settling.forget(journal)
     return True

@@ -1,40 +1,44 @@
 """``repair``: what ``verify`` finds is mended where it lies, in the store and in every generation.
 
 A damaged file gets its content back from another copy on this machine (an environment that stands
-alone, a hard link that kept the former file, what was set aside), else from the wheel, fetched again as
-the lock of a generation says. Then every generation that linked the damaged file is pointed to the
-mended one. Nothing is switched and no generation is made: what runs goes on.
+alone, a hard link that kept the former file, what was set aside, another version that has the same
+file), else from the wheel, fetched again as the lock of a generation says. Then every generation that
+linked the damaged file is pointed to the mended one. Nothing is switched and no generation is made: what
+runs goes on.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from provenv.core import links
-from provenv.core.errors import InputError, IntegrityError, ProvenvError
+from provenv.core.errors import ProvenvError
 from provenv.core.files import disk_error, locked, remove_tree, temporary_name
-from provenv.environments import generations, switch
-from provenv.environments.drift import Drift, find_altered, find_drift
-from provenv.environments.tree import Steps
+from provenv.environments import switch
 from provenv.model.layout import EnvironmentLayout, HomeLayout
-from provenv.model.lock import parse_lock
-from provenv.model.plan import Artifact, find_wheel
 from provenv.store import leftovers
 from provenv.store.damage import Damage
-from provenv.store.fetch import fetch
+from provenv.store.links import LINKS, blocked_record, link_name, prepared_links
 from provenv.store.mending import mend_object
-from provenv.store.objects import CLOSED_MODE, OPEN_MODE, StoredObject, close_object, read_object
-from provenv.workspace.host import access
+from provenv.store.objects import (
+    CLOSED_MODE,
+    DESCRIPTION,
+    OPEN_MODE,
+    StoredObject,
+    close_object,
+    read_object,
+)
+from provenv.store.verify import CACHE
 from provenv.workspace.host.registry import registered
-from provenv.workspace.projects.context import Context, Project, read_text
-from provenv.workspace.proving import suspects, verification
+from provenv.workspace.projects.context import Context, Project
+from provenv.workspace.proving import bytecode, suspects, verification
+from provenv.workspace.proving.bench import Bench
+from provenv.workspace.proving.objects import count_files
+from provenv.workspace.proving.relinking import relink
 from provenv.workspace.proving.verification import VerifyResult, verify
-
-_RELINKED = ("L", "C", "Y")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,7 @@ class Repaired:
     Attributes:
         sha256, name, version: Which.
         copied: Files that another copy on this machine gave. ``fetched``: That the wheel gave.
+        removed: Files of byte code that were removed: Python writes them again.
         aside: Where lies what did not belong into it.
         left: What is still wrong, in words; empty where it is whole.
     """
@@ -54,6 +59,25 @@ class Repaired:
     copied: int
     fetched: int
     aside: tuple[str, ...]
+    left: tuple[str, ...]
+    removed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairedEnvironment:
+    """What became of one environment that was hit.
+
+    Attributes:
+        folder: Where it lies. ``generations``: The numbers of those that were hit.
+        packages: ``name version`` of damaged objects that they hold and that are whole again.
+        paths: How many of its own paths were put right.
+        left: What is still wrong, in words; empty where all is as it was made.
+    """
+
+    folder: str
+    generations: tuple[int, ...]
+    packages: tuple[str, ...]
+    paths: int
     left: tuple[str, ...]
 
 
@@ -66,6 +90,8 @@ class RepairResult:
         objects: The damaged ones.
         paths: ``(folder, generation, path)`` that were linked or copied anew.
         left: ``(folder, generation, path, why)`` that were not: ``sync`` makes a new generation.
+        environments: Those that were hit, in the order of their folders.
+        looked_at: How many environments were compared, or hold what was damaged.
     """
 
     ok: bool
@@ -74,6 +100,8 @@ class RepairResult:
     paths: tuple[tuple[str, int, str], ...]
     left: tuple[tuple[str, int, str, str], ...]
     seconds: float
+    environments: tuple[RepairedEnvironment, ...] = ()
+    looked_at: int = 0
 
 
 def repair(
@@ -81,42 +109,51 @@ def repair(
 ) -> RepairResult:
     """Verify as :func:`verification.verify` does, and mend what is found.
 
+    What cannot be mended does not stop the rest.
+
     Raises:
-        DiskError: The file system refused. What was mended before it is right.
+        DiskError: The store cannot be locked.
     """
     started = time.monotonic()
     found = verify(context, project=project, environment=environment)
     folders = verification.folders_of(context, project, environment)
+    paths: list[tuple[str, int, str]] = []
+    left: list[tuple[str, int, str, str]] = []
     with locked(context.home.lock):
         leftovers.remove(context.home)
         for sha256 in verification.all_objects(context):
             close_object(context.home, sha256)
-        bench = _Bench(context, registered(context))
-        objects = tuple(_mend(bench, sha256) for sha256 in _damaged(found))
-        paths: list[tuple[str, int, str]] = []
-        left: list[tuple[str, int, str, str]] = []
-        hurt = {item.sha256 for item in objects}
-        places = {*bench.holders(hurt), *((f, n) for f in folders for n in switch.numbers(f))}
+        bench = Bench(context, registered(context))
+        objects = tuple(_mend(bench, sha256, found) for sha256 in _damaged(found))
+        holders = {sha256: bench.holders([sha256]) for sha256 in _damaged(found)}
+        places = {place for some in holders.values() for place in some}
+        places |= {(folder, number) for folder in folders for number in switch.numbers(folder)}
         for folder, number in sorted(places):
-            with locked(EnvironmentLayout(folder).lock):
-                switch.sweep(folder)
-                again, not_done = _relink(context, folder, number)
+            try:
+                with locked(EnvironmentLayout(folder).lock):
+                    switch.sweep(folder)
+                    again = _without_byte_code(found, folder, number)
+                    more, not_done = relink(bench, folder, number)
+                    again += more
+            except (ProvenvError, OSError) as error:
+                again, not_done = [], [("", str(error))]
             paths += [(folder, number, path) for path in again]
             left += [(folder, number, path, why) for path, why in not_done]
-    ok = not left and not any(item.left for item in objects)
+    environments = tuple(_environments(objects, holders, paths, left))
     for item in objects:
         if not item.left:
             suspects.cleared(context, item.sha256)
-    if ok:
-        for folder in {folder for folder, _ in places}:
-            suspects.mended(folder)
+    for folder in {folder for folder, _ in places} - {e.folder for e in environments if e.left}:
+        suspects.mended(folder)
     return RepairResult(
-        ok=ok,
+        ok=not left and not any(item.left for item in objects),
         checked=found.objects,
         objects=objects,
         paths=tuple(paths),
         left=tuple(left),
         seconds=time.monotonic() - started,
+        environments=environments,
+        looked_at=len({folder for folder, _ in places}),
     )
 
 
@@ -124,97 +161,59 @@ def _damaged(found: VerifyResult) -> list[str]:
     return list(dict.fromkeys(hit.damage.sha256 for hit in found.hits))
 
 
-@dataclass(slots=True)
-class _Bench:
-    """What mending needs to know of this machine: every generation, read once."""
+def _without_byte_code(found: VerifyResult, folder: str, number: int) -> list[str]:
+    """Remove byte code of one generation that is not what Python would write; what was removed."""
+    root = f"{folder}/generations/{number}"
+    wrong = [
+        f"{root}/{item.path}"
+        for where, item in (*found.drift, *found.former)
+        if (where, item.generation) == (folder, number) and f"/{CACHE}/" in item.path
+    ]
+    return [os.path.relpath(path, root) for path in bytecode.remove(wrong)]
 
-    context: Context
-    folders: list[str]
-    recipes: dict[tuple[str, int], Steps] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        for folder in self.folders:
-            for number in switch.numbers(folder):
-                with contextlib.suppress(IntegrityError):
-                    self.recipes[folder, number] = generations.read_recipe(folder, number)
-
-    def holders(self, objects: Iterable[str]) -> list[tuple[str, int]]:
-        """The generations that hold one of ``objects``."""
-        wanted = set(objects)
-        found = []
-        for folder, number in self.recipes:
-            with contextlib.suppress(IntegrityError):
-                held = generations.read_generation(folder, number).packages
-                if wanted.intersection(package.sha256 for package in held):
-                    found.append((folder, number))
-        return found
-
-    def copies(self, sha256: str) -> Callable[[str], Iterator[str]]:
-        """Where else the files of an object may lie: path in the object → paths."""
-        prefix = f"store/wheels/{sha256[:2]}/{sha256}/"
-        by_source: dict[str, list[str]] = {}
-        for (folder, number), steps in self.recipes.items():
-            for kind, source, path in steps:
-                if kind in _RELINKED and source.startswith(prefix):
-                    place = f"{folder}/generations/{number}/{path}"
-                    by_source.setdefault(source.removeprefix(prefix), []).append(place)
-        quarantine = self.context.home.quarantine
-
-        def of(inside: str) -> Iterator[str]:
-            yield from by_source.get(inside, ())
-            for name in sorted(os.listdir(quarantine)) if os.path.isdir(quarantine) else ():
-                if name.startswith(f"{sha256}."):
-                    yield f"{quarantine}/{name}/{inside}"
-
-        return of
-
-    def artifact(self, sha256: str) -> tuple[Artifact, Project | None, str] | None:
-        """How a lock names the wheel: the artifact, the project if it is there, the lock's folder."""
-        for folder, number in self.holders([sha256]):
-            place = generations.own_file(folder, number, "pylock.toml")
-            try:
-                found = find_wheel(parse_lock(read_text(place), place), sha256, place)
-            except InputError:
-                continue
-            if found is not None:
-                project = _project_of(folder)
-                return found, project, project.root if project else os.path.dirname(folder)
-        return None
-
-    def fresh(self, sha256: str, layout: HomeLayout) -> str | None:
-        """The object ingested anew into another home; None where no lock says from where.
-
-        Raises:
-            ProvenvError: It could not be fetched.
-        """
-        known = self.artifact(sha256)
-        if known is None:
-            return None
-        artifact, project, base = known
-        context = self.context
-        fetch(
-            layout,
-            [artifact],
-            base=base,
-            http=access.http_settings(project, context),
-            emit=context.emit,
-            look_up=access.look_up(context),
-            workers=0,
+def _environments(
+    objects: Sequence[Repaired],
+    holders: dict[str, list[tuple[str, int]]],
+    paths: Sequence[tuple[str, int, str]],
+    left: Sequence[tuple[str, int, str, str]],
+) -> Iterator[RepairedEnvironment]:
+    """What was done, and what was not, by environment."""
+    hit = [place for some in holders.values() for place in some]
+    hit += [(folder, number) for folder, number, _ in paths]
+    hit += [(folder, number) for folder, number, _, _ in left]
+    for folder in sorted({folder for folder, _ in hit}):
+        held = [i for i in objects if any(f == folder for f, _ in holders[i.sha256])]
+        wrong = [f"{i.name} {i.version}: {reason}" for i in held for reason in i.left]
+        wrong += [f"{path}: {why}" if path else why for f, _, path, why in left if f == folder]
+        yield RepairedEnvironment(
+            folder=folder,
+            generations=tuple(sorted({number for f, number in hit if f == folder})),
+            packages=tuple(f"{item.name} {item.version}" for item in held if not item.left),
+            paths=sum(f == folder for f, _, _ in paths),
+            left=tuple(wrong),
         )
-        return layout.object(sha256)
 
 
-def _project_of(folder: str) -> Project | None:
-    from provenv.workspace.projects.context import open_project
-
+def _mend(bench: Bench, sha256: str, found: VerifyResult) -> Repaired:
+    """Mend one object, with its byte code and the prepared links into it."""
+    hits = [hit.damage for hit in found.hits if hit.damage.sha256 == sha256]
     try:
-        return open_project(os.path.dirname(folder))
-    except InputError:
-        return None
+        return _mend_object(bench, sha256, hits)
+    except (ProvenvError, OSError) as error:
+        return _repaired(hits, left=(str(error),))
 
 
-def _mend(bench: _Bench, sha256: str) -> Repaired:
+def _repaired(hits: Sequence[Damage], **more: object) -> Repaired:
+    values: dict[str, object] = {"copied": 0, "fetched": 0, "aside": (), "left": (), **more}
+    first = hits[0]
+    return Repaired(sha256=first.sha256, name=first.name, version=first.version, **values)  # type: ignore[arg-type]
+
+
+def _mend_object(bench: Bench, sha256: str, hits: Sequence[Damage]) -> Repaired:
     home = bench.context.home
+    compiled = [f"{home.object(sha256)}/{hit.path}" for hit in hits if f"/{CACHE}/" in hit.path]
+    removed = len(bytecode.remove(compiled))
     scratch = HomeLayout(temporary_name(os.path.join(home.tmp, f"mend-{sha256[:16]}")))
     refusals: list[str] = []
 
@@ -229,29 +228,78 @@ def _mend(bench: _Bench, sha256: str) -> Repaired:
         return folder
 
     try:
-        stored = read_object(home, sha256)
+        stored = read_object(home, sha256) or _described(bench, sha256, fresh)
         if stored is None:
-            return _replace(bench, sha256, fresh, refusals)
+            return _replace(bench, hits, fresh, refusals)
         aside = os.path.join(home.quarantine, f"{sha256}.added")
         done = mend_object(stored, bench.copies(sha256), fresh, aside)
+        _links_again(home, stored, hits)
     finally:
         remove_tree(scratch.root)
-    return Repaired(
-        sha256=sha256,
-        name=stored.name,
-        version=stored.version,
+    return _repaired(
+        hits,
         copied=done.copied,
         fetched=done.fetched,
+        removed=removed,
         aside=tuple(done.removed),
         left=(*(_said(damage) for damage in done.left), *(refusals if done.left else ())),
     )
 
 
+def _described(bench: Bench, sha256: str, fresh: Callable[[], str | None]) -> StoredObject | None:
+    """The object with a description that is whole again; None where it must be replaced as a whole."""
+    home = bench.context.home
+    folder = home.object(sha256)
+    if os.path.islink(folder) or not os.path.isdir(folder):
+        return None
+    source = bench.description(sha256)
+    if source is None:
+        made = fresh()
+        source = os.path.join(made, DESCRIPTION) if made is not None else None
+    if source is None:
+        return None
+    temporary = temporary_name(os.path.join(folder, DESCRIPTION))
+    try:
+        os.chmod(folder, OPEN_MODE)
+        links.duplicate(source, temporary)
+        os.replace(temporary, os.path.join(folder, DESCRIPTION))
+    except OSError as error:
+        raise disk_error(error, "write", os.path.join(folder, DESCRIPTION)) from error
+    finally:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        os.chmod(folder, CLOSED_MODE)
+    return read_object(home, sha256)
+
+
+def _links_again(home: HomeLayout, stored: StoredObject, hits: Sequence[Damage]) -> None:
+    """Make prepared links anew that lead elsewhere."""
+    names = {hit.path.removeprefix(LINKS) for hit in hits if hit.path.startswith(LINKS)}
+    if not names:
+        return
+    for name in names:
+        path = f"{home.object_links(stored.sha256)}/{name}"
+        if os.path.islink(path):
+            os.unlink(path)
+    if "RECORD" in names:
+        blocked_record(home, stored.sha256)
+    paths = [path for path in _folders(stored) if link_name(path) in names]
+    prepared_links(home, stored.sha256, paths)
+
+
+def _folders(stored: StoredObject) -> Iterator[str]:
+    stack = [(scheme, node) for scheme, node in stored.tree.items()]
+    while stack:
+        path, node = stack.pop()
+        yield path
+        stack += [(f"{path}/{name}", inner) for name, inner in node.get("d", {}).items()]
+
+
 def _replace(
-    bench: _Bench, sha256: str, fresh: Callable[[], str | None], refusals: list[str]
+    bench: Bench, hits: Sequence[Damage], fresh: Callable[[], str | None], refusals: list[str]
 ) -> Repaired:
     """An object that cannot be read, or is not there: a new one takes its place."""
-    home = bench.context.home
+    home, sha256 = bench.context.home, hits[0].sha256
     made = fresh()
     stored: StoredObject | None = None
     if made is not None:
@@ -265,70 +313,13 @@ def _replace(
         except OSError as error:
             raise disk_error(error, "replace", home.object(sha256)) from error
         stored = read_object(home, sha256)
-    return Repaired(
-        sha256=sha256,
-        name=stored.name if stored else "?",
-        version=stored.version if stored else "?",
-        copied=0,
-        fetched=verification.count_files(stored.tree) if stored else 0,
-        aside=(),
-        left=() if stored else ("the object is not in the store", *refusals),
+    return _repaired(
+        hits,
+        fetched=count_files(stored.tree) if stored else 0,
+        left=() if stored else (_said(hits[0]), *refusals),
     )
 
 
 def _said(damage: Damage) -> str:
-    return f"{damage.path}: {damage.kind}" + (f" ({damage.detail})" if damage.detail else "")
-
-
-def _relink(context: Context, folder: str, number: int) -> tuple[list[str], list[tuple[str, str]]]:
-    """Point one generation to the store's files again: what was done, and what could not be."""
-    root, home = f"{folder}/generations/{number}", context.home.root
-    try:
-        recipe = generations.read_recipe(folder, number)
-        hashes = generations.own_hashes(folder, number)
-    except IntegrityError as error:
-        return [], [("", error.message)]
-    drift = find_drift(recipe, root, home)
-    seen = {item.path for item in drift}
-    drift += [i for i in find_altered(recipe, root, home, hashes) if i.path not in seen]
-    steps = {path: (kind, source) for kind, source, path in recipe}
-    done: list[str] = []
-    left: list[tuple[str, str]] = []
-    for item in drift:
-        why = _put_right(item, steps.get(item.path), root, home)
-        if why is None:
-            done.append(item.path)
-        else:
-            left.append((item.path, why))
-    return done, left
-
-
-def _put_right(item: Drift, step: tuple[str, str] | None, root: str, home: str) -> str | None:
-    """Link or copy one path anew; why not, where that cannot be."""
-    if item.kind == "added" or step is None:
-        return "somebody added it; it is left alone"
-    kind, source = step
-    path = f"{root}/{item.path}"
-    if os.path.isdir(path) and not os.path.islink(path):
-        return "a directory stands in its place"
-    temporary = switch.temporary(
-        os.path.dirname(os.path.dirname(root))
-    )  # the next command sweeps it
-    try:
-        if kind == "S":
-            os.symlink(source, temporary)
-        elif kind == "L":
-            links.hard_link(f"{home}/{source}", temporary)
-        elif kind in _RELINKED:
-            links.duplicate(f"{home}/{source}", temporary)
-            if not os.path.islink(temporary):
-                os.chmod(temporary, os.stat(temporary).st_mode | 0o200)
-        else:
-            return "it is this environment's own; `provenv sync` makes a new generation"
-        os.replace(temporary, path)
-    except OSError as error:
-        return error.strerror or "the file system refused"
-    finally:
-        if os.path.lexists(temporary):  # also where rename(2) did nothing: two links of one file
-            os.unlink(temporary)
-    return None
+    where = f"{damage.path}: " if damage.path else ""
+    return f"{where}{damage.kind}" + (f" ({damage.detail})" if damage.detail else "")

@@ -8,31 +8,68 @@ such objects aside, has them fetched again, and makes a new generation.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from provenv.core.errors import IntegrityError
 from provenv.core.events import Warned
 from provenv.environments import generations, stamp, switch
+from provenv.store.objects import CLOSED_MODE
 from provenv.workspace.projects.context import Context
+from provenv.workspace.proving import bytecode
 
 _MARK = ".suspect"
+_REMOVABLE = "removable"
 
 
-def note(context: Context, objects: Iterable[str], folders: Iterable[str]) -> None:
-    """Remember damaged objects (sha256) and the environments that are hit."""
-    for sha256 in objects:
-        _touch(f"{context.home.suspects}/{sha256}")
+def note(context: Context, objects: Iterable[str], folders: Iterable[str]) -> bool:
+    """Remember damaged objects (sha256) and the environments that are hit; whether that went well.
+
+    Who calls has said what was found, or finds it again.
+    """
+    written = [_touch(f"{context.home.suspects}/{sha256}") for sha256 in objects]
     for folder in folders:
         stamp.forget(folder)
-        _touch(f"{folder}/{_MARK}")
+        written.append(_touch(f"{folder}/{_MARK}"))
+    return all(written)
 
 
-def _touch(path: str) -> None:
-    with contextlib.suppress(OSError):  # verify has said what it found, with or without a note
+def note_removable(context: Context, paths: Sequence[str]) -> None:
+    """Remember what the next ``sync`` removes: byte code, which Python writes again, and prepared links."""
+    if not paths:
+        return
+    with contextlib.suppress(OSError):
+        os.makedirs(context.home.suspects, exist_ok=True)
+        with open(f"{context.home.suspects}/{_REMOVABLE}", "a", encoding="utf-8") as stream:
+            stream.write("".join(f"{json.dumps(path)}\n" for path in paths))
+
+
+def remove_removable(context: Context) -> None:
+    """Remove the byte code and the prepared links that were found damaged."""
+    note = f"{context.home.suspects}/{_REMOVABLE}"
+    try:
+        with open(note, encoding="utf-8", errors="replace") as stream:
+            lines = stream.read().splitlines()
+        os.unlink(note)
+    except OSError:
+        return
+    for line in lines:
+        with contextlib.suppress(ValueError, OSError):
+            path = str(json.loads(line))
+            if path.startswith(f"{context.home.links}/") and os.path.islink(path):
+                os.unlink(path)
+            elif path.startswith(f"{context.home.wheels}/"):
+                bytecode.remove([path])
+
+
+def _touch(path: str) -> bool:
+    try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "a", encoding="utf-8"):
-            pass
+            return True
+    except OSError:
+        return False
 
 
 def set_aside(context: Context, folder: str) -> tuple[bool, dict[str, str]]:
@@ -43,7 +80,8 @@ def set_aside(context: Context, folder: str) -> tuple[bool, dict[str, str]]:
     """
     objects: set[str] = set()
     with contextlib.suppress(FileNotFoundError):
-        objects |= set(os.listdir(context.home.suspects))
+        objects |= {name for name in os.listdir(context.home.suspects) if len(name) == 64}
+    remove_removable(context)
     number = switch.current(folder)
     if number is not None:
         with contextlib.suppress(IntegrityError):  # an unreadable generation is replaced anyway
@@ -80,6 +118,7 @@ def bring_back(context: Context, moved: Mapping[str, str]) -> None:
         if where and not os.path.lexists(target):
             with contextlib.suppress(OSError):
                 os.rename(where, target)
+                os.chmod(target, CLOSED_MODE)
                 _touch(f"{context.home.suspects}/{sha256}")
 
 

@@ -59,8 +59,8 @@ def find_files(
         NetworkError: An index does not answer, or is needed and the run is offline.
     """
     wanted = [pin for pin in pins if pin.direct is None]
-    lacking = [pin for pin in wanted if not _complete(pin)]
-    found = {pin.name: pin.files for pin in wanted if _complete(pin)}
+    lacking = [pin for pin in wanted if not is_complete(pin)]
+    found = {pin.name: pin.files for pin in wanted if is_complete(pin)}
     if not lacking:
         return found
     unproven = sorted(pin.name for pin in lacking if not pin.files)
@@ -101,7 +101,8 @@ def own_index(project: Project, pin: Pin) -> str:
     return "" if not pin.index or same or is_pypi(pin.index) else pin.index
 
 
-def _complete(pin: Pin) -> bool:
+def is_complete(pin: Pin) -> bool:
+    """Whether the foreign lock itself says where each file lies, and its sha256."""
     return bool(pin.files) and all(
         file.filename and (file.url or file.path) and "sha256" in file.hashes for file in pin.files
     )

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from provenv.core import digest
 from provenv.core.disk import doing
-from provenv.core.errors import CheckFailedError, IntegrityError, UsageError
+from provenv.core.errors import CheckFailedError, DiskError, IntegrityError, UsageError
 from provenv.core.events import Warned
 from provenv.core.files import locked
 from provenv.environments import generations, stamp, switch
+from provenv.environments.drift import find_drift
 from provenv.environments.tree import Steps
 from provenv.model.generation import Change, Generation, changes
 from provenv.model.layout import EnvironmentLayout
 from provenv.store import leftovers
 from provenv.workspace import fast
 from provenv.workspace.host import registry
+from provenv.workspace.host.ownership import check_store
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import Context, Project, read_manifest, read_text
 
@@ -148,6 +151,7 @@ def rollback(
         IntegrityError: Objects that it links are no longer what they were; nothing was switched.
     """
     started = time.monotonic()
+    check_store(context)
     if project.shared is not None and not environment_only:
         environment_only = True
         context.emit(
@@ -173,12 +177,14 @@ def rollback(
         )
         recipe = generations.read_recipe(folder, number)
         after = _usable(context, folder, number)
+        _tell_drift(context, folder, number, recipe)
         # What another tool locked is not written into its files: the environment alone goes back.
         environment_only = environment_only or after.source is not None
         before = _readable(folder, previous)
         texts = {} if environment_only else _former(project, folder, spec.name, number)
         with files.whole(project, texts):
-            files.write(project, texts)
+            with _or_the_environment_only():
+                files.write(project, texts)
             switch.switch(folder, number, context.cause, verb="rollback")
         _warn_of_others(project, context, texts)
         registry.take_note(context, folder, number)
@@ -219,6 +225,18 @@ def _usable(context: Context, folder: str, number: int) -> Generation:
     return made
 
 
+def _tell_drift(context: Context, folder: str, number: int, recipe: Steps) -> None:
+    drift = find_drift(recipe, f"{folder}/generations/{number}", context.home.root)
+    if drift:
+        context.emit(
+            Warned(
+                message=f"generation {number} is not as it was made: {drift[0].path} ({drift[0].kind})"
+                + (f" and {len(drift) - 1} more" if len(drift) > 1 else ""),
+                hint="`provenv verify` names all of it; `provenv sync` makes a whole one.",
+            )
+        )
+
+
 def _readable(folder: str, number: int) -> dict[str, str]:
     """What a generation holds; nothing where it cannot be read, which is why one goes back."""
     try:
@@ -227,11 +245,21 @@ def _readable(folder: str, number: int) -> dict[str, str]:
         return {}
 
 
+@contextlib.contextmanager
+def _or_the_environment_only() -> Iterator[None]:
+    try:
+        yield
+    except DiskError as error:
+        way = "`provenv rollback --environment-only` goes back without writing the project's files."
+        error.hint = " ".join(filter(None, (error.hint, way)))
+        raise
+
+
 def _former(project: Project, folder: str, environment: str, number: int) -> dict[str, str]:
     """Path → text of the project's files that differ from those of a generation: lock and specifiers."""
     texts: dict[str, str] = {}
-    lock_text = read_text(generations.own_file(folder, number, "pylock.toml"))
-    manifest_text = read_text(generations.own_file(folder, number, "pyproject.toml"))
+    lock_text = generations.own_text(folder, number, "pylock.toml")
+    manifest_text = generations.own_text(folder, number, "pyproject.toml")
     merged = project.manifest_text
     if manifest_text != merged:
         from provenv.workspace.projects import specifiers  # tomlkit: 15 ms, and often nothing to do

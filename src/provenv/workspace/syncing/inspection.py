@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
@@ -21,6 +22,7 @@ from provenv.workspace.host.choosing import choose_interpreter
 from provenv.workspace.projects.context import Context, LockFile, Project, read_lock, read_locks
 from provenv.workspace.proving.copies import PrivateCopy, private_copies
 from provenv.workspace.syncing import locking
+from provenv.workspace.syncing.origins import refuse_strays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,7 @@ class StatusResult:
 
     Attributes:
         stale: Why the lock does not answer the manifest; None where it does.
+        refused: Why nothing is installed from the lock: it was edited, or has files from elsewhere.
         source: The file of another tool that the environment is made from (``sync --from``).
         generation: What is current; None where there is no environment.
         broken: Why the current generation cannot be used; None where it can.
@@ -43,6 +46,7 @@ class StatusResult:
     environment: str
     folder: str
     stale: str | None
+    refused: str | None
     generation: Generation | None
     broken: str | None
     pending: tuple[Change, ...]
@@ -65,6 +69,7 @@ def status(project: Project, context: Context, *, environment: str | None = None
     source = generations.source_of(folder)
     locks = read_locks(project) if source is None else {}
     stale = locking.why_stale(project, locks) if source is None else None
+    refused = _refusal(project, context, locks)
     number = switch.current(folder)
     if number is not None:
         registry.take_note(context, folder, number)
@@ -88,12 +93,13 @@ def status(project: Project, context: Context, *, environment: str | None = None
         environment=spec.name,
         folder=folder,
         stale=stale,
+        refused=refused.message if refused is not None else None,
         generation=generation,
         broken=broken,
         pending=pending,
         drift=drift,
         edited=edited,
-        agrees=not (stale or broken or pending or drift) and generation is not None,
+        agrees=not (stale or refused or broken or pending or drift) and generation is not None,
         source=source,
     )
 
@@ -107,6 +113,18 @@ def _foreign_lock(
     opened = sourcing.open_source(project, context, spec, source)
     interpreter = choose_interpreter(opened.project, context, opened.spec, folder, None)
     return opened.project, opened.spec, sourcing.lock_for(opened, context, interpreter)
+
+
+def _refusal(
+    project: Project, context: Context, locks: Mapping[str | None, LockFile]
+) -> CheckFailedError | None:
+    """Why nothing would be installed from the project's locks; None where it would."""
+    try:
+        locking.refuse_edited(locks)
+        refuse_strays(project, context, {file.path: file.lock for file in locks.values()})
+    except CheckFailedError as error:
+        return error
+    return None
 
 
 def _current(

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from provenv.core.errors import CheckFailedError, InputError, UnsatisfiableError, UsageError
+from provenv.core.events import Warned
 from provenv.model.generation import Change
 from provenv.model.interpreter import Interpreter
 from provenv.store import leftovers
@@ -45,6 +46,7 @@ class LockResult:
         files: The lock files, relative to the project.
         packages: How many entries the common lock has.
         changes: What moved: name → versions before and after, joined where there are several.
+        compared: With ``check``: the files were held against what the indexes say; else None.
     """
 
     changed: bool
@@ -53,6 +55,7 @@ class LockResult:
     packages: int
     changes: tuple[Change, ...]
     seconds: float
+    compared: bool | None = None
 
 
 def why_stale(project: Project, locks: Mapping[str | None, LockFile]) -> str | None:
@@ -67,6 +70,8 @@ def why_stale(project: Project, locks: Mapping[str | None, LockFile]) -> str | N
         from provenv.model.lock import is_edited, tool_table
 
         lock = locks[key].lock
+        if is_edited(lock, locks[key].text):
+            return f"the packages in {name} were edited by hand"
         recorded = tool_table(lock).get("manifest-digest")
         if recorded is None:
             missing = _unanswered(project, lock)
@@ -76,9 +81,34 @@ def why_stale(project: Project, locks: Mapping[str | None, LockFile]) -> str | N
             whose = "pyproject.toml, or that of a member of the workspace,"
             whose = whose if manifest.members or project.shared else "pyproject.toml"
             return f"{whose} has changed since {name} was made"
-        elif is_edited(lock):
-            return f"the packages in {name} were edited by hand"
     return None
+
+
+def edited(locks: Mapping[str | None, LockFile]) -> LockFile | None:
+    """The first lock whose packages are not those that provenv wrote; None where there is none."""
+    from provenv.model.lock import is_edited
+
+    return next((file for file in locks.values() if is_edited(file.lock, file.text)), None)
+
+
+def refuse_edited(locks: Mapping[str | None, LockFile], *, own: bool = True) -> None:
+    """Refuse to install from a lock that somebody else has changed.
+
+    ``own`` is False for one that is not the project's (``--from``).
+
+    Raises:
+        CheckFailedError: One of ``locks`` is such; names it.
+    """
+    file = edited(locks)
+    if file is not None:
+        raise CheckFailedError(
+            f"{os.path.basename(file.path)}: its packages are not those that provenv wrote; the file was "
+            "edited by hand, by a merge, or by somebody who must not",
+            hint="`provenv lock --check` says what differs, `provenv lock` makes it anew."
+            if own
+            else "Restore it, or have it exported again.",
+            details={"file": file.path},
+        )
 
 
 def _unanswered(project: Project, lock: Pylock) -> str | None:
@@ -110,10 +140,12 @@ def lock(
     """Bring the lock in line with the manifest, moving nothing that need not move.
 
     ``upgrade`` forgets the locked versions: of everything (True) or of the named distributions.
-    ``check`` writes nothing and raises where the lock is stale; ``dry_run`` writes nothing.
+    ``check`` writes nothing and raises where the lock is stale, or is not what the manifest and the
+    indexes lead to; ``dry_run`` writes nothing.
 
     Raises:
-        CheckFailedError: ``check``, and the lock does not answer the manifest.
+        CheckFailedError: ``check``, and the lock does not answer the manifest or was rewritten; or an
+            index gives files that lie where the manifest does not lead.
         UnsatisfiableError: Nothing satisfies the manifest. No file has changed.
         NetworkError, BuildError, InputError, UsageError: As they say. No file has changed.
     """
@@ -125,8 +157,14 @@ def lock(
         leftovers.sweep(context.home)
     locks = _readable_locks(project) if not check else read_locks(project)
     stale = why_stale(project, locks)
-    if check and stale is not None:
-        raise CheckFailedError(stale, hint="Run `provenv lock`.")
+    if check:
+        from provenv.workspace.syncing.deriving import check_locks
+
+        if stale is not None and edited(locks) is None:
+            raise CheckFailedError(stale, hint="Run `provenv lock`.")
+        compared = check_locks(project, context, locks, stale=stale, python=python)
+        remember_fresh(project, context, locks)
+        return replace(_unchanged(project, locks, started), compared=compared)
     if stale is None and not upgrade:
         remember_fresh(project, context, locks)
         return _unchanged(project, locks, started)
@@ -204,30 +242,62 @@ def resolve_manifest(
     upgrade: bool | frozenset[str] = False,
     python: str | None = None,
     meanwhile: Callable[[], None] | None = None,
+    proven: bool = False,
 ) -> Mapping[str | None, Pylock]:
     """Resolve, with the existing locks as preference. Writes nothing.
 
-    ``meanwhile`` is called while the resolver works.
+    ``meanwhile`` is called while the resolver works. With ``proven`` the locks are taken as they are;
+    otherwise of one that somebody has edited only its versions count.
+
+    Raises:
+        CheckFailedError: An index gives files that lie where the manifest does not lead.
+        ProvenvError: As resolving says.
     """
     project = project.locker
     with ThreadPoolExecutor(1) as pool:  # where an interpreter must be asked, that takes 40 ms
         finding = pool.submit(resolving_interpreter, project, context, python)
         from provenv.resolve import resolve
     interpreter = finding.result()
-    if _is_old(interpreter):
+    if is_old(interpreter):
         return _unresolved(project, interpreter)
-    return resolve(
+    made = resolve(
         project.manifest,
         project=project.root,
-        previous={key: value.lock for key, value in locks.items()},
+        previous={
+            key: value.lock if proven else _preferred(value, context)
+            for key, value in locks.items()
+        },
         upgrade=upgrade,
         settings=access.resolve_settings(project, context, interpreter),
         emit=context.emit,
         meanwhile=meanwhile,
     )
+    from provenv.workspace.syncing.origins import refuse_strays
+
+    refuse_strays(
+        project, context, {project.lock_path(key): lock for key, lock in made.items()}, made=True
+    )
+    return made
 
 
-def _is_old(interpreter: Interpreter) -> bool:
+def _preferred(file: LockFile, context: Context) -> Pylock:
+    """A lock as a preference. Of one that was edited nothing counts but versions that an index has."""
+    from provenv.model.lock import is_edited, unproven
+
+    if not is_edited(file.lock, file.text):
+        return file.lock
+    context.emit(
+        Warned(
+            message=f"{os.path.basename(file.path)} was edited by hand: its files are asked of the "
+            "indexes anew; its versions stay where they fit",
+            hint="Look at what changes in it before it is committed.",
+        )
+    )
+    return unproven(file.lock)
+
+
+def is_old(interpreter: Interpreter) -> bool:
+    """Whether nothing is resolved for it: frozen requirements alone are installed."""
     return tuple(map(int, interpreter.minor.split("."))) < _OLDEST_RESOLVED
 
 

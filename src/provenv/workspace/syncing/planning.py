@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 from provenv import __version__
 from provenv.core import digest
 from provenv.core.disk import doing
+from provenv.core.http import split_credentials
 from provenv.environments import generations, looking, plans, tree
 from provenv.environments.compose import ExtraFile, compose, full_record, refuse_overlaps
 from provenv.environments.private import open_up
@@ -22,8 +23,8 @@ from provenv.environments.tree import Steps
 from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import EnvironmentSpec
 from provenv.model.plan import Artifact, make_plan
-from provenv.store.fetch import fetch
-from provenv.store.objects import StoredObject, require_object
+from provenv.store.fetch import fetch_objects
+from provenv.store.objects import StoredObject
 from provenv.workspace.host import access
 from provenv.workspace.projects.context import Context, LockFile, Project
 
@@ -140,27 +141,31 @@ def prepare(
     )
     steps = with_own_files(steps, edited=bool(private))
     refuse_overlaps(steps, [member.stored for member in members])
-    files |= {
-        "contents.json": generations.contents(
-            environment=spec.name,
-            lock_digest=lock.digest,
-            manifest_digest=digest.of_bytes(project.manifest_text.encode()),
-            python=interpreter.version,
-            executable=interpreter.executable,
-            link_mode=mode,
-            tree_digest=tree_digest,
-            packages=packages,
-            files=hashes,
-            source=source,
-            edited=[stored.name for stored in private],
-        ),
-        "pylock.toml": lock.text.encode(),
-        "pyproject.toml": project.manifest_text.encode(),
+    own = {
         "recipe": tree.render(steps).encode("utf-8", "surrogateescape"),
         "checks": looking.render(blocks),
     }
     if private:
-        files[generations.UNEDITED] = tree.render(unedited).encode("utf-8", "surrogateescape")
+        own[generations.UNEDITED] = tree.render(unedited).encode("utf-8", "surrogateescape")
+    files |= {
+        **own,
+        "pylock.toml": lock.text.encode(),
+        "pyproject.toml": project.manifest_text.encode(),
+    }
+    files["contents.json"] = generations.contents(
+        environment=spec.name,
+        lock_digest=lock.digest,
+        manifest_digest=digest.of_bytes(project.manifest_text.encode()),
+        python=interpreter.version,
+        executable=interpreter.executable,
+        link_mode=mode,
+        tree_digest=tree_digest,
+        packages=packages,
+        files=hashes,
+        own={name: digest.of_bytes(data) for name, data in own.items()},
+        source=source,
+        edited=[stored.name for stored in private],
+    )
     name = digest.of_json([[key, digest.of_bytes(data)] for key, data in sorted(files.items())])
     inputs = tuple(dict.fromkeys(path for member in members for path in member.inputs))
     with doing("writing the plan", context.home.plans):
@@ -204,7 +209,7 @@ def _members(
     base = os.path.dirname(lock.path)
     wheels = [artifact for artifact in artifacts if artifact.kind == "wheel"]
     http = access.http_settings(project, context)
-    stored = fetch(
+    stored = fetch_objects(
         context.home,
         wheels,
         base=base,
@@ -215,7 +220,7 @@ def _members(
     )
     found = [
         _Member(
-            stored=require_object(context.home, stored[wheel.sha256]),
+            stored=stored[wheel.sha256],
             direct_url=_archive_url(wheel, base),
         )
         for wheel in wheels
@@ -287,7 +292,7 @@ def _archive_url(wheel: Artifact, base: str) -> Mapping[str, object] | None:
     """PEP 610 for a wheel that was asked for by its address; None where an index named it."""
     if not wheel.direct:
         return None
-    url = wheel.url or Path(base, wheel.path).resolve().as_uri()
+    url = split_credentials(wheel.url)[0] or Path(base, wheel.path).resolve().as_uri()
     return {"url": url, "archive_info": {"hashes": {"sha256": wheel.sha256}}}
 
 

@@ -24,7 +24,9 @@ from provenv.model.manifest import EnvironmentSpec
 from provenv.model.plan import canonical
 from provenv.store.objects import require_object
 from provenv.workspace.projects.context import Context, LockFile, Project
-from provenv.workspace.syncing.addresses import find_files
+from provenv.workspace.syncing import locking
+from provenv.workspace.syncing.addresses import find_files, is_complete, own_index
+from provenv.workspace.syncing.origins import refuse_index, refuse_strays
 
 if TYPE_CHECKING:
     from provenv.workspace.syncing.planning import Prepared
@@ -231,10 +233,14 @@ def lock_for(
     ``anew`` asks the index again for files that the foreign lock has no hashes of.
 
     Raises:
+        CheckFailedError: The foreign file names files from where the manifest does not lead, or is a
+            lock of provenv's that somebody has edited.
         InputError, IntegrityError, NetworkError, UnsatisfiableError: As :func:`find_files` and
             :func:`select` say.
     """
     if opened.lock is not None:
+        locking.refuse_edited({None: opened.lock}, own=False)
+        refuse_strays(opened.project, context, {opened.path: opened.lock.lock})
         return opened.lock
     from provenv.formats.locks import make_lock
     from provenv.model.lock import render_lock
@@ -264,6 +270,12 @@ def lock_for(
             file=opened.name,
             hint="Have its own tool lock again.",
         )
+    own = [pin for pin in chosen.pins if pin.direct is None and is_complete(pin)]
+    named = make_lock(foreign, own, {pin.name: pin.files for pin in own})
+    refuse_strays(opened.project, context, {opened.path: named})
+    for pin in chosen.pins:
+        if pin.direct is None and (index := own_index(opened.project, pin)):
+            refuse_index(opened.project, context, opened.path, pin.name, index)
     files = find_files(opened.project, context, foreign, chosen.pins, anew=anew)
     lock = make_lock(foreign, chosen.pins, files)
     return LockFile(

@@ -32,6 +32,7 @@ from provenv.store import leftovers
 from provenv.store.fetch import ahead
 from provenv.workspace import fast
 from provenv.workspace.host import choosing, registry
+from provenv.workspace.host.ownership import begin_store
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import (
     Context,
@@ -45,6 +46,7 @@ from provenv.workspace.projects.context import (
 from provenv.workspace.proving import copies, suspects
 from provenv.workspace.proving.aftermath import settle
 from provenv.workspace.syncing import locking
+from provenv.workspace.syncing.origins import refuse_strays
 from provenv.workspace.syncing.planning import Prepared, prepare
 from provenv.workspace.syncing.starting import starting
 
@@ -126,6 +128,7 @@ def sync(
     folder = project.folder(spec)
     _check_place(folder, adopt=adopt)
     before = switch.current(folder)
+    begin_store(context)
     with doing(f"syncing {spec.name}", folder, safe=lambda: switch.standing(folder, before)):
         asked = fast.Asked(environment, python, link_mode)
         return _sync(project, context, spec, asked, locked_only, fresh, source)
@@ -273,13 +276,16 @@ def ensure_lock(
     """The lock that decides for ``spec``, made anew where it is stale; whether it was.
 
     Raises:
-        CheckFailedError: ``locked_only``, and it is stale.
+        CheckFailedError: ``locked_only``, and it is stale. Always where somebody has edited it, or
+            where it has files from where the manifest does not lead.
     """
     key = project.lock_key(spec)
     locks = read_locks(project)
     stale = locking.why_stale(project, locks)
     if stale is None:
+        refuse_strays(project, context, {locks[key].path: locks[key].lock})
         return locks[key], False
+    locking.refuse_edited(locks)
     if locked_only:
         raise CheckFailedError(
             f"{stale}; with --locked it is not made anew",
@@ -433,6 +439,8 @@ def _switch(
             recipe = generations.read_recipe(folder, previous)
             tree = f"{folder}/generations/{previous}"
             drift = find_drift(recipe, tree, home)
+            own = generations.damaged_own(folder, previous)
+            drift += [Drift(path=f"{generations.OWN_FOLDER}/{n}", kind="changed") for n in own]
             if not drift and stamp.read(folder) is None:  # lost, perhaps with more, in a power cut
                 hashes = generations.own_hashes(folder, previous)
                 drift = find_altered(recipe, tree, home, hashes)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 
+from provenv.core import seal
 from provenv.environments import stamp
 from provenv.workspace import fast, making
 
@@ -129,7 +130,7 @@ def make(
     known = plans.recall(f"{home}/plans", key, root)
     if seed and not _is_of_today(f"{home}/plans/keys/{key}"):
         return None
-    if known is None or known.environment != NAME:
+    if known is None or known.environment != NAME or not plans.is_whole(f"{home}/plans", known):
         return None
     files = _named(_read_all(plans.plan_folder(f"{home}/plans", known.digest)), name)
     steps = tree.parse(os.fsdecode(files["recipe"])) if files is not None else None
@@ -233,7 +234,7 @@ def _named(files: dict[str, bytes], name: str) -> dict[str, bytes] | None:
         if contents.count(old.encode()) != 1:
             return None
         contents = contents.replace(old.encode(), digest.encode())
-    new["contents.json"] = contents
+    new["contents.json"] = seal.sealed(seal.unsealed(contents))
     return new
 
 
