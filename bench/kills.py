@@ -29,6 +29,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import provenv
 from bench.measure import BenchError
 
 _ELSEWHERE = ("colorama", "tzdata")  # what only Windows needs: a lock names it, too
@@ -128,7 +129,7 @@ class World:
             "HOME": self.home,
             "PROVENV_HOME": f"{self.home}/provenv",
             "PROVENV_INDEX_URL": self.index,
-            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+            "PYTHONPATH": os.path.dirname(provenv.__path__[0]),
             "LANG": "C.UTF-8",
         }
         return subprocess.Popen(

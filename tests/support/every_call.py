@@ -164,7 +164,7 @@ class EveryCall:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        count: int = struct.unpack_from("i", state.read_bytes(), 5 * 4)[0]
+        count: int = struct.unpack_from("i", state.read_bytes(), 6 * 4)[0]
         state.write_bytes(bytes(_STATE_SIZE))
         return count
 
