@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from provenv.core.errors import DiskError
+from provenv.core.errors import DiskError, safe_of, say_safe
 
 MOUNTS = "/proc/self/mountinfo"
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -156,7 +156,11 @@ def refusal(error: OSError, verb: str | None, path: str) -> DiskError:
     details: dict[str, object] = {"path": path or None, "errno": name}
     if where is not None:
         details["filesystem"] = where.data()
-    return DiskError(said, hint=_hint(code, where, path), details=details)
+    found = DiskError(said, hint=_hint(code, where, path), details=details)
+    safe = safe_of(error)
+    if safe is not None:
+        say_safe(found, safe)
+    return found
 
 
 def shown(path: str) -> str:
