@@ -25,12 +25,20 @@ _MISSING = _Missing()
 class _Field:
     """What a class says of one field besides its type."""
 
-    __slots__ = ("default", "factory", "shown")
+    __slots__ = ("compared", "default", "factory", "shown")
 
-    def __init__(self, default: object, factory: Callable[[], Any] | None, *, shown: bool) -> None:
+    def __init__(
+        self,
+        default: object,
+        factory: Callable[[], Any] | None = None,
+        *,
+        shown: bool = True,
+        compared: bool = True,
+    ) -> None:
         self.default = default
         self.factory = factory
         self.shown = shown
+        self.compared = compared
 
 
 def field(
@@ -38,9 +46,10 @@ def field(
     default: Any = _MISSING,
     default_factory: Callable[[], Any] | None = None,
     repr: bool = True,  # noqa: A002  # the names that PEP 681 knows
+    compare: bool = True,
 ) -> Any:
-    """A field with a default that is made for each instance, or that ``repr`` leaves out."""
-    return _Field(default, default_factory, shown=repr)
+    """A field with a default that is made for each instance, or that ``repr`` or equality leave out."""
+    return _Field(default, default_factory, shown=repr, compared=compare)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
@@ -67,7 +76,7 @@ def _made(cls: type[_T], methods: dict[str, Any], star: str) -> type[_T]:
     own: dict[str, _Field] = {}
     for name in cls.__annotations__:  # its own alone: classes do not inherit them
         said = namespace.pop(name, _MISSING)
-        own[name] = said if isinstance(said, _Field) else _Field(said, None, shown=True)
+        own[name] = said if isinstance(said, _Field) else _Field(said)
     for name, method in methods.items():
         namespace.setdefault(name, method)
     namespace["__slots__"] = tuple(name for name in own if name not in inherited)
@@ -141,12 +150,17 @@ def _held(self: object) -> tuple[object, ...]:
     return tuple(getattr(self, name) for name in field_names(type(self)))
 
 
+def _compared(self: Any) -> tuple[object, ...]:
+    fields = type(self).__value_fields__.items()
+    return tuple(getattr(self, name) for name, one in fields if one.compared)
+
+
 def _eq(self: object, other: object) -> bool:
-    return _held(self) == _held(other) if type(other) is type(self) else NotImplemented
+    return _compared(self) == _compared(other) if type(other) is type(self) else NotImplemented
 
 
 def _hash(self: object) -> int:
-    return hash(_held(self))
+    return hash(_compared(self))
 
 
 def _repr(self: Any) -> str:

@@ -24,6 +24,7 @@ class Point:
     y: int = 2
     names: list[str] = field(default_factory=list)
     secret: str = field(default="", repr=False)
+    aside: object = field(default=None, compare=False)
 
     @property
     def sum(self) -> int:
@@ -54,8 +55,8 @@ def test_made_by_keywords_with_defaults() -> None:
     point = Point(x=1)
     assert (point.x, point.y, point.names, point.sum) == (1, 2, [], 3)
     assert Point(x=1).names is not point.names
-    assert field_names(Point) == ("x", "y", "names", "secret")
-    assert as_dict(point) == {"x": 1, "y": 2, "names": [], "secret": ""}
+    assert field_names(Point) == ("x", "y", "names", "secret", "aside")
+    assert as_dict(point) == {"x": 1, "y": 2, "names": [], "secret": "", "aside": None}
     make: Any = Point
     for given, named in (((), {}), ((1,), {}), ((), {"x": 1, "w": 2})):
         with pytest.raises(TypeError, match="__init__"):
@@ -76,6 +77,7 @@ def test_nothing_changes_and_there_is_no_room_for_more() -> None:
 def test_equal_by_class_and_fields() -> None:
     assert Point(x=1, names=["a"]) == Point(x=1, names=["a"])
     assert Point(x=1) != Point(x=2)
+    assert Point(x=1, aside=1) == Point(x=1, aside=2)
     assert Point(x=1) != Deep(x=1)
     plain = Deep(x=1, names=())  # type: ignore[arg-type]
     assert hash(plain) == hash(copy.copy(plain))
@@ -85,7 +87,7 @@ def test_equal_by_class_and_fields() -> None:
 
 
 def test_repr_leaves_out_what_is_secret() -> None:
-    assert repr(Point(x=1, secret="s3cret")) == "Point(x=1, y=2, names=[])"
+    assert repr(Point(x=1, secret="s3cret")) == "Point(x=1, y=2, names=[], aside=None)"
 
 
 def test_a_class_that_inherits_has_all_fields_and_checks_itself() -> None:
