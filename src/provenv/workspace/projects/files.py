@@ -30,7 +30,7 @@ def write(project: Project, texts: Mapping[str, str]) -> None:
         write_together({path: texts[path].encode() for path in ordered})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
     """A file as it was; ``spare`` is a second name of it, where there may be one."""
 
@@ -56,9 +56,10 @@ def whole(project: Project, paths: Iterable[str]) -> Iterator[None]:
     kept: list[_Kept] = []
     try:
         for path in paths:
-            kept.append(_Kept(path, read_bytes(path), temporary_name(os.path.realpath(path))))
+            spare = temporary_name(os.path.realpath(path))
+            kept.append(_Kept(path=path, data=read_bytes(path), spare=spare))
             with contextlib.suppress(OSError):  # there is no such file, or no such links
-                os.link(os.path.realpath(path), kept[-1].spare)
+                os.link(os.path.realpath(path), spare)
         yield
     except BaseException as error:
         left = [item.path for item in kept if not _put_back(item)]
