@@ -46,8 +46,8 @@ class Recipe:
 
 PROJECTS = {
     "web": Recipe(
-        ("django~=4.2", "fastapi==0.110.*", "httpx==0.26.*", "sqlalchemy==2.0.30", "celery==5.3.*"),
-        ("django~=5.1", "fastapi==0.115.*", "httpx==0.28.*", "sqlalchemy==2.0.36", "celery==5.4.*"),
+        ("django~=4.2", "fastapi==0.110.*", "httpx==0.26.*", "sqlalchemy==2.0.36", "celery==5.3.*"),
+        ("django~=5.1", "fastapi==0.115.*", "httpx==0.28.*", "sqlalchemy==2.0.41", "celery==5.4.*"),
         ("django", "fastapi", "httpx", "sqlalchemy", "celery"),
     ),
     "science": Recipe(
@@ -70,6 +70,11 @@ class _Silent(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        pass  # who was killed reads no more
+
+
 @contextlib.contextmanager
 def serving(wheels: str) -> Iterator[str]:
     """Serve a folder of wheels as an index (PEP 503); its address."""
@@ -81,14 +86,14 @@ def serving(wheels: str) -> Iterator[str]:
         with open(os.path.join(pages, project, "index.html"), "a", encoding="utf-8") as page:
             page.write(f'<a href="/{name}">{name}</a>\n')
     handler = functools.partial(_Silent, directory=wheels)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with _Server(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}/simple/"
         server.shutdown()
 
 
 def download(wheels: str) -> None:
-    """All wheels of all projects, once."""
+    """All wheels of all projects, once; one that only Windows needs, because a lock names it, too."""
     for recipe in PROJECTS.values():
         for wanted in (recipe.before, recipe.after):
             command = [sys.executable, "-m", "pip", "download", "-q", "--only-binary", ":all:"]

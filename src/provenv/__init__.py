@@ -84,15 +84,19 @@ if TYPE_CHECKING:
     from provenv.workspace.projects.trust import allow as allow
     from provenv.workspace.projects.trust import allowed_folders as allowed_folders
     from provenv.workspace.projects.trust import disallow as disallow
+    from provenv.workspace.proving.collection import GcResult as GcResult
+    from provenv.workspace.proving.collection import StoreSize as StoreSize
+    from provenv.workspace.proving.collection import Waiting as Waiting
+    from provenv.workspace.proving.collection import gc as gc
     from provenv.workspace.proving.copies import PrivateCopy as PrivateCopy
     from provenv.workspace.proving.repair import Repaired as Repaired
     from provenv.workspace.proving.repair import RepairedEnvironment as RepairedEnvironment
     from provenv.workspace.proving.repair import RepairResult as RepairResult
     from provenv.workspace.proving.repair import repair as repair
-    from provenv.workspace.proving.storage import GcResult as GcResult
+    from provenv.workspace.proving.storage import Storage as Storage
     from provenv.workspace.proving.storage import StoredItem as StoredItem
-    from provenv.workspace.proving.storage import gc as gc
     from provenv.workspace.proving.storage import list_store as list_store
+    from provenv.workspace.proving.storage import look_into_store as look_into_store
     from provenv.workspace.proving.verification import VerifyResult as VerifyResult
     from provenv.workspace.proving.verification import verify as verify
     from provenv.workspace.run import environment_for as environment_for
@@ -170,7 +174,8 @@ _ROOMS = {
         "RepairResult", "Repaired", "RepairedEnvironment", "repair",
     ),
     "provenv.workspace.run": ("environment_for", "start"),
-    "provenv.workspace.proving.storage": ("GcResult", "StoredItem", "gc", "list_store"),
+    "provenv.workspace.proving.collection": ("GcResult", "StoreSize", "Waiting", "gc"),
+    "provenv.workspace.proving.storage": ("Storage", "StoredItem", "list_store", "look_into_store"),
     "provenv.workspace.syncing.sync": ("SyncResult", "sync"),
     "provenv.workspace.projects.trust": ("Trusted", "allow", "allowed_folders", "disallow"),
     "provenv.workspace.syncing.upgrading": ("PythonMove", "upgrade_pythons"),

@@ -389,6 +389,8 @@ def test_offline_without_a_cache_the_check_says_what_it_did_not_do(shop: Shop) -
 def test_an_index_that_refuses_is_no_yes(shop: Shop) -> None:
     shop.index.fault("*", status=500)
     shop.refused(shop.check, "500", code=3)
+    shop.rewrite(*EDITS["hash"], sign=False)
+    shop.refused(shop.check, "edited by hand")
 
 
 @pytest.mark.slow

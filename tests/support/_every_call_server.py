@@ -17,7 +17,8 @@ import sys
 from typing import Any, NoReturn
 
 _PR_SET_CHILD_SUBREAPER = 36
-_STATE = struct.Struct("9i40s")
+_STATE = struct.Struct("9i")
+_NAME = 12
 
 
 def load() -> None:
@@ -36,7 +37,7 @@ def load() -> None:
 def arm(state: mmap.mmap, job: dict[str, Any]) -> None:
     """From now on calls are counted; this process is the leader."""
     target, number, aimed, whose = job["strike"]
-    _STATE.pack_into(state, 0, 0, target, number, os.getpid(), aimed, whose, 0, 0, 0, b"")
+    _STATE.pack_into(state, 0, 0, target, number, os.getpid(), aimed, whose, 0, 0, 0)
     state[:4] = struct.pack("i", 1)
 
 
@@ -68,13 +69,16 @@ def run(state: mmap.mmap, job: dict[str, Any]) -> dict[str, Any]:
     state[:4] = bytes(4)
     if not job["orphans"]:
         wait_for_all()
-    *_, count, apart, struck, name = _STATE.unpack_from(state)
+    *_, count, apart, struck = _STATE.unpack_from(state)
+    names = state[_STATE.size : _STATE.size + count * _NAME]
     return {
         "code": os.waitstatus_to_exitcode(status),
         "calls": count,
         "apart": apart,
         "hit": bool(struck),
-        "call": name.rstrip(b"\0").decode(),
+        "names": [
+            names[at : at + _NAME].split(b"\0")[0].decode() for at in range(0, len(names), _NAME)
+        ],
     }
 
 
@@ -90,7 +94,7 @@ def wait_for_all() -> None:
 def main() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     with open(os.environ["EVERY_CALL"], "r+b") as stream:
-        state = mmap.mmap(stream.fileno(), _STATE.size)
+        state = mmap.mmap(stream.fileno(), 0)
     answers = os.fdopen(os.dup(1), "w")
     load()
     for line in sys.stdin:

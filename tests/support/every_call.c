@@ -33,7 +33,7 @@ struct state {
     _Atomic int32_t count;
     _Atomic int32_t apart;   /* calls of other processes than the leader */
     int32_t struck;  /* the process that made the call that was struck */
-    char name[40];   /* of that call */
+    char names[1000][12];    /* of the calls, as far as there is room */
 };
 
 static struct state *state;
@@ -59,11 +59,12 @@ static void call(const char *name)
     int all = atomic_fetch_add(&state->count, 1) + 1;
     int others = self != state->leader;
     int apart = others ? atomic_fetch_add(&state->apart, 1) + 1 : state->apart;
+    if (all <= (int)(sizeof state->names / sizeof *state->names))
+        snprintf(state->names[all - 1], sizeof *state->names, "%s", name);
     int meant = state->whose == 0 || state->whose == 1 + others;
     int number = state->whose == 0 ? all : state->whose == 1 ? all - apart : apart;
     if (meant && number == state->target) {
         state->struck = self;
-        snprintf(state->name, sizeof state->name, "%s", name);
         kill(state->aimed ? state->leader : self, state->signal);
     }
     errno = kept;

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -23,7 +23,7 @@ from support.project import Project
 
 _SOURCE = Path(__file__).with_name("every_call.c")
 _SERVER = Path(__file__).with_name("_every_call_server.py")
-_STATE_SIZE = 4096
+_STATE_SIZE = 1 << 14
 
 
 def why_not() -> str | None:
@@ -63,14 +63,14 @@ class Struck:
     Attributes:
         code: Its exit code; negative where a signal ended it.
         calls: How many calls were counted. ``apart``: Those of its other processes.
-        hit: The strike came. ``call``: At a call of this name.
+        hit: The strike came. ``names``: Of the calls, shortened.
     """
 
     code: int
     calls: int
     apart: int
     hit: bool
-    call: str
+    names: list[str] = field(repr=False)
     stdout: str
     stderr: str
 

@@ -6,12 +6,16 @@ import contextlib
 import itertools
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from _thread import get_ident  # `threading` is heavier
+from collections.abc import Callable, Iterator, Mapping
 
-from provenv.core import owners
+from provenv.core import locks, owners
 from provenv.core.errors import DiskError, UndecidedError
 
 _LONGEST = 200  # bytes of a name, so that there is room for more
+_LONG = 2.0  # seconds after which one is told what is being waited for
+FOLDER_LOCK = ".provenv.lock"
+"""The file in a folder that is locked where folders themselves cannot be."""
 _counter = itertools.count(1)  # next() is one step, so that two threads never get one number
 
 
@@ -253,10 +257,18 @@ def ensure_folder(path: str | os.PathLike[str]) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: str, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
+def locked(
+    path: str,
+    *,
+    shared: bool = False,
+    wait: bool = True,
+    waiting: Callable[[str], None] | None = None,
+) -> Iterator[None]:
     """Hold the advisory lock of the file ``path`` (made where missing) for a ``with`` block.
 
     The kernel drops the lock when its holder dies, so a dead process never blocks the living.
+    ``waiting`` is called, in a thread of its own, with a few words about who holds the lock, where that
+    takes more than two seconds.
 
     Raises:
         UndecidedError: Not ``wait``, and another process holds it.
@@ -264,23 +276,18 @@ def locked(path: str, *, shared: bool = False, wait: bool = True) -> Iterator[No
     """
     import fcntl
 
-    operation = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+    operation = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     descriptor = -1
     try:
         while True:
             ensure_folder(os.path.dirname(path) or os.curdir)
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-                fcntl.flock(descriptor, operation)
-            except BlockingIOError as error:
-                raise UndecidedError(
-                    f"another provenv process is at work ({path} is locked)",
-                    hint="Wait for it to end and try again.",
-                ) from error
+                _take(descriptor, operation, path, wait=wait, waiting=waiting)
             except FileNotFoundError:
                 continue  # the folder was removed just now
             except OSError as error:
-                raise disk_error(error, "lock", path) from error
+                raise _lock_error(error, path) from error
             if _is_named(descriptor, path):
                 break
             os.close(descriptor)  # the file was removed while this process waited for it
@@ -290,26 +297,129 @@ def locked(path: str, *, shared: bool = False, wait: bool = True) -> Iterator[No
             os.close(descriptor)
 
 
-@contextlib.contextmanager
-def locked_folder(path: str) -> Iterator[None]:
-    """Hold the advisory lock of a folder itself for a ``with`` block: nothing is written into it.
-
-    Where the file system has no such locks, nothing is held.
-    """
+def _take(
+    descriptor: int,
+    operation: int,
+    path: str,
+    *,
+    wait: bool,
+    waiting: Callable[[str], None] | None,
+) -> None:
     import fcntl
 
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        descriptor = -1
+        fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        if not wait:
+            raise UndecidedError(
+                f"another provenv process is at work ({path} is locked{_by(path)})",
+                hint="Wait for it to end and try again.",
+            ) from error
+    else:
+        return
+    if waiting is None:
+        fcntl.flock(descriptor, operation)
+        return
+    import threading
+
+    timer = threading.Timer(_LONG, lambda: waiting(locks.holders(path)))
+    timer.start()
     try:
-        if descriptor >= 0:
-            with contextlib.suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        fcntl.flock(descriptor, operation)
     finally:
-        if descriptor >= 0:
+        timer.cancel()
+        timer.join()
+
+
+def _by(path: str) -> str:
+    holder = locks.holders(path)
+    return f" by {holder}" if holder else ""
+
+
+def _lock_error(error: OSError, path: str) -> DiskError:
+    """Say that a file system has no locks, which nothing can be done without."""
+    found = disk_error(error, "lock", path)
+    if error.errno in locks.WITHOUT:
+        found.hint = (
+            "This file system keeps no locks (NFS without a lock service?), and nothing is safe "
+            "without: use another (PROVENV_HOME moves the store), or mount it with local_lock=flock."
+        )
+    return found
+
+
+_folders: set[tuple[int, ...]] = set()  # process, thread, device and inode of those that are held
+
+
+@contextlib.contextmanager
+def locked_folder(path: str, *, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Hold the advisory lock of a folder itself for a ``with`` block: nothing is written into it.
+
+    Where the file system has no locks for folders, as NFS, that of a file in it does
+    (:data:`FOLDER_LOCK`), which is removed afterwards. Who holds it may ask for it again. ``waiting`` as
+    for :func:`locked`.
+
+    Raises:
+        DiskError: The file system has no locks at all.
+    """
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            yield  # whoever reads or writes there says what is wrong
+            return
+        status = os.fstat(descriptor)
+        own = (os.getpid(), get_ident(), status.st_dev, status.st_ino)
+        try:
+            if own in _folders:
+                yield
+                return
+            with _folder_lock(descriptor, path, waiting):
+                if not _is_named(descriptor, path):
+                    continue  # it was removed, and perhaps made anew, while this process waited
+                _folders.add(own)
+                try:
+                    yield
+                finally:
+                    _folders.discard(own)
+                return
+        finally:
             os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _folder_lock(
+    descriptor: int, path: str, waiting: Callable[[str], None] | None
+) -> Iterator[None]:
+    import fcntl
+
+    try:
+        _take(descriptor, fcntl.LOCK_EX, path, wait=True, waiting=waiting)
+    except OSError as error:
+        if error.errno not in locks.WITHOUT:
+            raise _lock_error(error, path) from error
+    else:
+        yield
+        return
+    with _locked_instead(os.path.join(path, FOLDER_LOCK), waiting):
+        yield
+
+
+@contextlib.contextmanager
+def _locked_instead(path: str, waiting: Callable[[str], None] | None) -> Iterator[None]:
+    """Hold the lock of a file that is there for as long as somebody holds or wants it."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(path, waiting=waiting))
+        except DiskError:
+            _unlink(path)  # there are no locks at all: nobody holds this one
+            raise
+        stack.callback(_unlink, path)  # before the lock is let go
+        yield
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
 
 
 def _is_named(descriptor: int, path: str) -> bool:

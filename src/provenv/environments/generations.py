@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provenv.core import digest
+from provenv.core.disk import blamed, refuse_sick
 from provenv.core.errors import ForeignError, IntegrityError, UsageError
 from provenv.core.seal import is_sealed, sealed
 from provenv.environments import looking, switch, tree
@@ -255,11 +256,15 @@ def damaged_objects(folder: str, number: int, home: str) -> list[str]:
 
     Raises:
         IntegrityError: What to look at cannot be read.
+        DiskError: The disk fails.
     """
     own_text(folder, number, "checks")
     try:
         return looking.damaged(own_file(folder, number, "checks"), home)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        refuse_sick(error, blamed(error, home))
+        raise _broken(folder, number, str(error)) from error
+    except ValueError as error:
         raise _broken(folder, number, str(error)) from error
 
 

@@ -67,7 +67,7 @@ def damaged(path: str, home: str) -> list[str]:
     """The objects (folders relative to the home) that are not as they were stored.
 
     Raises:
-        OSError: The checks cannot be read.
+        OSError: The checks cannot be read, or the disk fails.
         ValueError: They are not whole.
     """
     return _look(_read(path, _HEADER_SIZE, None), home)
@@ -120,7 +120,8 @@ def _look(lines: list[str], home: str) -> list[str]:
         last = middle + 2 * int(files)
         try:
             here = os.open(f"{home}/{folder}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:
+        except OSError as error:
+            _refuse_sick(error)
             found.append(folder)
             at = last
             continue
@@ -134,12 +135,27 @@ def _look(lines: list[str], home: str) -> list[str]:
                 status = stat(path, dir_fd=here)
                 if f"{status.st_mtime_ns} {status.st_size}" != wanted:
                     raise _ChangedError
-        except (OSError, _ChangedError):
+        except _ChangedError:
+            found.append(folder)
+        except OSError as error:
+            _refuse_sick(error)
             found.append(folder)
         finally:
             os.close(here)
         at = last
     return found
+
+
+def _refuse_sick(error: OSError) -> None:
+    """A disk that fails says nothing of what an object holds.
+
+    Raises:
+        OSError: It does.
+    """
+    from errno import EIO, EMFILE, ENFILE, ENOMEM, ESTALE
+
+    if error.errno in (EIO, EMFILE, ENFILE, ENOMEM, ESTALE):
+        raise error
 
 
 class _ChangedError(Exception):

@@ -25,7 +25,8 @@ class HomeLayout:
 
     __slots__ = (
         "advisories", "allowed", "builds", "cache", "environments", "interpreters", "links", "lock",
-        "names", "plans", "quarantine", "root", "roots", "suspects", "tmp", "unsettled", "wheels",
+        "names", "plans", "quarantine", "released", "root", "roots", "suspects", "tmp", "unsettled",
+        "wheels",
     )  # fmt: skip
 
     def __init__(self, root: str) -> None:
@@ -36,6 +37,7 @@ class HomeLayout:
         self.tmp = os.path.join(root, "store", "tmp")
         self.quarantine = os.path.join(root, "store", "quarantine")
         self.suspects = os.path.join(root, "store", "suspects")
+        self.released = os.path.join(root, "released")
         self.unsettled = os.path.join(root, "store", "unsettled")
         self.lock = os.path.join(root, "store", "lock")
         self.plans = os.path.join(root, "plans")

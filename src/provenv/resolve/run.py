@@ -164,7 +164,8 @@ class Run:
                 Warned(
                     message=f"{name} {version} was yanked by whoever publishes it"
                     + (f": {reason}" if reason else ""),
-                    hint=f"`provenv lock --upgrade-package {name}` chooses another version.",
+                    hint=f"`provenv lock --upgrade-package {name}` chooses another version, where the "
+                    "manifest allows one.",
                 )
             )
 

@@ -32,7 +32,7 @@ def find_credentials(
         return found
     if inline is not None and inline.password:
         return inline
-    found = _from_netrc(bare, environ, home)
+    found = _from_netrc(bare, environ, home, declared=bool(name))
     if found is not None:
         return found
     username = inline.username if inline is not None else None
@@ -50,13 +50,20 @@ def _from_environment(name: str, environ: Mapping[str, str]) -> Credentials | No
     return None
 
 
-def _from_netrc(url: str, environ: Mapping[str, str], home: str) -> Credentials | None:
-    """From netrc; a file that is missing or that cannot be read as one holds no credentials."""
+def _from_netrc(
+    url: str, environ: Mapping[str, str], home: str, *, declared: bool
+) -> Credentials | None:
+    """From netrc; a file that is missing or that cannot be read as one holds no credentials.
+
+    Its ``default`` entry is for indexes that the manifest declares: a server that a page or a redirect
+    leads to gets what was written down for its name, and nothing else.
+    """
     try:
         entries = netrc.netrc(environ.get("NETRC") or os.path.join(home, ".netrc"))
     except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
         return None
-    entry = entries.authenticators(urlsplit(url).hostname or "")
+    host = urlsplit(url).hostname or ""
+    entry = entries.authenticators(host) if declared else entries.hosts.get(host)
     if entry is None:
         return None
     login, _, password = entry

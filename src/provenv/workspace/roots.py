@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from provenv.environments import stamp
+
 
 def root_path(roots: str, folder: str) -> str:
     """Where the store keeps its link to the environment in ``folder``."""
@@ -15,33 +17,73 @@ def root_path(roots: str, folder: str) -> str:
     return f"{roots}/{plans.key_of([os.fsencode(folder)])[:32]}"
 
 
-def register(roots: str, folder: str, plan: str) -> None:
-    """Tell the store that the environment in ``folder`` holds the objects of ``plan`` alive.
+def held_path(roots: str, folder: str) -> str:
+    """The folder of what is remembered of an environment: one ``contents.json`` for each plan of it."""
+    return f"{root_path(roots, folder)}.held"
+
+
+def register(roots: str, folder: str, *plans: str) -> None:
+    """Tell the store that the environment in ``folder`` holds the objects of ``plans`` alive.
 
     Done before anything is switched, so that no kill leaves an environment that the store does not
-    know. Beside the link lies a copy of what it holds, for the day on which its disk is not mounted.
+    know. Beside the link lies a copy of what it holds, for the day on which its disk is not mounted;
+    the plans of its earlier generations stay remembered until ``gc`` finds the generations gone.
     """
     path = root_path(roots, folder)
-    try:
-        os.symlink(folder, path)
-    except FileExistsError:
-        pass
-    except FileNotFoundError:
-        os.makedirs(roots, exist_ok=True)
-        os.symlink(folder, path)
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        try:
-            os.link(f"{plan}/contents.json", temporary)
-        except OSError:  # no more links to this file are allowed
-            from provenv.core.links import duplicate
-
-            duplicate(f"{plan}/contents.json", temporary)
-        os.replace(temporary, f"{path}.held")
-    finally:
-        if os.path.lexists(temporary):  # also where rename(2) did nothing: two links of one file
-            os.unlink(temporary)
+    held = held_path(roots, folder)
+    for plan in plans:
+        with open(f"{plan}/contents.json", "rb") as stream:
+            remember(held, stream.read())
+    if not os.path.islink(path):
+        _link(folder, path)
     _place(folder)
+
+
+def _link(folder: str, path: str) -> None:
+    try:
+        os.symlink(folder, path)
+    except FileExistsError:  # another process was first
+        return
+
+
+def entry_name(contents: bytes) -> str:
+    """The name under which a ``contents.json`` is remembered."""
+    from provenv.environments import plans
+
+    return plans.key_of([contents])[:32]
+
+
+def remember(held: str, contents: bytes) -> None:
+    """Keep a copy of a ``contents.json`` in the folder ``held``, and let it be the newest.
+
+    A copy, no link: what is written into the file of a generation must not reach it.
+
+    Raises:
+        OSError: What the file system says.
+    """
+    path = f"{held}/{entry_name(contents)}"
+    try:
+        if os.stat(path).st_size == len(contents):  # a power cut may have left it empty
+            os.utime(path)
+            return
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    if not os.path.isdir(held):
+        _make(held)
+    temporary = f"{held}/.{os.getpid()}-{os.urandom(4).hex()}.tmp"
+    try:
+        with open(temporary, "xb") as stream:
+            stream.write(contents)
+        os.replace(temporary, path)
+    except BaseException:
+        stamp.remove(temporary)
+        raise
+
+
+def _make(held: str) -> None:
+    if os.path.isfile(held):  # as the first versions wrote it
+        os.unlink(held)
+    os.makedirs(held, exist_ok=True)
 
 
 def _place(folder: str) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from provenv.core import files
+from provenv.core import files, locks
 from provenv.core.errors import DiskError, UndecidedError
 
 SOURCE = str(Path(files.__file__).parents[2])
@@ -226,6 +226,88 @@ def test_a_lock_where_no_file_can_be_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DiskError, match="cannot create"), files.locked(str(tmp_path / "file/lock")):
         pass
+
+
+HOLD_FOLDER = """
+import errno, fcntl, os, stat, time
+from provenv.core.files import locked_folder
+real = fcntl.flock
+def flock(descriptor, operation):
+    if {nfs} and stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    real(descriptor, operation)
+fcntl.flock = flock
+with locked_folder({path!r}):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def without_folder_locks(monkeypatch: pytest.MonkeyPatch, error: int, *, files_too: bool) -> None:
+    """flock(2) as on NFS, where nothing is locked exclusively that is not open for writing."""
+    real = fcntl.flock
+
+    def flock(descriptor: int, operation: int) -> None:
+        if files_too or stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(error, os.strerror(error))
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+
+@pytest.mark.parametrize("nfs", [False, True])
+def test_a_folder_is_held_by_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nfs: bool
+) -> None:
+    if nfs:
+        without_folder_locks(monkeypatch, errno.EBADF, files_too=False)
+    said: list[str] = []
+    monkeypatch.setattr(files, "_LONG", 0.05)
+    with start(HOLD_FOLDER.format(path=str(tmp_path), nfs=nfs)) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        assert os.listdir(tmp_path) == ([files.FOLDER_LOCK] if nfs else [])
+
+        def told(who: str) -> None:
+            said.append(who)
+            holder.send_signal(signal.SIGKILL)
+
+        with files.locked_folder(str(tmp_path), waiting=told), files.locked_folder(str(tmp_path)):
+            holder.wait()
+        assert said[0].startswith(f"process {holder.pid} (python")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("error", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    without_folder_locks(monkeypatch, error, files_too=True)
+    name = errno.errorcode[error]
+    for lock in (files.locked(str(tmp_path / "lock")), files.locked_folder(str(tmp_path))):
+        with pytest.raises(DiskError, match=f"cannot lock .*{name}") as caught, lock:
+            pytest.fail("not held")
+        assert "keeps no locks" in (caught.value.hint or "")
+    assert os.listdir(tmp_path) == ["lock"]
+
+
+def test_who_holds_a_lock_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.touch()
+    table = tmp_path / "locks"
+    inode = path.stat().st_ino
+    table.write_text(
+        f"1: FLOCK  ADVISORY  READ {os.getppid()} 08:01:{inode} 0 EOF\n"
+        f"2: FLOCK  ADVISORY  READ 4194305 08:01:{inode} 0 EOF\n"
+        f"2: -> FLOCK  ADVISORY  WRITE 17 08:01:{inode} 0 EOF\n"
+        f"3: FLOCK  ADVISORY  WRITE 18 08:01:{inode + 1} 0 EOF\n"
+        "4: POSIX  ADVISORY  WRITE 19 08:01:7 0 EOF\n"
+    )
+    said = locks.holders(str(path), str(table))
+    assert said.startswith(f"process {os.getppid()} (")
+    assert said.endswith(" and 1 more")
+    assert locks.holders(str(path), str(tmp_path / "no")) == ""
+    assert locks.holders(str(tmp_path / "no"), str(table)) == ""
 
 
 def dead_pid() -> int:

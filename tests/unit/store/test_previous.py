@@ -159,10 +159,10 @@ def test_a_native_library_that_is_taken_is_looked_into(put: Put) -> None:
 
 def test_either_version_may_go(put: Put, layout: HomeLayout) -> None:
     old, new = put(OLD), put(NEW)
-    collect(layout, {new.sha256}, dry_run=False, grace=0)
+    collect(layout, {new.sha256}, dry_run=False)
     assert verify_object(new) == []
     assert {os.lstat(os.path.join(new.folder, path)).st_nlink for path in SAME} == {1}
-    collect(layout, set(), dry_run=False, grace=0)
+    collect(layout, set(), dry_run=False)
     assert os.listdir(layout.names) == []
     again = put(OLD)
     assert again.sha256 == old.sha256

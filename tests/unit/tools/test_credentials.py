@@ -48,6 +48,15 @@ def test_netrc_may_lie_elsewhere_and_holds_other_hosts_too(tmp_path: Path) -> No
     assert find(tmp_path, environ, "https://other.example.org/simple") is None
 
 
+def test_the_default_entry_of_netrc_is_for_declared_indexes_alone(tmp_path: Path) -> None:
+    (tmp_path / ".netrc").write_text("default login any password s3cret\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    assert find(tmp_path) == Credentials("any", "s3cret")
+    url = "https://evil.example/a.whl"
+    environ, home = {"PATH": ""}, str(tmp_path)
+    assert find_credentials(url, "", environ=environ, home=home, use_keyring=False) is None
+
+
 def test_a_broken_netrc_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / ".netrc").write_text("machine\n")
     (tmp_path / ".netrc").chmod(0o600)

@@ -43,6 +43,7 @@ COMMANDS = {
     "rollback": "go back to an earlier generation, at once and offline",
     "verify": "compare every file with its hash",
     "repair": "mend what verify finds, where it lies",
+    "gc": "remove what nothing needs, and say what stays",
     "store": "what all projects share: where, what, how large",
     "python": "the Pythons of this machine: list, install, pin, upgrade",
     "shell": "a shell in the environment, synced first",
@@ -63,7 +64,7 @@ GROUPS = {
     "Generations": ("history", "diff", "rollback", "verify", "repair"),
     "Shell": ("shell", "activate", "hook", "allow", "disallow", "completion"),
     "Handing over": ("export", "build", "publish", "ci"),
-    "Machine": ("store", "python"),
+    "Machine": ("gc", "store", "python"),
 }
 _MODULES = {"import": "importing"}  # commands whose name is none for a module
 

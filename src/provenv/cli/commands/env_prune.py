@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from provenv.cli.draw import Screen, many, short_path
 from provenv.cli.session import Session
+from provenv.model import amounts
 
 if TYPE_CHECKING:
     from provenv.workspace.named.pruning import Leftover, PruneResult
@@ -21,7 +21,6 @@ EXAMPLES = (
     ("provenv env prune --dry-run", "only say what would go"),
     ("provenv env prune --older-than 90d --yes", "also what nobody used for 90 days; do not ask"),
 )
-_DAYS = {"d": 1, "w": 7}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,11 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
-def _days(text: str) -> int:
-    match = re.fullmatch(r"(\d{1,5})([dw])", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no age; write 90d or 12w")
-    return int(match[1]) * _DAYS[match[2]]
+def _days(text: str) -> float:
+    try:
+        return amounts.age(text) / 86400
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
@@ -69,7 +68,7 @@ def text(result: PruneResult, screen: Screen) -> None:
     done = "would remove" if result.dry_run else paint("good", "removed")
     screen.line(f"{done} {_gone(result)}")
     if result.removed and not result.dry_run:
-        screen.line(paint("dim", "`provenv store gc` frees what they held of the store"))
+        screen.line(paint("dim", "`provenv gc` frees what they held of the store"))
 
 
 def _draw(links: Sequence[Leftover], removed: Sequence[Leftover], screen: Screen) -> None:

@@ -139,7 +139,8 @@ def text(result: LockResult, screen: Screen, *, limit: int | None) -> None:
     name = screen.paint("strong", ", ".join(result.files))
     packages = many(result.packages, "package")
     if not result.changed:
-        screen.line(f"{name}: nothing to do: {packages}")
+        held = ", as the manifest and the indexes have them" if result.compared else ""
+        screen.line(f"{name}: nothing to do: {packages}{held}")
         return
     done = screen.paint("good", "locked") if result.written else "would lock"
     took = screen.paint("dim", f"in {seconds(result.seconds)}")

@@ -9,28 +9,28 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
+import stat
 from typing import Literal
 
 from provenv.core.events import Warned
 from provenv.environments import generations, switch
 from provenv.model.layout import DEFAULT_ENVIRONMENT_FOLDER, NAMED_ENVIRONMENTS_FOLDER
 from provenv.workspace import roots
+from provenv.workspace.host import claims
 from provenv.workspace.projects.context import Context, Project
 
-GRACE = 14 * 86400.0
-"""For how long an environment that cannot be reached keeps its claim, from when it was first missed."""
-
 Absence = Literal["removed", "gone", "unreachable"]
+ABSENCES: dict[Absence, str] = {
+    "removed": "it was removed",
+    "gone": "its project was moved or removed",
+    "unreachable": "its disk may not be mounted",
+}
+"""What each means, in words."""
 
 
 def registered(context: Context) -> list[str]:
     """The folders of all environments that the store knows, also those that are gone."""
-    try:
-        names = sorted(os.listdir(context.home.roots))
-    except FileNotFoundError:
-        return []
-    return [os.readlink(f"{context.home.roots}/{name}") for name in names if "." not in name]
+    return [root.folder for root in claims.entries(context) if root.folder is not None]
 
 
 def project_folder(folder: str) -> str:
@@ -44,18 +44,38 @@ def absence(folder: str) -> Absence | None:
     """Why there is no environment in ``folder``; None where there is one.
 
     ``removed``: its project is there. ``gone``: so is the project, which was moved or removed.
-    ``unreachable``: nor is anything beside the project there, as where a disk is not mounted.
+    ``unreachable``: nor is anything beside the project there, as where a disk is not mounted; or the
+    folder is empty, as a place where one is mounted is; or nobody may look.
     """
-    if os.path.isdir(f"{folder}/generations"):
+    there = _is_folder(f"{folder}/generations")
+    if there:
         return None
     root = project_folder(folder)
-    if os.path.isdir(root):
-        return "removed"
-    try:
-        with os.scandir(os.path.dirname(root)) as beside:
-            return "gone" if any(True for _ in beside) else "unreachable"
-    except OSError:
+    above = _is_folder(root)
+    if there is None or above is None:
         return "unreachable"
+    if above:
+        return "unreachable" if _is_empty(folder) else "removed"
+    return "unreachable" if _is_empty(os.path.dirname(root)) in (True, None) else "gone"
+
+
+def _is_folder(path: str) -> bool | None:
+    """Whether there is a folder; None where that cannot be told."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return None
+
+
+def _is_empty(folder: str) -> bool | None:
+    """Whether a folder holds nothing; None where there is none, or nobody may look."""
+    try:
+        with os.scandir(folder) as entries:
+            return not any(True for _ in entries)
+    except OSError:
+        return None
 
 
 def register(context: Context, folder: str, plan: str) -> None:
@@ -67,10 +87,17 @@ def register(context: Context, folder: str, plan: str) -> None:
         OSError: What the file system says.
     """
     before = _placed(folder)
-    roots.register(context.home.roots, folder, plan)
-    found_again(context, folder)
+    former = [] if before == folder else _contents(folder)
+    roots.register(context.home.roots, folder, *former, plan)
+    claims.found_again(claims.of(context, folder))
     if before is not None and before != folder and absence(before) is not None:
-        forget(context, before)
+        claims.forget(context, claims.of(context, before))
+
+
+def _contents(folder: str) -> list[str]:
+    """Where the generations that are there say what they hold."""
+    files = [generations.own_file(folder, n, "contents.json") for n in switch.numbers(folder)]
+    return [os.path.dirname(file) for file in files if os.path.isfile(file)]
 
 
 def _placed(folder: str) -> str | None:
@@ -83,42 +110,6 @@ def _placed(folder: str) -> str | None:
         return path if inode == str(os.stat(folder).st_ino) else None
     except OSError:
         return None
-
-
-def forget(context: Context, folder: str) -> None:
-    """Forget an environment: its link, what it held, and since when it was missed.
-
-    Raises:
-        OSError: What the file system says.
-    """
-    path = roots.root_path(context.home.roots, folder)
-    for item in (f"{path}.held", f"{path}.missed", path):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(item)
-
-
-def missed_since(context: Context, folder: str, *, note: bool) -> float:
-    """Since when an environment that is not there has been missed: a time, now at the first time.
-
-    ``note``: write that down where it is the first time.
-    """
-    path = _missed(context, folder)
-    with contextlib.suppress(OSError):
-        return os.stat(path).st_mtime
-    if note:
-        with contextlib.suppress(OSError), open(path, "x", encoding="utf-8"):
-            pass
-    return time.time()
-
-
-def found_again(context: Context, folder: str) -> None:
-    """Take back that an environment was missed."""
-    with contextlib.suppress(OSError):
-        os.unlink(_missed(context, folder))
-
-
-def _missed(context: Context, folder: str) -> str:
-    return f"{roots.root_path(context.home.roots, folder)}.missed"
 
 
 def attend(project: Project, context: Context, environment: str | None = None) -> None:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from provenv.core.usage import BLOCK, Inode, is_folder, walk
 from provenv.model.layout import HomeLayout
-
-_BLOCK = 512  # what st_blocks counts (POSIX leaves it open; Linux, macOS and the BSDs agree)
-
-Inode = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +37,9 @@ class Scale:
         """Weigh the environment in ``folder``, which holds the objects ``held`` (sha256)."""
         own = 0
         links: dict[Inode, list[int]] = {}  # how often it is met here, how often there is one, size
-        for status in _walk(folder):
-            size = status.st_blocks * _BLOCK
-            if status.st_nlink == 1 or stat.S_ISDIR(status.st_mode):
+        for status in walk(folder):
+            size = status.st_blocks * BLOCK
+            if status.st_nlink == 1 or is_folder(status):
                 own += size
             else:
                 row = links.setdefault((status.st_dev, status.st_ino), [0, status.st_nlink, size])
@@ -62,26 +57,7 @@ class Scale:
     def _object(self, sha256: str) -> dict[Inode, int]:
         if sha256 not in self._objects:
             self._objects[sha256] = {
-                (status.st_dev, status.st_ino): status.st_blocks * _BLOCK
-                for status in _walk(self.home.object(sha256))
+                (status.st_dev, status.st_ino): status.st_blocks * BLOCK
+                for status in walk(self.home.object(sha256))
             }
         return self._objects[sha256]
-
-
-def _walk(folder: str) -> Iterator[os.stat_result]:
-    """What lies at and below ``folder``; symlinks as they are. What cannot be read is left out."""
-    try:
-        yield os.lstat(folder)
-        stack = [folder]
-    except OSError:
-        return
-    while stack:
-        try:
-            with os.scandir(stack.pop()) as entries:
-                for entry in entries:
-                    status = entry.stat(follow_symlinks=False)
-                    yield status
-                    if stat.S_ISDIR(status.st_mode):
-                        stack.append(entry.path)
-        except OSError:
-            continue

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import InvalidName, canonicalize_name
 
-from provenv.core.errors import ForeignError, InputError, UsageError
+from provenv.core.errors import DiskError, ForeignError, InputError, UsageError
 from provenv.core.events import silent
-from provenv.core.files import ensure_folder, locked_folder, write_atomic
+from provenv.core.files import FOLDER_LOCK, ensure_folder, locked_folder, write_atomic
 from provenv.environments import switch
 from provenv.interpreters import find
 from provenv.model.layout import (
@@ -23,7 +23,7 @@ from provenv.model.layout import (
 )
 from provenv.model.manifest import BUILT_IN_ENVIRONMENTS, EnvironmentSpec, Manifest, parse_manifest
 from provenv.model.settings import NAME_RULE
-from provenv.workspace.host import access
+from provenv.workspace.host import access, waits
 from provenv.workspace.named import removing
 from provenv.workspace.projects import files, outside, specifiers
 from provenv.workspace.projects.context import (
@@ -107,7 +107,7 @@ def create_environment(
         ProvenvError: As ``sync`` says.
     """
     check_name(name)
-    with locked_folder(project.locker.root):
+    with waits.changing(context, project):
         now = open_project(project.root)  # another process may have changed it meanwhile
         own = outside.is_outside(context.home, now.root)
         there = _is_declared(now, name, wanted)
@@ -136,13 +136,20 @@ def create_environment_outside(
     if os.path.lexists(root) and not os.path.isdir(root):
         raise _foreign(root)
     ensure_folder(root)
-    with locked_folder(root):  # where two make it at once, the second finds it made
-        made = None
-        if outside.find(context.home, name) is None:
-            files.sweep(root)
-            if os.listdir(root):
-                raise _foreign(root)
-            made = _make_outside(context, root, name, wanted)
+    try:
+        # where two make it at once, the second finds it made
+        with locked_folder(root, waiting=waits.told(context, f"makes {name}")):
+            ensure_folder(root)  # the first may have failed, and left nothing
+            made = None
+            if outside.find(context.home, name) is None:
+                files.sweep(root)
+                if set(os.listdir(root)) - {FOLDER_LOCK}:
+                    raise _foreign(root)
+                made = _make_outside(context, root, name, wanted)
+    except DiskError:
+        with contextlib.suppress(OSError):  # only where it is empty
+            os.rmdir(root)
+        raise
     if made is None:
         return create_environment(open_project(root), context, name, wanted)
     project, syncs = made

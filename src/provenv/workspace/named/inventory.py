@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +17,7 @@ from provenv.core.events import ItemFinished, PhaseFinished, PhaseStarted
 from provenv.environments import generations, stamp, switch
 from provenv.model.generation import Generation
 from provenv.model.manifest import EnvironmentSpec
-from provenv.workspace import roots
-from provenv.workspace.host import registry, sizes
+from provenv.workspace.host import claims, registry, sizes
 from provenv.workspace.projects.context import (
     MANIFEST_FILE,
     Context,
@@ -153,7 +152,7 @@ def _look(context: Context, opened: Callable[[str], Project | str | None], folde
     away = registry.absence(folder)
     if away is not None:
         return _absent(context, bare, away)
-    registry.found_again(context, folder)
+    claims.found_again(claims.of(context, folder))
     bare = replace(bare, used=last_used(folder))
     number = switch.current(folder)
     if number is None:
@@ -182,24 +181,16 @@ def _spec(project: Project, folder: str) -> EnvironmentSpec | None:
 
 def _absent(context: Context, bare: Listed, away: registry.Absence) -> Listed:
     """What is still known of an environment that is not there: what was written down of it."""
-    details = {
-        "removed": "it was removed",
-        "gone": "its project was moved or removed",
-        "unreachable": "its disk may not be mounted",
-    }
     known: dict[str, Any] = {}
-    try:
-        with open(f"{roots.root_path(context.home.roots, bare.folder)}.held", "rb") as stream:
-            data = json.load(stream)
+    data = claims.last_contents(claims.of(context, bare.folder))
+    with contextlib.suppress(KeyError, TypeError):
         known = {
             "name": str(data["environment"]),
             "python": str(data["python"]),
             "executable": str(data["executable"]),
             "packages": len(data["packages"]),
         }
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return replace(bare, state=away, detail=details[away], **known)
+    return replace(bare, state=away, detail=registry.ABSENCES[away], **known)
 
 
 def _state(

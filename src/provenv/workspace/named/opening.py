@@ -16,17 +16,15 @@ from provenv.core import digest
 from provenv.core.disk import doing
 from provenv.core.errors import CheckFailedError, DiskError, IntegrityError, UsageError
 from provenv.core.events import Noted, Warned
-from provenv.core.files import locked
 from provenv.environments import generations, plans, stamp, switch, tree
 from provenv.environments.drift import find_drift
 from provenv.environments.edits import Edit, carry, find_edits, release
 from provenv.environments.private import copies_in, open_up
 from provenv.environments.tree import Steps
 from provenv.model.generation import Generation, Installed
-from provenv.model.layout import EnvironmentLayout
 from provenv.store.objects import require_object
 from provenv.store.verify import verify_object
-from provenv.workspace.host import registry
+from provenv.workspace.host import registry, waits
 from provenv.workspace.projects.context import Context, Project
 from provenv.workspace.proving import suspects
 from provenv.workspace.proving.copies import tell_stuck, unreleased
@@ -98,7 +96,7 @@ def _change(
     generations.current_number(folder)
     registry.attend(project, context, environment)
     name = canonicalize_name(package)
-    with locked(context.home.lock, shared=True), locked(EnvironmentLayout(folder).lock):
+    with waits.working_on(context, folder):
         switch.sweep(folder)
         number = generations.current_number(folder)
         record = generations.read_generation(folder, number)

@@ -10,7 +10,7 @@ from provenv.core.errors import DiskError, UndecidedError
 from provenv.core.files import disk_error, locked
 from provenv.environments import switch
 from provenv.model.layout import EnvironmentLayout
-from provenv.workspace.host import processes, registry
+from provenv.workspace.host import claims, processes, registry
 from provenv.workspace.named import inventory
 from provenv.workspace.named.inventory import Listed
 from provenv.workspace.named.removing import take_away
@@ -93,10 +93,11 @@ def _waits(context: Context, item: Listed) -> str | None:
     """Why the link to an environment that is not there must wait; None where it may go."""
     if item.state != "unreachable":
         return None
-    rest = registry.missed_since(context, item.folder, note=False) + registry.GRACE - time.time()
+    since = claims.missed_since(claims.of(context, item.folder), note=False)
+    rest = since + claims.patience(context) - time.time()
     if rest <= 0:
         return None
-    return f"{item.detail}; forgotten in {int(rest // 86400) + 1} days, or by `store gc` then"
+    return f"{item.detail}; forgotten in {int(rest // 86400) + 1} days, or by `gc` then"
 
 
 def _reason(item: Listed, unused_days: float | None) -> str | None:
@@ -146,7 +147,7 @@ def prune(context: Context, found: PruneResult) -> PruneResult:
     left: list[str] = []
     for item in kept:
         if item.listed.state == "unreachable":
-            registry.missed_since(context, item.listed.folder, note=True)
+            claims.missed_since(claims.of(context, item.listed.folder), note=True)
     for item in found.links:
         if item.listed.state != "foreign" and registry.absence(item.listed.folder) is None:
             kept.append(replace(item, reason="it is there again"))
@@ -180,6 +181,6 @@ def prune(context: Context, found: PruneResult) -> PruneResult:
 
 def _forget(context: Context, folder: str) -> None:
     try:
-        registry.forget(context, folder)
+        claims.forget(context, claims.of(context, folder))
     except OSError as error:
         raise disk_error(error, "forget", error.filename or folder) from error

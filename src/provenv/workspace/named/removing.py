@@ -9,21 +9,20 @@ from dataclasses import dataclass
 
 from provenv.core.disk import doing
 from provenv.core.errors import CheckFailedError, UsageError
-from provenv.core.files import locked, locked_folder, write_atomic
+from provenv.core.files import FOLDER_LOCK, write_atomic
 from provenv.environments import generations, stamp, switch
 from provenv.model.layout import (
     NAMED_ENVIRONMENTS_FOLDER,
-    EnvironmentLayout,
     base_name,
     is_environment_name,
     is_plain_request,
 )
-from provenv.workspace.host import processes, registry
+from provenv.workspace.host import claims, processes, waits
 from provenv.workspace.projects import outside
 from provenv.workspace.projects.context import MANIFEST_FILE, Context, Project, open_project
 from provenv.workspace.projects.declaring import declared, undeclare
-from provenv.workspace.proving import copies
-from provenv.workspace.syncing import edit
+from provenv.workspace.proving import copies, thinning
+from provenv.workspace.syncing import edit, locking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,10 +116,11 @@ def remove_environment(
             left += take_away(context, folder)
         whole = own and name in (None, project.manifest.default_environment)
         if whole:
-            with locked_folder(project.root):
+            with waits.changing(context, project):
                 changed += _clear_project(context, project.root, left)
         elif text is not None:
-            with locked_folder(project.root):
+            with waits.changing(context, project):
+                text = _without(locking.as_it_is(project), name)
                 write_atomic(project.manifest_path, text.encode())
             changed.append(MANIFEST_FILE)
     return RemoveResult(
@@ -204,10 +204,8 @@ def take_away(context: Context, folder: str, *, wait: bool = True) -> list[str]:
         OSError, DiskError: The file system refused.
         UndecidedError: Not ``wait``, and another command works on it.
     """
-    with (
-        locked(context.home.lock, shared=True),
-        locked(EnvironmentLayout(folder).lock, wait=wait),
-    ):
+    with waits.working_on(context, folder, wait=wait):
+        used = thinning.environment_used(folder) or None
         stamp.forget(folder)
         for item in ("current", *switch.links(folder)):
             with contextlib.suppress(FileNotFoundError):
@@ -217,7 +215,7 @@ def take_away(context: Context, folder: str, *, wait: bool = True) -> list[str]:
         for number in switch.numbers(folder):
             switch.discard(folder, number)
         switch.unprepare(folder)
-        registry.forget(context, folder)
+        claims.forget(context, claims.of(context, folder), used)
     return [f"{folder}/{name}" for name in _foreign(folder)]
 
 
@@ -247,7 +245,7 @@ def _clear_project(context: Context, root: str, left: list[str]) -> list[str]:
     for folder in (os.path.join(root, NAMED_ENVIRONMENTS_FOLDER), root):
         with contextlib.suppress(OSError):
             os.rmdir(folder)
-    for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
+    for name in sorted({*os.listdir(root)} - {FOLDER_LOCK}) if os.path.isdir(root) else []:
         if not any(path.startswith(f"{root}/{name}/") for path in left):
             left.append(f"{root}/{name}")
     return gone

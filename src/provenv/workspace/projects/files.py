@@ -22,22 +22,17 @@ _LEFT = re.compile(
 def write(project: Project, texts: Mapping[str, str]) -> None:
     """Replace files of the project, each in one step: locks first, the manifest as the last one.
 
-    The environments' stamps go first, so that after a kill the next command takes the long way, and
-    sweeps.
-
     Raises:
         DiskError: The file system refused; every file is as it was.
     """
-    for spec in project.manifest.all_instances():
-        stamp.forget(project.folder(spec))
     ordered = sorted(texts, key=lambda path: os.path.basename(path) == MANIFEST_FILE)
-    with whole(ordered):
+    with whole(project, ordered):
         write_together({path: texts[path].encode() for path in ordered})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
-    """A file as it was; ``spare`` is a second name of it, empty where there is none."""
+    """A file as it was; ``spare`` is a second name of it, where there may be one."""
 
     path: str
     data: bytes | None
@@ -45,17 +40,26 @@ class _Kept:
 
 
 @contextlib.contextmanager
-def whole(paths: Iterable[str]) -> Iterator[None]:
+def whole(project: Project, paths: Iterable[str]) -> Iterator[None]:
     """Where the block fails, files become what they were before it; those that were not there go.
 
-    What was there keeps a second name meanwhile: to put it back needs no room on the disk.
+    What was there keeps a second name meanwhile: to put it back needs no room on the disk. The
+    environments' stamps are not there meanwhile: after a kill the next command takes the long way, and
+    sweeps.
 
     Raises:
         InputError: One of them cannot be read.
     """
+    folders = [project.folder(spec) for spec in project.manifest.all_instances()]
+    for folder in folders:
+        stamp.forget(folder)
     kept: list[_Kept] = []
     try:
-        kept.extend(map(_keep, paths))
+        for path in paths:
+            spare = temporary_name(os.path.realpath(path))
+            kept.append(_Kept(path=path, data=read_bytes(path), spare=spare))
+            with contextlib.suppress(OSError):  # there is no such file, or no such links
+                os.link(os.path.realpath(path), spare)
         yield
     except BaseException as error:
         left = [item.path for item in kept if not _put_back(item)]
@@ -64,19 +68,22 @@ def whole(paths: Iterable[str]) -> Iterator[None]:
             error.hint = " ".join(filter(None, (said, error.hint)))
         raise
     finally:
-        for item in kept:
-            stamp.remove(item.spare)
+        with _unstamped(folders):
+            for item in kept:
+                stamp.remove(item.spare)
 
 
-def _keep(path: str) -> _Kept:
-    data = read_bytes(path)
-    real = os.path.realpath(path)
-    spare = temporary_name(real)
-    try:
-        os.link(real, spare)
-    except OSError:  # there is no such file, or no such links
-        spare = ""
-    return _Kept(path=path, data=data, spare=spare)
+@contextlib.contextmanager
+def _unstamped(folders: Iterable[str]) -> Iterator[None]:
+    """Have no stamps for the length of a block: the block around it may have written new ones."""
+    aside = {f"{folder}/.stamp": f"{folder}/.stamp.{os.getpid()}.tmp" for folder in folders}
+    for path, other in aside.items():
+        with contextlib.suppress(OSError):
+            os.rename(path, other)
+    yield
+    for path, other in aside.items():
+        with contextlib.suppress(OSError):
+            os.rename(other, path)
 
 
 def _put_back(item: _Kept) -> bool:
@@ -86,7 +93,7 @@ def _put_back(item: _Kept) -> bool:
             return True
         if item.data is None:
             os.unlink(item.path)
-        elif item.spare and read_bytes(item.spare) == item.data:
+        elif read_bytes(item.spare) == item.data:
             os.replace(item.spare, os.path.realpath(item.path))
         else:
             write_atomic(item.path, item.data)

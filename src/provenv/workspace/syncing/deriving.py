@@ -71,7 +71,12 @@ def check_locks(
         ProvenvError: As resolving says: what cannot be compared is no yes.
     """
     refuse_strays(project, context, {file.path: file.lock for file in locks.values()})
-    derived = _derived(project, context, locks, python)
+    try:
+        derived = _derived(project, context, locks, python)
+    except NetworkError:
+        if stale is None:
+            raise
+        derived = None  # the answer is no already; only what differs cannot be said
     found = [
         difference
         for key, file in locks.items()

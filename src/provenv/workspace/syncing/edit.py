@@ -15,13 +15,13 @@ from packaging.utils import canonicalize_name
 
 from provenv.core import disk
 from provenv.core.errors import ProvenvError, UsageError
-from provenv.core.files import locked_folder, write_atomic
+from provenv.core.files import write_atomic
 from provenv.environments import generations
 from provenv.model.generation import Change
 from provenv.model.layout import lock_file_name
 from provenv.model.manifest import parse_manifest
 from provenv.model.settings import SEED_GROUP
-from provenv.workspace.host import access
+from provenv.workspace.host import access, waits
 from provenv.workspace.projects import files, specifiers
 from provenv.workspace.projects.context import (
     MANIFEST_FILE,
@@ -268,7 +268,7 @@ def _change(
     environment: str | None,
 ) -> EditResult:
     """Edit, lock and sync, one process after the other; put every file back where one of them fails."""
-    with locked_folder(project.locker.root):
+    with waits.changing(context, project):
         now = open_project(
             project.root
         )  # another process may have changed it while this one waited
@@ -312,7 +312,7 @@ def whole(project: Project, environment: str | None = None) -> Iterator[None]:
     ``environment`` is one that the block declares, and that may get a lock of its own.
     """
     try:
-        with files.whole(_files(project, environment)):
+        with files.whole(project, _files(project, environment)):
             yield
     except ProvenvError as error:
         if error.hint is None:

@@ -12,18 +12,18 @@ from provenv.core import digest
 from provenv.core.disk import doing
 from provenv.core.errors import CheckFailedError, DiskError, IntegrityError, UsageError
 from provenv.core.events import Warned
-from provenv.core.files import locked
 from provenv.environments import generations, stamp, switch
 from provenv.environments.drift import find_drift
 from provenv.environments.tree import Steps
 from provenv.model.generation import Change, Generation, changes
-from provenv.model.layout import EnvironmentLayout
+from provenv.model.manifest import EnvironmentSpec
 from provenv.store import leftovers
 from provenv.workspace import fast
-from provenv.workspace.host import registry
+from provenv.workspace.host import registry, waits
 from provenv.workspace.host.ownership import check_store
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import Context, Project, read_manifest, read_text
+from provenv.workspace.syncing import locking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,16 +160,30 @@ def rollback(
                 hint="`provenv sync` brings the environment and the lock together again.",
             )
         )
-    spec = project.manifest.environment(environment)
+    generations.current_number(project.folder(project.manifest.environment(environment)))
+    with waits.changing(context, project):  # a sync or an `add` that waits reads them afterwards
+        project = locking.as_it_is(project)
+        spec = project.manifest.environment(environment)
+        return _rollback(project, context, spec, to, started, environment_only=environment_only)
+
+
+def _rollback(
+    project: Project,
+    context: Context,
+    spec: EnvironmentSpec,
+    to: int | None,
+    started: float,
+    *,
+    environment_only: bool,
+) -> RollbackResult:
     folder = project.folder(spec)
     previous = generations.current_number(folder)
-    layout = EnvironmentLayout(folder)
     leftovers.sweep(context.home)
     with (
         doing("rolling back", folder, safe=lambda: switch.standing(folder, previous)),
-        locked(context.home.lock, shared=True),
-        locked(layout.lock),
+        waits.working_on(context, folder),
     ):
+        previous = generations.current_number(folder)
         switch.sweep(folder)
         files.sweep(project.root)
         number = generations.known_number(
@@ -182,7 +196,7 @@ def rollback(
         environment_only = environment_only or after.source is not None
         before = _readable(folder, previous)
         texts = {} if environment_only else _former(project, folder, spec.name, number)
-        with files.whole(texts):
+        with files.whole(project, texts):
             with _or_the_environment_only():
                 files.write(project, texts)
             switch.switch(folder, number, context.cause, verb="rollback")

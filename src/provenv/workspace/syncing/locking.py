@@ -19,13 +19,15 @@ from provenv.model.generation import Change
 from provenv.model.interpreter import Interpreter
 from provenv.store import leftovers
 from provenv.workspace import fast
-from provenv.workspace.host import access, choosing
+from provenv.workspace.host import access, choosing, waits
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import (
     Context,
     LockFile,
     Project,
+    make_project,
     read_locks,
+    read_manifest,
     require_manifest,
 )
 
@@ -150,6 +152,35 @@ def lock(
         NetworkError, BuildError, InputError, UsageError: As they say. No file has changed.
     """
     started = time.monotonic()
+    if check or dry_run:
+        return _lock(project, context, upgrade, python, started, check=check, dry_run=dry_run)
+    with waits.changing(context, project):
+        project = as_it_is(project)
+        return _lock(project, context, upgrade, python, started, check=False, dry_run=False)
+
+
+def as_it_is(project: Project) -> Project:
+    """The project as it lies there now: another process may have changed it since it was read.
+
+    Raises:
+        InputError: Its manifest cannot be used any more.
+    """
+    text = read_manifest(project.root)
+    if text == project.manifest_text and project.workspace is None:
+        return project
+    return make_project(project.root, text)
+
+
+def _lock(
+    project: Project,
+    context: Context,
+    upgrade: bool | frozenset[str],
+    python: str | None,
+    started: float,
+    *,
+    check: bool,
+    dry_run: bool,
+) -> LockResult:
     project = project.locker
     require_manifest(project)
     if not check:

@@ -17,21 +17,20 @@ from provenv.core.errors import (
     DiskError,
     InputError,
     IntegrityError,
+    UndecidedError,
     UsageError,
 )
 from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned, silent
-from provenv.core.files import locked
 from provenv.environments import generations, plans, python2, stamp, switch
 from provenv.environments.drift import Drift, find_altered, find_drift, is_misplaced
 from provenv.environments.edits import Edit
 from provenv.model.generation import Change, changes
 from provenv.model.interpreter import Interpreter
-from provenv.model.layout import EnvironmentLayout
 from provenv.model.manifest import LINK_MODES, EnvironmentSpec
 from provenv.store import leftovers
 from provenv.store.fetch import ahead
 from provenv.workspace import fast
-from provenv.workspace.host import choosing, registry
+from provenv.workspace.host import choosing, registry, waits
 from provenv.workspace.host.ownership import begin_store
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import (
@@ -53,6 +52,9 @@ from provenv.workspace.syncing.starting import starting
 if TYPE_CHECKING:
     from provenv.store.crew import Crew
     from provenv.workspace.syncing.sourcing import Opened
+
+
+_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,20 @@ def sync(
     begin_store(context)
     with doing(f"syncing {spec.name}", folder, safe=lambda: switch.standing(folder, before)):
         asked = fast.Asked(environment, python, link_mode)
-        return _sync(project, context, spec, asked, locked_only, fresh, source)
+        for _ in range(_TRIES):
+            try:
+                return _sync(project, context, spec, asked, locked_only, fresh, source)
+            except _OvertakenError:  # by a rollback, while this one waited for its turn
+                project = locking.as_it_is(project)
+                spec = project.manifest.environment(environment)
+        raise UndecidedError(
+            f"{project.manifest_path} or its lock is changed again and again while this command waits",
+            hint="Find out what writes them, and try again; the environment is as it was.",
+        )
+
+
+class _OvertakenError(Exception):
+    """The project's files are no longer those that were read."""
 
 
 def _sync(
@@ -156,18 +171,18 @@ def _sync(
         )
         project, spec = opened.project, opened.spec
     else:
-        lock, relocked = ensure_lock(project, context, spec, locked_only=locked_only)
+        project, lock, relocked = ensure_lock(project, context, spec, locked_only=locked_only)
+        spec = project.manifest.environment(environment)
     aside = None if generations.is_ours(folder) else generations.set_aside(folder)
-    layout = EnvironmentLayout(folder)
     try:
         leftovers.sweep(context.home)
         files.sweep(project.root)
         with (
-            locked(context.home.lock, shared=True),
-            locked(layout.lock),
-            _whole(folder),
+            waits.working_on(context, folder),
             ahead(context.home, _least(lock.lock)) as crew,
         ):
+            if fresh is None and opened is None and not _still(project, lock):
+                raise _OvertakenError
             settle(context)
             switch.prepare(folder)
             switch.sweep(folder)
@@ -260,40 +275,60 @@ def _least(lock: Pylock) -> Iterator[int]:
         yield min((wheel.size or 0 for wheel in package.wheels or ()), default=0)
 
 
-@contextlib.contextmanager
-def _whole(folder: str) -> Iterator[None]:
-    """Where nothing came of a new environment, nothing stays of it."""
-    try:
-        yield
-    except BaseException:
-        switch.unprepare(folder)
-        raise
-
-
 def ensure_lock(
     project: Project, context: Context, spec: EnvironmentSpec, *, locked_only: bool
-) -> tuple[LockFile, bool]:
+) -> tuple[Project, LockFile, bool]:
     """The lock that decides for ``spec``, made anew where it is stale; whether it was.
+
+    Of many that find it stale at once, one makes it anew, and the others use it: the project is given
+    back as it is then.
 
     Raises:
         CheckFailedError: ``locked_only``, and it is stale. Always where somebody has edited it, or
             where it has files from where the manifest does not lead.
     """
-    key = project.lock_key(spec)
     locks = read_locks(project)
     stale = locking.why_stale(project, locks)
     if stale is None:
-        refuse_strays(project, context, {locks[key].path: locks[key].lock})
-        return locks[key], False
+        return project, _checked(project, context, spec, locks), False
     locking.refuse_edited(locks)
     if locked_only:
         raise CheckFailedError(
             f"{stale}; with --locked it is not made anew",
             hint="Run `provenv lock`, and commit the lock.",
         )
-    context.emit(Noted(message=f"locking: {stale}"))
-    locking.lock(project, context)
-    return read_locks(project)[key], True
+    with waits.changing(context, project):
+        project = locking.as_it_is(project)
+        spec = project.manifest.environment(spec.name)
+        locks = read_locks(project)
+        stale = locking.why_stale(project, locks)
+        if stale is None:
+            return project, _checked(project, context, spec, locks), False
+        context.emit(Noted(message=f"locking: {stale}"))
+        locking.lock(project, context)
+        return project, read_locks(project)[project.lock_key(spec)], True
+
+
+def _checked(
+    project: Project,
+    context: Context,
+    spec: EnvironmentSpec,
+    locks: Mapping[str | None, LockFile],
+) -> LockFile:
+    key = project.lock_key(spec)
+    refuse_strays(project, context, {locks[key].path: locks[key].lock})
+    return locks[key]
+
+
+def _still(project: Project, lock: LockFile) -> bool:
+    """Whether the manifest and the lock are those that were read before this process had its turn."""
+    try:
+        return (
+            read_manifest(project.root) == project.manifest_text
+            and read_text(lock.path) == lock.text
+        )
+    except InputError:
+        return False
 
 
 def _mode(
