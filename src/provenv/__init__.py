@@ -76,6 +76,9 @@ if TYPE_CHECKING:
     from provenv.workspace.named.pruning import prune as prune
     from provenv.workspace.named.removing import RemoveResult as RemoveResult
     from provenv.workspace.named.removing import remove_environment as remove_environment
+    from provenv.workspace.operations.reading import LoggedOperation as LoggedOperation
+    from provenv.workspace.operations.reading import LogResult as LogResult
+    from provenv.workspace.operations.reading import log as log
     from provenv.workspace.projects.context import Context as Context
     from provenv.workspace.projects.context import Project as Project
     from provenv.workspace.projects.context import open_member as open_member
@@ -170,6 +173,7 @@ _ROOMS = {
     "provenv.workspace.exchange.publishing": ("BuildResult", "PublishResult", "build", "publish"),
     "provenv.workspace.host.pythons": ("PythonList", "find_python", "list_pythons"),
     "provenv.workspace.named.removing": ("RemoveResult", "remove_environment"),
+    "provenv.workspace.operations.reading": ("LogResult", "LoggedOperation", "log"),
     "provenv.workspace.proving.repair": (
         "RepairResult", "Repaired", "RepairedEnvironment", "repair",
     ),

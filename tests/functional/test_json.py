@@ -14,9 +14,9 @@ from support.advisories import archive, record
 PAGE = Path(__file__).parents[2] / "docs/reference/json.md"
 # Below these, the page says what is there in words.
 OPEN = (
-    "error.details", "findings[].exploited.", "decisions[].waiver.", "unused.", "rule.",
-    "sync.", "syncs[].", "tree[].children[]",
-    "results[].result", "results[].error",
+    "error.details", "findings[].exploited.", "decisions[].waiver.", "interrupted[].", "interrupted.",
+    "operations[].actor", "operations[].before", "operations[].after", "operations[].error", "unused.",
+    "rule.", "sync.", "syncs[].", "tree[].children[]", "results[].result", "results[].error",
 )  # fmt: skip
 
 
@@ -109,6 +109,8 @@ def test_every_command(project: Project) -> None:
     check(told("doctor", "--explain", "PV104"), "provenv.doctor-rule/1")
     check(told("isolation"), "provenv.isolation/1")
     check(told("history"), "provenv.history/1")
+    check(told("log", "-n", "3"), "provenv.log/1")
+    check(told("log", "--check"), "provenv.log-check/1")
     check(told("diff"), "provenv.diff/1")
     check(told("diff", *two), "provenv.diff-environments/1")
     check(told("rollback"), "provenv.rollback/1")

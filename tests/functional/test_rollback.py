@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
+import provenv
 from support import Index, Project, make_wheel
 from support.many import snapshot
 
@@ -132,3 +135,23 @@ def test_what_a_rollback_left_is_no_victim_of_drift(shop: Project) -> None:
     shop.ok("sync")
     assert there(shop) == "alpha-2"
     assert (shop.folder / ".venv/bin/python3").exists()
+
+
+@pytest.mark.slow
+def test_where_the_switch_fails_every_file_is_as_it_was(
+    shop: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = ("pyproject.toml", "pylock.toml")
+    before = [shop.read(name) for name in files]
+
+    def refuse(*_: object, **__: object) -> None:
+        assert [shop.read(name) for name in files] != before  # they were restored by now
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("provenv.environments.switch.switch", refuse)
+    with pytest.raises(provenv.DiskError) as refused:
+        provenv.rollback(provenv.open_project(str(shop.folder)), provenv.make_context(shop.env))
+    assert [shop.read(name) for name in files] == before
+    assert refused.value.details["safe"] == (
+        "generation 3 is current and untouched; pyproject.toml and pylock.toml are as they were"
+    )

@@ -36,8 +36,11 @@ def _run(arguments: list[str]) -> int:
             code = hot.attempt(arguments)
         except KeyboardInterrupt as error:
             from provenv.cli import signals
+            from provenv.core.errors import safe_of
 
-            sys.stderr.write(f"{signals.INTERRUPTED}\n")
+            safe = safe_of(error)
+            said = f"{signals.INTERRUPTED}: {safe}" if safe else signals.INTERRUPTED
+            sys.stderr.write(f"{said}\n")
             code = signals.exit_code(error)
         if code is not None:
             return code

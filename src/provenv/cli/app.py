@@ -12,7 +12,14 @@ from provenv.cli.commands import load_chosen
 from provenv.cli.options import Options, read_options
 from provenv.cli.parser import DESCRIPTION, START, parse, split
 from provenv.cli.session import Session, write_json
-from provenv.core.errors import DiskError, ProvenvError, UsageError
+from provenv.core.errors import (
+    NOTHING_CHANGED,
+    DiskError,
+    ProvenvError,
+    UsageError,
+    safe_of,
+    say_safe,
+)
 
 _BROKEN_PIPE = 141  # as a shell reports a command that SIGPIPE ended
 _INTERNAL = 3
@@ -32,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
             error.amend(_phase(session))
         return _refused(session, error)
     except KeyboardInterrupt as error:
-        _interrupted(session)
+        _interrupted(session, safe_of(error))
         return signals.exit_code(error)
     except BrokenPipeError:
         return _unread()
@@ -89,14 +96,22 @@ def _code(error: SystemExit) -> int:
 
 def _refused(session: Session, error: ProvenvError) -> int:
     session.progress.close()
+    if safe_of(error) is None:  # what changes something says so itself
+        say_safe(error, NOTHING_CHANGED)
     if session.options.json:
         try:
             _error_document(error.kind, error.message, error.hint, error.details)
         except DiskError:  # standard output cannot be written: then this is all that can be said
             session.alarm.error(error.message, error.hint)
         return error.exit_code
-    session.alarm.error(error.message, error.hint)
+    session.alarm.error(error.message, error.hint, _told(error))
     return error.exit_code
+
+
+def _told(error: ProvenvError) -> str | None:
+    """What is safe, where that is news: a call that is wrong has changed nothing."""
+    safe = safe_of(error)
+    return None if safe == NOTHING_CHANGED and error.kind in ("usage", "command") else safe
 
 
 def _disk(session: Session, error: OSError) -> int:
@@ -127,13 +142,13 @@ def _error_document(kind: str, message: str, hint: str | None, details: object) 
     write_json("provenv.error/1", {"error": error})
 
 
-def _interrupted(session: Session) -> None:
+def _interrupted(session: Session, safe: str | None) -> None:
     session.progress.close()
     message = signals.INTERRUPTED
     if session.options.json:
-        _error_document("interrupted", message, None, {})
+        _error_document("interrupted", message, None, {"safe": safe} if safe else {})
     else:
-        session.alarm.line(message)
+        session.alarm.line(f"{message}: {safe}" if safe else message)
 
 
 def _unread() -> int:
@@ -148,8 +163,9 @@ def _failed(session: Session, error: Exception) -> int:
     _trace()
     message = f"provenv failed where it should not: {type(error).__name__}: {error}"
     hint = "Please report this, with what PROVENV_DEBUG=1 and the same command print."
+    safe = safe_of(error)
     if session.options.json:
-        _error_document("internal", message, hint, {})
+        _error_document("internal", message, hint, {"safe": safe} if safe else {})
     else:
-        session.alarm.error(message, hint)
+        session.alarm.error(message, hint, safe)
     return _INTERNAL

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 from provenv.core.http import hidden
 
 _CODES = {"good": "32", "warn": "33", "bad": "31", "dim": "2", "strong": "1", "name": "36"}
-_CODES |= {"error": "1;31", "warning": "1;33", "hint": "1;36"}
+_CODES |= {"error": "1;31", "warning": "1;33", "hint": "1;36", "safe": "1;32"}
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 # our own colours, and what else a terminal would obey: control characters, and a change of direction
 _COMMAND = re.compile(
@@ -100,11 +100,13 @@ class Screen:
             start = f"{label} " if label and number == 0 else ""
             self.line(start + self._broken(part, visible(start)))
 
-    def error(self, message: str, hint: str | None) -> None:
-        """What went wrong, and what to do next."""
+    def error(self, message: str, hint: str | None, safe: str | None = None) -> None:
+        """What went wrong, what to do next, and what is safe."""
         self.prose(self.paint("error", "error:"), message)
         if hint:
             self.prose(self.paint("hint", "hint:"), hint)
+        if safe:
+            self.prose(self.paint("safe", "safe:"), safe)
 
     def _broken(self, text: str, used: int) -> str:
         if self.width is None or used + len(text) <= self.width:
@@ -133,17 +135,28 @@ class Screen:
             self.line(indent + (self.paint(style, line) if style else line))
 
     def table(
-        self, rows: Sequence[Sequence[str]], *, head: Sequence[str] = (), indent: str = ""
+        self,
+        rows: Sequence[Sequence[str]],
+        *,
+        head: Sequence[str] = (),
+        indent: str = "",
+        below: Sequence[Sequence[str]] = (),
     ) -> None:
-        """Columns, aligned. In a terminal the last column is shortened where it does not fit."""
+        """Columns, aligned. In a terminal the last column is shortened where it does not fit.
+
+        ``below`` are lines that stand under each row, whole.
+        """
         every = [*([[self.paint("dim", cell) for cell in head]] if head else []), *rows]
         if not every:
             return
         widths = [max(visible(row[i]) for row in every) for i in range(len(every[0]))]
-        for row in every:
+        under = [*([()] if head else []), *below]
+        for number, row in enumerate(every):
             cells = [_pad(cell, width) for cell, width in zip(row[:-1], widths, strict=False)]
             start = indent + "  ".join([*cells, ""])
             self.line(start + self.fit(row[-1], visible(start)))
+            for line in under[number] if number < len(under) else ():
+                self.prose(f"{indent} ", line)
 
     def fit(self, text: str, used: int = 0) -> str:
         """``text``, shortened to what is left of the line in a terminal."""

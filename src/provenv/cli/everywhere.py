@@ -213,4 +213,5 @@ def _draw_errors(
 ) -> None:
     for label, own in zip(labels, entries, strict=True):
         for error in [e["error"] for e in own if e["error"] is not None]:
-            session.alarm.error(f"{label}: {error['message']}", error["hint"])
+            safe = error["details"].get("safe")
+            session.alarm.error(f"{label}: {error['message']}", error["hint"], safe)

@@ -64,7 +64,7 @@ def attempt(arguments: list[str]) -> int | None:
     if call is None:
         return None
     gc.disable()  # this process lives for milliseconds; looking for garbage would cost some of them
-    code = _attempt(call, command_line(arguments))
+    code = _attempt(call, command_line(arguments, call.rest))
     if code is None:
         gc.enable()
     return code

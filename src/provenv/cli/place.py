@@ -41,9 +41,15 @@ def home_folder(environ: Mapping[str, str]) -> str:
         return platformdirs.user_data_dir("provenv", appauthor=False)
 
 
-def command_line(arguments: Sequence[str]) -> str:
-    """The command as it is written into the history: as typed, without what logs in anywhere."""
-    return " ".join(["provenv", *(_without_login(word) for word in arguments)])
+def command_line(arguments: Sequence[str], words: Sequence[str] = ()) -> str:
+    """The command as it is written into the history and the log: as typed, without what logs in anywhere.
+
+    Of ``words``, a command that ``run`` starts, only the program is named: the rest may hold anything.
+    """
+    told = [*arguments]
+    if len(words) > 1 and told[-len(words) :] == [*words]:
+        told[1 - len(words) :] = ["…"]
+    return " ".join(["provenv", *(_without_login(word) for word in told)])
 
 
 def _without_login(word: str) -> str:

@@ -62,7 +62,7 @@ class Session:
         return make_context(
             self.environ,
             emit=self.progress,
-            cause=command_line(self._arguments),
+            cause=command_line(self._arguments, self.words),
             offline=self.options.offline,
             index_url=self.options.index_url,
         )

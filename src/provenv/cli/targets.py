@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from provenv.cli.draw import Screen
-from provenv.core.errors import ProvenvError, UsageError
+from provenv.core.errors import ProvenvError, UsageError, safe_of
 from provenv.core.files import unforeseen
 from provenv.model.layout import base_name, is_environment_name
 from provenv.model.manifest import unknown_environment
@@ -164,7 +164,7 @@ def for_each(
         if isinstance(said, ProvenvError):
             session.progress.close()
             if not session.options.json:
-                session.alarm.error(f"{target.name}: {said.message}", said.hint)
+                session.alarm.error(f"{target.name}: {said.message}", said.hint, safe_of(said))
         else:
             _draw(session, said, tell, first=not results)
         results.append(entry(target.project.root, target.name, said))

@@ -6,23 +6,13 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from hashlib import sha256 as _sha256
-else:
-    try:  # hashlib loads OpenSSL: 12 ms, worth it for files alone. `random` avoids it in the same way.
-        from _sha2 import sha256 as _sha256
-    except ImportError:
-        try:
-            from _sha256 import sha256 as _sha256  # before Python 3.12
-        except ImportError:  # another implementation
-            from hashlib import sha256 as _sha256
+from provenv.core import sha256
 
 
 def of_bytes(data: bytes) -> str:
     """SHA-256 of ``data``, at most some hundred kilobytes: 64 hexadecimal digits."""
-    return _sha256(data).hexdigest()
+    return sha256.hexadecimal(data)
 
 
 def of_file(path: str | PathLike[str]) -> str:

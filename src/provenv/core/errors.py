@@ -14,7 +14,8 @@
         └── DiskError            the file system refused
 
 An error carries what happened (``message``), what to do next (``hint``, one line) and machine-readable
-``details`` for ``--json``. It carries no markup: the front end draws it.
+``details`` for ``--json``. It carries no markup: the front end draws it. What is safe in spite of it
+(:func:`say_safe`) is said by the operation that failed.
 """
 
 from __future__ import annotations
@@ -163,7 +164,29 @@ class DiskError(UndecidedError):
         if "phase" not in self.details:
             self.details["phase"] = phase
             self.message = f"{phase}: {self.message}"
+            self.args = (self.message,)
         if safe and "safe" not in self.details:
             self.details["safe"] = safe
-            self.message = f"{self.message}; {safe}"
-        self.args = (self.message,)
+
+
+NOTHING_CHANGED = "nothing was changed"
+
+
+def say_safe(error: BaseException, text: str) -> None:
+    """Let an error say what is safe in spite of it: in ``details``, or as a note (PEP 678).
+
+    Who comes last knows best: by then everything is put back that could be.
+    """
+    if isinstance(error, ProvenvError):
+        error.details["safe"] = text
+    else:
+        error.add_note(text)
+
+
+def safe_of(error: BaseException) -> str | None:
+    """What is safe in spite of an error, in one line; None where nobody has said it."""
+    if isinstance(error, ProvenvError):
+        said = error.details.get("safe")
+        return said if isinstance(said, str) else None
+    notes: list[str] = getattr(error, "__notes__", [])
+    return notes[-1] if notes else None

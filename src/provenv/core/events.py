@@ -16,6 +16,16 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeBegun(Event):
+    """From here on something on the disk is changed; before it, nothing was.
+
+    ``paths`` are files of a project that may be written.
+    """
+
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseStarted(Event):
     """A stretch of work began: ``resolve``, ``fetch``, ``build``, ``link``, ``verify`` and the like.
 

@@ -4,12 +4,14 @@ The order is what matters. A tree is built under a temporary name, looked at, re
 and only then named by ``current``. A kill at any instant leaves the old generation or the new one;
 what was left under a temporary name is swept by the next command.
 
-Imports nothing but ``os`` and ``time`` on the way that succeeds.
+Imports nothing but ``os``, ``time`` and what they load on the way that succeeds.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import time
 
 from provenv.core import owners, seal
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
 OWN_FILES = (".gitignore", ".log", ".stamp", ".used", ".suspect", ".lock")
 """What lies in an environment's folder besides ``generations`` and symlinks; the lock goes last."""
+_NOT_THERE = (
+    errno.EACCES, errno.EINVAL, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR,
+    errno.EPERM,
+)  # fmt: skip
 _TEMPORARY = ".new-"
 
 
@@ -47,9 +53,21 @@ def numbers(folder: str) -> list[int]:
 
 
 def current(folder: str) -> int | None:
-    """The number that ``current`` names; None where there is none, or it leads nowhere."""
-    name = _target(f"{folder}/current").rpartition("/")[2]
-    return int(name) if name.isdigit() and os.path.isdir(f"{folder}/generations/{name}") else None
+    """The number that ``current`` names; None where there is none, or it leads nowhere.
+
+    Raises:
+        OSError: The disk or the system is sick, so that nobody knows: no answer is not a no.
+    """
+    try:
+        name = os.readlink(f"{folder}/current").rpartition("/")[2]
+        if not name.isdigit():
+            return None
+        mode = os.stat(f"{folder}/generations/{name}").st_mode
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return None
+        raise
+    return int(name) if stat.S_ISDIR(mode) else None
 
 
 def sweep(folder: str) -> None:

@@ -72,7 +72,7 @@ def remember(layout: HomeLayout, name: str, sha256: str, workspace: str) -> None
         return
     temporary = temporary_name(os.path.join(workspace, name))
     with suppress(OSError):
-        os.makedirs(layout.names, exist_ok=True)
+        os.makedirs(layout.names, 0o755, exist_ok=True)
         os.symlink(sha256, temporary)
         try:
             os.replace(temporary, os.path.join(layout.names, name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -58,7 +59,7 @@ class Uv:
     def _python(self, folder: str, arguments: Sequence[str]) -> process.Completed:
         fixed = ["--no-config", "--no-progress", "--color", "never", "--project", folder]
         command = [self.binary, "python", arguments[0], *fixed, *arguments[1:]]
-        return process.run(command, env=self.environ, cwd=folder)
+        return _ended(process.run(command, env=self.environ, cwd=folder))
 
     def build(
         self, folder: str, out: str, *, python: str, options: Sequence[str], on_line: OnLine
@@ -78,7 +79,24 @@ class Uv:
     ) -> process.Completed:
         fixed = ["--no-python-downloads", "--no-progress", "--color", "never", "--project", folder]
         command = [self.binary, arguments[0], *fixed, *arguments[1:]]
-        return process.run(command, env=self.environ, cwd=folder, on_line=on_line)
+        return _ended(process.run(command, env=self.environ, cwd=folder, on_line=on_line))
+
+
+def _ended(done: process.Completed) -> process.Completed:
+    """What uv did, where it came to its own end: one that was killed has nothing to say.
+
+    Raises:
+        UndecidedError: A signal ended it.
+    """
+    if done.code >= 0:
+        return done
+    name = signal.Signals(-done.code).name if -done.code in list(signal.Signals) else -done.code
+    raise UndecidedError(
+        f"uv, which resolves and builds, was ended by {name}",
+        hint="Try again; SIGKILL is often the system's, out of memory."
+        if done.code == -signal.SIGKILL
+        else "Try again.",
+    )
 
 
 def find_uv() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from provenv.environments import plans, stamp, switch, tree
-from provenv.workspace import fast, roots
+from provenv.workspace import fast, logged, roots
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
@@ -43,13 +43,21 @@ def sync_known(
         return None
     if steps is None:
         return None
-    return make_first(root, known, plan, steps, asked, home, cause)
+    return make_first(root, known, plan, steps, asked, home, logged.Request("sync", cause, environ))
 
 
 def make_first(
-    root: str, known: Known, plan: str, steps: Steps, asked: fast.Asked, home: str, cause: str
+    root: str,
+    known: Known,
+    plan: str,
+    steps: Steps,
+    asked: fast.Asked,
+    home: str,
+    request: logged.Request,
 ) -> fast.Outcome | None:
     """Make the first generation of an environment from a plan; None where the long way must be taken.
+
+    So it is where the operations log cannot be written: that is said there.
 
     Raises:
         OSError: What the file system says; nothing was switched.
@@ -62,14 +70,32 @@ def make_first(
         if not held or switch.current(folder) is not None:
             return None
         roots.register(f"{home}/roots", folder, plan)
+        subject = logged.Subject(
+            request.verb, project=root, environment=known.environment, folder=folder
+        )
         try:
-            number, shared = switch.make_generation(folder, steps, home, plan, cause, project=root)
-            switch.switch(folder, number, cause)
-        except Exception:  # noqa: BLE001  # the long way mends what is damaged, or says what is wrong
+            logged.write(home, [request.begin(subject)])
+            number, shared = switch.make_generation(
+                folder, steps, home, plan, request.command, project=root
+            )
+            switch.switch(folder, number, request.command)
+        except Exception as error:  # noqa: BLE001  # the long way mends what is damaged, or says what is wrong
+            logged.write_end(home, subject, "failed", "undecided", f"the long way follows: {error}")
             return None
-        except BaseException:
+        except BaseException as error:
+            from provenv.core.errors import say_safe
+
             switch.unprepare(folder)
+            made = switch.current(folder)
+            say_safe(
+                error,
+                "there is no environment yet"
+                if made is None
+                else f"generation {made} is whole and current",
+            )
+            logged.write_end(home, subject, "interrupted", "interrupted", "interrupted")
             raise
+        logged.write_end(home, subject, "done")
         _write_stamp(root, folder, home, known, asked, number, steps)
     return fast.Outcome(known.environment, folder, number, made=True) if shared else None
 

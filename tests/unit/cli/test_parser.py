@@ -77,3 +77,18 @@ def test_no_option_is_abbreviated() -> None:
 )
 def test_a_cause_holds_no_credentials(words: list[str], cause: str) -> None:
     assert place.command_line(words).removeprefix("provenv ") == cause.removeprefix("provenv ")
+
+
+@pytest.mark.parametrize(
+    ("words", "following", "cause"),
+    [
+        (["run", "migrate", "--password", "s"], ["migrate", "--password", "s"], "run migrate …"),
+        (["-q", "run", "-e", "prod", "--", "sh", "-c", "s"], ["sh", "-c", "s"], "-q run -e prod -- sh …"),
+        (["run", "true"], ["true"], "run true"),
+        (["sync"], [], "sync"),
+    ],
+)  # fmt: skip
+def test_of_what_run_starts_the_program_alone_is_named(
+    words: list[str], following: list[str], cause: str
+) -> None:
+    assert place.command_line(words, following) == f"provenv {cause}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -226,3 +227,19 @@ def test_a_kill_at_any_instant_leaves_a_whole_environment(
         for other in switch.numbers(str(folder)):
             whole = folder / "generations" / str(other)
             assert find_drift(steps, str(whole), workshop.home.root) == []
+
+
+@pytest.mark.parametrize("call", ["readlink", "stat"])
+def test_a_disk_that_does_not_answer_says_not_that_nothing_is_current(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    (tmp_path / "generations/1").mkdir(parents=True)
+    (tmp_path / "current").symlink_to("generations/1")
+    assert switch.current(str(tmp_path)) == 1
+
+    def refuse(path: str) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    monkeypatch.setattr(os, call, refuse)
+    with pytest.raises(OSError, match="Input/output error"):
+        switch.current(str(tmp_path))

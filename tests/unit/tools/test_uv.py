@@ -2,8 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from provenv.core.errors import UndecidedError
 from provenv.core.http import Credentials, HttpSettings
-from provenv.tools.uv import clean_environment, find_uv, variable_part
+from provenv.tools.uv import Uv, clean_environment, find_uv, variable_part
 
 
 def test_the_program_is_there() -> None:
@@ -51,3 +54,12 @@ def test_only_what_reaches_servers_comes_in_from_outside(tmp_path: Path) -> None
 
 def test_names_of_indexes_in_variables() -> None:
     assert variable_part("corp-1.main") == "CORP_1_MAIN"
+
+
+def test_a_uv_that_was_killed_is_named_as_such(tmp_path: Path) -> None:
+    binary = tmp_path / "uv"
+    binary.write_text("#!/bin/sh\nkill -KILL $$\n")
+    binary.chmod(0o755)
+    with pytest.raises(UndecidedError, match="was ended by SIGKILL") as refused:
+        Uv(binary=str(binary), environ={}).lock(str(tmp_path), python="3")
+    assert "out of memory" in (refused.value.hint or "")

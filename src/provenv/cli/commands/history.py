@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from provenv.cli.changes import changes_data, draw_changes, summary
-from provenv.cli.draw import Screen
+from provenv.cli.commands.log import operation_data
+from provenv.cli.draw import Screen, printable
 from provenv.cli.session import Session
+from provenv.workspace.operations.reading import LoggedOperation
 
 if TYPE_CHECKING:
     from provenv.model.generation import Generation
@@ -16,13 +18,15 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Every generation of an environment that is still there, the newest first: when it was made, from
-which lock, by which command, and what it changed. The current one is marked *."""
+which lock, by which command, and what it changed. The current one is marked *. Between them stands
+what was interrupted, and what is safe."""
 EXAMPLES = (
     ("provenv history", "of the default environment"),
     ("provenv history -v", "with every change"),
     ("provenv rollback --to 3", "go back to one of them"),
 )
 ENVIRONMENT = True
+_TO_THE_SECOND = len("2026-11-22T12:00:00")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,37 +35,69 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, session: Session) -> int:  # noqa: ARG001  # every command's shape
     from provenv.workspace.host.registry import attend
-    from provenv.workspace.syncing.history import history
+    from provenv.workspace.syncing.history import history, interrupted
 
     target, options = session.target, session.options
     attend(target.project, session.context, target.environment)
     entries = history(target.project, environment=target.environment)
+    stopped = interrupted(target.project, session.context, environment=target.environment)
     name = target.name
     session.answer(
         "history",
-        lambda: data(name, entries),
-        lambda screen: text(name, entries, screen, verbose=options.verbose),
+        lambda: data(name, entries, stopped),
+        lambda screen: text(name, entries, stopped, screen, verbose=options.verbose),
     )
     return 0
 
 
 def text(
-    name: str, entries: Sequence[HistoryEntry], screen: Screen, *, verbose: bool = False
+    name: str,
+    entries: Sequence[HistoryEntry],
+    stopped: Sequence[LoggedOperation],
+    screen: Screen,
+    *,
+    verbose: bool = False,
 ) -> None:
     if not entries:
         screen.line(f"{name} has no generation yet; `provenv sync` makes one")
-        return
-    newest = list(reversed(entries))
+    newest = _in_place(list(reversed(entries)), stopped)
     if not verbose:
-        head = ("  #", "made", "python", "packages", "changes", "lock", "by")
-        screen.table([_row(entry, screen) for entry in newest], head=head)
+        rows = [_row(item, screen) for item in newest]
+        head = ("  #", "made", "python", "packages", "changes", "lock", "by") if entries else ()
+        screen.table(rows, head=head, below=[_safe(item, screen) for item in newest])
         return
+    for item in newest:
+        screen.line("  ".join(filter(None, _row(item, screen))))
+        for line in _safe(item, screen):
+            screen.prose(" ", line)
+        if not isinstance(item, LoggedOperation):
+            draw_changes(item.changes, screen)
+
+
+def _in_place(
+    newest: Sequence[HistoryEntry], stopped: Sequence[LoggedOperation]
+) -> list[HistoryEntry | LoggedOperation]:
+    """What was interrupted between the generations, by the times that they have."""
+    waiting = list(stopped)
+    found: list[HistoryEntry | LoggedOperation] = []
     for entry in newest:
-        screen.line("  ".join(_row(entry, screen)))
-        draw_changes(entry.changes, screen)
+        made = entry.generation.created
+        while waiting and waiting[0].started[:_TO_THE_SECOND] >= made[:_TO_THE_SECOND]:
+            found.append(waiting.pop(0))
+        found.append(entry)
+    return [*found, *waiting]
 
 
-def _row(entry: HistoryEntry, screen: Screen) -> tuple[str, ...]:
+def _safe(item: HistoryEntry | LoggedOperation, screen: Screen) -> list[str]:
+    if not isinstance(item, LoggedOperation) or item.safe is None:
+        return []
+    return [f"{screen.paint('safe', 'safe:')} {printable(item.safe)}"]
+
+
+def _row(entry: HistoryEntry | LoggedOperation, screen: Screen) -> tuple[str, ...]:
+    if isinstance(entry, LoggedOperation):
+        stopped = screen.paint("warn", f"{entry.operation} interrupted")
+        return ("  !", screen.when(entry.started), "", "", stopped, "", printable(entry.command))
     generation = entry.generation
     number = f"{'*' if entry.current else ' '} {generation.number}"
     return (
@@ -81,7 +117,9 @@ def _edited(generation: Generation, screen: Screen) -> Sequence[str]:
     return (screen.paint("warn", f"(edited: {names})"),) if names else ()
 
 
-def data(name: str, entries: Sequence[HistoryEntry]) -> dict[str, Any]:
+def data(
+    name: str, entries: Sequence[HistoryEntry], stopped: Sequence[LoggedOperation]
+) -> dict[str, Any]:
     return {
         "environment": name,
         "generations": [
@@ -101,4 +139,5 @@ def data(name: str, entries: Sequence[HistoryEntry]) -> dict[str, Any]:
             }
             for entry in entries
         ],
+        "interrupted": [operation_data(one) for one in stopped],
     }

@@ -14,11 +14,13 @@ from provenv.cli.changes import (
     drift_data,
     edited_line,
 )
-from provenv.cli.draw import Screen, many, short_path
+from provenv.cli.commands.log import operation_data
+from provenv.cli.draw import Screen, many, printable, short_path
 from provenv.cli.options import add_all
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
+    from provenv.workspace.operations.reading import LoggedOperation
     from provenv.workspace.syncing.inspection import StatusResult
 
 DESCRIPTION = """\
@@ -78,6 +80,8 @@ def text(result: StatusResult, screen: Screen, limit: int | None = LIMIT, option
     rows += [("edited", paint("warn", edited_line(copy))) for copy in result.edited]
     rows.append(("state", _state(result, screen)))
     screen.table([(paint("dim", key), value) for key, value in rows])
+    if result.interrupted is not None:
+        screen.prose(paint("warn", "interrupted:"), _interrupted(result.interrupted, screen))
     draw_changes(result.pending, screen, limit=limit)
     draw_drift(result.drift, screen, limit=limit)
     for copy in result.edited if limit is None else ():
@@ -89,6 +93,11 @@ def text(result: StatusResult, screen: Screen, limit: int | None = LIMIT, option
         )
     elif not result.agrees:
         screen.line(f"{paint('hint', 'hint:')} `provenv sync{option}` brings them together.")
+
+
+def _interrupted(one: LoggedOperation, screen: Screen) -> str:
+    """What happened, and what is safe."""
+    return printable(f"`{one.command}`, begun {screen.when(one.started)}, was stopped; {one.safe}")
 
 
 def _dim_path(result: StatusResult, screen: Screen) -> str:
@@ -160,4 +169,5 @@ def data(result: StatusResult) -> dict[str, Any]:
         "pending": changes_data(result.pending),
         "drift": drift_data(result.drift),
         "edited": [copy_data(copy) for copy in result.edited],
+        "interrupted": operation_data(result.interrupted) if result.interrupted else None,
     }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from provenv.core.errors import CheckFailedError, ProvenvError, UsageError
 from provenv.core.files import write_atomic
 from provenv.doctor.registry import Noticed
+from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import MANIFEST_FILE, Context, Project, read_text
 from provenv.workspace.proving import suspects
 from provenv.workspace.syncing import locking
@@ -45,7 +46,9 @@ def mend(
         if key not in outcomes:
             try:
                 if item.fix == "ignore":
-                    text = _ignore(os.path.join(root or "", ".gitignore"), item.target)
+                    path = os.path.join(root or "", ".gitignore")
+                    with recorded(context, "doctor-fix", root=root or "", paths=[path]):
+                        text = _ignore(path, item.target)
                 else:
                     text = _mend_one(item, item.target, project, context)
                 outcomes[key] = (text, None)
@@ -65,7 +68,9 @@ def _mend_one(item: Noticed, target: str, project: Project | None, context: Cont
     """
     if item.fix == "close":
         mode = stat.S_IMODE(os.stat(target).st_mode)
-        os.chmod(target, mode & ~stat.S_IWOTH)
+        with recorded(context, "doctor-fix") as operation:
+            operation.facts["closed"] = target
+            os.chmod(target, mode & ~stat.S_IWOTH)
         return f"{target}: others cannot write there any more"
     if project is None:
         raise UsageError(f"{MANIFEST_FILE} cannot be used")

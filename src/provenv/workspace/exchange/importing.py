@@ -18,11 +18,14 @@ from provenv.core.errors import (
 from provenv.core.files import locked_folder
 from provenv.formats.foreign import Foreign, Left, Pin
 from provenv.model.generation import Change
+from provenv.model.layout import LOCK_FILE
 from provenv.resolve.indexes import collect_indexes
 from provenv.workspace.exchange.carrying import Carried, carry
 from provenv.workspace.exchange.gathering import Gathered, Taken, gather
+from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import (
+    MANIFEST_FILE,
     Context,
     LockFile,
     Project,
@@ -93,7 +96,11 @@ def import_files(
     """
     os.makedirs(root, exist_ok=True)
     with locked_folder(root):
-        return _import(root, context, paths, exact=exact, dry_run=dry_run)
+        if dry_run:
+            return _import(root, context, paths, exact=exact, dry_run=True)
+        ours = [os.path.join(root, name) for name in (MANIFEST_FILE, LOCK_FILE)]
+        with recorded(context, "import", root=root, paths=ours) as operation:
+            return _import(root, operation.context, paths, exact=exact, dry_run=False)
 
 
 def _import(

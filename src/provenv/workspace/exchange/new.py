@@ -14,6 +14,7 @@ from provenv.core import process
 from provenv.core.errors import ProvenvError, UsageError
 from provenv.core.files import disk_error, remove_tree
 from provenv.templates.projects import TEMPLATES, project_files
+from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context, open_project, project_name
 from provenv.workspace.syncing import edit, locking
 from provenv.workspace.syncing.sync import SyncResult, sync
@@ -64,6 +65,15 @@ def new(
     name = project_name(root) if name is None else name
     module = module_name(name)
     _check_empty(root)
+    with recorded(context, "new", root=root) as operation:
+        made = _new(root, operation.context, template, name, module, synced=synced, git=git)
+        operation.facts["failure"] = made.failure.kind if made.failure is not None else None
+        return made
+
+
+def _new(
+    root: str, context: Context, template: str, name: str, module: str, *, synced: bool, git: bool
+) -> NewResult:
     minor = edit.best_minor(root, context)
     files = project_files(template, name=name, module=module, minor=minor)
     _lay_out(root, files)

@@ -29,6 +29,7 @@ from provenv.resolve.indexes import Indexes, collect_indexes
 from provenv.tools.credentials import find_credentials
 from provenv.tools.uv import OnLine, Uv, clean_environment, find_uv
 from provenv.workspace.host import access
+from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context, Project
 from provenv.workspace.syncing import locking
 
@@ -158,11 +159,26 @@ def publish(
         options += ["--check-url", spec.url]
     extra = _login(context, spec, url)
     interpreter = locking.resolving_interpreter(project, context, None)
-    with _uv(project, context, interpreter, extra) as (uv, _):
-        done = uv.publish(project.root, chosen, options, _listener(project, context))
-    if done.code != 0:
-        raise _publish_failure(url, done.stdout)
+    with _published(project, context, chosen, url, dry_run=dry_run) as context:
+        with _uv(project, context, interpreter, extra) as (uv, _):
+            done = uv.publish(project.root, chosen, options, _listener(project, context))
+        if done.code != 0:
+            raise _publish_failure(url, done.stdout)
     return PublishResult(url=redacted(url), files=chosen, dry_run=dry_run)
+
+
+@contextlib.contextmanager
+def _published(
+    project: Project, context: Context, files: Sequence[str], url: str, *, dry_run: bool
+) -> Iterator[Context]:
+    """Record what is uploaded, and where to, in the operations log."""
+    if dry_run:
+        yield context
+        return
+    with recorded(context, "publish", root=project.root) as operation:
+        yield operation.context
+        names = [os.path.basename(path) for path in files]
+        operation.facts.update(published=names, url=redacted(url))
 
 
 def destination(project: Project, index: str | None) -> str:

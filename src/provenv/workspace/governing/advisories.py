@@ -23,6 +23,7 @@ from provenv.core.events import PhaseFinished, PhaseStarted, Warned
 from provenv.core.files import locked
 from provenv.core.http import Transport, status_error
 from provenv.workspace.host import access
+from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context
 
 OSV = "https://osv-vulnerabilities.storage.googleapis.com/PyPI/all.zip"
@@ -92,7 +93,9 @@ def import_files(
     if archive is None and kev is None and epss is None:
         raise UsageError("which file?", hint="OSV's all.zip for PyPI; --kev and --epss besides.")
     records = None if archive is None else feeds.read_archive(_bytes(archive), archive)
-    return _store(context, records, archive or "", _read(kev), _read(epss), force=force)
+    lists = [_read(kev), _read(epss)]
+    with recorded(context, "advisories-import") as operation:
+        return _store(operation.context, records, archive or "", *lists, force=force)
 
 
 def update(
@@ -118,7 +121,8 @@ def update(
     records = _fetched(context, transport, url)
     lists = [None if where is None else (where, _get(transport, where)) for where in (kev, epss)]
     context.emit(PhaseFinished(phase="fetch", count=len(records), seconds=0.0))
-    return _store(context, records, url, lists[0], lists[1], force=force)
+    with recorded(context, "advisories-update") as operation:
+        return _store(operation.context, records, url, lists[0], lists[1], force=force)
 
 
 def _fetched(context: Context, transport: Transport, url: str) -> Mapping[str, bytes]:

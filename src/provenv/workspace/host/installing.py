@@ -23,6 +23,7 @@ from provenv.interpreters.search import Search
 from provenv.interpreters.survey import survey
 from provenv.model.interpreter import Interpreter
 from provenv.workspace.host import access, shelves, users
+from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context, Project
 
 
@@ -80,6 +81,20 @@ def install_pythons(
         NetworkError: It could not be had.
     """
     wanted = [_request(text) for text in requests]
+    with recorded(context, "python-install", at_once=False) as operation:
+        done = _install_all(operation.context, wanted, project, mirror, again=again)
+        operation.facts["pythons"] = [result.key for result in done if result.made]
+        return done
+
+
+def _install_all(
+    context: Context,
+    wanted: Sequence[Request],
+    project: Project | None,
+    mirror: str | None,
+    *,
+    again: bool,
+) -> list[PythonInstalled]:
     into = _folder(context)
     with shelves.shelf(context, project=project, mirror=mirror) as stock:
         chosen = [_choose(stock, request, into, again=again) for request in wanted]
@@ -217,9 +232,10 @@ def uninstall_pythons(
     results = [_going(one, used) for one in going.values()]
     if not force:
         _refuse_used(results)
-    with shelves.open_uv(context) as (uv, tmp):
+    with recorded(context, "python-uninstall") as operation, shelves.open_uv(context) as (uv, tmp):
         for key in going:
             builds.uninstall(uv, key, source=folder, tmp=tmp)
+            operation.facts["pythons"] = [*operation.facts.get("pythons", ()), key]
     return results
 
 

@@ -15,6 +15,7 @@ from provenv.interpreters.requests import Request
 from provenv.interpreters.search import PIN_FILE, TOOL_FILE
 from provenv.interpreters.versions import allows
 from provenv.workspace.host import access, shelves
+from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context, Project, read_text
 
 # How far a version that is not given in full is counted, to see whether any of its kind will do.
@@ -61,7 +62,8 @@ def pin_python(project: Project, context: Context, requests: Sequence[str]) -> P
     file = os.path.join(project.root, PIN_FILE)
     text = read_text(file) if os.path.lexists(file) else ""
     before = _words(text)
-    write_atomic(file, _pinned(text, words).encode())
+    with recorded(context, "python-pin", root=project.root, paths=[file]):
+        write_atomic(file, _pinned(text, words).encode())
     path = _path(project, context, words)
     if path is None:
         listed = " or ".join(words)
@@ -99,10 +101,11 @@ def unpin_python(project: Project, context: Context) -> PinResult:
         if line.partition("#")[0].strip() or "#" in line
     )
     try:
-        if rest:
-            write_atomic(file, rest.encode())
-        else:
-            os.unlink(file)
+        with recorded(context, "python-pin", root=project.root, paths=[file]):
+            if rest:
+                write_atomic(file, rest.encode())
+            else:
+                os.unlink(file)
     except OSError as error:
         raise disk_error(error, "remove", file) from error
     after = read_pins(project.root)

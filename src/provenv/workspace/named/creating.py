@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import InvalidName, canonicalize_name
 
 from provenv.core.errors import DiskError, ForeignError, InputError, UsageError
-from provenv.core.events import silent
+from provenv.core.events import ChangeBegun, silent
 from provenv.core.files import FOLDER_LOCK, ensure_folder, locked_folder, write_atomic
 from provenv.environments import switch
 from provenv.interpreters import find
@@ -19,12 +19,14 @@ from provenv.model.layout import (
     DEFAULT_ENVIRONMENT_FOLDER,
     NAMED_ENVIRONMENTS_FOLDER,
     base_name,
+    environment_folder,
     is_environment_name,
 )
 from provenv.model.manifest import BUILT_IN_ENVIRONMENTS, EnvironmentSpec, Manifest, parse_manifest
 from provenv.model.settings import NAME_RULE
 from provenv.workspace.host import access, waits
 from provenv.workspace.named import removing
+from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import files, outside, specifiers
 from provenv.workspace.projects.context import (
     MANIFEST_FILE,
@@ -107,12 +109,24 @@ def create_environment(
         ProvenvError: As ``sync`` says.
     """
     check_name(name)
+    folder = environment_folder(project.root, name, project.manifest.default_environment)
+    with recorded(
+        context, "env-create", root=project.root, environment=name, folder=folder, at_once=False
+    ) as operation:
+        return _create(project, operation.context, name, wanted)
+
+
+def _create(
+    project: Project, context: Context, name: str, wanted: WantedEnvironment
+) -> CreateResult:
     with waits.changing(context, project):
         now = open_project(project.root)  # another process may have changed it meanwhile
         own = outside.is_outside(context.home, now.root)
         there = _is_declared(now, name, wanted)
         if there:
             _refuse_other(now, name, wanted, own=own)
+        if not there:
+            context.emit(ChangeBegun(paths=(now.manifest_path, *locking.deciding(now.locker)[1:])))
         with edit.whole(now, name), _whole(context, now, name):
             final, fresh = (now, None) if there else _declare(now, context, name, wanted)
             syncs = _sync(final, context, name, fresh)
@@ -135,6 +149,16 @@ def create_environment_outside(
     root = outside.folder(context.home, name)
     if os.path.lexists(root) and not os.path.isdir(root):
         raise _foreign(root)
+    folder = os.path.join(root, DEFAULT_ENVIRONMENT_FOLDER)
+    with recorded(
+        context, "env-create", root=root, environment=name, folder=folder, at_once=False
+    ) as operation:
+        return _create_outside(operation.context, root, name, wanted)
+
+
+def _create_outside(
+    context: Context, root: str, name: str, wanted: WantedEnvironment
+) -> CreateResult:
     ensure_folder(root)
     try:
         # where two make it at once, the second finds it made
@@ -176,6 +200,7 @@ def _make_outside(
             name, wanted.python, python, wanted.link_mode, more=wanted.virtual
         )
         _check_text(text, name)
+        context.emit(ChangeBegun())
         write_atomic(os.path.join(root, MANIFEST_FILE), text.encode())
         project, fresh = _fill(open_project(root), context, wanted)
         return project, _sync(project, context, name, fresh)

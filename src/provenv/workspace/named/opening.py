@@ -15,16 +15,18 @@ from packaging.utils import canonicalize_name
 from provenv.core import digest
 from provenv.core.disk import doing
 from provenv.core.errors import CheckFailedError, DiskError, IntegrityError, UsageError
-from provenv.core.events import Noted, Warned
+from provenv.core.events import ChangeBegun, Noted, Warned
 from provenv.environments import generations, plans, stamp, switch, tree
 from provenv.environments.drift import find_drift
 from provenv.environments.edits import Edit, carry, find_edits, release
 from provenv.environments.private import copies_in, open_up
 from provenv.environments.tree import Steps
 from provenv.model.generation import Generation, Installed
+from provenv.model.manifest import EnvironmentSpec
 from provenv.store.objects import require_object
 from provenv.store.verify import verify_object
 from provenv.workspace.host import registry, waits
+from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context, Project
 from provenv.workspace.proving import suspects
 from provenv.workspace.proving.copies import tell_stuck, unreleased
@@ -89,12 +91,27 @@ def discard_edits(
 def _change(
     project: Project, context: Context, package: str, environment: str | None, *, copied: bool
 ) -> CopyResult:
-    started = time.monotonic()
     spec = project.manifest.environment(environment)
     folder = project.folder(spec)
     generations.refuse_foreign(folder)
     generations.current_number(folder)
     registry.attend(project, context, environment)
+    with recorded(
+        context,
+        "env-edit",
+        root=project.root,
+        environment=spec.name,
+        folder=folder,
+        at_once=False,
+    ) as operation:
+        return _copy_or_link(project, operation.context, package, spec, copied=copied)
+
+
+def _copy_or_link(
+    project: Project, context: Context, package: str, spec: EnvironmentSpec, *, copied: bool
+) -> CopyResult:
+    started = time.monotonic()
+    folder = project.folder(spec)
     name = canonicalize_name(package)
     with waits.working_on(context, folder):
         switch.sweep(folder)
@@ -108,6 +125,7 @@ def _change(
         if copied:
             _refuse_own(folder, number, installed)
         if made:
+            context.emit(ChangeBegun())
             wanted = {*record.edited, name} if copied else {*record.edited} - {name}
             after = _switch(project, context, folder, record, wanted)
         if not copied:

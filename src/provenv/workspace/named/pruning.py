@@ -14,6 +14,7 @@ from provenv.workspace.host import claims, processes, registry
 from provenv.workspace.named import inventory
 from provenv.workspace.named.inventory import Listed
 from provenv.workspace.named.removing import take_away
+from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context
 from provenv.workspace.proving import copies
 
@@ -141,6 +142,14 @@ def prune(context: Context, found: PruneResult) -> PruneResult:
     Raises:
         DiskError: The file system refused; what was removed before stays removed.
     """
+    with recorded(context, "env-prune") as operation:
+        done = _prune(operation.context, found)
+        gone = [*done.links, *done.removed]
+        operation.facts["folders"] = [item.listed.folder for item in gone]
+        return done
+
+
+def _prune(context: Context, found: PruneResult) -> PruneResult:
     links: list[Leftover] = []
     removed: list[Leftover] = []
     kept = list(found.kept)

@@ -18,6 +18,7 @@ from provenv.model.layout import (
     is_plain_request,
 )
 from provenv.workspace.host import claims, processes, waits
+from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import outside
 from provenv.workspace.projects.context import MANIFEST_FILE, Context, Project, open_project
 from provenv.workspace.projects.declaring import declared, undeclare
@@ -108,40 +109,50 @@ def remove_environment(
     _refuse_busy(folders, force=force)
     _refuse_edited(context, folders, force=force)
     there = tuple(pair for pair in found if os.path.isdir(pair[1]))
+    title = ", ".join(title for title, _ in found)
+    with (
+        recorded(
+            context,
+            "env-remove",
+            root=project.root,
+            environment=title,
+            folder=folders[0] if len(found) == 1 else "",
+            paths=(project.manifest_path,) if own or undeclared else (),
+        ) as operation,
+        doing(f"removing {title}", project.root),
+    ):
+        return _remove(project, operation.context, name, there, text, own=own)
+
+
+def _remove(
+    project: Project,
+    context: Context,
+    name: str | None,
+    there: tuple[tuple[str, str], ...],
+    text: str | None,
+    *,
+    own: bool,
+) -> RemoveResult:
+    """Take the folders away; then the project, or what ``text`` leaves out of its manifest."""
     left: list[str] = []
     changed: list[str] = []
-    title = ", ".join(title for title, _ in found)
-    with doing(f"removing {title}", project.root, safe=lambda: _remaining(folders)):
-        for _, folder in there:
-            left += take_away(context, folder)
-        whole = own and name in (None, project.manifest.default_environment)
-        if whole:
-            with waits.changing(context, project):
-                changed += _clear_project(context, project.root, left)
-        elif text is not None:
-            with waits.changing(context, project):
-                text = _without(locking.as_it_is(project), name)
-                write_atomic(project.manifest_path, text.encode())
-            changed.append(MANIFEST_FILE)
+    for _, folder in there:
+        left += take_away(context, folder)
+    whole = own and name in (None, project.manifest.default_environment)
+    if whole:
+        with waits.changing(context, project):
+            changed += _clear_project(context, project.root, left)
+    elif text is not None:
+        with waits.changing(context, project):
+            text = _without(locking.as_it_is(project), name)
+            write_atomic(project.manifest_path, text.encode())
+        changed.append(MANIFEST_FILE)
     return RemoveResult(
         environments=there,
         project=project.root if whole else None,
         files=tuple(changed),
         left=tuple(left),
     )
-
-
-def _remaining(folders: Sequence[str]) -> str | None:
-    """What there still is of environments that were being removed."""
-    there = [(folder, switch.current(folder)) for folder in folders]
-    whole = [f"generation {number} of {f} stays current" for f, number in there if number]
-    if whole:
-        return ", ".join(whole)
-    try:
-        left = [folder for folder in folders if "current" not in os.listdir(folder)]
-    except OSError:
-        return None
-    return "it is out of use, and the same command removes the rest" if left else None
 
 
 def _refuse_busy(folders: Sequence[str], *, force: bool) -> None:

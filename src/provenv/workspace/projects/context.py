@@ -46,6 +46,7 @@ class Context:
         emit: Who listens to events.
         index_url: Replaces the default index for this run.
         cause: The command, as it is written into the history.
+        operation: What is being recorded in the operations log; None where nothing is yet.
     """
 
     home: HomeLayout
@@ -55,6 +56,7 @@ class Context:
     emit: Emit = silent
     index_url: str | None = None
     cause: str = "provenv"
+    operation: str | None = None
 
     @property
     def offline(self) -> bool:

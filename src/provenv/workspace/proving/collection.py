@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from provenv.core.disk import doing
 from provenv.core.errors import DiskError, IntegrityError
-from provenv.core.files import disk_error, locked, remove_tree
+from provenv.core.files import locked, remove_tree
 from provenv.core.usage import Ledger
 from provenv.environments import generations, switch
 from provenv.model.layout import EnvironmentLayout
@@ -19,6 +20,7 @@ from provenv.store import leftovers, released
 from provenv.store.collect import Collected, Limits, collect, weigh
 from provenv.workspace.host import claims, processes, registry, waits
 from provenv.workspace.host.claims import Root
+from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context
 from provenv.workspace.proving import thinning
 
@@ -132,27 +134,39 @@ def gc(
         UsageError: ``PROVENV_FORGET_MISSING`` is no age.
         DiskError: The file system refused.
     """
-    started = time.monotonic()
     patience = claims.patience(context) if forget_missing is None else forget_missing
     limits = Limits(grace=grace, unused=unused, size=max_size)
-    try:
-        with locked(
-            context.home.lock, shared=dry_run, waiting=waits.told(context, "works with the store")
-        ):
-            used = processes.generations_in_use()
-            sweep = _Sweep(context, keep, unused, patience, used, weigh(context.home), dry_run)
-            before = sweep.ledger.total
-            for root in claims.entries(context):
-                sweep.visit(root)
-            collected = sweep.collect(limits)
-            size = split(sweep.ledger, sweep.holders)
-            there = {key for key in sweep.ledger.keys if _is_object(key)}
-            if not dry_run:
-                leftovers.remove(context.home)
-                _thin_plans(context)
-                _tidy(context)
-    except OSError as error:
-        raise disk_error(error, "collect", error.filename or context.home.root) from error
+    if dry_run:
+        return _gc(context, keep, limits, patience, dry_run=True)
+    with recorded(context, "store-gc") as operation:
+        done = _gc(operation.context, keep, limits, patience, dry_run=False)
+        operation.facts.update(
+            generations=len(done.generations), objects=done.objects, freed=done.freed
+        )
+        return done
+
+
+def _gc(
+    context: Context, keep: int | None, limits: Limits, patience: float, *, dry_run: bool
+) -> GcResult:
+    started = time.monotonic()
+    waiting = waits.told(context, "works with the store")
+    with (
+        doing("collecting", context.home.root, safe=_standing),
+        locked(context.home.lock, shared=dry_run, waiting=waiting),
+    ):
+        used = processes.generations_in_use()
+        sweep = _Sweep(context, keep, limits.unused, patience, used, weigh(context.home), dry_run)
+        before = sweep.ledger.total
+        for root in claims.entries(context):
+            sweep.visit(root)
+        collected = sweep.collect(limits)
+        size = split(sweep.ledger, sweep.holders)
+        there = {key for key in sweep.ledger.keys if _is_object(key)}
+        if not dry_run:
+            leftovers.remove(context.home)
+            _thin_plans(context)
+            _tidy(context)
     return GcResult(
         generations=tuple(sweep.gone),
         objects=len(collected.objects),
@@ -167,10 +181,14 @@ def gc(
         forgotten=tuple(sweep.forgotten),
         before=before,
         size=size,
-        over=0 if max_size is None else max(0, size.total - max_size),
+        over=0 if limits.size is None else max(0, size.total - limits.size),
         dry_run=dry_run,
         seconds=time.monotonic() - started,
     )
+
+
+def _standing() -> str:
+    return "every environment keeps its current generation, and what was removed is gone"
 
 
 @dataclass(slots=True)
@@ -225,9 +243,8 @@ class _Sweep:
         if not self.dry_run:
             claims.found_again(root)
             if None not in contents:
-                with contextlib.suppress(
-                    OSError
-                ):  # a full disk: what is remembered is more than that
+                # on a full disk more stays remembered than is there
+                with contextlib.suppress(OSError):
                     claims.remember(root, [text for text in contents if text is not None])
         self.gone += [(folder, number) for number in choice.gone]
         self.in_use += [(folder, number) for number in choice.in_use]

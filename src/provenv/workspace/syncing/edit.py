@@ -14,7 +14,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from provenv.core import disk
-from provenv.core.errors import ProvenvError, UsageError
+from provenv.core.errors import UsageError
+from provenv.core.events import ChangeBegun
 from provenv.core.files import write_atomic
 from provenv.environments import generations
 from provenv.model.generation import Change
@@ -22,6 +23,7 @@ from provenv.model.layout import lock_file_name
 from provenv.model.manifest import parse_manifest
 from provenv.model.settings import SEED_GROUP
 from provenv.workspace.host import access, waits
+from provenv.workspace.operations.recording import Operation, recorded
 from provenv.workspace.projects import files, specifiers
 from provenv.workspace.projects.context import (
     MANIFEST_FILE,
@@ -76,6 +78,12 @@ def init(root: str, context: Context, *, name: str | None = None) -> InitResult:
         DiskError: The file system refused.
     """
     os.makedirs(root, exist_ok=True)
+    paths = [os.path.join(root, name) for name in (MANIFEST_FILE, ".gitignore")]
+    with recorded(context, "init", root=root, paths=paths, at_once=False) as operation:
+        return _init(root, operation.context, name)
+
+
+def _init(root: str, context: Context, name: str | None) -> InitResult:
     path = os.path.join(root, MANIFEST_FILE)
     created: list[str] = []
     completed: list[str] = []
@@ -84,15 +92,17 @@ def init(root: str, context: Context, *, name: str | None = None) -> InitResult:
         manifest = parse_manifest(text, path)
         new = _complete(text, root, context, name)
         if new != text:
+            context.emit(ChangeBegun())
             write_atomic(path, new.encode())
             completed.append(MANIFEST_FILE)
         manifest = parse_manifest(new, path)
     else:
         text = _fresh(name or project_name(root), _requires_python(root, context))
+        context.emit(ChangeBegun())
         write_atomic(path, text.encode())
         created.append(MANIFEST_FILE)
         manifest = parse_manifest(text, path)
-    _ignore(root, created, completed)
+    _ignore(root, context, created, completed)
     return InitResult(
         root=root,
         name=manifest.name or "",
@@ -155,7 +165,7 @@ def _complete(text: str, root: str, context: Context, name: str | None) -> str:
     return tomlkit.dumps(document)
 
 
-def _ignore(root: str, created: list[str], completed: list[str]) -> None:
+def _ignore(root: str, context: Context, created: list[str], completed: list[str]) -> None:
     path = os.path.join(root, ".gitignore")
     there = disk.there(path)
     text = read_text(path) if there else ""
@@ -164,6 +174,7 @@ def _ignore(root: str, created: list[str], completed: list[str]) -> None:
     if not missing:
         return
     joint = "" if not text or text.endswith("\n") else "\n"
+    context.emit(ChangeBegun())
     write_atomic(path, (text + joint + "".join(f"{entry}\n" for entry in missing)).encode())
     (completed if there else created).append(".gitignore")
 
@@ -196,7 +207,10 @@ def add(
 
     names = tuple(canonicalize_name(item.name) for item in parsed)
     place = ".".join(specifiers.place(group, optional))
-    return _change(project, context, edit, names, place, synced=synced, environment=environment)
+    with _recorded(project, context, "add", environment) as operation:
+        return _change(
+            project, operation.context, edit, names, place, synced=synced, environment=environment
+        )
 
 
 def remove(
@@ -220,7 +234,25 @@ def remove(
         return specifiers.drop_requirements(text, file, names, group=group, optional=optional)
 
     place = ".".join(specifiers.place(group, optional))
-    return _change(project, context, edit, (), place, synced=synced, environment=environment)
+    with _recorded(project, context, "remove", environment) as operation:
+        return _change(
+            project, operation.context, edit, (), place, synced=synced, environment=environment
+        )
+
+
+def _recorded(
+    project: Project, context: Context, verb: str, environment: str | None
+) -> contextlib.AbstractContextManager[Operation]:
+    """Record in the operations log what changes the manifest, the locks and the environment."""
+    spec = project.manifest.environment(environment)
+    return recorded(
+        context,
+        verb,
+        root=project.root,
+        environment=spec.name,
+        folder=project.folder(spec),
+        paths=(project.manifest_path, *locking.deciding(project.locker)[1:]),
+    )
 
 
 def parsed_requirement(text: str, root: str) -> Requirement:
@@ -311,13 +343,8 @@ def whole(project: Project, environment: str | None = None) -> Iterator[None]:
 
     ``environment`` is one that the block declares, and that may get a lock of its own.
     """
-    try:
-        with files.whole(project, _files(project, environment)):
-            yield
-    except ProvenvError as error:
-        if error.hint is None:
-            error.hint = "Every file is as it was."
-        raise
+    with files.whole(project, _files(project, environment)):
+        yield
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

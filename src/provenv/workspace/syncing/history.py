@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from provenv.core import digest
 from provenv.core.disk import doing
 from provenv.core.errors import CheckFailedError, DiskError, IntegrityError, UsageError
-from provenv.core.events import Warned
+from provenv.core.events import ChangeBegun, Warned
 from provenv.environments import generations, stamp, switch
 from provenv.environments.drift import find_drift
 from provenv.environments.tree import Steps
@@ -21,6 +21,9 @@ from provenv.store import leftovers
 from provenv.workspace import fast
 from provenv.workspace.host import registry, waits
 from provenv.workspace.host.ownership import check_store
+from provenv.workspace.operations import reading
+from provenv.workspace.operations.reading import LoggedOperation
+from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import Context, Project, read_manifest, read_text
 from provenv.workspace.syncing import locking
@@ -76,6 +79,14 @@ def history(project: Project, *, environment: str | None = None) -> list[History
         )
         before = after
     return entries
+
+
+def interrupted(
+    project: Project, context: Context, *, environment: str | None = None
+) -> list[LoggedOperation]:
+    """The operations on an environment that were interrupted, the newest first, as far as is logged."""
+    folder = project.folder(project.manifest.environment(environment))
+    return reading.interrupted(context, project.root, folder)
 
 
 def diff(
@@ -164,7 +175,18 @@ def rollback(
     with waits.changing(context, project):  # a sync or an `add` that waits reads them afterwards
         project = locking.as_it_is(project)
         spec = project.manifest.environment(environment)
-        return _rollback(project, context, spec, to, started, environment_only=environment_only)
+        paths = (project.manifest_path, project.lock_path(project.lock_key(spec)))
+        with recorded(
+            context,
+            "rollback",
+            root=project.root,
+            environment=spec.name,
+            folder=project.folder(spec),
+            paths=() if environment_only else paths,
+            at_once=False,
+        ) as operation:
+            context = operation.context
+            return _rollback(project, context, spec, to, started, environment_only=environment_only)
 
 
 def _rollback(
@@ -196,6 +218,7 @@ def _rollback(
         environment_only = environment_only or after.source is not None
         before = _readable(folder, previous)
         texts = {} if environment_only else _former(project, folder, spec.name, number)
+        context.emit(ChangeBegun())
         with files.whole(project, texts):
             with _or_the_environment_only():
                 files.write(project, texts)

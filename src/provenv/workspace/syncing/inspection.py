@@ -19,6 +19,8 @@ from provenv.model.plan import make_plan
 from provenv.resolve import outdated as resolving
 from provenv.workspace.host import access, registry
 from provenv.workspace.host.choosing import choose_interpreter
+from provenv.workspace.operations import reading
+from provenv.workspace.operations.reading import LoggedOperation
 from provenv.workspace.projects.context import Context, LockFile, Project, read_lock, read_locks
 from provenv.workspace.proving.copies import PrivateCopy, private_copies
 from provenv.workspace.syncing import locking
@@ -39,6 +41,8 @@ class StatusResult:
         drift: What others did to the current generation.
         edited: Its private copies, and what was changed in them.
         agrees: All of it agrees.
+        interrupted: The last operation here that was interrupted, unless a later one was done, or was a
+            sync of what agrees now.
     """
 
     project: str
@@ -54,6 +58,7 @@ class StatusResult:
     edited: tuple[PrivateCopy, ...]
     agrees: bool
     source: str | None = None
+    interrupted: LoggedOperation | None = None
 
 
 def status(project: Project, context: Context, *, environment: str | None = None) -> StatusResult:
@@ -87,6 +92,10 @@ def status(project: Project, context: Context, *, environment: str | None = None
         except UnsatisfiableError:
             if broken is None:  # else that is the news: its interpreter is gone, and no other fits
                 raise
+    agrees = not (stale or refused or broken or pending or drift) and generation is not None
+    stopped = reading.unresolved(context, project.root, folder)
+    if stopped is not None and stopped.operation == "sync" and agrees:
+        stopped = None
     return StatusResult(
         project=project.title,
         root=project.root,
@@ -99,8 +108,9 @@ def status(project: Project, context: Context, *, environment: str | None = None
         pending=pending,
         drift=drift,
         edited=edited,
-        agrees=not (stale or refused or broken or pending or drift) and generation is not None,
+        agrees=agrees,
         source=source,
+        interrupted=stopped,
     )
 
 

@@ -20,6 +20,7 @@ from provenv.model.interpreter import Interpreter
 from provenv.store import leftovers
 from provenv.workspace import fast
 from provenv.workspace.host import access, choosing, waits
+from provenv.workspace.operations.recording import Operation, recorded
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import (
     Context,
@@ -200,12 +201,14 @@ def _lock(
         remember_fresh(project, context, locks)
         return _unchanged(project, locks, started)
     _check_names(upgrade, locks)
-    new = resolve_manifest(project, context, locks, upgrade=upgrade, python=python)
-    made = render_locks(project, new)
-    changed = any(key not in locks or locks[key].text != file.text for key, file in made.items())
-    if changed and not dry_run:
-        files.write(project, {file.path: file.text for file in made.values()})
-        remember_fresh(project, context, made)
+    with _recorded(project, context, dry_run=dry_run) as operation:
+        context = operation.context
+        new = resolve_manifest(project, context, locks, upgrade=upgrade, python=python)
+        made = render_locks(project, new)
+        changed = any(k not in locks or locks[k].text != file.text for k, file in made.items())
+        if changed and not dry_run:
+            files.write(project, {file.path: file.text for file in made.values()})
+            remember_fresh(project, context, made)
     before = locks[None].lock if None in locks else None
     return LockResult(
         changed=changed,
@@ -215,6 +218,22 @@ def _lock(
         changes=lock_changes(before, new[None]),
         seconds=time.monotonic() - started,
     )
+
+
+def _recorded(
+    project: Project, context: Context, *, dry_run: bool
+) -> contextlib.AbstractContextManager[Operation]:
+    """Record in the operations log what changes the lock, and nothing that only asks."""
+    if dry_run:
+        return contextlib.nullcontext(Operation(context=context))
+    return recorded(context, "lock", root=project.root, paths=deciding(project))
+
+
+def deciding(project: Project) -> tuple[str, ...]:
+    """The manifest, and every lock that the project has for its environments."""
+    keys = [None, *(project.lock_key(spec) for spec in project.manifest.environments.values())]
+    locks = [project.lock_path(key) for key in dict.fromkeys(keys)]
+    return (project.manifest_path, *locks)
 
 
 def remember_fresh(

@@ -32,6 +32,7 @@ from provenv.store.fetch import ahead
 from provenv.workspace import fast
 from provenv.workspace.host import choosing, registry, waits
 from provenv.workspace.host.ownership import begin_store
+from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import (
     Context,
@@ -131,7 +132,13 @@ def sync(
     _check_place(folder, adopt=adopt)
     before = switch.current(folder)
     begin_store(context)
-    with doing(f"syncing {spec.name}", folder, safe=lambda: switch.standing(folder, before)):
+    with (
+        recorded(
+            context, "sync", root=project.root, environment=spec.name, folder=folder, at_once=False
+        ) as operation,
+        doing(f"syncing {spec.name}", folder, safe=lambda: switch.standing(folder, before)),
+    ):
+        context = operation.context
         asked = fast.Asked(environment, python, link_mode)
         for _ in range(_TRIES):
             try:

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import os
 
-from provenv.core import seal
+from provenv.core import seal, sha256
 from provenv.environments import stamp
-from provenv.workspace import fast, making
+from provenv.workspace import fast, logged, making
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from hashlib import _Hash as Hash
+    from collections.abc import Mapping, Sequence
 
     from provenv.workspace.projects.context import Context, Project
 
@@ -148,10 +147,11 @@ def make(
     if descriptor < 0:
         return None  # another call makes it; the long way waits for that one
     outcome = None
+    request = logged.Request("env-create", cause, environ)
     try:
         for file in _FILES:
             _write(root, file, files[file])
-        outcome = making.make_first(root, own, plan, steps, fast.Asked(), home, cause)
+        outcome = making.make_first(root, own, plan, steps, fast.Asked(), home, request)
     finally:
         if outcome is None and not os.path.lexists(f"{root}/.venv"):
             _undo(root)
@@ -223,13 +223,12 @@ def _read_all(folder: str) -> dict[str, bytes]:
 
 def _named(files: dict[str, bytes], name: str) -> dict[str, bytes] | None:
     """The files of the plan for ``name``; None where they are not made as they are here."""
-    sha256 = _sha256()
     word, wanted = NAME.encode(), name.encode()
     new = {file: data.replace(word, wanted) for file, data in files.items()}
     contents = new["contents.json"]
     former, now = _digest_of_tree(files), _digest_of_tree(new)
     changed = [f for f in files if files[f] != new[f] and f != "contents.json"]
-    pairs = [(sha256(files[f]).hexdigest(), sha256(new[f]).hexdigest()) for f in changed]
+    pairs = [(sha256.hexadecimal(files[f]), sha256.hexadecimal(new[f])) for f in changed]
     for old, digest in [(former, now), *pairs]:
         if contents.count(old.encode()) != 1:
             return None
@@ -238,32 +237,21 @@ def _named(files: dict[str, bytes], name: str) -> dict[str, bytes] | None:
     return new
 
 
-def _sha256() -> Callable[[bytes], Hash]:
-    """SHA-256 without ``hashlib``, which costs 2 ms."""
-    try:
-        from _sha2 import sha256  # type: ignore[import-not-found]
-    except ImportError:  # before Python 3.12, and in other implementations
-        from hashlib import sha256
-    made: Callable[[bytes], Hash] = sha256
-    return made
-
-
 def _digest_of_tree(files: dict[str, bytes]) -> str:
     """As :func:`provenv.workspace.syncing.planning.prepare` has it: without provenv's own files."""
     recipe = os.fsdecode(files["recipe"]).rpartition("D .provenv\n")[0]
     rows = [_quoted(recipe), *_rows(files, without=_OF_THE_PLAN)]
-    return _sha256()(f"[{','.join(rows)}]".encode()).hexdigest()
+    return sha256.hexadecimal(f"[{','.join(rows)}]".encode())
 
 
 def _digest_of_plan(files: dict[str, bytes]) -> str:
-    return _sha256()(f"[{','.join(_rows(files))}]".encode()).hexdigest()
+    return sha256.hexadecimal(f"[{','.join(_rows(files))}]".encode())
 
 
 def _rows(files: dict[str, bytes], without: tuple[str, ...] = ()) -> list[str]:
     """``["name","digest"]`` of each file, as :func:`provenv.core.digest.of_json` spells it."""
-    sha256 = _sha256()
     names = sorted(name for name in files if name not in without)
-    return [f'[{_quoted(name)},"{sha256(files[name]).hexdigest()}"]' for name in names]
+    return [f'[{_quoted(name)},"{sha256.hexadecimal(files[name])}"]' for name in names]
 
 
 def _quoted(text: str) -> str:
