@@ -199,7 +199,9 @@ def _sync(
             asked = fast.Asked(spec.name if environment is not None else None, python, link_mode)
             request = SyncRequest(asked=asked, spec=spec, lock=lock, mode=mode, opened=opened)
             prepared, outcome = _make(project, context, folder, interpreter, request, crew)
-            finish(project, context, folder, prepared, request, outcome.number)
+            # the switch is done: what cannot be written down now costs time later on
+            with contextlib.suppress(OSError, DiskError, InputError):
+                finish(project, context, folder, prepared, request, outcome.number)
     except BaseException:
         if aside is not None and not os.path.lexists(folder):
             os.rename(aside, folder)
@@ -554,7 +556,11 @@ def finish(
     request: SyncRequest,
     number: int,
 ) -> None:
-    """Write down what the next command need not find out again: stamp and plan key."""
+    """Write down what the next command need not find out again: stamp and plan key.
+
+    Raises:
+        OSError, DiskError, InputError: The disk refused, or the project's files are no more what they were.
+    """
     name = request.spec.name
     decided = request.opened.files if request.opened is not None else ()
     own = [stamp.signature(path) for path in (*prepared.inputs, *decided)]
@@ -576,8 +582,7 @@ def finish(
         key = fast.plan_key(project.root, request.asked, context.environ)
         if key is not None and _as_read(project, request):
             known = _known(project, folder, name, prepared, python, own)
-            with contextlib.suppress(OSError):  # it costs time later on, and nothing else
-                plans.remember(context.home.plans, key, known)
+            plans.remember(context.home.plans, key, known)
     # the last that is written: where it is missing, the next command takes the long way, and sweeps
     current = f"generations/{number}"
     overrides = request.asked.overrides
