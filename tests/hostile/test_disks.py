@@ -24,7 +24,7 @@ pytestmark = needs_faults
 
 COMMANDS = {
     "first": ["sync"], "sync": ["sync"], "lock": ["lock"], "add": ["add", "beta==2"],
-    "rollback": ["rollback"], "gc": ["store", "gc", "--keep", "0"],
+    "rollback": ["rollback"], "gc": ["gc", "--keep", "0"],
     "remove": ["env", "remove", "--yes", "dev"], "status": ["status"], "history": ["history"],
     "tree": ["tree"], "run": ["run", "true"], "verify": ["verify"],
 }  # fmt: skip
@@ -200,20 +200,33 @@ def test_too_few_open_files(bench: Bench) -> None:
     assert "safe: generation 1 is current and untouched" in found.stderr
 
 
+def test_an_environment_that_cannot_be_looked_at_keeps_what_it_holds(bench: Bench) -> None:
+    """An EIO is no "it is not there": gc takes nothing away for it, and goes on elsewhere."""
+    bench.stand("two")
+    calls = bench.calls("gc", errno.EIO)
+    call = next(c for c in calls if c.name == "stat" and c.path.endswith("/.venv/generations"))
+    bench.stand("two")
+    found = bench.attack("gc", errno.EIO, call, stay=False)
+    assert "Traceback" not in found.stderr, str(found)
+    assert ".venv" in found.stderr, str(found)
+    bench.ok("verify")
+    assert "generation 1" in bench.ok("rollback").stderr
+
+
 SWEEPS: dict[str, list[tuple[int, bool, int]]] = {
     "sync": [(errno.ENOSPC, True, 5), (errno.EDQUOT, False, 23), (errno.EROFS, True, 11),
-             (errno.EIO, False, 37)],
+             (errno.EIO, False, 53)],
     "first": [(errno.ENOSPC, True, 7)],
     "lock": [(errno.ENOSPC, True, 4), (errno.EROFS, True, 5)],
     "add": [(errno.ENOSPC, True, 23)],
     "rollback": [(errno.ENOSPC, True, 2), (errno.EIO, False, 23), (errno.EROFS, True, 5)],
-    "gc": [(errno.ENOSPC, True, 1), (errno.EIO, False, 17), (errno.EROFS, True, 13)],
-    "remove": [(errno.ENOSPC, True, 1), (errno.EIO, False, 19), (errno.EROFS, True, 13)],
+    "gc": [(errno.ENOSPC, True, 1), (errno.EIO, False, 29), (errno.EROFS, True, 17)],
+    "remove": [(errno.ENOSPC, True, 1), (errno.EIO, False, 29), (errno.EROFS, True, 17)],
     "status": [(errno.EIO, True, 17)],
     "history": [(errno.EIO, True, 7)],
     "tree": [(errno.EIO, True, 13)],
-    "run": [(errno.EIO, False, 13)],
-    "verify": [(errno.EIO, False, 37)],
+    "run": [(errno.EIO, False, 29)],
+    "verify": [(errno.EIO, False, 59)],
 }  # fmt: skip
 
 

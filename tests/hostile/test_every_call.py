@@ -20,8 +20,10 @@ from typing import Any
 
 import pytest
 
+from provenv.core.files import remove_tree
 from support import Index, Project, make_wheel
 from support.every_call import EveryCall, Strike, Struck, why_not
+from support.project import command
 from support.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
@@ -154,8 +156,8 @@ def nothing_there(shop: Shop) -> None:
     shop.ok("sync")
     home = shop.project.home / "provenv"
     known = (home / "interpreters.json").read_bytes()
-    shutil.rmtree(home)
-    shutil.rmtree(shop.environment)
+    remove_tree(home)
+    remove_tree(shop.environment)
     home.mkdir()
     (home / "interpreters.json").write_bytes(known)
 
@@ -179,7 +181,7 @@ def plan_known(shop: Shop) -> None:
     """No environment, and a plan for it: the short way."""
     shop.ask("alpha==1", "beta==1")
     shop.ok("sync")
-    shutil.rmtree(shop.environment)
+    remove_tree(shop.environment)
 
 
 def two_generations(shop: Shop) -> None:
@@ -260,7 +262,7 @@ REMOVE = Case(
 CASES = {
     "first": (FIRST, FIRST),
     "fetch": (FETCH, FETCH),
-    "known": (KNOWN,),
+    "known": (KNOWN, replace(KNOWN, then=(("run", "python", "-c", "import alpha.late"),))),
     "short": (SHORT,),
     "touched": (TOUCHED,),
     "gc": (GC, replace(GC, then=(("store", "gc", "--keep", "0"),))),
@@ -415,3 +417,36 @@ def test_the_command_dies_while_another_process_of_it_goes_on(shop: Shop, case: 
 
     for done in every(shop, case, 0, 1, blow, orphans=True):
         dead(done)
+
+
+CHANGING = (
+    "open,openat,creat,write,pwrite64,writev,pwritev,pwritev2,sendfile,copy_file_range,splice,truncate,"
+    "ftruncate,fallocate,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,rmdir,mkdir,"
+    "mkdirat,mknod,mknodat,chmod,fchmod,fchmodat,fchmodat2,chown,fchown,lchown,fchownat,utime,utimes,utimensat,"
+    "futimesat,setxattr,lsetxattr,fsetxattr,fsync,fdatasync,sync,syncfs,sync_file_range"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize("case", [FETCH, GC, REPAIR], ids=["fetch", "gc", "repair"])
+def test_the_kernel_sees_no_call_that_was_not_counted(shop: Shop, case: Case) -> None:
+    """What is counted are calls of the C library; strace sees what reaches the kernel."""
+    case.prepare(shop)
+    shop.project.run("--version")  # byte code is written by now
+    trace = shop.base.parent / "trace"
+    strace = ["strace", "-f", "-y", "-qq", "-e", f"trace=?{',?'.join(CHANGING.split(','))}"]
+    counted = shop.server.counted(
+        shop.project, [*strace, "-o", str(trace), *command(), *case.arguments]
+    )
+    calls = re.findall(r"^\d+ +(\w+)\((.*)", trace.read_text(errors="replace"), re.MULTILINE)
+    changing = [name for name, rest in calls if changes(name, rest)]
+    assert counted == len(changing) > 40
+
+
+def changes(name: str, rest: str) -> bool:
+    if name in ("open", "openat"):
+        return "O_CREAT" in rest or "O_TRUNC" in rest
+    if "write" in name or name in ("sendfile", "splice"):
+        return re.match(r"([3-9]|\d\d+)</(?!dev/)", rest) is not None  # not to a pipe or a socket
+    return True

@@ -295,7 +295,7 @@ def test_a_full_disk(
     assert "No space left" in done.stderr
     assert f"; {place} (tmpfs) has " in done.stderr
     assert " free; generation 1 stays current\n" in done.stderr
-    assert f"Free some space on {place} (`provenv store gc`" in done.stderr
+    assert f"Free some space on {place} (`provenv gc`" in done.stderr
     assert "Traceback" not in done.stderr
     after = snapshot(project.folder)
     assert {k: v for k, v in after.items() if ".stamp" not in k} == {

@@ -7,12 +7,15 @@ journal of the store under the name of an earlier start of the machine.
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from provenv.core.boot import boot_id
 from support import Index, Project, make_wheel
+from support.every_call import EveryCall, why_not
+from support.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(
     boot_id() == "-", reason="the system does not say when it was started"
@@ -133,3 +136,31 @@ def test_offline_what_cannot_be_mended_is_said(shop: Project) -> None:
     assert "alpha" in failed.stderr
     shop.ok("sync")
     assert shop.python("from alpha.deep.core import y; print(y)") == "2"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+def test_any_one_file_that_was_lost(shop: Project, tmp_path: Path) -> None:
+    """Every file that a sync wrote is lost once, under all its names, with the machine started anew."""
+    shutil.rmtree(shop.home / "provenv/cache")
+    start_anew(shop)
+    sandbox = Sandbox(shop.home, shop.folder, kept=tmp_path / "kept")
+    found: dict[int, Path] = {}
+    for path in (*shop.home.glob("provenv/**/*"), *shop.folder.glob(".venv/**/*")):
+        if path.is_file() and not path.is_symlink() and path.stat().st_size:
+            found.setdefault(path.stat().st_ino, path)
+    assert len(found) > 30
+    with EveryCall(tmp_path / "server") as server:
+        for path in found.values():
+            sandbox.restore()
+            lose(path)
+            server.ok(shop, "sync")
+            assert path.name == EARLIER or not any(
+                p.name == EARLIER for p in journals(shop).iterdir()
+            )
+            (core,) = shop.folder.glob(".venv/lib/*/site-packages/alpha/deep/core.py")
+            assert core.read_text() == "y = 2\n"
+            for name in ("pyvenv.cfg", "bin/activate"):
+                assert (shop.folder / ".venv" / name).stat().st_size, path
+            server.ok(shop, "store", "gc", "--keep", "0")  # the former generation may have lost it
+            server.ok(shop, "verify")

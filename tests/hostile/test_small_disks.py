@@ -108,7 +108,7 @@ def test_a_full_disk(disk: tuple[SmallDisk, str], index: Index, tmp_path: Path) 
     assert found.code == 3, str(found)
     assert state in found.stderr, str(found)
     assert "; generation 2 stays current\n" in found.stderr, str(found)
-    assert f"on {small.point} (`provenv store gc`" in found.stderr, str(found)
+    assert f"on {small.point} (`provenv gc`" in found.stderr, str(found)
     for verb, code in (("status", 1), ("history", 0), ("tree", 0), ("verify", 0), ("env list", 0)):
         assert small.run(project, *verb.split()).code == code, verb
     assert small.run(project, "run", "--no-sync", "python", "-c", "import alpha").code == 0
@@ -123,7 +123,7 @@ def test_a_full_disk(disk: tuple[SmallDisk, str], index: Index, tmp_path: Path) 
         assert "generation 1" in found.stderr
 
     room = os.statvfs(small.seen(small.point))
-    found = small.run(project, "store", "gc", "--keep", "0")
+    found = small.run(project, "gc", "--keep", "0")
     assert found.code == 0, str(found)
     after = os.statvfs(small.seen(small.point))
     assert after.f_bfree > room.f_bfree

@@ -253,6 +253,7 @@ def test_byte_code_that_is_not_of_its_source(shop: Shop) -> None:
     assert done.ok
     assert [item.removed for item in done.objects] == [1]
     assert not compiled.exists()
+    assert list((shop.home / "provenv/store/suspects").iterdir()) == []
 
 
 def test_byte_code_of_a_damaged_source_goes_with_it(shop: Shop) -> None:
@@ -371,6 +372,21 @@ def test_what_verify_found_is_not_linked_from_a_known_plan(shop: Shop) -> None:
 
 
 @pytest.mark.slow
+def test_the_generations_of_other_projects_are_named_too(shop: Shop) -> None:
+    other = Shop(shop.folder.parent / "other", home=shop.home)
+    other.env = shop.env
+    for name in ("pyproject.toml", "pylock.toml"):
+        shutil.copy(shop.folder / name, other.folder / name)
+    other.synced()
+    flip(shop.stored / "site/single.py")
+    (hit,) = shop.verified().hits
+    folders = (shop.folder, shop.folder, other.folder)
+    assert hit.generations == tuple(
+        f"{folder}/.venv:{number}" for folder, number in zip(folders, (1, 2, 1), strict=True)
+    )
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["flip", "missing"])
 def test_sync_fetches_an_object_again_whose_description_is_damaged(shop: Shop, how: str) -> None:
     """Without verify: nothing is composed from what object.json should not say."""
@@ -464,9 +480,9 @@ def test_a_store_that_is_made_under_any_umask_is_ones_own(tmp_path: Path, index:
         shop.ok("sync", "--link-mode", "copy")
     finally:
         os.umask(before)
-    store = shop.home / "provenv"
-    assert [path for path in (store, *store.glob("*"), *store.glob("store/*"))
-            if path.is_dir() and path.stat().st_mode & 0o002] == []  # fmt: skip
+    home = shop.home / "provenv"
+    folders = [home, *home.glob("*"), *home.glob("plans/**"), *home.glob("store/**")]
+    assert [path for path in folders if path.is_dir() and path.stat().st_mode & 0o002] == []
 
 
 @pytest.mark.slow

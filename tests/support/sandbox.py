@@ -22,13 +22,13 @@ class _Entry:
 
 
 class Sandbox:
-    """``folder`` as it is now; :meth:`restore` brings that back.
+    """``folders`` as they are now; :meth:`restore` brings that back.
 
     A link to each file is kept beside it, so that what was removed comes back as the same inode.
     """
 
-    def __init__(self, folder: Path, *, kept: Path) -> None:
-        self._folder = os.fspath(folder)
+    def __init__(self, *folders: Path, kept: Path) -> None:
+        self._folders = [os.fspath(folder) for folder in folders]
         self._kept = os.fspath(kept)
         shutil.rmtree(self._kept, ignore_errors=True)
         os.mkdir(self._kept)
@@ -36,7 +36,7 @@ class Sandbox:
         self._keep()
 
     def _keep(self) -> None:
-        for number, path in enumerate(sorted(_walk(self._folder))):
+        for number, path in enumerate(sorted(self._walk())):
             status = os.lstat(path)
             content = None
             if stat.S_ISLNK(status.st_mode):
@@ -48,9 +48,12 @@ class Sandbox:
             self._entries[path] = _Entry(status.st_mode, status.st_mtime_ns, status.st_ino, content)
         self._numbers = {path: number for number, path in enumerate(self._entries)}
 
+    def _walk(self, *, opened: bool = False) -> list[str]:
+        return [path for folder in self._folders for path in _walk(folder, opened=opened)]
+
     def restore(self) -> None:
         """Bring back what was removed or changed, and remove what was added."""
-        for path in sorted(_walk(self._folder, opened=os.geteuid() != 0), reverse=True):
+        for path in sorted(self._walk(opened=os.geteuid() != 0), reverse=True):
             known = self._entries.get(path)
             status = os.lstat(path)
             if known is not None and stat.S_ISDIR(known.mode) and stat.S_ISDIR(status.st_mode):

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
-INTERRUPTED = "interrupted; nothing is half-done"
+INTERRUPTED = "interrupted; nothing is half-done, and the same command goes on from here"
 
 
 class EndedError(KeyboardInterrupt):

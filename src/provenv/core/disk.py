@@ -73,7 +73,8 @@ class FileSystem:
     @property
     def title(self) -> str:
         """``/home (ext4)``."""
-        return f"{self.point} ({self.kind})" if self.kind else self.point
+        point = shown(self.point)
+        return f"{point} ({self.kind})" if self.kind else point
 
     def data(self) -> dict[str, object]:
         """As it stands in the details of an error."""
@@ -148,7 +149,8 @@ def refusal(error: OSError, verb: str | None, path: str) -> DiskError:
     name = errno.errorcode.get(code)
     where = file_system(path) if path else None
     reason = (error.strerror or str(error)) + (f" ({name})" if name else "")
-    said = ": ".join(filter(None, (f"cannot {verb} {path}" if verb else path, reason)))
+    what = f"cannot {verb} {shown(path)}" if verb else shown(path)
+    said = ": ".join(filter(None, (what, reason)))
     if where is not None and code not in _ELSEWHERE:
         said += f"; {_state(where, code)}"
     details: dict[str, object] = {"path": path or None, "errno": name}
@@ -159,6 +161,12 @@ def refusal(error: OSError, verb: str | None, path: str) -> DiskError:
     if safe is not None:
         say_safe(found, safe)
     return found
+
+
+def shown(path: str) -> str:
+    """A path as it can stand in one line, whatever bytes it has."""
+    text = os.fsencode(path).decode(errors="backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _state(where: FileSystem, code: int) -> str:
@@ -176,9 +184,9 @@ def _state(where: FileSystem, code: int) -> str:
 
 def _hint(code: int, where: FileSystem | None, path: str) -> str | None:
     if code in _FULL:
-        place = f" on {where.point}" if where is not None else ""
+        place = f" on {shown(where.point)}" if where is not None else ""
         what = "Remove files" if where is not None and where.inodes == 0 else "Free some space"
-        return f"{what}{place} (`provenv store gc` removes what nothing uses) and try again."
+        return f"{what}{place} (`provenv gc` removes what nothing uses) and try again."
     if code == errno.ENAMETOOLONG:
         return f"{_longest(path)} Use a shorter path."
     return _HINTS.get(code)

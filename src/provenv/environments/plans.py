@@ -53,7 +53,7 @@ def write_plan(plans: str, digest: str, files: dict[str, bytes]) -> str:
         remove_tree(folder)
     temporary = f"{plans}/.{digest}.{os.getpid()}.tmp"
     try:
-        os.makedirs(temporary)
+        os.makedirs(temporary, 0o755)  # whatever the umask is
         for name, data in files.items():
             descriptor = os.open(f"{temporary}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
             with os.fdopen(descriptor, "wb") as stream:
@@ -147,7 +147,7 @@ def remember(plans: str, key: str, known: Known) -> None:
     Raises:
         OSError: What the file system says.
     """
-    os.makedirs(f"{plans}/keys", exist_ok=True)
+    os.makedirs(f"{plans}/keys", 0o755, exist_ok=True)
     lines = [
         _KEY_HEADER,
         f"plan {known.digest}",

@@ -228,7 +228,7 @@ def _delete(layout: HomeLayout, loose: Iterable[str], objects: Iterable[str]) ->
 def _remove(layout: HomeLayout, path: str) -> None:
     aside = temporary_name(os.path.join(layout.tmp, "removed"))
     try:
-        os.makedirs(layout.tmp, exist_ok=True)
+        os.makedirs(layout.tmp, 0o755, exist_ok=True)
         os.chmod(path, OPEN_MODE)  # a directory that is moved must be writable
         os.rename(path, aside)
     except OSError as error:

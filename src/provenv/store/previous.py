@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from provenv.core.files import temporary_name
 from provenv.model.layout import HomeLayout
 from provenv.store.damage import Damage
-from provenv.store.objects import has_object
+from provenv.store.objects import has_object, read_regular
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
@@ -58,8 +58,7 @@ def previous(layout: HomeLayout, name: str, sha256: str) -> Previous | None:
             infos = [entry.path for entry in entries if entry.name.endswith(".dist-info")]
         if len(infos) != 1:
             return None
-        with open(os.path.join(infos[0], "RECORD"), "rb") as stream:
-            return Previous(folder=folder, record=stream.read())
+        return Previous(folder=folder, record=read_regular(os.path.join(infos[0], "RECORD")))
     except OSError:
         return None
 
@@ -73,7 +72,7 @@ def remember(layout: HomeLayout, name: str, sha256: str, workspace: str) -> None
         return
     temporary = temporary_name(os.path.join(workspace, name))
     with suppress(OSError):
-        os.makedirs(layout.names, exist_ok=True)
+        os.makedirs(layout.names, 0o755, exist_ok=True)
         os.symlink(sha256, temporary)
         try:
             os.replace(temporary, os.path.join(layout.names, name))

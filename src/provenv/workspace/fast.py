@@ -270,7 +270,7 @@ def remember_lock(root: str, home: str, said: str, around: tuple[str, ...] = ())
 
     path = _lock_path(root, home)
     said += "".join(f"{plans.content(root, other)}\n" for other in around)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
     stamp.replace(path, said)
 
 
@@ -317,7 +317,7 @@ def remember_outside(root: str, home: str, name: str) -> None:
         OSError: What the file system says.
     """
     path = _outside_path(root, home, name)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
     with open(path, "w", encoding="utf-8"):
         pass
 

@@ -83,7 +83,7 @@ def remember(held: str, contents: bytes) -> None:
 def _make(held: str) -> None:
     if os.path.isfile(held):  # as the first versions wrote it
         os.unlink(held)
-    os.makedirs(held, exist_ok=True)
+    os.makedirs(held, 0o755, exist_ok=True)
 
 
 def _place(folder: str) -> None:

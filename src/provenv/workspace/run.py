@@ -42,6 +42,7 @@ def start(
     words = list(command)
     if words[0].endswith(".py") and os.path.isfile(words[0]) and not os.access(words[0], os.X_OK):
         words.insert(0, "python")
+    _refuse_vanished(folder, generation)
     _refuse_dead_shim(words[0], own)
     try:
         os.execvpe(words[0], words, own)  # noqa: S606  # becoming the command is the point
@@ -66,6 +67,23 @@ def start(
         raise CommandError(
             f"cannot execute {name}: {error.strerror}", hint=None, code=126
         ) from error
+
+
+def _refuse_vanished(folder: str, generation: int) -> None:
+    """Without its generation, the command would be another one of that name on PATH.
+
+    Raises:
+        CommandError: Somebody removed the environment, or the generation, since it was looked up.
+    """
+    if os.path.isdir(f"{folder}/generations/{generation}/bin"):
+        return
+    from provenv.core.errors import CommandError
+
+    raise CommandError(
+        f"generation {generation} of {folder} was removed just now",
+        hint="Call it again: the environment is made anew.",
+        code=126,
+    )
 
 
 def _refuse_dead_shim(name: str, environ: Mapping[str, str]) -> None:

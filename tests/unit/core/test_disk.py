@@ -95,7 +95,7 @@ def test_whoever_does_not_read_is_no_file_system() -> None:
             "has no inodes left for new files, and 5.0 MB free",
             "Remove",
         ),
-        (errno.EDQUOT, {}, "your quota on /d (tmpfs) is used up", "store gc"),
+        (errno.EDQUOT, {}, "your quota on /d (tmpfs) is used up", "provenv gc"),
         (errno.EROFS, {"read_only": True}, "/d (tmpfs) is mounted read-only", "Remount"),
         (errno.EIO, {}, "it is on /d (tmpfs)", "dmesg"),
         (errno.EIO, {"read_only": True}, "/d (tmpfs) is mounted read-only", "dmesg"),
@@ -146,6 +146,13 @@ def test_what_another_program_says_of_a_file_system(text: str, name: str, path: 
     found = disk.refused_in(text)
     assert found is not None
     assert (found.details["errno"], found.details["path"]) == (name, path)
+
+
+def test_a_path_of_any_bytes_stands_in_one_line() -> None:
+    path = os.fsdecode(b"/a\nb/\xff/\xc3\xbc")
+    error = disk.refusal(refused(errno.EACCES), "write", path)
+    assert error.message == "cannot write /a\\nb/\\xff/ü: Permission denied (EACCES)"
+    assert error.details["path"] == path
 
 
 def test_what_another_program_says_of_something_else() -> None:

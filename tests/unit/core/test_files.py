@@ -68,7 +68,7 @@ def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DiskError, match="No space left on device") as caught:
         files.write_atomic(path, b"new")
-    assert "provenv store gc" in (caught.value.hint or "")
+    assert "provenv gc" in (caught.value.hint or "")
     details = caught.value.details
     assert (details["path"], details["errno"]) == (str(path), "ENOSPC")
     assert details["phase"] == "writing a"

@@ -240,6 +240,6 @@ def test_a_disk_that_does_not_answer_says_not_that_nothing_is_current(
     def refuse(path: str) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO), path)
 
-    monkeypatch.setattr(switch.os, call, refuse)
+    monkeypatch.setattr(os, call, refuse)
     with pytest.raises(OSError, match="Input/output error"):
         switch.current(str(tmp_path))

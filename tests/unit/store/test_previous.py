@@ -83,7 +83,9 @@ def test_a_damaged_file_is_not_taken(put: Put, path: str) -> None:
     assert verify_object(new) == []
 
 
-@pytest.mark.parametrize("change", ["time", "mode", "symlink", "gone", "record", "no record"])
+@pytest.mark.parametrize(
+    "change", ["time", "mode", "symlink", "pipe", "gone", "record", "no record", "pipe for record"]
+)
 def test_what_is_not_as_it_was_stored_is_not_taken(put: Put, change: str) -> None:
     old = put(OLD)
     path = os.path.join(old.folder, "site/demo/same.py")
@@ -97,12 +99,17 @@ def test_what_is_not_as_it_was_stored_is_not_taken(put: Put, change: str) -> Non
     elif change == "symlink":
         os.rename(path, path + ".aside")
         os.symlink(path + ".aside", path)
+    elif change == "pipe":
+        os.unlink(path)
+        os.mkfifo(path, 0o444)
     elif change == "gone":
         os.unlink(path)
     elif change == "record":
         write(old, "site/demo-1.0.dist-info/RECORD", b"\xff,\n\n")
     else:
         os.unlink(record)
+        if change == "pipe for record":
+            os.mkfifo(record)
     new = put(NEW)
     assert os.stat(os.path.join(new.folder, "site/demo/same.py")).st_nlink == 1
     assert verify_object(new) == []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from provenv.core.errors import ProvenvError
@@ -46,10 +46,15 @@ def in_generation(recipe: Steps, root: str, known: Known) -> Iterator[Compiled]:
 
 
 def judge(
-    context: Context, found: Sequence[Compiled], executables: Iterable[str], *, everything: bool
+    context: Context,
+    found: Sequence[Compiled],
+    executables: Iterable[Callable[[], Iterable[str]]],
+    *,
+    everything: bool,
 ) -> tuple[list[Compiled], list[Compiled]]:
     """Compare what is new, and remember what is right.
 
+    ``executables`` give interpreters; the later are asked only where those before could not judge all.
     ``everything`` is true where ``found`` is all that there is: then the rest is forgotten.
 
     Returns:
@@ -58,7 +63,7 @@ def judge(
     wrong = [item for item in found if item.print is None or item.state == "changed"]
     unjudged = [item for item in found if item.print is not None and not item.source]
     open_ones = [item for item in found if item.state == "new" and item.print and item.source]
-    signs = _signs(context, open_ones, sorted(set(executables))) if open_ones else {}
+    signs = _signs(context, open_ones, executables) if open_ones else {}
     wrong += [item for item in open_ones if signs[item.path] == "!"]
     unjudged += [item for item in open_ones if signs[item.path] == "?"]
     right = [i for i in found if i.state == "known" or signs.get(i.path) == "="]
@@ -73,20 +78,25 @@ def judge(
 
 
 def _signs(
-    context: Context, files: Sequence[Compiled], executables: Sequence[str]
+    context: Context,
+    files: Sequence[Compiled],
+    executables: Iterable[Callable[[], Iterable[str]]],
 ) -> dict[str, str]:
     """By path, what the interpreters say; ``=`` of one of them is enough."""
     signs = dict.fromkeys((item.path for item in files), "?")
     started = time.monotonic()
     context.emit(PhaseStarted(phase="compile", total=-(-len(files) // _SHARE)))
     ensure_folder(context.home.cache)
-    for executable in executables:
+    asked: set[str] = set()
+    for some in executables:
         rest = [item for item in files if signs[item.path] != "="]
-        if not os.access(executable, os.X_OK) or not rest:
-            continue
-        for path, sign in _ask(context, executable, rest).items():
-            if sign != "?":
-                signs[path] = sign
+        for executable in sorted(set(some()) - asked) if rest else ():
+            asked.add(executable)
+            rest = [item for item in files if signs[item.path] != "="]
+            if not os.access(executable, os.X_OK) or not rest:
+                continue
+            answers = _ask(context, executable, rest)
+            signs |= {path: sign for path, sign in answers.items() if sign != "?"}
     seconds = time.monotonic() - started
     context.emit(PhaseFinished(phase="compile", count=len(files), seconds=seconds))
     return signs
@@ -108,17 +118,17 @@ def _ask(context: Context, executable: str, files: Sequence[Compiled]) -> dict[s
     return signs
 
 
-def remove(paths: Iterable[str]) -> list[str]:
-    """Remove byte code: Python writes it again. Those that are gone, or cannot be removed, stay out.
+def remove(paths: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Remove byte code: Python writes it again.
 
     Returns:
-        What was removed.
+        What is gone now, and what could not be removed.
     """
-    removed = []
+    gone: list[str] = []
+    stuck: list[str] = []
     for path in paths:
-        if os.path.basename(os.path.dirname(path)) != CACHE:
-            continue
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-            removed.append(path)
-    return removed
+        if os.path.basename(os.path.dirname(path)) == CACHE:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        (stuck if os.path.lexists(path) else gone).append(path)
+    return gone, stuck

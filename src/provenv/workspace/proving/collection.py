@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from provenv.core.disk import doing
 from provenv.core.errors import DiskError, IntegrityError
-from provenv.core.files import disk_error, locked, remove_tree
+from provenv.core.files import locked, remove_tree
 from provenv.core.usage import Ledger
 from provenv.environments import generations, switch
 from provenv.model.layout import EnvironmentLayout
@@ -149,26 +150,23 @@ def _gc(
     context: Context, keep: int | None, limits: Limits, patience: float, *, dry_run: bool
 ) -> GcResult:
     started = time.monotonic()
-    try:
-        with locked(
-            context.home.lock, shared=dry_run, waiting=waits.told(context, "works with the store")
-        ):
-            used = processes.generations_in_use()
-            sweep = _Sweep(
-                context, keep, limits.unused, patience, used, weigh(context.home), dry_run
-            )
-            before = sweep.ledger.total
-            for root in claims.entries(context):
-                sweep.visit(root)
-            collected = sweep.collect(limits)
-            size = split(sweep.ledger, sweep.holders)
-            there = {key for key in sweep.ledger.keys if _is_object(key)}
-            if not dry_run:
-                leftovers.remove(context.home)
-                _thin_plans(context)
-                _tidy(context)
-    except OSError as error:
-        raise disk_error(error, "collect", error.filename or context.home.root) from error
+    waiting = waits.told(context, "works with the store")
+    with (
+        doing("collecting", context.home.root, safe=_standing),
+        locked(context.home.lock, shared=dry_run, waiting=waiting),
+    ):
+        used = processes.generations_in_use()
+        sweep = _Sweep(context, keep, limits.unused, patience, used, weigh(context.home), dry_run)
+        before = sweep.ledger.total
+        for root in claims.entries(context):
+            sweep.visit(root)
+        collected = sweep.collect(limits)
+        size = split(sweep.ledger, sweep.holders)
+        there = {key for key in sweep.ledger.keys if _is_object(key)}
+        if not dry_run:
+            leftovers.remove(context.home)
+            _thin_plans(context)
+            _tidy(context)
     return GcResult(
         generations=tuple(sweep.gone),
         objects=len(collected.objects),
@@ -187,6 +185,10 @@ def _gc(
         dry_run=dry_run,
         seconds=time.monotonic() - started,
     )
+
+
+def _standing() -> str:
+    return "every environment keeps its current generation, and what was removed is gone"
 
 
 @dataclass(slots=True)
@@ -241,9 +243,8 @@ class _Sweep:
         if not self.dry_run:
             claims.found_again(root)
             if None not in contents:
-                with contextlib.suppress(
-                    OSError
-                ):  # a full disk: what is remembered is more than that
+                # on a full disk more stays remembered than is there
+                with contextlib.suppress(OSError):
                     claims.remember(root, [text for text in contents if text is not None])
         self.gone += [(folder, number) for number in choice.gone]
         self.in_use += [(folder, number) for number in choice.in_use]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from glob import escape, glob
 
 from provenv.core import links
 from provenv.core.errors import IntegrityError
@@ -86,6 +87,7 @@ def _contents(place: _Place) -> str | None:
     home = place.bench.context.home
     plans = sorted(os.listdir(home.plans)) if os.path.isdir(home.plans) else []
     places = [f"{home.plans}/{plan}/contents.json" for plan in plans if len(plan) == 64]
+    places += sorted(glob(f"{escape(home.roots)}/*.held/*"))
     places += [
         generations.own_file(folder, number, "contents.json")
         for folder, number in place.bench.recipes

@@ -140,9 +140,10 @@ def _repair(context: Context, project: Project | None, environment: str | None) 
             try:
                 with locked(EnvironmentLayout(folder).lock):
                     switch.sweep(folder)
-                    again = _without_byte_code(found, folder, number)
+                    again, stuck = _without_byte_code(found, folder, number)
                     more, not_done = relink(bench, folder, number)
                     again += more
+                    not_done += [(path, "it cannot be removed") for path in stuck]
             except (ProvenvError, OSError) as error:
                 again, not_done = [], [("", str(error))]
             paths += [(folder, number, path) for path in again]
@@ -151,6 +152,9 @@ def _repair(context: Context, project: Project | None, environment: str | None) 
     for item in objects:
         if not item.left:
             suspects.cleared(context, item.sha256)
+            hits = (hit.damage for hit in found.hits if hit.damage.sha256 == item.sha256)
+            paths_of = (verification.removable_path(context, damage) for damage in hits)
+            suspects.forget_removable(context, [path for path in paths_of if path is not None])
     for folder in {folder for folder, _ in places} - {e.folder for e in environments if e.left}:
         suspects.mended(folder)
     return RepairResult(
@@ -169,15 +173,18 @@ def _damaged(found: VerifyResult) -> list[str]:
     return list(dict.fromkeys(hit.damage.sha256 for hit in found.hits))
 
 
-def _without_byte_code(found: VerifyResult, folder: str, number: int) -> list[str]:
-    """Remove byte code of one generation that is not what Python would write; what was removed."""
+def _without_byte_code(
+    found: VerifyResult, folder: str, number: int
+) -> tuple[list[str], list[str]]:
+    """Remove byte code of one generation that is not what Python would write: what is gone, and is not."""
     root = f"{folder}/generations/{number}"
     wrong = [
         f"{root}/{item.path}"
         for where, item in (*found.drift, *found.former)
         if (where, item.generation) == (folder, number) and f"/{CACHE}/" in item.path
     ]
-    return [os.path.relpath(path, root) for path in bytecode.remove(wrong)]
+    gone, stuck = bytecode.remove(wrong)
+    return [os.path.relpath(p, root) for p in gone], [os.path.relpath(p, root) for p in stuck]
 
 
 def _environments(
@@ -221,7 +228,7 @@ def _repaired(hits: Sequence[Damage], **more: object) -> Repaired:
 def _mend_object(bench: Bench, sha256: str, hits: Sequence[Damage]) -> Repaired:
     home = bench.context.home
     compiled = [f"{home.object(sha256)}/{hit.path}" for hit in hits if f"/{CACHE}/" in hit.path]
-    removed = len(bytecode.remove(compiled))
+    removed, stuck = bytecode.remove(compiled)
     scratch = HomeLayout(temporary_name(os.path.join(home.tmp, f"mend-{sha256[:16]}")))
     refusals: list[str] = []
 
@@ -248,9 +255,13 @@ def _mend_object(bench: Bench, sha256: str, hits: Sequence[Damage]) -> Repaired:
         hits,
         copied=done.copied,
         fetched=done.fetched,
-        removed=removed,
+        removed=len(removed),
         aside=tuple(done.removed),
-        left=(*(_said(damage) for damage in done.left), *(refusals if done.left else ())),
+        left=(
+            *(_said(damage) for damage in done.left),
+            *(refusals if done.left else ()),
+            *(f"{path}: it cannot be removed" for path in stuck),
+        ),
     )
 
 

@@ -63,6 +63,17 @@ def remove_removable(context: Context) -> None:
                 bytecode.remove([path])
 
 
+def forget_removable(context: Context, paths: Sequence[str]) -> None:
+    """These were removed, or made again."""
+    note = f"{context.home.suspects}/{_REMOVABLE}"
+    done = {json.dumps(path) for path in paths}
+    with contextlib.suppress(OSError):
+        with open(note, encoding="utf-8", errors="replace") as stream:
+            left = [line for line in stream.read().splitlines() if line not in done]
+        os.unlink(note)
+        note_removable(context, [json.loads(line) for line in left])
+
+
 def _touch(path: str) -> bool:
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)

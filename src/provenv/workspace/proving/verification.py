@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import cast
 
 from provenv.core.errors import IntegrityError
@@ -76,7 +77,7 @@ def verify(
 
     With ``project``, its environments (or the one named), the objects that all their generations
     hold, and those that share a damaged file with them; without, every object in the store and every
-    environment that it knows.
+    environment that it knows. Who holds a damaged object is told of the whole machine in any case.
     """
     started = time.monotonic()
     folders = folders_of(context, project, environment)
@@ -93,15 +94,17 @@ def verify(
         for item in bytecode.in_generation(recipe, f"{folder}/generations/{number}", known)
     ]
     everything = [item for one in compared.values() for item in one.compiled]
-    wrong, unjudged = bytecode.judge(
+    others = cache(lambda: _Held([f for f in registered(context) if f not in folders]))
+    judged, unjudged = bytecode.judge(
         context,
         [*everything, *(item for _, _, item in beside)],
-        held.executables,
+        (lambda: held.executables, lambda: others().executables),
         everything=project is None,
     )
-    hits = list(_hits(context, compared, held, {item.path for item in wrong}))
+    wrong = {item.path for item in judged}
+    hits = list(_hits(context, compared, held, others, wrong))
     for folder, number, item in beside:
-        if item in wrong:
+        if item.path in wrong:
             inside = os.path.relpath(item.path, f"{folder}/generations/{number}")
             drifted.append((folder, Drift(path=inside, kind="changed", generation=number)))
     current = {folder: switch.current(folder) for folder in folders}
@@ -172,17 +175,22 @@ class _Held:
 
 
 def _hits(
-    context: Context, compared: Mapping[str, Compared], held: _Held, wrong: Collection[str]
+    context: Context,
+    compared: Mapping[str, Compared],
+    held: _Held,
+    others: Callable[[], _Held],
+    wrong: Collection[str],
 ) -> Iterator[Hit]:
-    """Every damaged file in the store, with who holds it."""
+    """Every damaged file in the store, with who holds it: ``others`` are asked where there is one."""
     for sha256, one in compared.items():
         damage = list(one.damage)
         if not one.name:
             damage.append(_unreadable(context, sha256, held))
         damage += [_compiled(one, item) for item in one.compiled if item.path in wrong]
         damage += _misled(context, one)
-        places = tuple(held.by.get(sha256, ()))
-        yield from (Hit(damage=found, generations=places) for found in damage)
+        if damage:
+            places = (*held.by.get(sha256, ()), *others().by.get(sha256, ()))
+            yield from (Hit(damage=found, generations=places) for found in damage)
 
 
 def _unreadable(context: Context, sha256: str, held: _Held) -> Damage:
@@ -247,16 +255,24 @@ def _note(
     folders = set(drifted)
     folders |= {f for f, number, _ in held.unreadable if number == current[f]}
     for hit in hits:
-        sha256, path = hit.damage.sha256, hit.damage.path
-        if f"/{CACHE}/" in path:
-            removable.append(f"{context.home.object(sha256)}/{path}")
-        elif path.startswith(LINKS):
-            removable.append(f"{context.home.object_links(sha256)}/{path.removeprefix(LINKS)}")
+        path = removable_path(context, hit.damage)
+        if path is None:
+            objects.add(hit.damage.sha256)
         else:
-            objects.add(sha256)
+            removable.append(path)
         folders |= {place.rpartition(":")[0] for place in hit.generations}
     suspects.note(context, objects, folders)
     suspects.note_removable(context, removable)
+
+
+def removable_path(context: Context, damage: Damage) -> str | None:
+    """Where damage lies that is mended by removing it: byte code, a prepared link. None for the rest."""
+    sha256, path = damage.sha256, damage.path
+    if f"/{CACHE}/" in path:
+        return f"{context.home.object(sha256)}/{path}"
+    if path.startswith(LINKS):
+        return f"{context.home.object_links(sha256)}/{path.removeprefix(LINKS)}"
+    return None
 
 
 def environments_holding(context: Context, objects: Iterable[str]) -> list[str]:
