@@ -6,7 +6,6 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from provenv.core import digest
 from provenv.core.disk import doing
@@ -18,6 +17,7 @@ from provenv.core.errors import (
     UsageError,
 )
 from provenv.core.events import ChangeBegun, Warned
+from provenv.core.values import frozen
 from provenv.environments import generations, stamp, switch
 from provenv.environments.drift import find_drift
 from provenv.environments.tree import Steps
@@ -35,7 +35,7 @@ from provenv.workspace.projects.context import Context, Project, read_manifest, 
 from provenv.workspace.syncing import locking
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HistoryEntry:
     """One generation, and what it changed with respect to the one before it."""
 
@@ -44,7 +44,7 @@ class HistoryEntry:
     changes: tuple[Change, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DiffResult:
     """What differs between two generations; ``python`` and ``link_mode`` as (before, after)."""
 
@@ -55,7 +55,7 @@ class DiffResult:
     link_mode: tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RollbackResult:
     """What ``rollback`` did; ``restored`` are the project's files that were written."""
 

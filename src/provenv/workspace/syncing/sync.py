@@ -6,7 +6,6 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.pylock import Pylock
@@ -21,6 +20,7 @@ from provenv.core.errors import (
     UsageError,
 )
 from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned, silent
+from provenv.core.values import frozen, replace
 from provenv.environments import generations, plans, python2, stamp, switch
 from provenv.environments.drift import Drift, find_altered, find_drift, is_misplaced
 from provenv.environments.edits import Edit
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 _TRIES = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SyncResult:
     """What ``sync`` did.
 
@@ -373,7 +373,7 @@ def _present_mode(folder: str) -> str | None:
     return present.link_mode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SyncRequest:
     """What was asked for, resolved as far as the manifest allows."""
 
@@ -400,7 +400,7 @@ class SyncRequest:
         return default().executable == prepared.interpreter.executable
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Outcome:
     number: int
     previous: int | None
