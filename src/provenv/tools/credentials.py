@@ -46,7 +46,7 @@ def _from_environment(name: str, environ: Mapping[str, str]) -> Credentials | No
         username = environ.get(f"{prefix}{part}_USERNAME")
         password = environ.get(f"{prefix}{part}_PASSWORD")
         if username or password:
-            return Credentials(username=username=username or "", password=password=password or "")
+            return Credentials(username=username or "", password=password or "")
     return None
 
 
@@ -67,7 +67,7 @@ def _from_netrc(
     if entry is None:
         return None
     login, _, password = entry
-    return Credentials(username=username=login or "", password=password=password or "")
+    return Credentials(username=login or "", password=password or "")
 
 
 def _from_keyring(url: str, username: str | None, environ: Mapping[str, str]) -> Credentials | None:
@@ -89,7 +89,7 @@ def _from_keyring(url: str, username: str | None, environ: Mapping[str, str]) ->
                 return
             if found is not None:
                 name = found.username or username or ""
-                answers.append(Credentials(username=username=name, password=password=found.password or ""))
+                answers.append(Credentials(username=name, password=found.password or ""))
                 return
 
     asking = threading.Thread(target=ask, name="keyring", daemon=True)
