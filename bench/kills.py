@@ -29,8 +29,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import provenv
 from bench.measure import BenchError
+
+import provenv
 
 _ELSEWHERE = ("colorama", "tzdata")  # what only Windows needs: a lock names it, too
 VERBS = ("sync", "cold sync", "rollback", "gc", "repair")

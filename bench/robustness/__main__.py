@@ -55,7 +55,7 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--docs", metavar="FILE", help="put the table between the marks of this page"
     )
-    parser.add_argument("--out", type=Path, help="JSON; what it has of tools not named is kept")
+    parser.add_argument("--out", type=Path, help="JSON; what it has of tools not named stays")
     parser.add_argument("--python", default=os.path.realpath(sys.executable), help="%(default)s")
     parser.add_argument("--fs", help="a folder on the file system to attack")
     parser.add_argument("--jobs", type=int, default=2, help="tools at a time; %(default)s")
@@ -65,7 +65,8 @@ def options() -> argparse.Namespace:
     args = parser.parse_args()
     if wrong := set(args.attacks.split(",")) - ATTACKS.keys():
         parser.error(f"unknown attacks: {', '.join(sorted(wrong))}")
-    if wrong := set(args.tools.split(",")) - TOOLS.keys():
+    args.tools = [name for name in args.tools.split(",") if name]
+    if wrong := set(args.tools) - TOOLS.keys():
         parser.error(f"unknown tools: {', '.join(sorted(wrong))}")
     return args
 
@@ -131,10 +132,9 @@ def main() -> int:
     top = tempfile.mkdtemp(prefix="bench-robustness-", dir=args.fs)
     os.chmod(top, 0o755)
     try:
-        kinds = args.tools.split(",")
         with ProcessPoolExecutor(args.jobs) as pool:
-            done = pool.map(attack, repeat(args), repeat(top), kinds)
-            found = known(args.out) | dict(zip(kinds, done, strict=True))
+            done = pool.map(attack, repeat(args), repeat(top), args.tools)
+            found = known(args.out) | dict(zip(args.tools, done, strict=True))
         facts = machine(top)
     finally:
         remove(top)

@@ -19,7 +19,7 @@ def outcomes(page: Path) -> dict[str, list[str]]:
     """The table of the page: first cell → the others."""
     text = page.read_text().partition(BEGIN)[2].partition(END)[0]
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
-    return {title: [cell.strip() for cell in cells] for title, *cells in rows}
+    return {title: [cell.strip() for cell in cells] for title, *cells in rows if title != "---"}
 
 
 def test_the_page_has_a_measured_table() -> None:

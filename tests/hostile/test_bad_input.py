@@ -6,11 +6,11 @@ import hashlib
 import re
 import stat
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from provenv.core.values import replace
 from provenv.model.lock import packages_digest, parse_lock, render_lock, tool_table
 from support import Index, Project, Result, make_wheel
 from support.many import few, snapshot

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from packaging.pylock import Pylock
 from provenv.core.errors import ProvenvError
 from provenv.core.events import Event, Warned
 from provenv.core.http import HttpSettings
+from provenv.core.values import replace
 from provenv.model.layout import HomeLayout
 from provenv.model.lock import packages_digest, parse_lock, render_lock, tool_table
 from provenv.workspace.projects.context import Context, open_project

@@ -18,7 +18,7 @@ from provenv.store.download import download
 from support.villain import Ask, Villain, certificate, redirect
 
 ONCE = HttpSettings(attempts=1, backoff=0.001, timeout=0.25)
-LOGIN = Credentials("me", "s3cret-w0rd")
+LOGIN = Credentials(username="me", password="s3cret-w0rd")
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 PIECE = b"40000\r\n" + bytes(0x40000) + b"\r\n"

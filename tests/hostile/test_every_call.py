@@ -14,13 +14,14 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from provenv.core.files import remove_tree
+from provenv.core.values import replace
 from support import Index, Project, make_wheel
 from support.every_call import EveryCall, Strike, Struck, why_not
 from support.project import command

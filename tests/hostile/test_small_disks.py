@@ -121,6 +121,7 @@ def test_a_full_disk(disk: tuple[SmallDisk, str], index: Index, tmp_path: Path) 
     assert found.code == (0 if what == "bytes" else 3), str(found)  # a symlink is a file, too
     if found.code == 0:
         assert "generation 1" in found.stderr
+        assert "warning: that this generation was chosen on purpose could not be" in found.stderr
 
     room = os.statvfs(small.seen(small.point))
     found = small.run(project, "gc", "--keep", "0")

@@ -281,3 +281,8 @@ def test_the_picture_shows_the_session_that_its_script_runs() -> None:
 @pytest.mark.parametrize("name", ["check", "demo", "docs", "environment", "python", "test"])
 def test_scripts_are_plain_shell(name: str) -> None:
     subprocess.run(["sh", "-n", str(ROOT / "scripts" / name)], check=True)
+
+
+def test_every_decision_is_listed() -> None:
+    listed = re.findall(r"\]\(decisions/(\S+?\.md)\)", page("docs/README.md"))
+    assert listed == sorted(path.name for path in (ROOT / "docs/decisions").glob("*.md"))

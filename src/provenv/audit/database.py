@@ -14,13 +14,13 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from provenv.core import digest
 from provenv.core.errors import IntegrityError
 from provenv.core.files import disk_error, replace_symlink, temporary_name
+from provenv.core.values import as_dict, field, frozen
 from provenv.model.advisory import Advisory, Affected, Event, parse_advisory
 
 SCHEMA = 1
@@ -36,7 +36,7 @@ CREATE TABLE likely (cve TEXT PRIMARY KEY, score REAL NOT NULL, percentile REAL 
 _INDEX = "CREATE INDEX by_package ON affected (package)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Facts:
     """What is known of the data itself.
 
@@ -58,7 +58,7 @@ class Facts:
     likely: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Contents:
     """What a database is made from: raw records by id, and the two lists of CVEs."""
 
@@ -137,7 +137,7 @@ def _write(path: str, contents: Contents, source: str, imported: str) -> Facts:
             records=len(contents.records), packages=len(packages),
             exploited=contents.exploited_date, likely=contents.likely_date,
         )  # fmt: skip
-        rows = {"schema": SCHEMA, "facts": {name: getattr(facts, name) for name in Facts.__slots__}}
+        rows = {"schema": SCHEMA, "facts": as_dict(facts)}
         connection.executemany(
             "INSERT INTO meta VALUES (?, ?)",
             ((key, json.dumps(value)) for key, value in rows.items()),

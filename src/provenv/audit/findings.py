@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from provenv.audit.database import Database
 from provenv.audit.matching import Answer, answer, fixes
 from provenv.audit.severity import Severity, rate
+from provenv.core.values import frozen
 from provenv.model.advisory import Advisory, Affected
 from provenv.model.plan import canonical
 
@@ -17,7 +17,7 @@ from provenv.model.plan import canonical
 _ORDER = ("MAL-", "PYSEC-", "GHSA-", "CVE-")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Vulnerability:
     """One vulnerability of one version of a package: all records that are aliases of each other.
 

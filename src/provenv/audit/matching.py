@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from packaging.version import InvalidVersion, Version
 
+from provenv.core.values import frozen
 from provenv.model.advisory import Affected, Event, EventKind, version_key
 
 Answer = Literal["affected", "unaffected", "unclear"]
@@ -27,7 +27,7 @@ def parsed(text: str) -> Version | None:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Side:
     """Where versions that PEP 440 cannot parse are taken to stand: below all, or above all."""
 

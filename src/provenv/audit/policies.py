@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from provenv.core import digest
 from provenv.core.errors import InputError
+from provenv.core.values import frozen
 from provenv.model.policy import Lapse, Policy, Rule, Waiver
 
 _STRICT: tuple[Lapse, ...] = ("ignore", "warn", "fail")
 MAX_AGE = timedelta(days=7)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Policies:
     """What holds for a project.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from provenv.core.values import frozen
 
 Level = Literal["critical", "high", "medium", "low", "none", "unknown"]
 LEVELS: tuple[Level, ...] = ("critical", "high", "medium", "low", "none", "unknown")
@@ -13,7 +14,7 @@ _WORDS: dict[str, Level] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Severity:
     """A level, and where there is a vector the base score (0 to 10) that it comes from."""
 

@@ -7,7 +7,6 @@ is never taken for kept. A waiver turns a broken rule into a waived one, which i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -17,6 +16,7 @@ from packaging.version import InvalidVersion, Version
 
 from provenv.audit.findings import Vulnerability
 from provenv.audit.policies import Policies
+from provenv.core.values import field, frozen, replace
 from provenv.model.policy import Rule, Waiver
 
 Outcome = Literal["pass", "fail", "inconclusive"]
@@ -25,7 +25,7 @@ ANNOUNCED = timedelta(days=14)
 """How long before its end a waiver is announced."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Item:
     """One package as a policy sees it.
 
@@ -47,7 +47,7 @@ class Item:
     vulnerabilities: tuple[Vulnerability, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Python:
     """The interpreter of an environment; ``end``: When its fixes end; both None where nobody knows."""
 
@@ -56,7 +56,7 @@ class Python:
     end: date | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Question:
     """All that a verdict is about.
 
@@ -79,7 +79,7 @@ class Question:
         return self.now.astimezone(UTC).date()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Decision:
     """One rule that is not simply kept.
 
@@ -108,7 +108,7 @@ class Decision:
         return self.rule.binding and self.state != "tolerated" and self.waiver is None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Verdict:
     """The answer.
 

@@ -6,18 +6,18 @@ import glob
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from provenv.building.system import BuildSystem, table, text_at
 from provenv.building.versioning import git_state, reads_version_control
 from provenv.core import digest
+from provenv.core.values import frozen
 
 _CONFIGURATION = ("pyproject.toml", "setup.py", "setup.cfg", "hatch_build.py")
 _SOURCE_FOLDERS = ("src", "lib", "python")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class EditableInputs:
     """What decides the content of an editable wheel, as far as it can be told.
 

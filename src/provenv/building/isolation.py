@@ -7,7 +7,6 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
 
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -26,6 +25,7 @@ from provenv.core.events import (
 )
 from provenv.core.files import disk_error, ensure_folder, locked, remove_tree
 from provenv.core.http import Credentials, HttpSettings
+from provenv.core.values import as_dict, frozen, replace
 from provenv.environments import compose, skeleton, tree
 from provenv.model.interpreter import Interpreter
 from provenv.model.layout import HomeLayout
@@ -42,7 +42,7 @@ BuildRequirement = Callable[[Artifact, str], StoredObject]
 LookUp = Callable[[str], Credentials | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class BuildEnvironment:
     """A tree that a backend can run in, until the build is over.
 
@@ -222,7 +222,7 @@ class Isolation:
             found = self._remembered(key)
             if found is None:
                 found = self._resolve(requirements)
-                rows = [asdict(artifact) for artifact in found]
+                rows = [as_dict(artifact) for artifact in found]
                 self._memory.write(key, {"time": time.time(), "artifacts": rows})
             self._resolved[asked] = found
         return self._resolved[asked]

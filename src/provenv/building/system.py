@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from provenv.core.errors import InputError
+from provenv.core.values import field, frozen
 from provenv.model import toml
 
 LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 _LEGACY_REQUIRES = ("setuptools >= 40.8.0",)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class BuildSystem:
     """How a source tree wants to be built.
 

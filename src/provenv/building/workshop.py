@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from provenv.building.hooks import Backend
 from provenv.building.isolation import Isolation
@@ -22,6 +21,7 @@ from provenv.core.events import (
     PhaseFinished,
     PhaseStarted,
 )
+from provenv.core.values import frozen
 from provenv.model.plan import Artifact
 from provenv.store.objects import StoredObject, read_object
 
@@ -31,7 +31,7 @@ _OLDEST = (3, 7)  # the backends' side of PEP 517 (pyproject_hooks) runs on noth
 Chain = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Wanted:
     """One distribution to be built.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 
 from provenv.core.errors import UsageError
+from provenv.core.values import frozen
 
 COLOURS = ("auto", "always", "never")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Options:
     """The common options as they were given."""
 

@@ -7,7 +7,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from provenv.cli.options import Options
 from provenv.cli.place import command_line
 from provenv.cli.progress import Progress
 from provenv.core.http import hidden
+from provenv.core.values import replace
 
 if TYPE_CHECKING:
     from provenv.cli.targets import Target

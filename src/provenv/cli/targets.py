@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from provenv.cli.draw import Screen
 from provenv.core.errors import ProvenvError, UsageError, safe_of
 from provenv.core.files import unforeseen
+from provenv.core.values import frozen, replace
 from provenv.model.layout import base_name, is_environment_name
 from provenv.model.manifest import unknown_environment
 from provenv.workspace.projects import outside
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from provenv.cli.session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Target:
     """One environment of one project.
 
@@ -49,7 +49,7 @@ class Target:
         return f" -e {spec.name}" if self.outside or spec.name != default else ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Answer:
     """What a command has to say of one target: its exit code and the twins, JSON and text.
 

@@ -7,9 +7,9 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from provenv.core.errors import DiskError, safe_of, say_safe
+from provenv.core.values import frozen
 
 MOUNTS = "/proc/self/mountinfo"
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -44,7 +44,7 @@ _HINTS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Mount:
     """One line of ``mountinfo`` (proc(5)): where, of what kind, with what options."""
 
@@ -53,7 +53,7 @@ class Mount:
     options: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class FileSystem:
     """The file system that a path lies on.
 

@@ -7,15 +7,16 @@ not care passes :func:`silent`. ``emit`` may be called from several threads at o
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from provenv.core.values import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Event:
     """Base of all events."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ChangeBegun(Event):
     """From here on something on the disk is changed; before it, nothing was.
 
@@ -25,7 +26,7 @@ class ChangeBegun(Event):
     paths: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PhaseStarted(Event):
     """A stretch of work began: ``resolve``, ``fetch``, ``build``, ``link``, ``verify`` and the like.
 
@@ -38,7 +39,7 @@ class PhaseStarted(Event):
     size: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PhaseFinished(Event):
     """The stretch ended after ``seconds``; ``count`` items were dealt with."""
 
@@ -47,7 +48,7 @@ class PhaseFinished(Event):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ItemStarted(Event):
     """One item of a phase began, for example one download of ``size`` bytes."""
 
@@ -56,7 +57,7 @@ class ItemStarted(Event):
     size: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ItemAdvanced(Event):
     """``amount`` more bytes (or files) of the item are done."""
 
@@ -65,7 +66,7 @@ class ItemAdvanced(Event):
     amount: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ItemFinished(Event):
     """The item is done."""
 
@@ -73,7 +74,7 @@ class ItemFinished(Event):
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Retrying(Event):
     """A request failed in a way that may pass; it is tried again after ``delay`` seconds."""
 
@@ -83,7 +84,7 @@ class Retrying(Event):
     delay: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class BuildOutput(Event):
     """One line that a build backend wrote."""
 
@@ -91,14 +92,14 @@ class BuildOutput(Event):
     line: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Noted(Event):
     """Something a person wants to know, for example that an sdist is being built."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Warned(Event):
     """Something a person should act on; the work goes on."""
 

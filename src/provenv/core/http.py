@@ -11,12 +11,12 @@ import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 from provenv.core.errors import NetworkError, UsageError
 from provenv.core.events import Emit, Retrying, silent
+from provenv.core.values import field, frozen
 
 if TYPE_CHECKING:
     import urllib3
@@ -41,7 +41,7 @@ def load() -> None:
     import urllib3  # noqa: F401
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credentials:
     """A user name and a password (or token) for one origin."""
 
@@ -91,7 +91,7 @@ def split_credentials(url: str) -> tuple[str, Credentials | None]:
     user, _, host = parts.netloc.rpartition("@")
     name, _, password = user.partition(":")
     bare = urlunsplit(parts._replace(netloc=host))
-    return bare, Credentials(unquote(name), unquote(password))
+    return bare, Credentials(username=unquote(name), password=unquote(password))
 
 
 def _split(url: str) -> tuple[SplitResult, int | None]:
@@ -103,7 +103,7 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
         raise UsageError(f"{redacted(url)}: not an address: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Response:
     """An answer, read to its end. Header names are lower-case; ``url`` is where redirects led."""
 
@@ -113,7 +113,7 @@ class Response:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HttpSettings:
     """How to reach servers; plain values, so that they can cross to a worker process.
 
@@ -172,7 +172,9 @@ class Transport:
                 finally:
                     raw.release_conn()
                 self._check_passing(raw.status, url)
-                return Response(raw.status, final, _lower(raw.headers), body)
+                return Response(
+                    status=raw.status, url=final, headers=_lower(raw.headers), body=body
+                )
         raise AssertionError("unreachable: the last attempt raises")
 
     def size(self, url: str) -> int | None:

@@ -8,13 +8,13 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from provenv.core.disk import refuse_sick
 from provenv.core.errors import UndecidedError
+from provenv.core.values import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Completed:
     """What a program left behind."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from provenv.core.values import field, mutable
 
 BLOCK = 512  # what st_blocks counts (POSIX leaves it open; Linux, macOS and the BSDs agree)
 
@@ -38,7 +39,7 @@ def is_folder(status: os.stat_result) -> bool:
     return status.st_mode & 0o170000 == 0o040000
 
 
-@dataclass(slots=True)
+@mutable
 class Ledger:
     """What several trees take together, and what is left when some of them go.
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from provenv.core.values import frozen
 from provenv.doctor.facts import ProjectFacts
 from provenv.doctor.facts_project import is_requirements
 
 _COMPUTED = ("setup.py", "setup.cfg")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Declared:
     """Normalized names that a project asks for: ``own`` to run, ``groups`` to work on it."""
 

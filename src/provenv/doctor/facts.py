@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date
 
 from provenv.core.errors import InputError
+from provenv.core.values import field, frozen
 from provenv.environments.drift import Drift
 from provenv.model.generation import Generation
 from provenv.model.layout import HomeLayout
 from provenv.model.manifest import Manifest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class EnvironmentSubject:
     """One environment to look at.
 
@@ -30,7 +30,7 @@ class EnvironmentSubject:
     options: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Subject:
     """What to look at.
 
@@ -57,7 +57,7 @@ class Subject:
     environments: tuple[EnvironmentSubject, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ProjectFacts:
     """The files of a project, apart from its sources.
 
@@ -74,7 +74,7 @@ class ProjectFacts:
     pins: tuple[tuple[str, str, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Import:
     """One import of a module that is not relative.
 
@@ -102,7 +102,7 @@ class Import:
         return self.module.partition(".")[0]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SourceFacts:
     """What the sources of a project import, and what there is for them.
 
@@ -134,7 +134,7 @@ class SourceFacts:
     system: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Committed:
     """An environment folder in a git repository: how many files, how many bytes."""
 
@@ -143,7 +143,7 @@ class Committed:
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class GitFacts:
     """What a repository knows of the project.
 
@@ -162,7 +162,7 @@ class GitFacts:
     ignored_files: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Command:
     """A command on PATH: where it is, and the prefix of the environment or Python that it works for."""
 
@@ -171,7 +171,7 @@ class Command:
     prefix: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ShellFacts:
     """The variables of the calling shell, and what they lead to.
 
@@ -200,7 +200,7 @@ class ShellFacts:
     default_environment: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class EnvironmentFacts:
     """One environment of the project, as it lies on disk.
 
@@ -251,7 +251,7 @@ class EnvironmentFacts:
         return self.asked.folder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StrangerFacts:
     """A virtual environment in the project that provenv did not make.
 
@@ -266,7 +266,7 @@ class StrangerFacts:
     interpreter_gone: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Volume:
     """The file system of a folder: ``kind`` as the kernel names it, ``free`` in bytes."""
 
@@ -279,7 +279,7 @@ class Volume:
     noexec: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Open:
     """A folder that others can write: ``who`` is ``everybody`` or ``its group``."""
 
@@ -288,7 +288,7 @@ class Open:
     mode: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class MachineFacts:
     """The store and the file systems.
 
@@ -308,7 +308,7 @@ class MachineFacts:
     home: Volume | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Facts:
     """All of it. What belongs to a project is None or empty outside of one."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 from provenv.core.events import (
     Emit,
@@ -16,6 +15,7 @@ from provenv.core.events import (
     Warned,
     silent,
 )
+from provenv.core.values import replace
 from provenv.doctor.facts import Facts, Subject
 from provenv.doctor.facts_environment import environment_facts, stranger_facts
 from provenv.doctor.facts_git import git_facts

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from provenv.core import process
 from provenv.core.errors import UndecidedError
+from provenv.core.values import field, frozen
 from provenv.doctor.facts_shell import interpreter_of
 from provenv.doctor.words import many, some
 
@@ -26,7 +26,7 @@ _LEAKING = ("PYTHONPATH", "PYTHONHOME", "PYTHONPLATLIBDIR", "PYTHONEXECUTABLE", 
 _PIP_KEYS = ("prefix", "root", "target", "user")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Claim:
     """One claim: what it is about, what speaks for it or against it, and the verdict.
 
@@ -39,7 +39,7 @@ class Claim:
     verdict: Verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Asked:
     """Which environment, and what is known of it.
 

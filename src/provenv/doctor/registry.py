@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 
 from provenv.core.errors import UsageError
+from provenv.core.values import frozen
 from provenv.doctor import (
     rules_environment,
     rules_git,
@@ -42,7 +42,7 @@ THEMES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Noticed:
     """A finding, and how it is mended: what ``fix`` does to ``target``."""
 

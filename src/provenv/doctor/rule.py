@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
+from provenv.core.values import frozen
 from provenv.doctor.facts import Facts
 from provenv.model.finding import Finding, Place, Weight
 
 Fix = Literal["close", "ignore", "lock", "repair", "sync"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Seen:
     """What a rule saw.
 
@@ -33,7 +33,7 @@ class Seen:
     target: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Rule:
     """One kind of finding.
 

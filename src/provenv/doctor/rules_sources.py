@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
+from provenv.core.values import frozen
 from provenv.doctor.declared import Declared, declared_by
 from provenv.doctor.facts import Facts, Import, SourceFacts
 from provenv.doctor.modules import REMOVED, distribution_of, standard_library
@@ -18,7 +18,7 @@ from provenv.model.finding import Place, Weight
 _PLACES = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Used:
     """A distribution, or a module that none here provides, and the imports of it."""
 

@@ -6,8 +6,8 @@ import ast
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 
+from provenv.core.values import field, mutable, replace
 from provenv.doctor.facts import Import
 from provenv.doctor.walk import Tree
 
@@ -31,7 +31,7 @@ _HARMLESS = frozenset({"__future__", "__init__", "__main__", "antigravity", "tes
 _SAMPLES = frozenset({"cases", "data", "fixtures", "samples", "snapshots", "templates", "testdata"})
 
 
-@dataclass(slots=True, kw_only=True)
+@mutable
 class Sources:
     """What was read. ``unparsed``: path, line and reason."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from provenv.core.values import field, mutable
 
 _SKIPPED = frozenset(
     {"__pycache__", "__pypackages__", "build", "dist", "node_modules", "site-packages"}
@@ -13,7 +14,7 @@ _BORROWED = frozenset({"_vendor", "vendor", "vendored", "third_party"})
 _LIMIT = 50_000  # folders; what is larger is no project of one person's
 
 
-@dataclass(slots=True, kw_only=True)
+@mutable
 class Tree:
     """What one walk over a project found.
 

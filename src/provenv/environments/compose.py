@@ -18,11 +18,11 @@ from __future__ import annotations
 import fnmatch
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from provenv.core import digest
 from provenv.core.errors import UnsatisfiableError
+from provenv.core.values import field, frozen, mutable
 from provenv.environments.looking import Block
 from provenv.environments.tree import Steps
 from provenv.model.interpreter import Interpreter
@@ -37,7 +37,7 @@ _NAMESPACE_INIT_SIZE = 2048
 _STEP = {"hardlink": "L", "clone": "C", "copy": "Y"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ExtraFile:
     """A file of this environment alone, such as ``direct_url.json`` (PEP 610).
 
@@ -51,7 +51,7 @@ class ExtraFile:
     kind: str = "P"
 
 
-@dataclass(slots=True)
+@mutable
 class _Node:
     """One directory of the composed tree, with everyone who has something in it."""
 

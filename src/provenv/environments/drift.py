@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from provenv.core import digest
+from provenv.core.values import frozen
 from provenv.environments.generations import OWN_FOLDER
 from provenv.environments.private import copies_in
 from provenv.environments.tree import Steps, filled_in
@@ -16,7 +16,7 @@ _IGNORED = frozenset({"__pycache__"})
 _MADE_FROM = ("L", "C", "Y", "X")  # steps whose source is there to be compared with
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Drift:
     """One path of a generation that is not as its recipe says: ``added``, ``missing``, ``changed``.
 

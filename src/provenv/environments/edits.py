@@ -6,10 +6,10 @@ import contextlib
 import os
 import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from provenv.core import digest
 from provenv.core.links import duplicate
+from provenv.core.values import frozen
 from provenv.environments.drift import Drift
 from provenv.environments.generations import own_file
 from provenv.environments.private import copies_in
@@ -20,7 +20,7 @@ _COMPILED = "__pycache__"
 _RELEASED = "released"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Edit(Drift):
     """One file of a private copy that differs from the store: drift that was meant.
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from provenv.core import digest
 from provenv.core.disk import blamed, refuse_sick
 from provenv.core.errors import ForeignError, IntegrityError, UsageError
 from provenv.core.seal import is_sealed, sealed
+from provenv.core.values import frozen
 from provenv.environments import looking, switch, tree
 from provenv.environments.tree import Steps
 from provenv.model.generation import RECORD_FORMAT, Generation, generation_from_dict
@@ -21,7 +21,7 @@ UNEDITED = "unedited"
 """Where private copies are: the recipe as it would be without them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LogEntry:
     """One switch, as it was logged: ``verb`` is ``sync``, ``rollback`` or ``edit``."""
 

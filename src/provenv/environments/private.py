@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from provenv.core import digest
+from provenv.core.values import frozen
 from provenv.environments.tree import Steps
 from provenv.model.layout import HomeLayout
 from provenv.store.links import link_name
@@ -97,7 +97,7 @@ def _alike(one: str, home: str, other: str) -> bool:
     return digest.of_file(one) == digest.of_file(f"{home}/{other}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Copies:
     """What a recipe says of private copies.
 

@@ -6,11 +6,11 @@ https://docs.conda.io/projects/conda/en/stable/user-guide/tasks/manage-environme
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import yaml
 
 from provenv.core.errors import InputError
+from provenv.core.values import replace
 from provenv.formats import requirements
 from provenv.formats.foreign import Foreign, Left, Source, wrong
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import configparser
 import re
 import tomllib
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
@@ -17,6 +16,7 @@ from packaging.utils import (
 )
 
 from provenv.core.http import split_credentials
+from provenv.core.values import frozen
 from provenv.formats.foreign import Direct, Left, Source
 from provenv.model.plan import canonical
 
@@ -26,7 +26,7 @@ _ARCHIVES = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 _EXTRAS = re.compile(r"^(.*?)\[([A-Za-z0-9._, -]*)\]$")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Place:
     """A place, and what is known of what lies there; ``name`` is empty where it does not say."""
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from provenv.core.errors import InputError
+from provenv.core.values import field, frozen
 from provenv.model.manifest import IndexSpec
 
 Place = tuple[Literal["base", "extra", "group"], str]
@@ -19,7 +19,7 @@ BASE: Place = ("base", "")
 UNPINNED = "?"  # in place of a version
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Left:
     """Something that is not carried over, and why."""
 
@@ -28,7 +28,7 @@ class Left:
     file: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PinnedFile:
     """One file of a pinned distribution. ``filename`` is empty where only the hash is known.
 
@@ -43,7 +43,7 @@ class PinnedFile:
     size: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Direct:
     """A place that is no index: ``vcs`` at a commit, a ``directory``, or an ``archive`` with its hash.
 
@@ -60,7 +60,7 @@ class Direct:
     vcs: str = "git"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Edge:
     """One distribution needs another, where ``marker`` holds.
 
@@ -74,7 +74,7 @@ class Edge:
     extras: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pin:
     """One entry of a lock.
 
@@ -97,7 +97,7 @@ class Pin:
     virtual: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Foreign:
     """What one file says, or several that belong together.
 
@@ -138,7 +138,7 @@ class Foreign:
     left: tuple[Left, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Source:
     """A file that is to be read.
 

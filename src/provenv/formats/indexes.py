@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from provenv.core.http import split_credentials
+from provenv.core.values import field, mutable
 from provenv.formats.foreign import Left
 from provenv.model.manifest import IndexSpec
 
 PYPI = ("pypi.org", "pypi.python.org", "files.pythonhosted.org")
 
 
-@dataclass(slots=True)
+@mutable
 class Addresses:
     """Indexes as they are found in a file, in order."""
 

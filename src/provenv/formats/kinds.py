@@ -6,13 +6,13 @@ import fnmatch
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Literal
 
 from packaging.requirements import Requirement
 from packaging.version import Version
 
 from provenv.core.errors import InputError
+from provenv.core.values import frozen, replace
 from provenv.formats import (
     pdm,
     pipenv,
@@ -28,7 +28,7 @@ from provenv.formats.foreign import Edge, Foreign, Source, wrong
 Role = Literal["lock", "manifest", "both"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Format:
     """One format: the names of its files, whether it pins or asks, and what reads it."""
 

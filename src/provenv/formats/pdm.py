@@ -6,12 +6,12 @@ https://pdm-project.org/en/latest/usage/lockfile/
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from provenv.core.errors import InputError
+from provenv.core.values import replace
 from provenv.formats.direct import at_path, read_place, source_table
 from provenv.formats.foreign import (
     BASE,

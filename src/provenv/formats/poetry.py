@@ -6,12 +6,12 @@ https://python-poetry.org/docs/pyproject/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from provenv.core.errors import InputError
+from provenv.core.values import field, mutable
 from provenv.formats.constraints import UnclearError, python_marker, specifier
 from provenv.formats.direct import login_left, without_login
 from provenv.formats.foreign import BASE, Edge, Foreign, Left, Place, Source
@@ -20,7 +20,7 @@ from provenv.formats.values import edge_of, joined_markers, tables, toml_of
 from provenv.model.plan import canonical
 
 
-@dataclass(slots=True)
+@mutable
 class _Asked:
     """What is being collected from ``[tool.poetry]``."""
 

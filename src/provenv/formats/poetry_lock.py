@@ -6,10 +6,10 @@ Up to 2.0 it does not say which group an entry is there for: it is walked from t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from provenv.core.errors import InputError
+from provenv.core.values import replace
 from provenv.formats.constraints import UnclearError, specifier
 from provenv.formats.foreign import (
     BASE,

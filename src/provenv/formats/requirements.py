@@ -10,13 +10,13 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
 from provenv.core.errors import InputError
 from provenv.core.http import redacted
+from provenv.core.values import field, frozen, mutable
 from provenv.formats.direct import Place, login_left, read_place, source_table
 from provenv.formats.foreign import BASE, UNPINNED, Edge, Foreign, Left, Pin, PinnedFile, Source
 from provenv.formats.indexes import Addresses
@@ -45,7 +45,7 @@ _OPTION = re.compile(r"\s(--(?:hash|config-settings?|global-option|install-optio
 _HASH = re.compile(r"--hash(?:=|\s+)([A-Za-z0-9]+):([0-9A-Fa-f]+)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Line:
     """One requirement: PEP 508, or a place; ``where`` is ``FILE:LINE``."""
 
@@ -78,7 +78,7 @@ class Line:
         return ""
 
 
-@dataclass(slots=True)
+@mutable
 class Parsed:
     """All lines of a file and of those that it names."""
 
@@ -116,14 +116,14 @@ def parse(source: Source) -> Parsed:
         InputError: A line is not a requirement, or a file that is named is not there.
     """
     parsed = Parsed()
-    _Reader(source, parsed).read()
+    _Reader(source=source, parsed=parsed).read()
     return parsed
 
 
 def parse_lines(text: str, source: Source) -> Parsed:
     """Read lines that stand in another file (the pip part of ``environment.yml``)."""
     parsed = Parsed()
-    _Reader(source, parsed).lines(text)
+    _Reader(source=source, parsed=parsed).lines(text)
     return parsed
 
 
@@ -157,7 +157,7 @@ def shown(text: str) -> str:
     return " ".join(redacted(word) for word in text.split())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Reader:
     """One file that is being read; ``chain`` are those that led to it."""
 
@@ -199,7 +199,8 @@ class _Reader:
             if other is None:
                 raise InputError(f"{shown(value)} is named here, and is not there", file=where)
             constraint = self.constraint or name == "--constraint"
-            _Reader(other, self.parsed, constraint, (*self.chain, self.source.path)).read()
+            chain = (*self.chain, self.source.path)
+            _Reader(source=other, parsed=self.parsed, constraint=constraint, chain=chain).read()
         elif name == "--editable":
             bare, _, marker = _OPTION.sub("", value).partition(" ;")
             place = read_place(bare.strip(), self.source, editable=True)

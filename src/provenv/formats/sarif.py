@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from provenv.core.values import frozen
 from provenv.model.finding import Finding, Place, Weight
 
 SCHEMA = (
@@ -16,7 +16,7 @@ SCHEMA = (
 _ROOT = "ROOT"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Kind:
     """What is the same in every finding of one code."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 from packaging.markers import InvalidMarker, Marker
@@ -13,6 +12,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from provenv.core.errors import InputError
+from provenv.core.values import frozen
 from provenv.formats.foreign import BASE, Edge, Foreign, Pin, Place
 from provenv.model.plan import canonical
 
@@ -21,7 +21,7 @@ _EXTRA = re.compile(r"""\bextra\s*(==|!=)\s*(['"])([^'"]*)\2""")
 _EXTRA_LAST = re.compile(r"""(['"])([^'"]*)\1\s*(==|!=)\s*extra\b""")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Selected:
     """The entries that apply, sorted by name; ``missing`` are needed and not in the lock."""
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import ast
 import configparser
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from provenv.core.errors import InputError
+from provenv.core.values import field, mutable
 from provenv.formats.foreign import Foreign, Left, Source, wrong
 from provenv.model.plan import canonical
 
@@ -29,7 +29,7 @@ _METADATA = {
 }  # fmt: skip
 
 
-@dataclass(slots=True)
+@mutable
 class Arguments:
     """What ``setup()`` is called with: what stands there literally, and what is computed (line)."""
 

@@ -7,13 +7,13 @@ A format is a line in ``WRITERS``: a function from :class:`Cut` to text. What a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 
 from packaging.markers import Marker
 from packaging.pylock import Package, Pylock
 
 from provenv.core.errors import InputError
 from provenv.core.http import hidden, split_credentials
+from provenv.core.values import frozen, replace
 from provenv.formats.foreign import Left
 from provenv.formats.markers import filled
 from provenv.model.lock import packages_digest, render_lock
@@ -22,7 +22,7 @@ from provenv.model.manifest import EnvironmentSpec
 MARK = "Made by provenv"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Cut:
     """The packages of one environment, for every platform that the lock is for.
 
@@ -44,7 +44,7 @@ class Cut:
     command: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Written:
     """The text of a file, and what it leaves out."""
 
@@ -52,7 +52,7 @@ class Written:
     left: tuple[Left, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Writer:
     """One format: what its file is called (``{environment}`` is filled in), and who writes it."""
 

@@ -11,7 +11,6 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -28,6 +27,7 @@ from provenv.core.errors import (
 from provenv.core.events import Emit, Warned
 from provenv.core.files import write_atomic
 from provenv.core.http import Transport, redacted, status_error
+from provenv.core.values import frozen
 from provenv.interpreters.discovery import folder_hint
 from provenv.interpreters.executables import python_in
 from provenv.interpreters.requests import Request
@@ -44,7 +44,7 @@ _MISSING = re.compile(r"failed to query metadata of file\s+`(?P<file>[^`]+)`")
 _DISK = re.compile(r"\(os error (?:13|28|30|122)\)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Build:
     """One Python that can be installed. ``key`` is uv's name for it, and that of its folder."""
 
@@ -55,7 +55,7 @@ class Build:
     url: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Managed:
     """A build that is installed in uv's folder, as far as the name of its own folder tells."""
 
@@ -72,7 +72,7 @@ class Managed:
         return os.path.realpath(found) if found is not None else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Source:
     """Where builds come from: uv's own list and servers, a mirror of those, or another list."""
 

@@ -13,17 +13,17 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 
 from provenv.core.errors import DiskError
+from provenv.core.values import field_names, frozen
 from provenv.model.interpreter import Interpreter
 
 _FORMAT = 1
 _PROBLEM_COUNTS = 3600.0  # seconds
-_FIELDS = frozenset(field.name for field in fields(Interpreter)) - {"source"}
+_FIELDS = frozenset(field_names(Interpreter)) - {"source"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Problem:
     """What was wrong with an executable when it was asked last, ``age`` seconds ago."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from provenv.core.values import frozen
 from provenv.interpreters.executables import base_executable, is_executable, is_shim, python_in
 from provenv.interpreters.pyenv import global_versions, pyenv_python, versions_folder
 from provenv.interpreters.requests import Hint
@@ -22,7 +22,7 @@ _FOLDER_NAME = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Candidate:
     """An executable that looks like an interpreter.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 from provenv.core.errors import UndecidedError, UnsatisfiableError, UsageError
 from provenv.core.events import Emit, Warned, silent
+from provenv.core.values import field, mutable
 from provenv.interpreters.cache import ProbeCache
 from provenv.interpreters.discovery import Candidate, candidates
 from provenv.interpreters.executables import base_executable, is_executable, python_in
@@ -105,7 +105,7 @@ def meets(text: str, interpreter: Interpreter, search: Search) -> bool:
     return executable is not None and base_executable(executable) == interpreter.executable
 
 
-@dataclass(slots=True)
+@mutable
 class _Finder:
     """One search: its candidates, what they have said so far, and which did not answer."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
+from provenv.core.values import frozen, replace
 from provenv.interpreters.executables import is_executable, python_in, shim_manager
 from provenv.interpreters.search import Search, nearest, read_versions_file
 from provenv.interpreters.versions import split_version
@@ -14,7 +14,7 @@ from provenv.interpreters.versions import split_version
 _NOT_LATEST = r".*(?:-dev|-src|-latest|(?:a|b|rc)\d+)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Shim:
     """One of pyenv's shims, and what it comes to.
 

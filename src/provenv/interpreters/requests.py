@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import Protocol
 
 from provenv.core.errors import UsageError
+from provenv.core.values import frozen
 from provenv.interpreters.versions import allows, checked_specifier, split_version
 
 EXAMPLES = (
@@ -42,7 +42,7 @@ class Described(Protocol):
     def free_threaded(self) -> bool: ...  # noqa: D102
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Hint:
     """What a file's or folder's name promises of an interpreter, before anything is run.
 
@@ -56,7 +56,7 @@ class Hint:
     free_threaded: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Request:
     """One request, read.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from provenv.core.values import frozen
 
 PIN_FILE = ".python-version"
 TOOL_FILE = ".tool-versions"
@@ -12,7 +13,7 @@ SYSTEM_FOLDERS = ("/usr/local/bin", "/usr/bin", "/bin", "/opt/homebrew/bin", "/o
 _CONDA_FOLDERS = ("miniforge3", "mambaforge", "miniconda3", "anaconda3", "micromamba")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Search:
     """The places to look in, in the order in which they are looked at.
 
@@ -86,7 +87,7 @@ class Search:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pins:
     """The versions that a file pins, the preferred first, and the file."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from provenv.core.errors import UndecidedError
+from provenv.core.values import frozen
 from provenv.interpreters.cache import ProbeCache
 from provenv.interpreters.discovery import (
     Candidate,
@@ -25,7 +25,7 @@ from provenv.model.interpreter import Interpreter
 _THREADS = 2  # as in finding: these are other processes that we wait for
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Sighting:
     """Something that is an interpreter, or should be one.
 

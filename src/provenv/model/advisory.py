@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal
 
 from packaging.utils import canonicalize_version
 
+from provenv.core.values import frozen
 from provenv.model.plan import canonical
 
 EventKind = Literal["introduced", "fixed", "last_affected", "limit"]
@@ -17,7 +17,7 @@ ECOSYSTEM = "PyPI"
 _KINDS: tuple[EventKind, ...] = ("introduced", "fixed", "last_affected", "limit")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Event:
     """Where an affected interval begins or ends. ``introduced`` at ``"0"`` is before every version."""
 
@@ -25,7 +25,7 @@ class Event:
     version: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Affected:
     """Which versions of one package a record is about: the exact ones, **or** any of the ranges.
 
@@ -42,7 +42,7 @@ class Affected:
     severity: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Advisory:
     """One record.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from provenv.core.values import frozen
 
 RECORD_FORMAT = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Installed:
     """One distribution in a generation; ``sha256`` names its object in the store."""
 
@@ -19,7 +20,7 @@ class Installed:
     editable: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Generation:
     """One immutable, numbered tree of an environment.
 
@@ -51,7 +52,7 @@ class Generation:
     source: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Change:
     """How one distribution differs between two generations; None where it is not there."""
 

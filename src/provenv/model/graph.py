@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from packaging.pylock import Package, Pylock
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from provenv.core.values import frozen
 from provenv.model.manifest import EnvironmentSpec, Manifest
 
 RootKind = Literal["project", "extra", "group", "seed"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class GraphRoot:
     """A requirement that the project itself states.
 
@@ -33,7 +33,7 @@ class GraphRoot:
     distribution: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Graph:
     """The distributions of one environment and their edges.
 
@@ -48,7 +48,7 @@ class Graph:
     roots: tuple[GraphRoot, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Node:
     """One line of a tree; ``repeated`` stands for a part that was shown before, or is being shown."""
 
@@ -58,7 +58,7 @@ class Node:
     repeated: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Path:
     """Why a distribution is there: a root, and the names from its distribution to the one asked for."""
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from provenv.core.values import frozen
 
 if TYPE_CHECKING:
     from packaging.tags import Tag
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Interpreter:
     """One Python executable. Everything here was said by the interpreter itself.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import is_dataclass, replace
 from datetime import date, datetime
 from functools import cache
 from typing import Any
@@ -25,6 +24,7 @@ from packaging.pylock import (
 
 from provenv.core import digest
 from provenv.core.errors import InputError
+from provenv.core.values import replace
 from provenv.model import toml
 from provenv.model.layout import LOCK_FILE
 
@@ -255,9 +255,9 @@ def _fields(value: object) -> dict[str, Any] | None:
     :meth:`Pylock.to_dict` says the same; it copies everything deeply, which takes a tenth of a second
     for a lock of 3,000 files.
     """
-    if not is_dataclass(value):
+    names = getattr(value, "__dataclass_fields__", None)
+    if names is None:
         return None
-    names = value.__dataclass_fields__
     found = {name.replace("_", "-"): getattr(value, name) for name in names}
     return {key: item for key, item in found.items() if item is not None}
 

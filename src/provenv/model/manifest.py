@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from packaging.dependency_groups import DependencyGroupResolver
@@ -19,6 +18,7 @@ from packaging.version import InvalidVersion, Version
 
 from provenv.core import digest
 from provenv.core.errors import UsageError
+from provenv.core.values import field, frozen
 from provenv.model import toml
 from provenv.model.layout import base_name, is_environment_name
 from provenv.model.settings import (
@@ -45,7 +45,7 @@ from provenv.model.settings import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Member:
     """Another project of the workspace that a project depends on, as far as its lock depends on it.
 
@@ -68,7 +68,7 @@ class Member:
     sources: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Manifest:
     """What a project asks for. Requirement strings are valid PEP 508, as they were written.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -18,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from provenv.core.errors import InputError, UnsatisfiableError
+from provenv.core.values import replace
 from provenv.model.manifest import Manifest, Member
 
 _GLOB = re.compile(r"[*?\[]")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
@@ -19,6 +18,7 @@ from packaging.requirements import Requirement
 
 from provenv.core.errors import ProvenvError
 from provenv.core.http import origin, redacted
+from provenv.core.values import field, frozen
 from provenv.model.manifest import Manifest, Member
 
 PYPI = "https://pypi.org/simple"
@@ -44,7 +44,7 @@ class Place(NamedTuple):
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Origins:
     """Where files may come from.
 
@@ -67,7 +67,7 @@ class Origins:
         return self.pinned.get(name, self.places) | self.granted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Stray:
     """A file of a lock that comes from nowhere that the manifest leads to.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from packaging.pylock import (
@@ -20,6 +19,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from provenv.core.errors import InputError, UnsatisfiableError
+from provenv.core.values import frozen
 from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import EnvironmentSpec
 
@@ -27,7 +27,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")  # it becomes the name of a folder: nothin
 Kind = Literal["wheel", "sdist", "archive", "directory", "vcs"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Artifact:
     """One distribution that the plan wants, and the file or place that it comes from.
 
@@ -70,7 +70,7 @@ class Artifact:
         return f"{self.name} {self.version}".strip()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Plan:
     """What one environment holds for one interpreter, sorted by name."""
 
@@ -235,7 +235,7 @@ def _tags(filename: str) -> list[str]:
     ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Common:
     name: str
     version: str

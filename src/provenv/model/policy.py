@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, get_args
 
@@ -16,6 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
+from provenv.core.values import field, frozen
 from provenv.model import toml
 
 SCHEMA = 1
@@ -50,7 +50,7 @@ _HOURS = {"h": 1, "d": 24, "w": 168}
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Rule:
     """One rule.
 
@@ -95,7 +95,7 @@ class Rule:
         return self.action == "deny" and self.mode == "enforce"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Waiver:
     """A finding that is tolerated for a time: it is shown, and does not fail.
 
@@ -127,7 +127,7 @@ class Waiver:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Policy:
     """All that one file says.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from packaging.utils import canonicalize_name
 
+from provenv.core.values import frozen, replace
 from provenv.model import toml
 from provenv.model.layout import is_environment_name, is_plain_request
 
@@ -36,7 +36,7 @@ DOCTOR_KEYS = frozenset({"ignore"})
 INDEX_KEYS = frozenset({"default", "explicit", "name", "packages", "publish-url", "url"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class IndexSpec:
     """One package index (``[[tool.provenv.index]]``).
 
@@ -57,7 +57,7 @@ class IndexSpec:
     publish_url: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class EnvironmentSpec:
     """One named environment (``[tool.provenv.environments]``), inheritance resolved.
 
@@ -92,7 +92,7 @@ class EnvironmentSpec:
         return tuple(replace(self, name=f"{self.name}@{r}", python=(r,)) for r in self.python)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WorkspaceSpec:
     """``[tool.provenv.workspace]``: which folders are its members, as glob patterns from its root.
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import tomli
 from packaging.markers import Marker
+
+from provenv.core.values import field, frozen, mutable
 
 _MARKER = re.compile(r"^marker = (.*)\n", re.MULTILINE)
 _FILES = re.compile(
@@ -21,7 +22,7 @@ _FILES = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Root:
     """What one export starts from; ``name`` of the extra or group."""
 
@@ -37,7 +38,7 @@ class Root:
         return ["--no-default-groups", "--no-emit-project", *extra]
 
 
-@dataclass(slots=True)
+@mutable
 class Merged:
     """One package over all exports.
 

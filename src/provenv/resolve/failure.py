@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 
@@ -18,6 +17,7 @@ from provenv.core.errors import (
     UnsatisfiableError,
 )
 from provenv.core.http import Transport, origin, redacted
+from provenv.core.values import replace
 from provenv.resolve.indexes import OVERRIDE, Indexes, authorized
 from provenv.resolve.settings import ResolveSettings
 from provenv.resolve.synthetic import NAME, PINNED_GROUP, Asked

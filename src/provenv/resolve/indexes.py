@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
 from provenv.core.http import Credentials, HttpSettings, origin, split_credentials
+from provenv.core.values import frozen, replace
 from provenv.model.manifest import Manifest
 from provenv.model.origins import PYPI
 from provenv.resolve.settings import ResolveSettings
@@ -17,7 +17,7 @@ from provenv.resolve.settings import ResolveSettings
 OVERRIDE = "provenv-index-url"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Indexes:
     """Every index of a run.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from packaging.pylock import Pylock
@@ -14,6 +13,7 @@ from packaging.version import Version
 from provenv.core.errors import NetworkError
 from provenv.core.events import Emit, silent
 from provenv.core.http import Transport, redacted
+from provenv.core.values import frozen
 from provenv.model.lock import is_direct
 from provenv.model.manifest import Manifest
 from provenv.model.origins import PYPI
@@ -26,7 +26,7 @@ _JSON = "application/vnd.pypi.simple.v1+json"
 _WORKERS = 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Newest:
     """One locked distribution beside what could be had.
 

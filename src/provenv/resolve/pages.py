@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qs, unquote, urljoin, urlsplit, urlunsplit
@@ -19,12 +18,13 @@ from packaging.utils import (
 
 from provenv.core.errors import NetworkError
 from provenv.core.http import Transport, redacted, status_error
+from provenv.core.values import frozen
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 _ACCEPT = f"{_JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class IndexFile:
     """One file, as an index names it; ``version`` is normalized."""
 

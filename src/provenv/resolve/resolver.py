@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -13,6 +12,7 @@ from packaging.utils import canonicalize_name
 from provenv.core.disk import doing
 from provenv.core.errors import InputError
 from provenv.core.events import Emit, PhaseFinished, PhaseStarted, Warned, silent
+from provenv.core.values import replace
 from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import EnvironmentSpec, Manifest
 from provenv.model.members import check_versions

@@ -8,7 +8,6 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +18,7 @@ from provenv.core.errors import ProvenvError
 from provenv.core.events import Emit, Warned
 from provenv.core.files import temporary_folder
 from provenv.core.http import Transport
+from provenv.core.values import replace
 from provenv.model.manifest import Manifest
 from provenv.resolve.complete import complete_files
 from provenv.resolve.edges import add_dependencies

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from provenv.core.http import Credentials, HttpSettings
+from provenv.core.values import field, frozen
 from provenv.model.interpreter import Interpreter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ResolveSettings:
     """How to resolve.
 

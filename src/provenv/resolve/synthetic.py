@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from provenv.core.values import frozen
 from provenv.model.lock import toml_value
 from provenv.model.manifest import Manifest
 from provenv.model.members import metadata_of
@@ -29,7 +29,7 @@ _PASSED_ON = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Asked:
     """A manifest, and which of its groups and extras one lock holds.
 

@@ -7,12 +7,12 @@ activation script after them, with what it has for that.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from provenv.core.values import frozen
 from provenv.shells.texts import activate, path, script_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Start:
     """A command, and the variables that it needs besides; None: the variable must not be there."""
 

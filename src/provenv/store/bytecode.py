@@ -13,13 +13,13 @@ import json
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from provenv.core.errors import UndecidedError
 from provenv.core.files import temporary_name
 from provenv.core.process import run
 from provenv.core.seal import is_sealed, sealed, sum_of
+from provenv.core.values import frozen
 from provenv.store.objects import StoredObject, read_regular
 from provenv.store.verify import CACHE
 
@@ -32,7 +32,7 @@ _LIMIT = 600.0  # seconds for one share of the files; one costs about 5 ms
 Known = Mapping[str, Sequence[Any]]  # path → sum, mtime_ns, inode: as it was when it was compared
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Compiled:
     """One file in a ``__pycache__``.
 

@@ -7,18 +7,18 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
 from provenv.core.errors import DiskError
 from provenv.core.files import disk_error, remove_tree, temporary_name
 from provenv.core.usage import Ledger
+from provenv.core.values import frozen
 from provenv.model.layout import HomeLayout
 from provenv.store import previous
 from provenv.store.objects import DESCRIPTION, OPEN_MODE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Limits:
     """What of the objects that nobody keeps may stay all the same.
 
@@ -35,7 +35,10 @@ class Limits:
     size: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+NO_LIMITS = Limits()
+
+
+@frozen
 class Collected:
     """What was removed, or would be.
 
@@ -62,7 +65,7 @@ def collect(
     keep: Collection[str] | None,
     *,
     dry_run: bool,
-    limits: Limits = Limits(),  # a frozen value
+    limits: Limits = NO_LIMITS,
     used: Mapping[str, float] | None = None,
     empty_quarantine: bool = False,
     ledger: Ledger | None = None,

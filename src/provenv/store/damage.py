@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from provenv.core.values import frozen
 
 Kind = Literal["changed", "missing", "added", "mode", "time"]
 """``mode``: who may write it, or whose it is. ``time``: nothing but its time, and so every look fails."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Damage:
     """One difference; ``path`` is relative to the object's folder (``site/numpy/version.py``)."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from provenv.core.errors import InputError
+from provenv.core.values import frozen
 from provenv.store.archive import HINT, refused
 from provenv.store.names import quoted
 from provenv.store.spread import fold
@@ -14,7 +14,7 @@ from provenv.store.spread import fold
 _PLAIN_VERSION = re.compile(r"(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*\Z")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WheelName:
     """The parts of a wheel's filename; ``name`` and ``version`` normalized."""
 

@@ -13,9 +13,9 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from provenv.core.files import disk_error, ensure_folder, is_left_over, temporary_name
+from provenv.core.values import field, mutable
 from provenv.store.objects import CLOSED_MODE, FILE_MODE, OPEN_MODE, StoredObject, tree_file
 from provenv.store.verify import CACHE, Damage, has_digest, hashes_of, verify_object
 
@@ -27,7 +27,7 @@ Fresh = Callable[
 ]  # the folder of the same object, ingested anew; None where it cannot be
 
 
-@dataclass(slots=True, kw_only=True)
+@mutable
 class Mended:
     """What became of one object.
 

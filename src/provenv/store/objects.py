@@ -8,12 +8,12 @@ import json
 import os
 import stat
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
 from provenv.core.errors import IntegrityError
 from provenv.core.seal import is_sealed
+from provenv.core.values import field, frozen
 from provenv.model.layout import HomeLayout
 
 FORMAT = 2
@@ -27,7 +27,7 @@ _NO_NAMES = {"", ".", ".."}
 SCHEMES = ("bin", "data", "include", "site")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StoredObject:
     """One object of the store.
 

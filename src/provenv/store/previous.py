@@ -13,9 +13,9 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from provenv.core.files import temporary_name
+from provenv.core.values import field, frozen
 from provenv.model.layout import HomeLayout
 from provenv.store.damage import Damage
 from provenv.store.objects import has_object, read_regular
@@ -24,7 +24,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Previous:
     """Another object of the same name: its folder, and the bytes of its RECORD."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from binascii import a2b_base64
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
 
 from provenv.core import digest
 from provenv.core.errors import InputError
+from provenv.core.values import frozen
 from provenv.store.archive import HINT
 from provenv.store.names import quoted
 from provenv.store.objects import StoredObject, tree_file
@@ -28,7 +28,7 @@ class Row(NamedTuple):
     size: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class InstalledFile:
     """One file of an object, as an environment installs it; ``path`` is relative to the scheme."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
+from provenv.core.values import frozen
 from provenv.templates import texts
 
 OWN_PYTHON = "3.13"  # what provenv itself runs with; the project's Pythons are provenv's business
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class System:
     """One CI system: where it looks for its pipeline, and how a comment begins there."""
 
@@ -28,7 +28,7 @@ SYSTEMS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Subject:
     """What a pipeline is about.
 

@@ -46,7 +46,7 @@ def _from_environment(name: str, environ: Mapping[str, str]) -> Credentials | No
         username = environ.get(f"{prefix}{part}_USERNAME")
         password = environ.get(f"{prefix}{part}_PASSWORD")
         if username or password:
-            return Credentials(username or "", password or "")
+            return Credentials(username=username or "", password=password or "")
     return None
 
 
@@ -67,7 +67,7 @@ def _from_netrc(
     if entry is None:
         return None
     login, _, password = entry
-    return Credentials(login or "", password or "")
+    return Credentials(username=login or "", password=password or "")
 
 
 def _from_keyring(url: str, username: str | None, environ: Mapping[str, str]) -> Credentials | None:
@@ -88,7 +88,8 @@ def _from_keyring(url: str, username: str | None, environ: Mapping[str, str]) ->
             except Exception:  # noqa: BLE001  # back ends raise their own errors; all mean "no answer"
                 return
             if found is not None:
-                answers.append(Credentials(found.username or username or "", found.password or ""))
+                name = found.username or username or ""
+                answers.append(Credentials(username=name, password=found.password or ""))
                 return
 
     asking = threading.Thread(target=ask, name="keyring", daemon=True)
@@ -110,5 +111,7 @@ def _from_keyring_program(
         except UndecidedError:
             return None
         if done.code == 0 and done.stdout.strip():
-            return Credentials(username or "__token__", done.stdout.rstrip("\r\n"))
+            return Credentials(
+                username=username or "__token__", password=done.stdout.rstrip("\r\n")
+            )
     return None

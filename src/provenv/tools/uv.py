@@ -6,11 +6,11 @@ import os
 import re
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from provenv.core import process
 from provenv.core.errors import UndecidedError
 from provenv.core.http import Credentials, HttpSettings
+from provenv.core.values import frozen
 
 # What may come in from outside: how servers are reached, never what is decided.
 _PASSED_ON = frozenset({"UV_HTTP_RETRIES", "UV_HTTP_TIMEOUT", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS"})
@@ -24,7 +24,7 @@ _WITHHELD = frozenset(
 OnLine = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Uv:
     """One ``uv`` program and the whole environment that it runs in."""
 

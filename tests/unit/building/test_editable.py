@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from provenv.building.editable import editable_inputs
 from provenv.building.system import BuildSystem, read_build_system
 from provenv.building.template import make_template, write_wheel
 from provenv.core.errors import BuildError
+from provenv.core.values import replace
 from provenv.model.plan import Artifact
 from provenv.store.verify import verify_object
 from support import make_source, make_wheel

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from provenv.building.git import check_out
 from provenv.core.errors import InputError, NetworkError, UndecidedError, UnsatisfiableError
+from provenv.core.values import replace
 from provenv.model.plan import Artifact
 from support import make_sdist, make_source
 from unit.building.helpers import Bench, sdist_of, write_tree

@@ -8,13 +8,13 @@ import shutil
 import subprocess
 import sys
 import urllib.request
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urljoin
 
 import pytest
 
 from provenv.building import Built
+from provenv.core.values import replace
 from provenv.model.plan import Artifact
 from provenv.store.verify import verify_object
 from support import needs_gcc

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +28,7 @@ from provenv.core.events import (
     PhaseStarted,
 )
 from provenv.core.files import remove_tree
+from provenv.core.values import replace
 from provenv.model.plan import Artifact
 from provenv.store.verify import verify_object
 from support import make_sdist, make_source, make_wheel

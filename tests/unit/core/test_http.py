@@ -156,7 +156,7 @@ def test_stream_of_a_missing_file(index: Index) -> None:
 
 # -- credentials ------------------------------------------------------------------------------
 
-LOGIN = Credentials("me", "s3cret")
+LOGIN = Credentials(username="me", password="s3cret")
 
 
 @pytest.fixture
@@ -290,6 +290,6 @@ def test_origins_and_redaction() -> None:
     )
     assert split_credentials("https://u:p%40ss@h:8/x") == (
         "https://h:8/x",
-        Credentials("u", "p@ss"),
+        Credentials(username="u", password="p@ss"),
     )
     assert split_credentials("https://h/x") == ("https://h/x", None)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import provenv
+from provenv.core import seal
 from provenv.workspace.examining.doctor import diagnose
 from unit.doctor.helpers import TODAY, Patient, fake_environment, places
 
@@ -147,9 +148,10 @@ def test_interpreters_that_are_gone(patient: Patient) -> None:
     fake_environment(patient.folder / "venv", python=False)
     contents = patient.folder / ".venv/generations/1/.provenv/contents.json"
     executable = os.readlink(patient.folder / ".venv/current/bin/python")
-    text = contents.read_text().replace(executable, "/nowhere/python3.12")
+    data = seal.unsealed(contents.read_bytes())
     contents.unlink()
-    contents.write_text(text)
+    gone = data.replace(executable.encode(), b"/nowhere/python3.12")
+    contents.write_bytes(seal.sealed(gone))
     found = patient.seen("PV407")
     assert ["/nowhere/python3.12" in f.seen for f in found] == [True, True]
     assert [f.mend for f in found] == ["provenv sync", None]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from provenv.core.disk import Mount, read_mounts
+from provenv.core.values import replace
 from provenv.doctor import rules_machine
 from provenv.doctor.facts import Facts, MachineFacts, ShellFacts, Volume
 from provenv.doctor.facts_machine import volume

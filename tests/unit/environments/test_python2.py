@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from provenv.core.errors import UnsatisfiableError
+from provenv.core.values import replace
 from provenv.environments import tree
 from provenv.environments.drift import find_altered, find_drift
 from provenv.environments.python2 import prefix

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from provenv.core.values import replace
 from provenv.model.generation import (
     Change,
     Generation,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from provenv.core.errors import InputError, UnsatisfiableError
+from provenv.core.values import replace
 from provenv.model.manifest import Manifest
 from provenv.model.members import check_versions, is_pattern, metadata_of, with_members
 
@@ -28,7 +27,7 @@ def complete(manifest: Manifest, members: dict[str, Manifest] | None = None) -> 
 
 
 def orders(**more: object) -> Manifest:
-    return replace(MEMBERS["orders"], **more)  # type: ignore[arg-type]
+    return replace(MEMBERS["orders"], **more)
 
 
 def test_what_is_reached_gets_a_source_and_nothing_else_does() -> None:

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from provenv.core.errors import BuildError, InputError, NetworkError, UnsatisfiableError
+from provenv.core.values import replace
 from unit.resolve.little_index import LittleIndex
 from unit.resolve.locking import Project
 

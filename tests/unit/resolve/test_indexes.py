@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from provenv.core.errors import NetworkError
 from provenv.core.http import Credentials
+from provenv.core.values import replace
 from unit.resolve.little_index import LittleIndex
 from unit.resolve.locking import Project, versions
 
@@ -80,9 +80,13 @@ def test_credentials_by_name_of_index_are_used_and_never_shown(
     with pytest.raises(NetworkError, match="HTTP status 401") as caught:
         project.lock(pinned(corp))
     assert "netrc or a keyring" in str(caught.value.hint)
-    known = replace(project.settings, credentials={"corp-1": Credentials("me", "s3cr3t")})
+    known = replace(
+        project.settings, credentials={"corp-1": Credentials(username="me", password="s3cr3t")}
+    )
     assert versions(project.lock(pinned(corp), settings=known)) == {"secret": "1.0"}
-    wrong = replace(project.settings, credentials={"corp-1": Credentials("me", "wr0ng")})
+    wrong = replace(
+        project.settings, credentials={"corp-1": Credentials(username="me", password="wr0ng")}
+    )
     with pytest.raises(NetworkError) as caught:
         project.lock(pinned(corp), settings=wrong)
     assert "were refused" in str(caught.value.hint)

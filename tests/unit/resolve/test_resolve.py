@@ -4,7 +4,6 @@ import itertools
 import os
 import subprocess
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from packaging.pylock import Package, Pylock
 
 from provenv.core.errors import InputError
 from provenv.core.events import Noted, Warned
+from provenv.core.values import replace
 from provenv.model.interpreter import Interpreter
 from provenv.model.lock import is_edited, parse_lock, render_lock, tool_table
 from provenv.model.manifest import parse_manifest

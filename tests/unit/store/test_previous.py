@@ -3,12 +3,12 @@
 import errno
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from provenv.core.errors import IntegrityError
+from provenv.core.values import replace
 from provenv.model.layout import HomeLayout
 from provenv.store.collect import collect
 from provenv.store.look import look

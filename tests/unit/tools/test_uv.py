@@ -31,7 +31,7 @@ def test_only_what_reaches_servers_comes_in_from_outside(tmp_path: Path) -> None
         http=HttpSettings(
             attempts=3, timeout=7.5, proxies={"https": "http://ours", "http": "http://plain"}
         ),
-        credentials={"corp.main": Credentials("me", "word")},
+        credentials={"corp.main": Credentials(username="me", password="word")},
     )
     assert found == {
         "PATH": "/bin",

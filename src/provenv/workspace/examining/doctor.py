@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from provenv import __version__
 from provenv.core.errors import InputError, ProvenvError, UsageError
 from provenv.core.events import silent
+from provenv.core.values import frozen, replace
 from provenv.doctor import registry
 from provenv.doctor.facts import EnvironmentSubject, Subject
 from provenv.doctor.gathering import gather
@@ -44,7 +44,7 @@ _SIGNS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DoctorResult:
     """What was found.
 
@@ -182,7 +182,7 @@ def _folder_of_sources(start: str, user_home: str) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Asked:
     """Where the question comes from, and what it is about."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from provenv.core.errors import CheckFailedError, ProvenvError, UsageError
 from provenv.core.files import write_atomic
+from provenv.core.values import frozen
 from provenv.doctor.registry import Noticed
 from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import MANIFEST_FILE, Context, Project, read_text
@@ -20,7 +20,7 @@ _ORDER = ("close", "ignore", "lock", "repair", "sync")
 _DRIFT = "PV404"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Mended:
     """What ``--fix`` did about one finding; ``failed`` says why it could not, or is None."""
 

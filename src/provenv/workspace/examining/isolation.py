@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
 from provenv.core.errors import InputError
+from provenv.core.values import frozen
 from provenv.doctor import isolation as examining
 from provenv.doctor.facts_environment import editable_projects
 from provenv.doctor.isolation import Claim
@@ -15,7 +15,7 @@ from provenv.environments import generations, switch
 from provenv.workspace.projects.context import Context, Project
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class IsolationResult:
     """What was asked, and what came of it. ``python`` is empty where the interpreter does not start."""
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import tomlkit
 from packaging.requirements import Requirement
 from tomlkit.items import InlineTable, Table
 
+from provenv.core.values import field, frozen
 from provenv.formats.foreign import Left, Place
 from provenv.model.manifest import IndexSpec, Manifest, parse_manifest
 from provenv.model.plan import canonical
 from provenv.workspace.projects import specifiers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Wanted:
     """What several foreign files ask for together; the first to say something is believed."""
 
@@ -33,7 +33,7 @@ class Wanted:
     default_groups: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Carried:
     """The new text, what was added where, and what stayed as the manifest had it."""
 

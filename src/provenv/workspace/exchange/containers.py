@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from provenv import __version__
 from provenv.core.errors import UsageError
+from provenv.core.values import frozen
 from provenv.model import toml
 from provenv.model.manifest import EnvironmentSpec
 from provenv.templates.containers import Image, devcontainer, dockerfile
@@ -21,7 +21,7 @@ from provenv.workspace.projects.handing import sealed
 _OLDEST = "3.11"  # what provenv itself runs on
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ContainerFile:
     """A kind of container file: where it lies in a project, and how a comment begins in it."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from typing import Any
 
 from packaging.pylock import PackageDirectory, Pylock
@@ -11,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from provenv.core.errors import CheckFailedError, ForeignError, InputError
 from provenv.core.files import write_atomic
+from provenv.core.values import frozen, replace
 from provenv.environments import generations
 from provenv.formats.foreign import Left
 from provenv.formats.writing import MARK, Cut, cut, writer
@@ -21,7 +21,7 @@ from provenv.workspace.projects.handing import hand
 from provenv.workspace.syncing import locking
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ExportResult:
     """What ``export`` made.
 

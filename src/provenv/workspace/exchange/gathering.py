@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from packaging.requirements import Requirement
 
 from provenv.core.errors import InputError, UsageError
+from provenv.core.values import frozen, replace
 from provenv.formats import requirements as requirements_format
 from provenv.formats.foreign import BASE, UNPINNED, Foreign, Left, Place
 from provenv.formats.kinds import Format, format_of, group_of
@@ -34,7 +34,7 @@ _SETUP = ("setup.cfg", "setup.py")
 _Lines = dict[str, list[requirements_format.Line]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Taken:
     """A file that was read: its format, and whether it asks, pins, or does both."""
 
@@ -43,7 +43,7 @@ class Taken:
     role: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Gathered:
     """All that was read.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provenv.core.errors import (
@@ -16,6 +15,7 @@ from provenv.core.errors import (
     ProvenvError,
 )
 from provenv.core.files import locked_folder
+from provenv.core.values import frozen, replace
 from provenv.formats.foreign import Foreign, Left, Pin
 from provenv.model.generation import Change
 from provenv.model.layout import LOCK_FILE
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from packaging.pylock import Package, Pylock
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ImportResult:
     """What ``import`` did, or would do.
 
@@ -124,7 +124,7 @@ def _import(
     return _write(project, final, context, carried, locked, found, dry_run=dry_run)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Locked:
     """What the resolver made of the pins."""
 

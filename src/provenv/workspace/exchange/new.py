@@ -6,13 +6,13 @@ import keyword
 import os
 import shutil
 import sys
-from dataclasses import dataclass
 
 from packaging.utils import InvalidName, canonicalize_name
 
 from provenv.core import process
 from provenv.core.errors import ProvenvError, UsageError
 from provenv.core.files import disk_error, remove_tree
+from provenv.core.values import frozen
 from provenv.templates.projects import TEMPLATES, project_files
 from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context, open_project, project_name
@@ -20,7 +20,7 @@ from provenv.workspace.syncing import edit, locking
 from provenv.workspace.syncing.sync import SyncResult, sync
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class NewResult:
     """What ``new`` made.
 

@@ -8,7 +8,6 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from packaging.utils import (
     InvalidSdistFilename,
@@ -22,6 +21,7 @@ from provenv.core.errors import BuildError, InputError, NetworkError, UndecidedE
 from provenv.core.events import BuildOutput, PhaseFinished, PhaseStarted
 from provenv.core.files import disk_error, temporary_folder
 from provenv.core.http import Credentials, redacted
+from provenv.core.values import frozen
 from provenv.model.interpreter import Interpreter
 from provenv.model.settings import IndexSpec
 from provenv.resolve.failure import from_error, is_about_the_network, told
@@ -38,7 +38,7 @@ _OUTPUT = "dist"
 _LAST = 20  # lines of a failed build that are shown; --verbose shows all while they come
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class BuildResult:
     """The files that were built, absolute, in the folder ``output``."""
 
@@ -47,7 +47,7 @@ class BuildResult:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PublishResult:
     """What was uploaded where; with ``dry_run``, what would have been."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urljoin
 
@@ -22,6 +21,7 @@ from provenv.core.errors import (
 from provenv.core.events import PhaseFinished, PhaseStarted, Warned
 from provenv.core.files import locked
 from provenv.core.http import Transport, status_error
+from provenv.core.values import frozen
 from provenv.workspace.host import access
 from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context
@@ -35,7 +35,7 @@ _SHRUNK = 0.9
 """An archive with fewer records than this share of what is here is not believed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Update:
     """What an import or update did: the data as it is now, and how many records are new or changed."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -14,6 +13,7 @@ from provenv.audit.database import Facts
 from provenv.audit.findings import Vulnerability, vulnerabilities
 from provenv.core.errors import InputError, UsageError
 from provenv.core.events import PhaseFinished, PhaseStarted
+from provenv.core.values import frozen
 from provenv.doctor.facts_sources import site_packages
 from provenv.environments import switch
 from provenv.workspace.governing import advisories, subjects
@@ -31,7 +31,7 @@ _AHEAD = timedelta(minutes=10)  # clocks differ
 _TO_COME = "this machine's clock says is to come"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Found:
     """A vulnerability, and the package of the project that has it."""
 
@@ -39,7 +39,7 @@ class Found:
     vulnerability: Vulnerability
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class AuditResult:
     """What an audit says.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -13,6 +12,7 @@ from provenv.audit.findings import Vulnerability
 from provenv.audit.policies import Policies
 from provenv.audit.severity import Severity, level_of
 from provenv.audit.verdict import Item, Outcome, Python, Question, Verdict, judge
+from provenv.core.values import frozen, replace
 from provenv.interpreters.lifetimes import end_of_life
 from provenv.model import toml
 from provenv.workspace.projects.context import read_text
@@ -26,7 +26,7 @@ _KEYS = frozenset(
 _ADVISORY = ("advisory", "cvss", "epss", "fixed", "kev", "malware", "published")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Case:
     """One row: what is asked and expected; ``rules``: those that must speak against it, if said."""
 
@@ -36,7 +36,7 @@ class Case:
     rules: tuple[str, ...] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CaseResult:
     """A case, and what the policies said."""
 

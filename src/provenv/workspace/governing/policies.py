@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from packaging.pylock import Package
@@ -14,6 +13,7 @@ from provenv.audit.findings import vulnerabilities
 from provenv.audit.policies import Policies, combine
 from provenv.audit.verdict import Item, Python, Question, Verdict, judge
 from provenv.core.errors import InputError, UsageError
+from provenv.core.values import frozen
 from provenv.environments import generations, switch
 from provenv.interpreters.lifetimes import end_of_life
 from provenv.model import toml
@@ -27,7 +27,7 @@ FILE = "provenv-policy.toml"
 SYSTEM = "/etc/provenv/policy.toml"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Checked:
     """A verdict, and what it is about. ``advisories``: The digest of the data; None where there is none."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 
 from packaging.pylock import Package
 
 from provenv.core.errors import InputError
+from provenv.core.values import field, frozen, replace
 from provenv.formats.kinds import read
 from provenv.model import graph
 from provenv.model.lock import is_direct
@@ -17,7 +17,7 @@ from provenv.workspace.projects.context import Context, Project, read_locks
 from provenv.workspace.syncing.sourcing import read_source
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Subject:
     """One version of one package.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provenv.core.http import Credentials, HttpSettings, origin
+from provenv.core.values import replace
 from provenv.interpreters import Search
 from provenv.model.interpreter import Interpreter
 from provenv.tools.credentials import find_credentials

@@ -12,12 +12,12 @@ import json
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from provenv.core.errors import UsageError
 from provenv.core.files import remove_tree
 from provenv.core.seal import is_sealed
+from provenv.core.values import frozen
 from provenv.model import amounts
 from provenv.store import released
 from provenv.workspace import roots
@@ -27,7 +27,7 @@ PATIENCE = 14 * 86400.0
 """For how long an environment that is missing keeps its claim, from when it was first missed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Root:
     """One entry of ``roots/``: ``folder`` is the environment; None where the entry cannot be read."""
 

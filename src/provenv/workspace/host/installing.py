@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from provenv.core.errors import (
     CheckFailedError,
@@ -16,6 +15,7 @@ from provenv.core.errors import (
     UsageError,
 )
 from provenv.core.events import ItemFinished, ItemStarted, Noted, PhaseFinished, PhaseStarted
+from provenv.core.values import frozen, replace
 from provenv.interpreters import builds, parse_request, probe
 from provenv.interpreters.builds import Build, Managed
 from provenv.interpreters.requests import Request
@@ -27,7 +27,7 @@ from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context, Project
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PythonInstalled:
     """One request for a Python, answered.
 
@@ -46,7 +46,7 @@ class PythonInstalled:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PythonRemoved:
     """A managed Python that was removed, and the environments that used it."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from provenv.core.errors import ProvenvError, UnsatisfiableError, UsageError
 from provenv.core.events import Warned
 from provenv.core.files import disk_error, write_atomic
+from provenv.core.values import frozen
 from provenv.interpreters import find, parse_request, read_pins
 from provenv.interpreters.requests import Request
 from provenv.interpreters.search import PIN_FILE, TOOL_FILE
@@ -22,7 +22,7 @@ from provenv.workspace.projects.context import Context, Project, read_text
 _MINORS, _PATCHES = range(100), range(100)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PinResult:
     """What a project is pinned to.
 

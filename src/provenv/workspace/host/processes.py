@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from provenv.core.values import field, frozen, mutable
 
 _GENERATION = re.compile(r"(/[^\0:\n]*?)/generations/(\d+)(?=/|$)")
 _OBJECT = re.compile(r"/store/wheels/[0-9a-f]{2}/([0-9a-f]{64})/")
@@ -16,7 +17,7 @@ Place = tuple[
 ]  # device and inode: a folder is that one, by whatever path a process names it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class InUse:
     """Generations that processes named, and environments of which they use some generation.
 
@@ -33,7 +34,7 @@ class InUse:
         return (place, number) in self.generations or place in self.folders
 
 
-@dataclass(slots=True)
+@mutable
 class _Seen:
     generations: set[tuple[Place, int]] = field(default_factory=set)
     folders: set[Place] = field(default_factory=set)

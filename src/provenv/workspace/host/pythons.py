@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from provenv.core.errors import (
@@ -15,6 +14,7 @@ from provenv.core.errors import (
     UsageError,
 )
 from provenv.core.events import silent
+from provenv.core.values import frozen, replace
 from provenv.interpreters import builds, find, read_request
 from provenv.interpreters.builds import Build
 from provenv.interpreters.executables import is_executable, python_in
@@ -29,7 +29,7 @@ from provenv.workspace.host import access, choosing, shelves, users
 from provenv.workspace.projects.context import Context, Project
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Installed:
     """An interpreter on this machine.
 
@@ -50,7 +50,7 @@ class Installed:
     dead: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PythonList:
     """What there is.
 

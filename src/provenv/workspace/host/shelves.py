@@ -6,11 +6,11 @@ import contextlib
 import os
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from provenv.core.errors import ProvenvError
 from provenv.core.files import temporary_folder
 from provenv.core.http import Transport
+from provenv.core.values import frozen
 from provenv.interpreters import builds, parse_request
 from provenv.interpreters.builds import Build
 from provenv.tools.uv import Uv, clean_environment, find_uv
@@ -18,7 +18,7 @@ from provenv.workspace.host import access
 from provenv.workspace.projects.context import Context, Project
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Shelf:
     """What can be installed, and all that installing needs."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from provenv.core.usage import BLOCK, Inode, is_folder, walk
+from provenv.core.values import field, frozen, mutable
 from provenv.model.layout import HomeLayout
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Weight:
     """Bytes on disk: ``own`` would be free if the environment were gone, ``shared`` would not.
 
@@ -21,7 +21,7 @@ class Weight:
     shared: int
 
 
-@dataclass(slots=True)
+@mutable
 class Scale:
     """Weighs environments; an object is looked at once, however many hold it.
 

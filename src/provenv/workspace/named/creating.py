@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import InvalidName, canonicalize_name
@@ -13,6 +12,7 @@ from packaging.utils import InvalidName, canonicalize_name
 from provenv.core.errors import DiskError, ForeignError, InputError, UsageError
 from provenv.core.events import ChangeBegun, silent
 from provenv.core.files import FOLDER_LOCK, ensure_folder, locked_folder, write_atomic
+from provenv.core.values import frozen, replace
 from provenv.environments import switch
 from provenv.interpreters import find
 from provenv.model.layout import (
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from provenv.workspace.syncing.sync import SyncResult
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WantedEnvironment:
     """What ``env create`` was asked for; None and empty stand for what was not said.
 
@@ -76,7 +76,7 @@ class WantedEnvironment:
         return {key: value for key, value in said.items() if value is not None}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CreateResult:
     """What ``env create`` did.
 

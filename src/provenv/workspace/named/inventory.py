@@ -7,13 +7,13 @@ import functools
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from provenv.core import digest
 from provenv.core.errors import InputError, IntegrityError, ProvenvError
 from provenv.core.events import ItemFinished, PhaseFinished, PhaseStarted
+from provenv.core.values import frozen, replace
 from provenv.environments import generations, stamp, switch
 from provenv.model.generation import Generation
 from provenv.model.manifest import EnvironmentSpec
@@ -30,7 +30,7 @@ from provenv.workspace.syncing import locking
 ABSENT = frozenset({"removed", "gone", "unreachable"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Listed:
     """One environment. What is not known is None.
 
@@ -65,7 +65,7 @@ class Listed:
     used: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Inventory:
     """What ``env list`` found; the sums count each file of the disk once, None where not measured."""
 

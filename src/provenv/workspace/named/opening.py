@@ -6,7 +6,6 @@ import difflib
 import json
 import os
 import time
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -16,6 +15,7 @@ from provenv.core import digest
 from provenv.core.disk import doing
 from provenv.core.errors import CheckFailedError, DiskError, IntegrityError, UsageError
 from provenv.core.events import ChangeBegun, Noted, Warned
+from provenv.core.values import frozen
 from provenv.environments import generations, plans, stamp, switch, tree
 from provenv.environments.drift import find_drift
 from provenv.environments.edits import Edit, carry, find_edits, release
@@ -33,7 +33,7 @@ from provenv.workspace.proving.copies import tell_stuck, unreleased
 from provenv.workspace.syncing.planning import tree_digest_of, with_own_files
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CopyResult:
     """What ``env edit`` did.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
 from provenv.core.errors import CheckFailedError
+from provenv.core.values import frozen
 from provenv.environments import generations, switch
 from provenv.environments.edits import Edit
 from provenv.workspace.host import registry
@@ -19,7 +19,7 @@ from provenv.workspace.proving.copies import private_copies, unreleased
 _NO_NEWLINE = b"\n\\ No newline at end of file\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PatchResult:
     """What differs between a private copy and the store.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from provenv.core.errors import DiskError, UndecidedError
 from provenv.core.files import disk_error, locked
+from provenv.core.values import frozen, replace
 from provenv.environments import switch
 from provenv.model.layout import EnvironmentLayout
 from provenv.workspace.host import claims, processes, registry
@@ -23,7 +23,7 @@ _BUSY = "another command works on it"
 _LASTING = frozenset({"current", "held", "stale", "interpreter-gone", "unreadable", "no-project"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Leftover:
     """One environment and what becomes of it.
 
@@ -37,7 +37,7 @@ class Leftover:
     link: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PruneResult:
     """What ``env prune`` removed, or would remove.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from provenv.core.disk import doing
 from provenv.core.errors import CheckFailedError, UsageError
 from provenv.core.files import FOLDER_LOCK, write_atomic
+from provenv.core.values import frozen
 from provenv.environments import generations, stamp, switch
 from provenv.model.layout import (
     NAMED_ENVIRONMENTS_FOLDER,
@@ -26,7 +26,7 @@ from provenv.workspace.proving import copies, thinning
 from provenv.workspace.syncing import edit, locking
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RemoveResult:
     """What ``env remove`` took away.
 

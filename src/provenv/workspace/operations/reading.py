@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from provenv.core import boot, journal
 from provenv.core.errors import DiskError
 from provenv.core.files import disk_error
+from provenv.core.values import field, field_names, frozen, mutable
 from provenv.environments.switch import quoted
 from provenv.workspace import logged
 from provenv.workspace.operations import safe
@@ -26,7 +26,7 @@ _OUTCOMES = ("done", "failed", "interrupted")
 _ACTOR = ("user", "uid", "sudo", "host", "ci")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LoggedOperation:
     """One operation.
 
@@ -59,7 +59,7 @@ class LoggedOperation:
     safe: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LogResult:
     """What ``log`` found.
 
@@ -76,7 +76,7 @@ class LogResult:
     more: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LogCheck:
     """Whether the lines of the log are those that were written, as far as they tell of each other.
 
@@ -202,7 +202,7 @@ def check(context: Context) -> LogCheck:
     )
 
 
-@dataclass(slots=True)
+@mutable
 class _Later:
     """What was met on the way back from the end of the log.
 
@@ -230,7 +230,7 @@ class _Later:
         return one
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Line:
     """What both lines of an operation say."""
 
@@ -249,7 +249,7 @@ class _Line:
         Raises:
             ValueError: Somebody else wrote it.
         """
-        values: dict[str, Any] = {name: row.get(name) for name in cls.__slots__}
+        values: dict[str, Any] = {name: row.get(name) for name in field_names(cls)}
         always = ("time", "id", "event", "operation")
         kinds = {"begin": ("before", "actor", "process"), "end": ("after",)}
         event = values["event"]

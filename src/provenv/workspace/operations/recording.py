@@ -12,12 +12,12 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from provenv.core import digest
 from provenv.core.errors import ProvenvError, say_safe
 from provenv.core.events import ChangeBegun, Event, PhaseStarted, Warned
+from provenv.core.values import field, frozen, replace
 from provenv.workspace import logged
 from provenv.workspace.operations import safe
 from provenv.workspace.projects.context import Context
@@ -26,7 +26,7 @@ _CHANGING = ("fetch", "build", "link", "python")
 _REFUSED = 2  # exit code: the call, or what it was given, is wrong, and nothing was tried
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Operation:
     """One operation at work.
 

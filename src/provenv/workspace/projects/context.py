@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from provenv.core import digest
@@ -17,6 +16,7 @@ from provenv.core.disk import refuse_sick, there
 from provenv.core.errors import InputError, UsageError
 from provenv.core.events import Emit, silent
 from provenv.core.http import HttpSettings
+from provenv.core.values import field, frozen, replace
 from provenv.model.layout import (
     DEFAULT_ENVIRONMENT_FOLDER,
     HomeLayout,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 MANIFEST_FILE = "pyproject.toml"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Context:
     """The world, as far as a use case may see it.
 
@@ -64,7 +64,7 @@ class Context:
         return self.http.offline
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LockFile:
     """A lock as it lies in a project."""
 
@@ -78,7 +78,7 @@ class LockFile:
         return digest.of_bytes(self.text.encode())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Project:
     """A folder with a manifest.
 

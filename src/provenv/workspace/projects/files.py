@@ -6,11 +6,11 @@ import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from provenv.core.disk import refuse_sick
 from provenv.core.errors import InputError, ProvenvError
 from provenv.core.files import is_left_over, temporary_name, write_atomic, write_together
+from provenv.core.values import frozen
 from provenv.environments import stamp
 from provenv.workspace.projects.context import MANIFEST_FILE, Project
 
@@ -30,7 +30,7 @@ def write(project: Project, texts: Mapping[str, str]) -> None:
         write_together({path: texts[path].encode() for path in ordered})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Kept:
     """A file as it was; ``spare`` is a second name of it, where there may be one."""
 

@@ -7,18 +7,18 @@ by provenv and by nobody else; any other is refused, or set aside where that is 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from provenv.core import digest
 from provenv.core.disk import there
 from provenv.core.errors import ForeignError
 from provenv.core.files import write_atomic
+from provenv.core.values import frozen
 from provenv.workspace.projects.context import read_text
 
 _MARK = "provenv sha256:"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Handed:
     """What was done: ``made``, ``renewed`` or ``same``; ``aside`` is where a foreign file was put."""
 

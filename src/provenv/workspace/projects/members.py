@@ -5,13 +5,13 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 
 from packaging.utils import canonicalize_name
 
 from provenv.core.disk import refuse_sick
 from provenv.core.errors import InputError, UsageError
+from provenv.core.values import field, frozen
 from provenv.model import toml
 from provenv.model.manifest import Manifest, WorkspaceSpec, parse_manifest
 from provenv.model.members import is_pattern, with_members
@@ -21,7 +21,7 @@ _MANIFEST = "pyproject.toml"
 _KEY = "tool.provenv.workspace"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Workspace:
     """A folder whose manifest names members, and what was found below it.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from packaging.requirements import Requirement
@@ -17,6 +16,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from provenv.core.errors import InputError
+from provenv.core.values import replace
 from provenv.model.manifest import EnvironmentSpec, Manifest
 from provenv.workspace.projects.members import Workspace
 

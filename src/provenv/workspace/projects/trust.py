@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 
 from provenv.core.errors import CheckFailedError, InputError
 from provenv.core.files import disk_error, ensure_folder, write_atomic
+from provenv.core.values import frozen
 from provenv.workspace.projects.context import MANIFEST_FILE, Context, find_root
 
 MARK = ".allowed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Trusted:
     """A folder and the hook.
 

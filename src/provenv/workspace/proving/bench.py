@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 
 from provenv.core import digest
 from provenv.core.errors import InputError, IntegrityError
+from provenv.core.values import field, mutable
 from provenv.environments import generations, switch
 from provenv.environments.tree import Steps
 from provenv.model.layout import HomeLayout
@@ -24,7 +24,7 @@ RELINKED = ("L", "C", "Y")
 """Steps whose source is a file of the store."""
 
 
-@dataclass(slots=True)
+@mutable
 class Bench:
     """What mending needs to know of this machine: every generation, read once.
 

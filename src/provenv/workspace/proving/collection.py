@@ -7,13 +7,13 @@ import errno
 import os
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from provenv.core.disk import doing
 from provenv.core.errors import DiskError, IntegrityError
 from provenv.core.files import locked, remove_tree
 from provenv.core.usage import Ledger
+from provenv.core.values import field, frozen, mutable
 from provenv.environments import generations, switch
 from provenv.model.layout import EnvironmentLayout
 from provenv.store import leftovers, released
@@ -31,7 +31,7 @@ _PLAN_KEYS = ("keys", "locks")
 _PLAN_AGE = 30 * 86400.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Waiting:
     """An environment that cannot be looked at: what it held stays for the time being.
 
@@ -48,7 +48,7 @@ class Waiting:
     objects: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StoreSize:
     """What the store takes on disk, as ``du -s`` counts it: the sum of the other four.
 
@@ -64,7 +64,7 @@ class StoreSize:
     other: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class GcResult:
     """What ``gc`` removed, or would remove.
 
@@ -191,7 +191,7 @@ def _standing() -> str:
     return "every environment keeps its current generation, and what was removed is gone"
 
 
-@dataclass(slots=True)
+@mutable
 class _Sweep:
     """One collection under way: who holds what, and what has gone already."""
 

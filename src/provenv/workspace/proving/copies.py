@@ -7,10 +7,10 @@ where it has another, the edits stay behind in the generation that had them, and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from provenv.core.errors import IntegrityError
 from provenv.core.events import Noted, Warned
+from provenv.core.values import frozen
 from provenv.environments import generations, switch
 from provenv.environments.edits import Edit, carry, find_edits, release, released
 from provenv.environments.private import copies_in
@@ -19,7 +19,7 @@ from provenv.workspace.host import registry
 from provenv.workspace.projects.context import Context
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PrivateCopy:
     """One distribution that is a private copy, and which of its files differ from the store."""
 
@@ -68,7 +68,7 @@ def unreleased(context: Context, folder: str, number: int) -> tuple[str, ...]:
     return tuple(copy.name for copy in copies if copy.edits and copy.name not in done)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Carried:
     """The private copies of the generation before a sync.
 

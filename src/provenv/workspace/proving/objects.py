@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from provenv.core.errors import ProvenvError
 from provenv.core.events import Emit, Event, ItemFinished, ItemStarted, PhaseStarted
+from provenv.core.values import frozen
 from provenv.environments.pair import may_fork
 from provenv.model.layout import HomeLayout
 from provenv.store.bytecode import Compiled, Known, compiled_in
@@ -22,7 +22,7 @@ _FEW = 6  # objects: up to that many, other processes cost more than they save
 _SHARES = 8  # for each process, so that they end together
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Compared:
     """What one object is: ``name`` is empty where it cannot be read; then nothing else is known."""
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from glob import escape, glob
 
 from provenv.core import links
 from provenv.core.errors import IntegrityError
 from provenv.core.files import ensure_folder, temporary_name
+from provenv.core.values import frozen
 from provenv.environments import generations, switch, tree
 from provenv.environments.drift import Drift
 from provenv.environments.generations import OWN_FOLDER
@@ -22,7 +22,7 @@ _ROUNDS = 8  # a folder that is missing shows what is missing in it only when it
 _ITS_OWN = "no other copy is on this machine; `provenv sync` makes a new generation"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Place:
     """A generation on the bench."""
 

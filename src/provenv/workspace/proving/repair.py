@@ -12,11 +12,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from provenv.core import links
 from provenv.core.errors import ProvenvError
 from provenv.core.files import disk_error, locked, remove_tree, temporary_name
+from provenv.core.values import frozen
 from provenv.environments import switch
 from provenv.model.layout import EnvironmentLayout, HomeLayout
 from provenv.store import leftovers
@@ -42,7 +42,7 @@ from provenv.workspace.proving.relinking import relink
 from provenv.workspace.proving.verification import VerifyResult, verify
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Repaired:
     """What became of one damaged object.
 
@@ -64,7 +64,7 @@ class Repaired:
     removed: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RepairedEnvironment:
     """What became of one environment that was hit.
 
@@ -82,7 +82,7 @@ class RepairedEnvironment:
     left: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RepairResult:
     """What ``repair`` did. ``ok`` is true where nothing is wrong any more.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from provenv.core.values import frozen
 from provenv.environments import generations
 from provenv.store.collect import weigh
 from provenv.store.objects import read_object
@@ -13,7 +12,7 @@ from provenv.workspace.proving.collection import StoreSize, split
 from provenv.workspace.proving.verification import all_objects
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StoredItem:
     """One object.
 
@@ -30,7 +29,7 @@ class StoredItem:
     holders: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Storage:
     """The store: its objects, by name, and what it takes."""
 

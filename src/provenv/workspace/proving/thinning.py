@@ -6,10 +6,10 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from provenv.core.errors import InputError, IntegrityError
+from provenv.core.values import frozen
 from provenv.environments import generations, switch
 from provenv.model.manifest import parse_manifest
 from provenv.workspace.host import processes
@@ -19,7 +19,7 @@ from provenv.workspace.proving import copies
 _KEEP = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Choice:
     """What becomes of the generations of one environment; ``kept`` are all that stay.
 

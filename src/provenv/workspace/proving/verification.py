@@ -6,12 +6,12 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import cast
 
 from provenv.core.errors import IntegrityError
 from provenv.core.events import PhaseFinished
+from provenv.core.values import field, frozen, mutable, replace
 from provenv.environments import generations, switch
 from provenv.environments.drift import Drift, find_altered, find_drift
 from provenv.environments.tree import Steps
@@ -28,7 +28,7 @@ from provenv.workspace.proving.copies import PrivateCopy, private_copies
 from provenv.workspace.proving.objects import Compared, compare_objects
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Hit:
     """One damaged file in the store, and the generations (``folder:number``) that hold it."""
 
@@ -36,7 +36,7 @@ class Hit:
     generations: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class VerifyResult:
     """What was found. ``ok`` is true where nothing differs and nothing could not be read.
 
@@ -139,7 +139,7 @@ def _sharing(context: Context, compared: Mapping[str, Compared]) -> list[str]:
     return sorted(found.difference(compared))
 
 
-@dataclass(slots=True)
+@mutable
 class _Held:
     """What the generations of some environments hold.
 

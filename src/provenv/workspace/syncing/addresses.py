@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from provenv.core import digest
@@ -18,6 +17,7 @@ from provenv.core.errors import InputError, IntegrityError, NetworkError, Unsati
 from provenv.core.events import Noted
 from provenv.core.files import write_atomic
 from provenv.core.http import Transport, redacted
+from provenv.core.values import as_dict, frozen
 from provenv.formats.foreign import Foreign, Pin, PinnedFile
 from provenv.formats.indexes import is_pypi
 from provenv.resolve.indexes import collect_indexes
@@ -29,7 +29,7 @@ from provenv.workspace.projects.context import Context, Project
 _WORKERS = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Lookup:
     """What one look-up needs besides the entry."""
 
@@ -230,4 +230,4 @@ def _recall(path: str) -> tuple[PinnedFile, ...] | None:
 
 def _remember(path: str, files: Sequence[PinnedFile]) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    write_atomic(path, json.dumps([asdict(file) for file in files]).encode())
+    write_atomic(path, json.dumps([as_dict(file) for file in files]).encode())

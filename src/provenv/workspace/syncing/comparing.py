@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from provenv.core.errors import InputError, IntegrityError
 from provenv.core.events import Warned
+from provenv.core.values import frozen
 from provenv.environments import generations, switch
 from provenv.model.generation import Change, Generation, changes
 from provenv.model.manifest import LINK_MODES, EnvironmentSpec
@@ -15,7 +14,7 @@ from provenv.workspace.syncing import locking
 from provenv.workspace.syncing.inspection import wanted_versions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Side:
     """One environment as its lock wants it.
 
@@ -34,7 +33,7 @@ class Side:
     packages: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CompareResult:
     """Two environments, and the packages in which they differ."""
 

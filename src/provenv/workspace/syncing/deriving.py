@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urldefrag
 
@@ -19,6 +18,7 @@ from packaging.pylock import Package
 from provenv.core.errors import CheckFailedError, NetworkError
 from provenv.core.events import Warned
 from provenv.core.http import hidden, redacted
+from provenv.core.values import frozen, replace
 from provenv.model.lock import tool_table, unproven
 from provenv.workspace.projects.context import Context, LockFile, Project
 from provenv.workspace.syncing import locking
@@ -31,7 +31,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHOWN = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Difference:
     """One thing that the lock says and its indexes do not.
 

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -17,6 +16,7 @@ from provenv.core import disk
 from provenv.core.errors import UsageError
 from provenv.core.events import ChangeBegun
 from provenv.core.files import write_atomic
+from provenv.core.values import frozen
 from provenv.environments import generations
 from provenv.model.generation import Change
 from provenv.model.layout import lock_file_name
@@ -49,7 +49,7 @@ _LOCK = re.compile(r"pylock(\..+)?\.toml")
 _IGNORED = (".venv/", ".venvs/", "__pycache__/")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class InitResult:
     """What ``init`` made and completed, relative to the project."""
 
@@ -60,7 +60,7 @@ class InitResult:
     completed: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class EditResult:
     """What ``add`` or ``remove`` did: requirements as they now stand, the lock's changes, the sync."""
 
@@ -347,7 +347,7 @@ def whole(project: Project, environment: str | None = None) -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Relocked:
     """A project after an edit of its manifest: with its new locks, and what moved in them."""
 

@@ -6,12 +6,18 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from provenv.core import digest
 from provenv.core.disk import doing
-from provenv.core.errors import CheckFailedError, DiskError, IntegrityError, UsageError
+from provenv.core.errors import (
+    CheckFailedError,
+    DiskError,
+    InputError,
+    IntegrityError,
+    UsageError,
+)
 from provenv.core.events import ChangeBegun, Warned
+from provenv.core.values import frozen
 from provenv.environments import generations, stamp, switch
 from provenv.environments.drift import find_drift
 from provenv.environments.tree import Steps
@@ -29,7 +35,7 @@ from provenv.workspace.projects.context import Context, Project, read_manifest, 
 from provenv.workspace.syncing import locking
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HistoryEntry:
     """One generation, and what it changed with respect to the one before it."""
 
@@ -38,7 +44,7 @@ class HistoryEntry:
     changes: tuple[Change, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DiffResult:
     """What differs between two generations; ``python`` and ``link_mode`` as (before, after)."""
 
@@ -49,7 +55,7 @@ class DiffResult:
     link_mode: tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RollbackResult:
     """What ``rollback`` did; ``restored`` are the project's files that were written."""
 
@@ -226,7 +232,11 @@ def _rollback(
         _warn_of_others(project, context, texts)
         registry.take_note(context, folder, number)
         stamp.used(folder)
-        _stamp(project, context, folder, number, recipe, after, held=environment_only)
+        # the switch is done: what cannot be written down now costs time later on
+        with contextlib.suppress(OSError, DiskError, InputError):
+            _stamp(project, context, folder, number, recipe, after, held=environment_only)
+        if environment_only:
+            _warn_unless_held(context, folder)
     return RollbackResult(
         environment=spec.name,
         folder=folder,
@@ -308,6 +318,18 @@ def _former(project: Project, folder: str, environment: str, number: int) -> dic
     if merged != project.manifest_text:
         texts[project.manifest_path] = merged
     return texts
+
+
+def _warn_unless_held(context: Context, folder: str) -> None:
+    """A full disk: nothing says that this generation was chosen against the lock."""
+    known = stamp.read(folder)
+    if known is None or not known.held:
+        context.emit(
+            Warned(
+                message="that this generation was chosen on purpose could not be written down",
+                hint="`provenv run --no-sync` uses it; without that, `run` syncs with the lock.",
+            )
+        )
 
 
 def _warn_of_others(project: Project, context: Context, restored: Mapping[str, str]) -> None:

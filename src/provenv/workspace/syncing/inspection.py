@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
 from provenv.core.errors import CheckFailedError, InputError, IntegrityError, UnsatisfiableError
+from provenv.core.values import frozen
 from provenv.environments import generations, switch
 from provenv.environments.drift import Drift, find_drift
 from provenv.model import graph
@@ -27,7 +27,7 @@ from provenv.workspace.syncing import locking
 from provenv.workspace.syncing.origins import refuse_strays
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StatusResult:
     """How manifest, lock and environment stand to each other.
 
@@ -227,7 +227,7 @@ def _own_lock(project: Project, spec: EnvironmentSpec) -> LockFile:
     return lock
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WhyResult:
     """Why a distribution is there: every root that leads to it, with a shortest path."""
 

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
@@ -15,6 +14,7 @@ from packaging.utils import canonicalize_name
 
 from provenv.core.errors import CheckFailedError, InputError, UnsatisfiableError, UsageError
 from provenv.core.events import Warned
+from provenv.core.values import frozen, replace
 from provenv.model.generation import Change
 from provenv.model.interpreter import Interpreter
 from provenv.store import leftovers
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _OLDEST_RESOLVED = (3, 8)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LockResult:
     """What ``lock`` did, or would do.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from provenv import __version__
 from provenv.core import digest
 from provenv.core.disk import doing
 from provenv.core.http import split_credentials
+from provenv.core.values import frozen, replace
 from provenv.environments import generations, looking, plans, tree
 from provenv.environments.compose import ExtraFile, compose, full_record, refuse_overlaps
 from provenv.environments.private import open_up
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from provenv.store.crew import Crew
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Prepared:
     """A plan whose objects are all in the store.
 
@@ -57,7 +57,7 @@ class Prepared:
     edited: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Place:
     """A folder that goes where the project goes: the project's own, or that of another member.
 
@@ -73,7 +73,7 @@ class _Place:
     back: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Member:
     """One distribution of the environment."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from email.parser import HeaderParser
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from packaging.requirements import Requirement
 from provenv.core.disk import refuse_sick
 from provenv.core.errors import CheckFailedError, InputError, UsageError
 from provenv.core.events import Warned
+from provenv.core.values import frozen, replace
 from provenv.formats.foreign import BASE, Foreign, Source
 from provenv.formats.kinds import format_of, read
 from provenv.formats.selecting import applies, select
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _UNLOCKED = frozenset({"pip", "setuptools", "wheel", "distribute"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Opened:
     """A foreign lock, and the project as it is to be seen with it.
 

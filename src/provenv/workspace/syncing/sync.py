@@ -6,7 +6,6 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.pylock import Pylock
@@ -21,6 +20,7 @@ from provenv.core.errors import (
     UsageError,
 )
 from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned, silent
+from provenv.core.values import frozen, replace
 from provenv.environments import generations, plans, python2, stamp, switch
 from provenv.environments.drift import Drift, find_altered, find_drift, is_misplaced
 from provenv.environments.edits import Edit
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 _TRIES = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SyncResult:
     """What ``sync`` did.
 
@@ -199,7 +199,9 @@ def _sync(
             asked = fast.Asked(spec.name if environment is not None else None, python, link_mode)
             request = SyncRequest(asked=asked, spec=spec, lock=lock, mode=mode, opened=opened)
             prepared, outcome = _make(project, context, folder, interpreter, request, crew)
-            finish(project, context, folder, prepared, request, outcome.number)
+            # the switch is done: what cannot be written down now costs time later on
+            with contextlib.suppress(OSError, DiskError, InputError):
+                finish(project, context, folder, prepared, request, outcome.number)
     except BaseException:
         if aside is not None and not os.path.lexists(folder):
             os.rename(aside, folder)
@@ -371,7 +373,7 @@ def _present_mode(folder: str) -> str | None:
     return present.link_mode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SyncRequest:
     """What was asked for, resolved as far as the manifest allows."""
 
@@ -398,7 +400,7 @@ class SyncRequest:
         return default().executable == prepared.interpreter.executable
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Outcome:
     number: int
     previous: int | None
@@ -554,7 +556,11 @@ def finish(
     request: SyncRequest,
     number: int,
 ) -> None:
-    """Write down what the next command need not find out again: stamp and plan key."""
+    """Write down what the next command need not find out again: stamp and plan key.
+
+    Raises:
+        OSError, DiskError, InputError: The disk refused, or the project's files are no more what they were.
+    """
     name = request.spec.name
     decided = request.opened.files if request.opened is not None else ()
     own = [stamp.signature(path) for path in (*prepared.inputs, *decided)]
@@ -576,8 +582,7 @@ def finish(
         key = fast.plan_key(project.root, request.asked, context.environ)
         if key is not None and _as_read(project, request):
             known = _known(project, folder, name, prepared, python, own)
-            with contextlib.suppress(OSError):  # it costs time later on, and nothing else
-                plans.remember(context.home.plans, key, known)
+            plans.remember(context.home.plans, key, known)
     # the last that is written: where it is missing, the next command takes the long way, and sweeps
     current = f"generations/{number}"
     overrides = request.asked.overrides

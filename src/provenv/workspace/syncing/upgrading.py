@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from provenv.core.errors import (
     ProvenvError,
@@ -12,6 +11,7 @@ from provenv.core.errors import (
     UnsatisfiableError,
     UsageError,
 )
+from provenv.core.values import frozen, replace
 from provenv.environments import generations, stamp, switch
 from provenv.interpreters import absolute_request, builds, meets, probe, read_request
 from provenv.interpreters.builds import Build
@@ -27,7 +27,7 @@ from provenv.workspace.projects.context import Context, Project
 from provenv.workspace.syncing.sync import sync
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PythonMove:
     """What became of one environment.
 
@@ -55,7 +55,7 @@ class PythonMove:
     exit_code: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Target:
     """An environment that may move."""
 
@@ -163,7 +163,7 @@ def _registered(folder: str, made: Generation) -> _Target | PythonMove:
     return _Target(project=project, spec=spec, folder=folder, generation=made)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Kind:
     """What an environment has: an upgrade keeps all of it but the patch release."""
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 
 from provenv.core.errors import DiskError, InputError, NetworkError, UsageError, safe_of
 from provenv.core.events import ChangeBegun, Event, PhaseStarted, Warned
+from provenv.core.values import replace
 from provenv.model.layout import HomeLayout
 from provenv.workspace import logged
 from provenv.workspace.operations import reading, recording
