@@ -13,6 +13,7 @@ import os
 from provenv.core.errors import DiskError, UndecidedError
 from provenv.core.files import is_left_over, locked, remove_tree
 from provenv.model.layout import HomeLayout
+from provenv.store.objects import close_object
 
 _SUFFIX = ".tmp"
 
@@ -26,18 +27,22 @@ def sweep(layout: HomeLayout) -> None:
 
 
 def remove(layout: HomeLayout) -> None:
-    """Remove what is temporary where writers hold the store's lock.
+    """Remove what is temporary where writers hold the store's lock, and close objects that are open.
 
     The caller holds that lock alone. What cannot be removed now is left for the next time.
     """
     for path in _unnamed(layout):
         _try_to_remove(path)
+    for prefix in _listed(layout.wheels):
+        for sha256 in _listed(os.path.join(layout.wheels, prefix)):
+            close_object(layout, sha256)
 
 
 def _unnamed(layout: HomeLayout) -> list[str]:
     """What is temporary where writers hold the store's lock; whose it is does not matter."""
     paths = [os.path.join(layout.tmp, name) for name in _listed(layout.tmp)]
-    for folder in (layout.plans, os.path.join(layout.plans, "keys"), layout.roots):
+    held = [os.path.join(layout.roots, n) for n in _listed(layout.roots) if n.endswith(".held")]
+    for folder in (layout.plans, os.path.join(layout.plans, "keys"), layout.roots, *held):
         paths += [os.path.join(folder, n) for n in _listed(folder) if n.endswith(_SUFFIX)]
     return paths
 

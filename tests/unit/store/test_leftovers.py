@@ -24,7 +24,7 @@ def left(home: HomeLayout) -> list[Path]:
         Path(home.tmp) / f".fetch.{pid}.1.tmp/half.whl",
         Path(home.plans) / f".abc.{pid}.tmp/recipe",
         Path(home.plans) / f"keys/abc.{pid}.tmp",
-        Path(home.roots) / f"abc.{pid}.tmp",
+        Path(home.roots) / f"abc.held/.{pid}-0123abcd.tmp",
         Path(home.plans) / f"locks/abc.{pid}.tmp",
         Path(home.root) / f".interpreters.json.{pid}.1.tmp",
         Path(home.builds) / f".abc.json.{pid}.1.tmp",
@@ -37,7 +37,11 @@ def left(home: HomeLayout) -> list[Path]:
 
 
 def test_all_of_it_goes(home: HomeLayout, left: list[Path]) -> None:
-    kept = [Path(home.plans) / "abc", Path(home.plans) / "keys/abc", Path(home.roots) / "abc.held"]
+    kept = [
+        Path(home.plans) / "abc",
+        Path(home.plans) / "keys/abc",
+        Path(home.roots) / "abc.held/x",
+    ]
     for path in kept:
         path.touch()
     leftovers.sweep(home)

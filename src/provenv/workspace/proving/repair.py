@@ -28,7 +28,6 @@ from provenv.store.objects import (
     DESCRIPTION,
     OPEN_MODE,
     StoredObject,
-    close_object,
     read_object,
 )
 from provenv.store.verify import CACHE
@@ -129,8 +128,6 @@ def _repair(context: Context, project: Project | None, environment: str | None) 
     left: list[tuple[str, int, str, str]] = []
     with locked(context.home.lock):
         leftovers.remove(context.home)
-        for sha256 in verification.all_objects(context):
-            close_object(context.home, sha256)
         bench = Bench(context, registered(context))
         objects = tuple(_mend(bench, sha256, found) for sha256 in _damaged(found))
         holders = {sha256: bench.holders([sha256]) for sha256 in _damaged(found)}
