@@ -219,7 +219,8 @@ def test_ctrl_c_in_a_download_leaves_nothing(project: Project, shelf: Index) -> 
     _, said = process.communicate(timeout=20)
     assert process.returncode == 130
     safe = "there is no environment yet"
-    assert said.splitlines()[-1] == f"interrupted; nothing is half-done: {safe}"
+    on = "and the same command goes on from here"
+    assert said.splitlines()[-1] == f"interrupted; nothing is half-done, {on}: {safe}"
     assert "Traceback" not in said
     assert list((project.home / "provenv/store/tmp").iterdir()) == []
     assert not (project.folder / ".venv/current").exists()

@@ -44,15 +44,14 @@ def whole(project: Project, paths: Iterable[str]) -> Iterator[None]:
     """Where the block fails, files become what they were before it; those that were not there go.
 
     What was there keeps a second name meanwhile: to put it back needs no room on the disk. The
-    environments' stamps are not there meanwhile: after a kill the next command takes the long way, and
-    sweeps.
+    environments' stamps are not there meanwhile, and come back where it fails: after a kill the next
+    command takes the long way, and sweeps.
 
     Raises:
         InputError: One of them cannot be read.
     """
     folders = [project.folder(spec) for spec in project.manifest.all_instances()]
-    for folder in folders:
-        stamp.forget(folder)
+    stamps = _take_stamps(folders)
     kept: list[_Kept] = []
     try:
         for path in paths:
@@ -66,11 +65,34 @@ def whole(project: Project, paths: Iterable[str]) -> Iterator[None]:
         if left and isinstance(error, ProvenvError):
             said = f"{', '.join(left)} could not be put back, and has what was to come."
             error.hint = " ".join(filter(None, (said, error.hint)))
+        _remove_spares(kept, folders)
+        for (
+            path,
+            text,
+        ) in stamps.items():  # nothing has changed: the next command may be quick again
+            with contextlib.suppress(OSError):
+                stamp.replace(path, text)
         raise
-    finally:
-        with _unstamped(folders):
-            for item in kept:
-                stamp.remove(item.spare)
+    else:
+        _remove_spares(kept, folders)
+
+
+def _take_stamps(folders: Iterable[str]) -> dict[str, str]:
+    """Forget the stamps of environments: path → what stood in it."""
+    found = {}
+    for folder in folders:
+        path = f"{folder}/.stamp"
+        with contextlib.suppress(OSError):
+            with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+                found[path] = stream.read()
+            stamp.forget(folder)
+    return found
+
+
+def _remove_spares(kept: Iterable[_Kept], folders: Iterable[str]) -> None:
+    with _unstamped(folders):
+        for item in kept:
+            stamp.remove(item.spare)
 
 
 @contextlib.contextmanager
