@@ -152,9 +152,12 @@ def damage(home: HomeLayout, files: list[str], provenv: list[str], count: int) -
     chance = random.Random(time.time_ns())
     full = [path for path in files if os.path.getsize(path)]
     # where RECORD or object.json is damaged, nobody knows any more what the files beside it must be
-    known = [path for path in full if os.path.basename(path) not in ("RECORD", "object.json")]
-    for victims in (chance.sample(known, min(count or len(known), len(known))),
-                    [path for path in full if path not in set(known)]):  # fmt: skip
+    turns = {
+        name: [p for p in full if os.path.basename(p) == name] for name in ("RECORD", "object.json")
+    }
+    apart = {path for paths in turns.values() for path in paths}
+    others = [path for path in full if path not in apart]
+    for victims in (chance.sample(others, min(count or len(others), len(others))), *turns.values()):
         flips = [(p, chance.randrange(os.path.getsize(p)), chance.randrange(8)) for p in victims]
         for item in flips:
             flip(*item)

@@ -252,7 +252,8 @@ def test_a_read_only_place(project: Project, names: list[str], what: str) -> Non
     done = in_namespace(project, mount, "sync")
     assert done.returncode == 3, done.stderr
     assert f"{place} (" in done.stderr
-    assert " is mounted read-only; generation 1 stays current\n" in done.stderr
+    assert " is mounted read-only\n" in done.stderr
+    assert "safe: generation 1 is current and untouched" in done.stderr
     assert "Traceback" not in done.stderr
     assert "failed where it should not" not in done.stderr
     assert not [name for name in snapshot(project.folder) if name.endswith(".tmp")]
@@ -294,7 +295,7 @@ def test_a_full_disk(
     assert done.returncode == 3, done.stderr
     assert "No space left" in done.stderr
     assert f"; {place} (tmpfs) has " in done.stderr
-    assert " free; generation 1 stays current\n" in done.stderr
+    assert "safe: generation 1 is current and untouched" in done.stderr
     assert f"Free some space on {place} (`provenv gc`" in done.stderr
     assert "Traceback" not in done.stderr
     after = snapshot(project.folder)

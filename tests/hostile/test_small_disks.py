@@ -107,7 +107,7 @@ def test_a_full_disk(disk: tuple[SmallDisk, str], index: Index, tmp_path: Path) 
     found = small.run(project, "sync")
     assert found.code == 3, str(found)
     assert state in found.stderr, str(found)
-    assert "; generation 2 stays current\n" in found.stderr, str(found)
+    assert "safe: generation 2 is current and untouched" in found.stderr, str(found)
     assert f"on {small.point} (`provenv gc`" in found.stderr, str(found)
     for verb, code in (("status", 1), ("history", 0), ("tree", 0), ("verify", 0), ("env list", 0)):
         assert small.run(project, *verb.split()).code == code, verb

@@ -288,6 +288,16 @@ def test_what_other_tools_keep_beside_byte_code_is_said_and_no_damage(shop: Shop
 
 
 @pytest.mark.slow
+def test_where_nothing_can_be_written_new_byte_code_is_judged_by_nobody(shop: Shop) -> None:
+    shop.says("import single, alpha")
+    shutil.rmtree(shop.home / "provenv/cache")
+    (shop.home / "provenv/cache").write_text("not a folder")
+    found = shop.verified()
+    assert found.ok
+    assert len(found.unjudged) >= 2
+
+
+@pytest.mark.slow
 def test_a_touched_file_is_seen_and_mended_without_a_network(shop: Shop) -> None:
     """A look before linking goes by times: verify must not call whole what sync would throw away."""
     victim = shop.stored / "site/single.py"

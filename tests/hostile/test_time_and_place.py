@@ -107,7 +107,7 @@ def test_a_path_as_long_as_it_may_be(shop: Project, tmp_path: Path) -> None:
         )
         assert done.returncode == 3, done
         assert "error: making generation 1: " in done.stderr
-        assert "there is no environment yet, and nothing is left of this one" in done.stderr
+        assert "safe: there is no environment yet" in done.stderr
         assert "bytes, and the system takes 4,095" in done.stderr
         assert sorted(os.listdir(os.curdir)) == ["pylock.toml", "pyproject.toml"]
     finally:

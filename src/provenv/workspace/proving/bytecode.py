@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from provenv.core.errors import ProvenvError
+from provenv.core.errors import DiskError, ProvenvError
 from provenv.core.events import ItemFinished, PhaseFinished, PhaseStarted
 from provenv.core.files import ensure_folder
 from provenv.environments.tree import Steps
@@ -86,7 +86,6 @@ def _signs(
     signs = dict.fromkeys((item.path for item in files), "?")
     started = time.monotonic()
     context.emit(PhaseStarted(phase="compile", total=-(-len(files) // _SHARE)))
-    ensure_folder(context.home.cache)
     asked: set[str] = set()
     for some in executables:
         rest = [item for item in files if signs[item.path] != "="]
@@ -95,7 +94,11 @@ def _signs(
             rest = [item for item in files if signs[item.path] != "="]
             if not os.access(executable, os.X_OK) or not rest:
                 continue
-            answers = _ask(context, executable, rest)
+            try:
+                ensure_folder(context.home.cache)
+                answers = _ask(context, executable, rest)
+            except (OSError, DiskError):
+                break  # nothing can be written: what is new is judged by nobody
             signs |= {path: sign for path, sign in answers.items() if sign != "?"}
     seconds = time.monotonic() - started
     context.emit(PhaseFinished(phase="compile", count=len(files), seconds=seconds))

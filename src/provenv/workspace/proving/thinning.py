@@ -90,7 +90,7 @@ def last_uses(folder: str) -> dict[int, float]:
     """
     found: dict[int, float] = {}
     log = [(entry.generation, moment) for entry, moment in _moments(folder)]
-    for (number, moment), (_, until) in zip(log, [*log[1:], (0, 0.0)], strict=True):
+    for (number, moment), (_, until) in zip(log, [*log, (0, 0.0)][1:], strict=True):
         found[number] = max(found.get(number, 0.0), until or moment)
     for number in set(switch.numbers(folder)) - found.keys():
         with contextlib.suppress(IntegrityError, ValueError):
