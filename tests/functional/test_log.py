@@ -198,7 +198,7 @@ def test_a_log_that_cannot_be_written_stops_no_command(shop: Project) -> None:
     shutil.rmtree(shop.folder / ".venv")
     done = shop.ok("sync")
     assert "operations.jsonl cannot be written: Is a directory" in done.stderr
-    assert shop.fails(3, "log").stderr.startswith("error: cannot read")
+    assert "cannot read" in shop.fails(3, "log").stderr
     assert shop.fails(3, "log", "--check", "--json").json["error"]["kind"] == "disk"
 
 

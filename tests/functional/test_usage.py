@@ -80,7 +80,7 @@ def test_a_manifest_that_cannot_be_used(project: Project, text: str, said: str) 
 def test_a_home_that_cannot_be_made_is_named(project: Project) -> None:
     project.depends()
     refused = project.fails(3, "sync", env={"PROVENV_HOME": "/dev/null/home"})
-    assert "error: /dev/null/home" in refused.stderr
+    assert "cannot create /dev/null/home" in refused.stderr
     assert "PROVENV_HOME" in refused.stderr
     assert not (project.folder / ".venv").exists()
 

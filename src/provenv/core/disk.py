@@ -36,6 +36,7 @@ _HINTS = {
     errno.EACCES: "Check who owns the folder and its mode.",
     errno.EPERM: "Check who owns the folder and its mode.",
     errno.ENOENT: "Check that the folder above it exists.",
+    errno.ENOTDIR: "A file stands where a folder is needed: check PROVENV_HOME and the project's path.",
     errno.EMFILE: "Raise the limit of open files (`ulimit -n`).",
     errno.EAGAIN: "Too many processes are running, or may not run (`ulimit -u`).",
     errno.ENOMEM: "There is too little memory: end what is not needed.",

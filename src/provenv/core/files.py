@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import stat
@@ -249,9 +250,10 @@ def ensure_folder(path: str | os.PathLike[str]) -> None:
         for folder in reversed(missing[:-1]):
             try:
                 os.mkdir(folder, 0o775)
-            except FileExistsError:
+            except FileExistsError as error:
                 if not os.path.isdir(folder):
-                    raise
+                    reason = os.strerror(errno.ENOTDIR)
+                    raise NotADirectoryError(errno.ENOTDIR, reason, folder) from error
     except OSError as error:
         raise disk_error(error, "create", path) from error
 

@@ -319,9 +319,19 @@ def _point(path: str, target: str) -> None:
         raise
 
 
-def links(folder: str) -> list[str]:
-    """The names beside ``current`` that lead into it, as ``bin`` and ``lib`` do."""
-    return [n for n in os.listdir(folder) if _target(f"{folder}/{n}").startswith("current/")]
+def links(folder: str, *, strict: bool = False) -> list[str]:
+    """The names beside ``current`` that lead into it, as ``bin`` and ``lib`` do.
+
+    Raises:
+        OSError: ``strict``, and the disk does not say where a symlink leads.
+    """
+    found = []
+    for name in os.listdir(folder):
+        path = f"{folder}/{name}"
+        target = os.readlink(path) if strict and os.path.islink(path) else _target(path)
+        if target.startswith("current/"):
+            found.append(name)
+    return found
 
 
 def _target(path: str) -> str:

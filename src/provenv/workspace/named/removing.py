@@ -218,7 +218,7 @@ def take_away(context: Context, folder: str, *, wait: bool = True) -> list[str]:
     with waits.working_on(context, folder, wait=wait):
         used = thinning.environment_used(folder) or None
         stamp.forget(folder)
-        for item in ("current", *switch.links(folder)):
+        for item in ("current", *switch.links(folder, strict=True)):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{folder}/{item}")
         if os.path.isdir(f"{folder}/generations"):

@@ -17,7 +17,6 @@ from provenv.core.events import Warned
 from provenv.environments import generations, stamp, switch
 from provenv.store.objects import CLOSED_MODE
 from provenv.workspace.projects.context import Context
-from provenv.workspace.proving import bytecode
 
 _MARK = ".suspect"
 _REMOVABLE = "removable"
@@ -54,6 +53,8 @@ def remove_removable(context: Context) -> None:
         os.unlink(note)
     except OSError:
         return
+    from provenv.workspace.proving import bytecode  # hashing loads OpenSSL: 10 ms
+
     for line in lines:
         with contextlib.suppress(ValueError, OSError):
             path = str(json.loads(line))
