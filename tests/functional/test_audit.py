@@ -105,6 +105,7 @@ def test_what_nothing_can_be_said_of_is_inconclusive(shop: Project) -> None:
     assert told["verdict"] == "inconclusive"
 
 
+@pytest.mark.slow
 def test_old_data_proves_nothing(shop: Project) -> None:
     long_ago = (datetime.now(UTC) - timedelta(days=60)).isoformat()
     learn(shop, record("PYSEC-1", "other", modified=long_ago))
@@ -137,6 +138,7 @@ def test_locks_of_others_and_sboms(shop: Project) -> None:
     shop.fails(3, "audit", "requirements.txt")
 
 
+@pytest.mark.slow
 def test_sarif_and_junit(shop: Project) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     learn(shop, record("PYSEC-1", "core", ranges=BELOW_2, cvss=GRAVE, summary="bad \x00 <&>"))
@@ -169,6 +171,7 @@ def test_exploited_is_told(shop: Project) -> None:
     assert "exploited since 2026-01-01" in shop.fails(1, "audit").stdout
 
 
+@pytest.mark.slow
 def test_what_cannot_be_imported_leaves_what_is_there(shop: Project, tmp_path: Path) -> None:
     learn(shop, *(record(f"PYSEC-{n}", "core", versions=["9"]) for n in range(20)))
     before = shop.ok("advisories", "status", "--json").json["digest"]

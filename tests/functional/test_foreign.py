@@ -308,6 +308,7 @@ def pip_installs(project: Project, tmp_path: Path, *words: str) -> dict[str, str
     return {row["name"]: row["version"] for row in rows if row["name"] != "pip"}
 
 
+@pytest.mark.slow
 def test_pip_installs_what_is_exported(
     project: Project, hashes: dict[str, str], tmp_path: Path, index: Index
 ) -> None:

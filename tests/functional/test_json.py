@@ -172,6 +172,7 @@ def test_every_command(project: Project) -> None:
     check(told("new", "other", "--no-git", "--offline", code=3), "provenv.new/1")
 
 
+@pytest.mark.slow
 def test_what_is_built_and_published(project: Project) -> None:
     make_source(project.folder, "shop", "1.0")
     built = project.ok("build", "--wheel", "--json").json

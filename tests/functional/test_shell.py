@@ -111,6 +111,7 @@ def test_a_shell_in_another_environment_leaves_the_first(shop: Project) -> None:
         assert terminal.ask('"$VIRTUAL_ENV"') == f"{shop.folder}/.venv"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_shell_under_a_hook(shop: Project, shell: str) -> None:
     shop.ok("sync", "-q")

@@ -75,6 +75,7 @@ def python_of(project: Project) -> str:
     return str(project.folder / ".venv/bin/python")
 
 
+@pytest.mark.slow
 def test_pip_and_uv_list_what_is_there(env: Project) -> None:
     pip = [python_of(env), f"{PIP}/pip", "--disable-pip-version-check"]
     uv = [find_uv(), "pip"]

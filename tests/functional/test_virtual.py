@@ -204,6 +204,7 @@ def test_a_seed_is_no_requirement_that_add_wrote(project: Project) -> None:
     assert project.ok("add", "pip", "--json").json["requirements"] == ["pip>=2.0"]
 
 
+@pytest.mark.slow
 def test_the_next_environment_with_the_same_seeds_asks_nobody_for_a_day(
     project: Project, seeds: Index
 ) -> None:

@@ -118,6 +118,7 @@ def test_what_a_library_needs_is_noticed_by_those_who_use_it(shop: Project) -> N
     orders.ok("status")
 
 
+@pytest.mark.slow
 def test_what_nobody_reaches_disturbs_nobody(shop: Project) -> None:
     orders = inside(shop, "services/orders")
     orders.ok("sync")
@@ -204,6 +205,7 @@ def test_members_are_chosen_by_name_or_path(shop: Project) -> None:
         assert "takes no --member" in shop.fails(2, *call.split()).stderr
 
 
+@pytest.mark.slow
 def test_the_root_may_be_a_project_itself(shop: Project) -> None:
     shop.pyproject(
         '[project]\nname = "whole"\nversion = "1"\nrequires-python = ">=3.11"\n'
@@ -397,6 +399,7 @@ def test_an_environment_that_one_member_lacks(shop: Project) -> None:
     assert codes == {"base": 2, "models": 2, "billing": 2, "orders": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", few([signal.SIGINT, signal.SIGTERM], 1))
 def test_an_interrupt_ends_all_and_leaves_each_whole(
     shop: Project, index: Index, how: signal.Signals
@@ -452,6 +455,7 @@ def test_rows_are_drawn_while_a_person_watches(shop: Project) -> None:
     assert "orders " in last
 
 
+@pytest.mark.slow
 def test_going_back_in_a_member(shop: Project) -> None:
     orders = inside(shop, "services/orders")
     orders.ok("sync")
@@ -627,6 +631,7 @@ def conflict(project: Project) -> None:
     assert "CHF" in said
 
 
+@pytest.mark.slow
 def test_the_example_with_packages_of_the_same_shape(
     project: Project, index: Index, tmp_path: Path
 ) -> None:

@@ -270,6 +270,7 @@ def test_a_thousand_imports_while_generations_switch_and_gc_runs(two_generations
     assert switching.count >= 20
 
 
+@pytest.mark.slow
 def test_gc_takes_nothing_from_a_sync(project: Project, index: Index, tmp_path: Path) -> None:
     other = Project(tmp_path / "other", home=project.home, index_url=index.url)
     names = publish_many(index, tmp_path / "wheels", "1", COUNT)

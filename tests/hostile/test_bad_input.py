@@ -257,6 +257,7 @@ def test_adopting_is_taken_back_where_the_sync_fails(shop: Project, index: Index
     refused(shop, 3, "sync", "--adopt", said=("404",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "said"),
     [

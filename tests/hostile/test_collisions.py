@@ -186,6 +186,7 @@ def cold_kills(project: Project, index: Index, tmp_path: Path, rounds: int, seed
         assert not list((project.home / "provenv/store/tmp").iterdir())
 
 
+@pytest.mark.slow
 def test_killed_while_it_downloads(project: Project, index: Index, tmp_path: Path) -> None:
     cold_kills(project, index, tmp_path, 2, 5)
 

@@ -125,6 +125,7 @@ def check(found: Result, what: str, error: int, told: str) -> None:
         assert re.search(safe, found.stderr, re.MULTILINE), told
 
 
+@pytest.mark.slow
 def test_a_full_disk_at_each_phase_of_a_sync(bench: Bench) -> None:
     bench.stand("asked")
     calls = bench.calls("sync", errno.ENOSPC)

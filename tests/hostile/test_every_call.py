@@ -357,6 +357,7 @@ def interrupted(done: Struck) -> None:
     assert done.stderr.splitlines()[-1].startswith("interrupted"), done
 
 
+@pytest.mark.slow
 def test_a_kill_at_every_call_of_a_rollback(shop: Shop) -> None:
     for done in every(shop, ROLLBACK, 0, 1, lambda n: Strike(n, signal.SIGKILL)):
         dead(done)

@@ -116,6 +116,7 @@ ATTACKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", few(ATTACKS, 5))
 def test_the_store_stays_as_it_is(living: Project, attack: str) -> None:
     tool, arguments, code = ATTACKS[attack]
@@ -154,6 +155,7 @@ def test_run_makes_it_whole_again(living: Project, tool: object) -> None:
     assert living.ok("status", "--json").json["agrees"]
 
 
+@pytest.mark.slow
 def test_what_root_writes_through_a_link_is_found_and_replaced(living: Project) -> None:
     site = next((living.folder / ".venv/lib").glob("python*/site-packages"))
     pip(living, "install", "--ignore-installed", "--no-deps", "plain==2")

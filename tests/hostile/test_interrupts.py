@@ -38,6 +38,7 @@ def children(group: int) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", few([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], 1))
 @pytest.mark.parametrize("where", ["resolve", "fetch"])
 def test_what_waits_for_a_silent_server_ends_at_once(

@@ -70,6 +70,7 @@ def test_a_folder_that_path_cannot_name(names: list[str], index: Index, tmp_path
     assert [path.name for path in project.folder.iterdir()] == ["pyproject.toml"]
 
 
+@pytest.mark.slow
 def test_a_project_that_is_named_after_such_a_folder(
     names: list[str], index: Index, tmp_path: Path
 ) -> None:
@@ -201,6 +202,7 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", few(["linked", "hardlink", "clone", "copy"], 1))
 def test_a_store_on_another_file_system(
     project: Project, names: list[str], elsewhere: Path, mode: str

@@ -180,6 +180,7 @@ def test_what_a_killed_command_left_is_swept(workshop: Workshop, tmp_path: Path)
     assert not os.path.lexists(folder / "current.123.tmp")
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_instant_leaves_a_whole_environment(
     workshop: Workshop, tmp_path: Path
 ) -> None:
