@@ -201,3 +201,18 @@ def test_two_projects_do_not_take_turns(shop: Project, index: Index) -> None:
         project.ok("sync")
     after = len([request for request in index.requests if request.path.endswith(".whl")])
     assert after == before
+
+
+def test_what_a_repair_mended_before_it_was_killed_is_not_set_aside(shop: Project) -> None:
+    """Its note stays; the object may be one that no lock of now asks for, and is not fetched again."""
+    shop.depends("alpha")
+    shop.ok("sync")
+    (beta,) = shop.home.glob("provenv/store/wheels/*/*/site/beta")
+    note = shop.home / "provenv/store/suspects" / beta.parent.parent.name
+    note.parent.mkdir(exist_ok=True)
+    note.touch()
+    (shop.folder / ".venv/.stamp").unlink()
+    shop.ok("sync")
+    assert beta.is_dir()
+    assert not note.exists()
+    shop.ok("verify")

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from provenv.core.errors import IntegrityError
 from provenv.core.events import Warned
 from provenv.environments import generations, stamp, switch
+from provenv.store import settling
 from provenv.store.objects import CLOSED_MODE
 from provenv.workspace.projects.context import Context
 
@@ -90,9 +91,7 @@ def set_aside(context: Context, folder: str) -> tuple[bool, dict[str, str]]:
     Returns:
         Whether the environment needs a new generation, and what was set aside: sha256 → where.
     """
-    objects: set[str] = set()
-    with contextlib.suppress(FileNotFoundError):
-        objects |= {name for name in os.listdir(context.home.suspects) if len(name) == 64}
+    objects = _noted(context)
     remove_removable(context)
     number = switch.current(folder)
     if number is not None:
@@ -101,6 +100,21 @@ def set_aside(context: Context, folder: str) -> tuple[bool, dict[str, str]]:
             objects |= {path.rpartition("/")[2] for path in found}
     moved = {sha256: quarantined(context, sha256) for sha256 in sorted(objects)}
     return bool(objects) or os.path.lexists(f"{folder}/{_MARK}"), moved
+
+
+def _noted(context: Context) -> set[str]:
+    """The objects that there is a note of, and that are damaged still.
+
+    A repair that was killed has mended some, and not come to take back what was noted of them.
+    """
+    try:
+        names = [name for name in os.listdir(context.home.suspects) if len(name) == 64]
+    except FileNotFoundError:
+        return set()
+    whole = {sha256 for sha256 in names if settling.is_whole(context.home, sha256)}
+    for sha256 in whole:
+        cleared(context, sha256)
+    return set(names) - whole
 
 
 def quarantined(context: Context, sha256: str) -> str:
