@@ -80,7 +80,7 @@ def _open(path: str, limit: int) -> tuple[int, bool]:
         try:
             descriptor = os.open(path, flags, 0o644)
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            _make(os.path.dirname(path))
             descriptor = os.open(path, flags, 0o644)
         try:
             if not _lock(descriptor):
@@ -94,6 +94,17 @@ def _open(path: str, limit: int) -> tuple[int, bool]:
             os.close(descriptor)
             raise
         os.close(descriptor)  # it was set aside: by this process, or while this one waited
+
+
+def _make(folder: str) -> None:
+    """A folder and those above it, which not everybody can write, whatever the umask is."""
+    if not os.path.isdir(folder):
+        _make(os.path.dirname(folder))
+        try:
+            os.mkdir(folder, 0o775)
+        except FileExistsError:
+            if not os.path.isdir(folder):
+                raise
 
 
 def _lock(descriptor: int) -> bool:

@@ -110,7 +110,8 @@ def close_object(layout: HomeLayout, sha256: str) -> None:
     """Let nobody write into the folder of an object: a kill may have come before ingest could say so."""
     folder = layout.object(sha256)
     with contextlib.suppress(OSError):
-        if os.stat(folder).st_mode & 0o222:
+        mode = os.lstat(folder).st_mode
+        if stat.S_ISDIR(mode) and mode & 0o222:  # and no link to somebody else's folder
             os.chmod(folder, CLOSED_MODE)
 
 
