@@ -81,11 +81,19 @@ def _in_place(
     waiting = list(stopped)
     found: list[HistoryEntry | LoggedOperation] = []
     for entry in newest:
-        made = entry.generation.created
-        while waiting and waiting[0].started[:_TO_THE_SECOND] >= made[:_TO_THE_SECOND]:
+        while waiting and _is_later(waiting[0], entry.generation):
             found.append(waiting.pop(0))
         found.append(entry)
     return [*found, *waiting]
+
+
+def _is_later(stopped: LoggedOperation, made: Generation) -> bool:
+    """Whether an operation began after a generation was made; in one second, by what it found."""
+    began, created = stopped.started[:_TO_THE_SECOND], made.created[:_TO_THE_SECOND]
+    if began != created:
+        return began > created
+    number: int | None = stopped.before.get("generation")
+    return (number or 0) >= made.number
 
 
 def _safe(item: HistoryEntry | LoggedOperation, screen: Screen) -> list[str]:

@@ -66,7 +66,9 @@ def whole(project: Project, paths: Iterable[str]) -> Iterator[None]:
             said = f"{', '.join(left)} could not be put back, and has what was to come."
             error.hint = " ".join(filter(None, (said, error.hint)))
         _remove_spares(kept, folders)
-        if isinstance(error, ProvenvError):  # an interrupt may leave something for the next to sweep
+        if isinstance(
+            error, ProvenvError
+        ):  # an interrupt may leave something for the next to sweep
             for path, text in stamps.items():
                 with contextlib.suppress(OSError):
                     stamp.replace(path, text)
