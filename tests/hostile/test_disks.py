@@ -218,7 +218,7 @@ SWEEPS: dict[str, list[tuple[int, bool, int]]] = {
     "sync": [(errno.ENOSPC, True, 9), (errno.EDQUOT, False, 23), (errno.EROFS, True, 11),
              (errno.EIO, False, 53)],
     "first": [(errno.ENOSPC, True, 11)],
-    "lock": [(errno.ENOSPC, True, 7), (errno.EROFS, True, 9)],
+    "lock": [(errno.ENOSPC, True, 4), (errno.EROFS, True, 5)],
     "add": [(errno.ENOSPC, True, 23)],
     "rollback": [(errno.ENOSPC, True, 5), (errno.EIO, False, 23), (errno.EROFS, True, 5)],
     "gc": [(errno.ENOSPC, True, 3), (errno.EIO, False, 29), (errno.EROFS, True, 17)],

@@ -237,15 +237,16 @@ def there(path: str) -> bool:
     return True
 
 
-def refused_in(text: str) -> DiskError | None:
+def refused_in(text: str, place: str = "") -> DiskError | None:
     """What a program written in Rust says of a file system, as our own error; None where it says nothing.
 
-    It ends such a message with ``(os error 28)``, and names the path before or after it.
+    It ends such a message with ``(os error 28)``, and names the path before or after it; else it was in
+    ``place``, where the program worked.
     """
     for number in map(int, _OS_ERROR.findall(text)):
         if number in _TOLD:
             named = _NAMED.search(text)
-            path = next(filter(None, named.groups()), "") if named is not None else ""
+            path = next(filter(None, named.groups()), "") if named is not None else place
             return refusal(OSError(number, os.strerror(number)), None, path)
     return None
 

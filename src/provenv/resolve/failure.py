@@ -63,7 +63,7 @@ def failure(
 
     An index that refuses a package that is pinned to it is asked once more, to say with which status.
     """
-    full = refused_in(stderr)
+    full = refused_in(stderr, folder)
     if full is not None:
         return full
     text, hints = explain(stderr, folder=folder, asked=asked)
