@@ -115,8 +115,11 @@ def as_dict(instance: object) -> dict[str, Any]:
 
 def _first_init(self: object, /, *given: Any, **named: Any) -> None:
     """Stands for ``__init__`` until the first instance is made."""
-    owner: Any = next(c for c in type(self).__mro__ if c.__dict__.get("__init__") is _first_init)
-    owner.__init__ = _compiled(owner)
+    owner: Any = next(c for c in type(self).__mro__ if "__value_fields__" in c.__dict__)
+    if (
+        owner.__init__ is _first_init
+    ):  # else another thread was first, between this call and its lookup
+        owner.__init__ = _compiled(owner)
     owner.__init__(self, *given, **named)
 
 

@@ -109,6 +109,20 @@ def test_copies_with_changes() -> None:
     assert replace(Other(a=1), a=2) == Other(a=2)
 
 
+def test_several_threads_make_the_first_one_at_once() -> None:
+    @frozen
+    class Late:
+        x: int
+
+    first = (
+        Late.__init__
+    )  # as a thread has it that is interrupted between looking it up and calling it
+    assert Late(x=1).x == 1
+    late = object.__new__(Late)
+    first(late, x=2)
+    assert late.x == 2
+
+
 @pytest.mark.parametrize("made", [Point(x=1, names=["a"]), Deep(x=1), Pile("a", [1])])
 def test_it_crosses_to_another_process(made: object) -> None:
     assert pickle.loads(pickle.dumps(made)) == made
