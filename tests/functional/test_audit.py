@@ -169,6 +169,11 @@ def test_exploited_is_told(shop: Project) -> None:
     )
     learn(shop, record("PYSEC-1", "core", ranges=BELOW_2, aliases=["CVE-1"]), kev=kev)
     assert "exploited since 2026-01-01" in shop.fails(1, "audit").stdout
+    newer = {"dateReleased": "2026-02-01", "vulnerabilities": [row]}
+    shop.write("kev.json", json.dumps(newer))
+    words = ("advisories", "import", "--kev", "kev.json")
+    assert "nothing new" not in shop.ok(*words).stderr
+    assert "nothing new" in shop.ok(*words).stderr
 
 
 @pytest.mark.slow

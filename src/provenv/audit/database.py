@@ -19,7 +19,7 @@ from typing import Any
 
 from provenv.core import digest
 from provenv.core.errors import IntegrityError
-from provenv.core.files import disk_error, replace_symlink, temporary_name
+from provenv.core.files import disk_error, ensure_folder, replace_symlink, temporary_name
 from provenv.core.values import as_dict, field, frozen
 from provenv.model.advisory import Advisory, Affected, Event, parse_advisory
 
@@ -92,7 +92,7 @@ def build(
         DiskError: The file system refused; what was current stays.
     """
     try:
-        os.makedirs(folder, exist_ok=True)
+        ensure_folder(folder)
         temporary = temporary_name(os.path.join(folder, "advisories.sqlite"))
         try:
             facts = _write(temporary, contents, source, imported)

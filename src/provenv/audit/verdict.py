@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 from urllib.parse import urlsplit
 
+from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from provenv.audit.findings import Vulnerability
@@ -204,10 +205,7 @@ def _fits(waiver: Waiver, decision: Decision) -> bool:
         return False  # a vulnerability is waived by its name
     if waiver.until_fixed and decision.fixed:
         return False
-    try:
-        return waiver.versions.contains(Version(decision.version), prereleases=True)
-    except InvalidVersion:
-        return False
+    return _within(waiver.versions, decision.version) is True
 
 
 def _why_unused(waiver: Waiver, found: Sequence[Decision], today: date) -> str:
@@ -225,8 +223,6 @@ def _why_unused(waiver: Waiver, found: Sequence[Decision], today: date) -> str:
 def _vulnerability(rule: Rule, question: Question) -> Iterator[Decision]:
     for item in _items(rule, question):
         for one in item.vulnerabilities:
-            if one.malware:
-                continue
             state, why = _reached(rule, one)
             if state is None:
                 continue
@@ -243,6 +239,8 @@ def _reached(rule: Rule, one: Vulnerability) -> tuple[State | None, str]:
     said = f"{rated.level} {rated.score}" if rated.score is not None else f"severity {rated.level}"
     if not one.certain:
         return "unknown", f"{said}, and its versions cannot be compared"
+    if one.malware:
+        return "broken", "the package itself is hostile"
     if rule.min_cvss is None and rule.epss_min is None and not rule.kev:
         return "broken", said
     if rule.min_cvss is not None and rated.score is not None and rated.score >= rule.min_cvss:
@@ -258,7 +256,7 @@ def _reached(rule: Rule, one: Vulnerability) -> tuple[State | None, str]:
 
 def _due(rule: Rule, one: Vulnerability) -> datetime | None:
     level = one.severity.level
-    if level == "none" or level not in rule.sla or one.published is None:
+    if one.malware or level == "none" or level not in rule.sla or one.published is None:
         return None
     return datetime.fromisoformat(one.published) + rule.sla[level]
 
@@ -275,7 +273,7 @@ def _package(rule: Rule, question: Question) -> Iterator[Decision]:
         denied, allowed = rule.deny.get(item.name), rule.allow.get(item.name)
         if denied is not None and (said := _within(denied, item.version)) is not False:
             text = f"{item.name}{denied} is denied"
-            yield _about(rule, item, "broken" if said or not denied else "unknown", text)
+            yield _about(rule, item, "broken" if said else "unknown", text)
         if rule.allow and allowed is None:
             yield _about(rule, item, "broken", "it is not on the list of what is allowed")
         elif allowed is not None and not (said := _within(allowed, item.version)):
@@ -283,11 +281,8 @@ def _package(rule: Rule, question: Question) -> Iterator[Decision]:
             yield _about(rule, item, state, f"only {item.name}{allowed} is allowed")
 
 
-def _within(versions: object, version: str) -> bool | None:
+def _within(versions: SpecifierSet, version: str) -> bool | None:
     """Whether a version is in a range; None where that cannot be told."""
-    from packaging.specifiers import SpecifierSet
-
-    assert isinstance(versions, SpecifierSet)
     if not versions:
         return True
     try:
@@ -333,16 +328,17 @@ def _python_eol(rule: Rule, question: Question) -> Iterator[Decision]:
     for python in question.pythons:
         if not rule.concerns(python.environment):
             continue
+        state: State = "broken"
         if python.version is None or python.end is None:
             state, text = "unknown", "nobody has said when its fixes end"
         elif python.end < question.today + rule.within:
             when = "ended" if python.end < question.today else "end"
-            state, text = "broken", f"its fixes {when} on {python.end}"
+            text = f"its fixes {when} on {python.end}"
         else:
             continue
         yield Decision(
             rule=rule,
-            state="unknown" if state == "unknown" else "broken",
+            state=state,
             subject=f"Python {python.version or 'of ' + python.environment}",
             text=text,
             environments=(python.environment,),

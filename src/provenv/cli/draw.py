@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from provenv.core.errors import DiskError
 
 from provenv.core.http import hidden
+from provenv.core.words import many as many
+from provenv.core.words import size as size
 
 _CODES = {"good": "32", "warn": "33", "bad": "31", "dim": "2", "strong": "1", "name": "36"}
 _CODES |= {"error": "1;31", "warning": "1;33", "hint": "1;36", "safe": "1;32"}
@@ -28,7 +30,6 @@ _COMMAND = re.compile(
     f"\x1b\\[(?:0|{'|'.join(_CODES.values())})m"
     "|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def unwritten(error: OSError) -> DiskError:
@@ -213,25 +214,11 @@ def _pad(text: str, width: int) -> str:
     return text + " " * (width - visible(text))
 
 
-def size(count: float) -> str:
-    """Bytes for people: ``326 MB``, decimal units as every package index uses them."""
-    for unit in _UNITS:
-        if count < 1000 or unit == _UNITS[-1]:
-            break
-        count /= 1000
-    return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
-
-
 def seconds(value: float) -> str:
     """A span of time: ``0.21 s``, ``1 min 5 s``."""
     if value < 60:
         return f"{value:.2f} s"
     return f"{int(value // 60)} min {int(value % 60)} s"
-
-
-def many(count: int, what: str, plural: str | None = None) -> str:
-    """``1 package``, ``2 packages``."""
-    return f"{count:,} {what if count == 1 else plural or what + 's'}"
 
 
 def ago(iso: str, now: datetime) -> str:

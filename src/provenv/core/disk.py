@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from provenv.core.errors import DiskError, safe_of, say_safe
 from provenv.core.values import frozen
+from provenv.core.words import size
 
 MOUNTS = "/proc/self/mountinfo"
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # A file that cannot be read for one of these may be read the next time, and says nothing of its content.
 _SICK = (
@@ -173,11 +173,11 @@ def shown(path: str) -> str:
 def _state(where: FileSystem, code: int) -> str:
     """What is the matter with a file system, as far as it tells."""
     if code == errno.ENOSPC and where.inodes == 0:
-        return f"{where.title} has no inodes left for new files, and {_size(where.free)} free"
+        return f"{where.title} has no inodes left for new files, and {size(where.free)} free"
     if code == errno.EDQUOT:
         return f"your quota on {where.title} is used up"
     if code == errno.ENOSPC:
-        return f"{where.title} has {_size(where.free)} free"
+        return f"{where.title} has {size(where.free)} free"
     if code == errno.EROFS or where.read_only:
         return f"{where.title} is mounted read-only"
     return f"it is on {where.title}"
@@ -202,15 +202,6 @@ def _longest(path: str) -> str:
     if len(os.fsencode(path)) > 4095:
         return f"It has {len(os.fsencode(path)):,} bytes, and the system takes 4,095."
     return "Names in it are longer than this file system takes."
-
-
-def _size(count: float) -> str:
-    """Bytes for people, in decimal units."""
-    for unit in _UNITS:
-        if count < 1000 or unit == _UNITS[-1]:
-            break
-        count /= 1000
-    return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
 
 
 def refuse_sick(error: OSError, path: str, verb: str = "read") -> None:

@@ -76,13 +76,11 @@ def find_root(start: str) -> str | None:
 
 
 def _is_file(path: str) -> bool:
-    if os.path.isfile(path):  # False also where the disk failed
-        return True
+    """As ``os.path.isfile``, but a disk that fails is no answer."""
     try:
-        os.stat(path)
+        return os.stat(path).st_mode & 0o170000 == 0o100000  # `stat.S_ISREG`, without the module
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return False
-    return False
 
 
 def unsettled(home: str) -> bool:

@@ -168,6 +168,8 @@ def test_a_project_may_be_stricter() -> None:
         ("epss-min = 0.1", known(1.0, likely=0.05), "pass"),
         ("min-cvss = 9\nkev = true", known(5.0, exploited={"added": "x"}), "fail"),  # any of them
         ("", known(certain=False), "inconclusive"),
+        ("min-cvss = 9", known(None, malware=True), "fail"),  # whatever its score, and at once
+        ("sla = { critical = '15d' }", known(malware=True), "fail"),
         ('action = "warn"', known(), "pass"),
         ('mode = "dry-run"', known(), "pass"),
         ("environments = ['staging']", known(), "pass"),

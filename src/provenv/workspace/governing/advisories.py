@@ -19,7 +19,7 @@ from provenv.core.errors import (
     UsageError,
 )
 from provenv.core.events import PhaseFinished, PhaseStarted, Warned
-from provenv.core.files import locked
+from provenv.core.files import ensure_folder, locked
 from provenv.core.http import Transport, status_error
 from provenv.core.values import frozen
 from provenv.workspace.host import access
@@ -185,7 +185,7 @@ def _store(
     exploited = None if kev is None else feeds.read_exploited(kev[1], kev[0])
     likely = None if epss is None else feeds.read_likely(epss[1], epss[0])
     folder = context.home.advisories
-    os.makedirs(folder, exist_ok=True)
+    ensure_folder(folder)
     with locked(os.path.join(folder, "lock")):
         with _usable(context) as here:
             before = None if here is None else here.contents()
@@ -207,8 +207,13 @@ def _store(
         added=len(records.keys() - old.keys()),
         changed=sum(old[one] != raw for one, raw in records.items() if one in old),
         removed=len(old.keys() - records.keys()),
-        already=facts is not None and facts.digest == made.digest,
+        already=facts is not None and _content(facts) == _content(made),
     )
+
+
+def _content(facts: Facts) -> tuple[str | None, ...]:
+    """What tells one state of the data from another."""
+    return facts.digest, facts.exploited, facts.likely
 
 
 def _made(

@@ -66,9 +66,8 @@ def whole(project: Project, paths: Iterable[str]) -> Iterator[None]:
             said = f"{', '.join(left)} could not be put back, and has what was to come."
             error.hint = " ".join(filter(None, (said, error.hint)))
         _remove_spares(kept, folders)
-        if isinstance(
-            error, ProvenvError
-        ):  # an interrupt may leave something for the next to sweep
+        # an interrupt may leave something for the next command to sweep: that takes the long way
+        if isinstance(error, ProvenvError):
             for path, text in stamps.items():
                 with contextlib.suppress(OSError):
                     stamp.replace(path, text)

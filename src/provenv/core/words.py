@@ -1,0 +1,19 @@
+"""Numbers as people read them, the same in every message."""
+
+from __future__ import annotations
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+def size(count: float) -> str:
+    """Bytes for people: ``326 MB``, decimal units as every package index uses them."""
+    for unit in _UNITS:
+        if count < 1000 or unit == _UNITS[-1]:
+            break
+        count /= 1000
+    return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+
+
+def many(count: int, what: str, plural: str | None = None) -> str:
+    """``1 package``, ``2 packages``."""
+    return f"{count:,} {what if count == 1 else plural or what + 's'}"
