@@ -39,12 +39,14 @@ def resolve(
     settings: ResolveSettings,
     emit: Emit = silent,
     meanwhile: Callable[[], None] | None = None,
+    constraints: Sequence[str] = (),
 ) -> Mapping[str | None, Pylock]:
     """Lock what ``manifest`` asks for, for every platform and Python that it allows.
 
     ``previous`` holds the locks that are there; their versions stay where they still fit, except
     those that ``upgrade`` names (True: all). ``project`` is the absolute folder of the project.
     ``meanwhile`` is called while uv works: a good moment to get ready for what comes next.
+    ``constraints`` (PEP 508) hold besides those of the manifest, and are no part of what it says.
 
     Returns:
         The lock under None; under an environment's name a lock of its own, where its groups are
@@ -70,7 +72,7 @@ def resolve(
     started = time.monotonic()
     with (
         doing("resolving", settings.tmp),
-        open_run(manifest, project, settings, emit, meanwhile) as run,
+        open_run(manifest, project, settings, emit, meanwhile, constraints) as run,
     ):
         conflicting = {name for conflict in manifest.conflicts for name in conflict}
         shared = tuple(name for name in manifest.groups if name not in conflicting)

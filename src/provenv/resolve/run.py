@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -47,6 +47,7 @@ def open_run(
     settings: ResolveSettings,
     emit: Emit,
     meanwhile: Callable[[], None] | None = None,
+    constraints: Sequence[str] = (),
 ) -> Iterator[Run]:
     """A run in a temporary folder, which is gone afterwards."""
     with temporary_folder(settings.tmp, "resolve") as folder:
@@ -62,7 +63,7 @@ def open_run(
             ),
         )
         inner = os.path.join(folder, "p")
-        yield Run(manifest, project, settings, emit, indexes, uv, inner, meanwhile)
+        yield Run(manifest, project, settings, emit, indexes, uv, inner, meanwhile, constraints)
 
 
 class Run:
@@ -78,8 +79,10 @@ class Run:
         uv: Uv,
         folder: str,
         meanwhile: Callable[[], None] | None = None,
+        constraints: Sequence[str] = (),
     ) -> None:
         self.meanwhile = meanwhile
+        self.constraints = tuple(constraints)
         self.manifest = manifest
         self.project = project
         self.settings = settings
@@ -106,6 +109,7 @@ class Run:
             requires_python=self.requires_python,
             groups=groups,
             extras=extras,
+            constraints=self.constraints,
             dynamic=self.manifest.installable
             and bool(_DYNAMIC.intersection(self.manifest.dynamic)),
         )

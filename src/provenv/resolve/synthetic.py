@@ -35,6 +35,7 @@ class Asked:
 
     ``dynamic`` says that the build backend decides on the project's dependencies (PEP 621), so that
     the project is depended on as a directory, and ``extras`` are those that its metadata provides.
+    ``constraints`` hold besides the manifest's own.
     """
 
     manifest: Manifest
@@ -43,6 +44,7 @@ class Asked:
     groups: tuple[str, ...]
     extras: tuple[str, ...]
     dynamic: bool = False
+    constraints: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -121,6 +123,9 @@ def _passed_on(asked: Asked, indexes: Indexes, groups: Collection[str]) -> dict[
     if asked.manifest.members:  # settles where they come from also where only others need them
         constraints = table.get("constraint-dependencies", ())
         table["constraint-dependencies"] = [*constraints, *asked.manifest.members]
+    if asked.constraints:
+        constraints = table.get("constraint-dependencies", ())
+        table["constraint-dependencies"] = [*constraints, *asked.constraints]
     stated = [told for member in asked.manifest.members.values() if (told := metadata_of(member))]
     if stated:
         table["dependency-metadata"] = [*table.get("dependency-metadata", ()), *stated]

@@ -46,13 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
+    from provenv.workspace.assuring.foreign import audit_path
     from provenv.workspace.governing import auditing
 
     _check(args, session)
     root: str | None
     if args.path is not None:
         root, path = os.getcwd(), os.path.abspath(args.path)
-        result = auditing.audit_path(root, session.context, path)
+        result = audit_path(root, session.context, path)
         file = path if os.path.isfile(path) else None
     else:
         target = session.target if session.options.environments or args.installed else None
@@ -80,7 +81,7 @@ def _tell(
 ) -> None:
     if args.format != "text":
         from provenv.core.files import write_atomic
-        from provenv.workspace.governing import reporting
+        from provenv.workspace.assuring import reporting
 
         made: Callable[[], str] = (
             (lambda: json.dumps(reporting.as_sarif(result, root=root, file=file), indent=2) + "\n")

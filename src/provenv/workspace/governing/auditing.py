@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -77,38 +76,34 @@ def audit(
     """
     if not installed:
         what = project.title if environment is None else f"{project.title}, {environment}"
-        return _judge(context, what, subjects.of_locks(project, environment))
+        return judge_subjects(context, what, subjects.of_locks(project, environment))
     spec = project.manifest.environment(environment)
     folder = project.folder(spec)
     number = switch.current(folder)
     if number is None:
         raise InputError("is not there", file=folder, hint="`provenv sync` makes it.")
-    found = _installed(f"{folder}/generations/{number}", spec.name)
-    return _judge(context, f"{spec.name}, generation {number} as it is", found)
+    found = of_installed(f"{folder}/generations/{number}", spec.name)
+    return judge_subjects(context, f"{spec.name}, generation {number} as it is", found)
 
 
-def audit_path(root: str, context: Context, path: str) -> AuditResult:
-    """Audit a lock of another tool, an SBOM, or a folder with a virtual environment.
-
-    ``root`` is the folder that the question comes from.
+def of_installed(folder: str, environment: str) -> tuple[Subject, ...]:
+    """The distributions in a folder with a virtual environment.
 
     Raises:
-        InputError: It is none of them. UndecidedError: There are no advisories.
+        UsageError: It holds none.
     """
-    shown = os.path.relpath(path, root)
-    if os.path.isdir(path):
-        return _judge(context, shown, _installed(path, os.path.basename(path)))
-    return _judge(context, shown, subjects.of_file(root, context, path))
-
-
-def _installed(folder: str, environment: str) -> tuple[Subject, ...]:
     site = site_packages(folder)
     if site is None:
         raise UsageError(f"{folder} holds no Python environment")
     return subjects.of_folder(site, environment)
 
 
-def _judge(context: Context, audited: str, found: Sequence[Subject]) -> AuditResult:
+def judge_subjects(context: Context, audited: str, found: Sequence[Subject]) -> AuditResult:
+    """What the advisories of this machine say of packages; ``audited`` is what a person calls them.
+
+    Raises:
+        UndecidedError: There are no advisories. IntegrityError: They are damaged.
+    """
     started = time.monotonic()
     path = advisories.path(context)
     context.emit(PhaseStarted(phase="audit", total=len(found)))

@@ -9,12 +9,10 @@ from packaging.pylock import Package
 
 from provenv.core.errors import InputError
 from provenv.core.values import field, frozen, replace
-from provenv.formats.kinds import read
 from provenv.model import graph
 from provenv.model.lock import is_direct
 from provenv.model.plan import canonical
-from provenv.workspace.projects.context import Context, Project, read_locks
-from provenv.workspace.syncing.sourcing import read_source
+from provenv.workspace.projects.context import Project, read_locks
 
 
 @frozen
@@ -127,34 +125,3 @@ def of_folder(site: str, environment: str) -> tuple[Subject, ...]:
             direct=direct,
         )
     return tuple(found[key] for key in sorted(found))
-
-
-def of_file(root: str, context: Context, path: str) -> tuple[Subject, ...]:
-    """What a lock of another tool pins, or an SBOM (CycloneDX or SPDX, JSON) lists.
-
-    Raises:
-        InputError: It is neither, or pins nothing.
-    """
-    from provenv.formats.inventories import components
-
-    source = read_source(root, context, path)
-    rows = components(source.data, source.shown)
-    if rows is None:
-        known, foreign = read(source)
-        if foreign is None or not (foreign.pins or foreign.unpinned):
-            what = (
-                f"{known.name}: it pins no version" if known.role == "manifest" else "pins nothing"
-            )
-            raise InputError(
-                what, file=source.shown, hint="An audit needs versions: a lock or an SBOM."
-            )
-        rows = [(pin.name, pin.version) for pin in foreign.pins if not pin.virtual]
-        rows += [(name, "") for name in foreign.unpinned]
-        direct = {pin.name for pin in foreign.pins if pin.direct is not None}
-    else:
-        direct = set()
-    unique = {(canonical(name), version) for name, version in rows}
-    return tuple(
-        Subject(name=name, version=version, direct=name in direct)
-        for name, version in sorted(unique)
-    )

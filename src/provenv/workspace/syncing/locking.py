@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -293,11 +293,13 @@ def resolve_manifest(
     python: str | None = None,
     meanwhile: Callable[[], None] | None = None,
     proven: bool = False,
+    constraints: Sequence[str] = (),
 ) -> Mapping[str | None, Pylock]:
     """Resolve, with the existing locks as preference. Writes nothing.
 
     ``meanwhile`` is called while the resolver works. With ``proven`` the locks are taken as they are;
-    otherwise of one that somebody has edited only its versions count.
+    otherwise of one that somebody has edited only its versions count. ``constraints`` (PEP 508) hold
+    besides the manifest's.
 
     Raises:
         CheckFailedError: An index gives files that lie where the manifest does not lead.
@@ -321,6 +323,7 @@ def resolve_manifest(
         settings=access.resolve_settings(project, context, interpreter),
         emit=context.emit,
         meanwhile=meanwhile,
+        constraints=constraints,
     )
     from provenv.workspace.syncing.origins import refuse_strays
 

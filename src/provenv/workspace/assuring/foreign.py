@@ -1,0 +1,58 @@
+"""``audit PATH``: a lock of another tool, an SBOM, a virtual environment that somebody else made."""
+
+from __future__ import annotations
+
+import os
+
+from provenv.core.errors import InputError
+from provenv.formats.kinds import read
+from provenv.model.plan import canonical
+from provenv.workspace.governing.auditing import AuditResult, judge_subjects, of_installed
+from provenv.workspace.governing.subjects import Subject
+from provenv.workspace.projects.context import Context
+from provenv.workspace.syncing.sourcing import read_source
+
+
+def audit_path(root: str, context: Context, path: str) -> AuditResult:
+    """Audit a lock of another tool, an SBOM, or a folder with a virtual environment.
+
+    ``root`` is the folder that the question comes from.
+
+    Raises:
+        InputError: It is none of them. UndecidedError: There are no advisories.
+    """
+    shown = os.path.relpath(path, root)
+    if os.path.isdir(path):
+        return judge_subjects(context, shown, of_installed(path, os.path.basename(path)))
+    return judge_subjects(context, shown, of_file(root, context, path))
+
+
+def of_file(root: str, context: Context, path: str) -> tuple[Subject, ...]:
+    """What a lock of another tool pins, or an SBOM (CycloneDX or SPDX, JSON) lists.
+
+    Raises:
+        InputError: It is neither, or pins nothing.
+    """
+    from provenv.formats.inventories import components
+
+    source = read_source(root, context, path)
+    rows = components(source.data, source.shown)
+    if rows is None:
+        known, foreign = read(source)
+        if foreign is None or not (foreign.pins or foreign.unpinned):
+            what = (
+                f"{known.name}: it pins no version" if known.role == "manifest" else "pins nothing"
+            )
+            raise InputError(
+                what, file=source.shown, hint="An audit needs versions: a lock or an SBOM."
+            )
+        rows = [(pin.name, pin.version) for pin in foreign.pins if not pin.virtual]
+        rows += [(name, "") for name in foreign.unpinned]
+        direct = {pin.name for pin in foreign.pins if pin.direct is not None}
+    else:
+        direct = set()
+    unique = {(canonical(name), version) for name, version in rows}
+    return tuple(
+        Subject(name=name, version=version, direct=name in direct)
+        for name, version in sorted(unique)
+    )

@@ -1,0 +1,1 @@
+"""`test` and `bisect`: the same project in many environments."""
