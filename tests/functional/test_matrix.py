@@ -325,6 +325,19 @@ def test_the_log_of_operations_has_one_entry(ready: Project) -> None:
 
 
 @pytest.mark.slow
+def test_environments_of_cells_go_when_nobody_uses_them(ready: Project) -> None:
+    assert cells(ready)["test"]["state"] == "passed"
+    assert ready.ok("gc", "--json").json["trials"] == []
+    (used,) = (ready.home / "provenv/trials").glob("*/.venvs/*/.used")
+    os.utime(used, (0, 0))
+    assert ready.ok("gc", "--dry-run", "--json").json["trials"] == [str(used.parent)]
+    gone = ready.ok("gc", "--grace", "0s", "--json").json
+    assert (gone["trials"], gone["objects"]) == ([str(used.parent)], 2)
+    assert list((ready.home / "provenv/trials").iterdir()) == []
+    assert cells(ready)["test"]["state"] == "passed"
+
+
+@pytest.mark.slow
 def test_git_decides_which_files_count(ready: Project) -> None:
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.example"]
     subprocess.run([*git, "init", "-q"], cwd=ready.folder, env=ready.env, check=True)
