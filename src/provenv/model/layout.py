@@ -19,13 +19,13 @@ class HomeLayout:
     ``store/names/NAME`` the last object of a name ·
     ``plans/`` · ``roots/`` one link an environment · ``builds/`` what was built from which source ·
     ``environments/NAME/`` an environment outside projects · ``allowed/`` where the shell's hook may
-    activate · ``advisories/`` what is known of vulnerabilities · ``interpreters.json`` · ``cache/`` what
-    may be deleted at any time.
+    activate · ``advisories/`` what is known of vulnerabilities · ``indexes/`` what indexes said of
+    releases · ``interpreters.json`` · ``cache/`` what may be deleted at any time.
     """
 
     __slots__ = (
-        "advisories", "allowed", "builds", "cache", "environments", "interpreters", "links", "lock",
-        "names", "plans", "quarantine", "released", "root", "roots", "suspects", "tmp", "unsettled",
+        "advisories", "allowed", "builds", "cache", "environments", "indexes", "interpreters", "links",
+        "lock", "names", "plans", "quarantine", "released", "root", "roots", "suspects", "tmp", "unsettled",
         "wheels",
     )  # fmt: skip
 
@@ -47,6 +47,7 @@ class HomeLayout:
         self.advisories = os.path.join(root, "advisories")
         self.allowed = os.path.join(root, "allowed")
         self.cache = os.path.join(root, "cache")
+        self.indexes = os.path.join(root, "indexes")
         self.interpreters = os.path.join(root, "interpreters.json")
 
     def object(self, sha256: str) -> str:
