@@ -173,8 +173,8 @@ def _version_lag(rule: Rule, asked: Asked) -> Iterator[Said]:
         text = _behind(rule, Version(asked.version), facts)
         if text is not None:
             yield "broken", text
-        elif not _offered(facts):
-            yield from _silent(rule, "its index offers no release to compare with")
+        elif not facts.versions:
+            yield from _silent(rule, "its index has no release to compare with")
         elif (old := asked.stale(facts)) is not None:
             yield "unknown", old
 
@@ -229,8 +229,7 @@ def _attested(
 ) -> Iterator[Said]:
     bare = sorted(name for name, one in files.items() if one is not None and not one.provenance)
     if bare and rule.present:
-        of = many(len(files), "file")
-        yield "broken", f"{len(bare)} of {of} without an attestation: {_some(bare)}"
+        yield "broken", f"not attested: {_some(bare)} ({len(bare)} of {many(len(files), 'file')})"
     if not rule.publisher_unchanged or not _is_version(version):
         return
     below = facts.below(version)

@@ -31,6 +31,7 @@ STATUSES = ("active", "archived", "deprecated", "quarantined")
 """Those that PEP 792 has."""
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,198}[a-z0-9])?")
 _MAJOR = "1"  # of the API's version, which a client must refuse to guess about (PEP 629)
+_LONGEST = 300  # characters of a reason
 _UNNAMED = ("claims", "environment", "kind")  # what does not tell one publisher from another
 
 
@@ -187,7 +188,7 @@ def facts_of_page(
         )
         if row.get("yanked") not in (None, False):
             said = row["yanked"]
-            yanked[version] = said if isinstance(said, str) else yanked.get(version, "")
+            yanked[version] = _text(said) if isinstance(said, str) else yanked.get(version, "")
     status, reason = _status(page.get("project-status"))
     return Facts(
         index=index,
@@ -235,7 +236,13 @@ def _status(said: object) -> tuple[str | None, str]:
     if not isinstance(said, Mapping) or not isinstance(said.get("status"), str):
         return None, ""
     reason = said.get("reason")
-    return said["status"], reason if isinstance(reason, str) else ""
+    return _text(said["status"]), _text(reason) if isinstance(reason, str) else ""
+
+
+def _text(said: str) -> str:
+    """What somebody else wrote, as one line without anything that a terminal obeys."""
+    line = "".join(c for c in " ".join(said.split()) if c.isprintable())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} …"
 
 
 def publishers_of(body: bytes) -> tuple[str, ...]:
@@ -250,7 +257,7 @@ def publishers_of(body: bytes) -> tuple[str, ...]:
     try:
         bundles = json.loads(body)["attestation_bundles"]
         found = {_publisher(bundle["publisher"]) for bundle in bundles if bundle["attestations"]}
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError("it is no provenance object (PEP 740)") from error
     if not found:
         raise ValueError("it holds no attestation")
@@ -260,7 +267,7 @@ def publishers_of(body: bytes) -> tuple[str, ...]:
 def _publisher(row: Mapping[str, Any]) -> str:
     named = {key: value for key, value in row.items() if isinstance(value, str)}
     words = [named["kind"], *(named[key] for key in sorted(named) if key not in _UNNAMED)]
-    return " ".join("_".join(word.split()) for word in words)
+    return " ".join("_".join(_text(word).split()) for word in words)
 
 
 def remembered(facts: Facts, before: Facts | None) -> Facts:

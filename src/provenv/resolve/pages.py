@@ -66,7 +66,7 @@ def project_page(
         NetworkError: It does not answer, refuses, or the answer says that it is such a page and is none.
     """
     url = f"{index.rstrip('/')}/{canonicalize_name(name)}/"
-    if index.startswith(("/", "file:")):
+    if not index.startswith(("http://", "https://")):
         return ProjectPage(state="silent", url=url)
     headers = {"Accept": _ACCEPT} | ({"If-None-Match": etag} if etag else {})
     answer = transport.get(url, headers=headers)

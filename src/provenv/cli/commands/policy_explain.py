@@ -56,7 +56,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
         if one.kind != "python-eol" and one.id not in {decision.rule.id for decision in found}
         and any(map(one.concerns, checked.question.environments))
     ]  # fmt: skip
-    facts = known_of(session.project, session.context, name) if rule is None else ()
+    facts = known_of(session.project, session.context, name) if known else ()
     session.answer(
         "policy-explain",
         lambda: data(args.name, rule, found, kept, facts),
@@ -111,7 +111,7 @@ def _words(known: Known, now: datetime) -> Iterator[str]:
     if told["newest"] is not None:
         yield f"newest {told['newest']}"
     if told["attested"] is not None:
-        yield f"attested: {told['attested']} of {told['files']} files"
+        yield f"attested: {told['attested']} of {told['files']} "
     if told["publishers"]:
         yield f"by {printable(', '.join(told['publishers']))}"
     yield f"{told['index']} asked {ago(told['asked'], now)}"

@@ -84,12 +84,15 @@ def ask(
     Raises:
         DiskError: The answers cannot be kept.
     """
-    wanted = {(one.name, address): one for one in packages if (address := index_of(one))}
+    wanted: dict[tuple[str, str], set[str]] = {}
+    for one in packages:
+        if (index := index_of(one)) is not None:
+            wanted.setdefault((index, one.name), set()).add(str(one.version))
     work = _Work(project, context, publishers=publishers, unless_since=unless_since)
     started = datetime.now(UTC)
     context.emit(PhaseStarted(phase="fetch", total=len(wanted)))
     with ThreadPoolExecutor(_WORKERS) as pool:
-        rows = list(pool.map(lambda row: work.one(row[0][1], row[1]), wanted.items()))
+        rows = list(pool.map(lambda key: work.one(key[0], key[1], wanted[key]), wanted))
     seconds = (datetime.now(UTC) - started).total_seconds()
     context.emit(PhaseFinished(phase="fetch", count=len(rows), seconds=seconds))
     for where, reasons in sorted(work.failed.items()):
@@ -126,9 +129,9 @@ class _Work:
         self._dead: set[str] = set()
         self.failed: dict[str, list[str]] = {}
 
-    def one(self, index: str, package: Package) -> str:
-        """``changed``, ``same``, ``silent``, ``failed`` or ``not-asked``."""
-        before = kept.load(self._folder, index, package.name)
+    def one(self, index: str, name: str, versions: Iterable[str]) -> str:
+        """Ask about one package: ``changed``, ``same``, ``silent``, ``failed`` or ``not-asked``."""
+        before = kept.load(self._folder, index, name)
         now = datetime.now(UTC)
         recent = (
             before is not None
@@ -138,12 +141,12 @@ class _Work:
         if index in self._dead:
             return "failed"
         try:
-            facts = before if recent and before else self._asked(index, package.name, before, now)
+            facts = before if recent and before else self._asked(index, name, before, now)
         except NetworkError as error:
             self._fail(index, error)
             return "failed"
         if self._publishers and facts.state == "read":
-            facts = self._with_publishers(facts, package, index)
+            facts = self._with_publishers(facts, versions)
         if facts is not before:
             kept.save(self._folder, facts)
         if facts.state == "silent":
@@ -188,14 +191,12 @@ class _Work:
             raise _no_facts(page.url, str(error)) from error
         return kept.remembered(facts, before)
 
-    def _with_publishers(self, facts: Facts, package: Package, index: str) -> Facts:
-        """With who published the locked version and the one below it."""
-        version = str(package.version)
-        rows = [*facts.files.get(version, ())]
-        below = facts.below(version)
-        rows += facts.files.get(below[0], ()) if below else ()
+    def _with_publishers(self, facts: Facts, versions: Iterable[str]) -> Facts:
+        """With who published locked versions, and for each the one below it."""
+        both = {one for version in versions for one in (version, *facts.below(version)[:1])}
+        rows = [file for version in both for file in facts.files.get(version, ())]
         wanted = [one for one in rows if one.provenance is not None and one.publishers is None]
-        found = {(one.name, one.provenance): self._publisher(one, index) for one in wanted}
+        found = {(one.name, one.provenance): self._publisher(one, facts.index) for one in wanted}
         return kept.with_publishers(facts, found) if found else facts
 
     def _publisher(self, file: File, index: str) -> tuple[str, ...] | None:
