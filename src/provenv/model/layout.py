@@ -20,13 +20,14 @@ class HomeLayout:
     ``plans/`` · ``roots/`` one link an environment · ``builds/`` what was built from which source ·
     ``environments/NAME/`` an environment outside projects · ``allowed/`` where the shell's hook may
     activate · ``advisories/`` what is known of vulnerabilities · ``indexes/`` what indexes said of
-    releases · ``interpreters.json`` · ``cache/`` what may be deleted at any time.
+    releases · ``trials/`` what `test` and `bisect` made and found, a folder for each project ·
+    ``interpreters.json`` · ``cache/`` what may be deleted at any time.
     """
 
     __slots__ = (
         "advisories", "allowed", "builds", "cache", "environments", "indexes", "interpreters", "links",
-        "lock", "names", "plans", "quarantine", "released", "root", "roots", "suspects", "tmp", "unsettled",
-        "wheels",
+        "lock", "names", "plans", "quarantine", "released", "root", "roots", "suspects", "tmp", "trials",
+        "unsettled", "wheels",
     )  # fmt: skip
 
     def __init__(self, root: str) -> None:
@@ -45,6 +46,7 @@ class HomeLayout:
         self.environments = os.path.join(root, "environments")
         self.builds = os.path.join(root, "builds")
         self.advisories = os.path.join(root, "advisories")
+        self.trials = os.path.join(root, "trials")
         self.allowed = os.path.join(root, "allowed")
         self.cache = os.path.join(root, "cache")
         self.indexes = os.path.join(root, "indexes")
