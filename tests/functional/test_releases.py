@@ -123,7 +123,9 @@ def test_what_has_not_changed_is_not_sent_again(shop: Project, index: Index) -> 
     ]
     index.requests.clear()
     again = shop.fails(1, "audit", "--refresh", "--json").json["notices"]
-    assert [{**one, "asked": ""} for one in again] == [{**one, "asked": ""} for one in told["notices"]]
+    assert [{**one, "asked": ""} for one in again] == [
+        {**one, "asked": ""} for one in told["notices"]
+    ]
     assert {one.status for one in index.requests} == {304}
     # the update of advisories asks as well, in a project
     zipped = str(shop.home / "all.zip")
