@@ -205,8 +205,14 @@ def with_subparsers(parser: CommandParser) -> Iterator[CommandParser]:
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What is provenv's, and what after ``run`` belongs to the command that is run, untouched."""
+    """What is provenv's, and what belongs to the command that is run, untouched.
+
+    That is what comes after `run` and its options, or after ``--``.
+    """
     position = _command_position(arguments)
+    if position is not None and arguments[position] in _AFTER_DASHES and "--" in arguments:
+        index = arguments.index("--")
+        return list(arguments[:index]), list(arguments[index + 1 :])
     if position is None or arguments[position] != "run":
         return list(arguments), []
     index = position + 1
@@ -220,6 +226,8 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(arguments[:index]), list(arguments[index:])
 
 
+# Commands that take another one after ``--``.
+_AFTER_DASHES = frozenset({"bisect"})
 # Options of `run` and of the program whose value is the next word (a test holds it to the parser).
 VALUED = frozenset(
     {

@@ -35,7 +35,8 @@ class Verdict:
     """What is known in the end. Units are tuples of names that cannot be told apart: they go together.
 
     Attributes:
-        culprits: The smallest set of units that turns good into bad, as far as was told.
+        culprits: The smallest set of units that turns good into bad, as far as was told; in the order in
+            which they were found where the last is doubtful.
         needed: What the culprits cannot be without, and is not bad without them.
         remaining: Units among which one more culprit is, and nothing tells which; empty where all
             is told.
@@ -240,7 +241,7 @@ def _smaller(board: Board, culprits: list[int], held: int) -> Generator[int, Ans
 def _verdict(
     board: Board, culprits: Iterable[int], remaining: Iterable[int] = (), *, unproven: bool
 ) -> Verdict:
-    guilty, rest = [*culprits], [*remaining]
+    guilty, rest = [*culprits] if unproven else sorted(culprits), [*remaining]
     own = _union(1 << i for i in guilty)
     needed = board.closed(own) & ~own & ~_union(1 << i for i in rest)
     return Verdict(
