@@ -249,6 +249,7 @@ VALUED = frozenset(
         "--jobs",
         "--timeout",
         "--junit",
+        "--import",
         "--html",
     }
 )

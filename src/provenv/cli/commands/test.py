@@ -34,6 +34,10 @@ EXAMPLES = (
     ("provenv test --junit report.xml --html report.html", "for CI systems, and for people"),
     ("provenv test --ahead", "what newer versions would break, and which bounds could be lifted"),
     ("provenv test --bounds", "whether the lower bounds of the dependencies are right"),
+    (
+        "provenv test --import tox.ini",
+        "the matrix of tox, nox or Hatch, to put into pyproject.toml",
+    ),
     ("provenv test --list", "which cells there are"),
 )
 ENVIRONMENT = True
@@ -70,6 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                       help="try what is newer: versions, also beyond the bounds, and Pythons")  # fmt: skip
     more.add_argument("--bounds", action="store_true",
                       help="find the oldest versions with which the tests pass")  # fmt: skip
+    more.add_argument("--import", metavar="FILE", dest="foreign",
+                      help="show the matrix of tox.ini, noxfile.py or Hatch as one of ours")  # fmt: skip
     parser.add_argument("--junit", metavar="FILE", help="write the report as JUnit XML, too")
     parser.add_argument("--html", metavar="FILE", help="write the report as a page, too")
     parser.add_argument("words", nargs="...", metavar="CMD",
@@ -79,6 +85,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.testing import matrix
 
+    if args.foreign is not None:
+        return _import(args.foreign, session)
     request = _request(args, session)
     project = session.project
     cells = matrix.choose_cells(project, session.context, request)
@@ -97,6 +105,25 @@ def run(args: argparse.Namespace, session: Session) -> int:
     if report.ended_by is not None:
         return signals.exit_code(report.ended_by)
     return report.code
+
+
+def _import(path: str, session: Session) -> int:
+    """``--import``: the table on standard output, and what is not in it on standard error."""
+    from provenv.formats.matrices import render
+    from provenv.workspace.testing.importing import import_matrix
+
+    found = import_matrix(os.path.abspath(path))
+    table = render(found)
+    session.answer(
+        "test-import",
+        lambda: {"file": os.path.abspath(path), "matrix": table, "left": list(found.left)},
+        lambda screen: screen.line(table),
+    )
+    for sentence in found.left:
+        session.talk.line(
+            f"{session.talk.paint('warning', 'not taken over:')} {printable(sentence)}"
+        )
+    return 0
 
 
 @contextlib.contextmanager

@@ -230,9 +230,9 @@ def resolve_each(
 ) -> list[Resolved | ProvenvError]:
     """The lock of each: one that is known, or one that is made now, several at once.
 
-    Those about the newest versions are asked for again after a day; ``fresh`` asks for all.
+    Those about the newest versions are asked for again after a day, or where ``fresh``.
     """
-    known = [None if fresh else _known(asked, context) for asked in wanted]
+    known = [None if fresh and asked.newest else _known(asked, context) for asked in wanted]
     missing = [asked for asked, lock in zip(wanted, known, strict=True) if lock is None]
 
     def job(asked: Wanted) -> Callable[[Emit], None]:
