@@ -65,7 +65,7 @@ class Desk:
             **{
                 k: v
                 for k, v in os.environ.items()
-                if k.startswith(("PIP_", "UV_", "PROVENV_INDEX"))
+                if k.startswith(("PIP_", "UV_", "PROVENV_INDEX", "SSL_CERT"))
             },
         }
         plain = ["-c", "plain.ini"]
