@@ -160,7 +160,7 @@ def _root(call: _Call, home: str) -> str | None:
 
 
 def _lock(call: _Call, root: str, home: str) -> int | None:
-    known = fast.lock_known(root, home)
+    known = fast.lock_known(root, home, os.environ)
     if known is None:
         return None
     if not call.quiet:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from provenv.environments.tree import Steps
 
 _MANIFEST = "pyproject.toml"
+POLICY = "provenv-policy.toml"
+SYSTEM_POLICY = "/etc/provenv/policy.toml"
 # What a person says about interpreters besides the project's files. PATH is not among it: the same
 # files get the same interpreter as long as that is there, whatever stands first on PATH today.
 _WATCHED_VARIABLES = ("PYENV_VERSION",)
@@ -115,6 +117,12 @@ def watched(root: str, environment: str) -> list[str]:
         f"{root}/.tool-versions",
         *(f"{folder}/{_MANIFEST}" for folder in _above(root)),
     ]
+
+
+def policies_above(home: str, environ: Mapping[str, str]) -> list[str]:
+    """Where policies lie that hold for every project here, if they are there: the organisation's first."""
+    named = environ.get("PROVENV_POLICY")
+    return [*([named] if named else []), SYSTEM_POLICY, f"{home}/policy.toml"]
 
 
 def _above(root: str) -> list[str]:
@@ -252,7 +260,7 @@ def _lock_path(root: str, home: str) -> str:
     from provenv.environments import plans
 
     above = [text for _, text in _manifests_above(root)]
-    key = plans.key_of([b"lock", _read(f"{root}/{_MANIFEST}"), *above, *_locks(root)])
+    key = plans.key_of([b"lock 2", _read(f"{root}/{_MANIFEST}"), *above, *_locks(root)])
     return f"{home}/plans/locks/{key}"
 
 
@@ -272,12 +280,19 @@ def remember_lock(root: str, home: str, said: str, around: tuple[str, ...] = ())
     stamp.replace(path, said)
 
 
-def lock_known(root: str, home: str) -> tuple[str, int] | None:
+def lock_known(root: str, home: str, environ: Mapping[str, str]) -> tuple[str, int] | None:
     """Names of the lock files and how many packages they hold, where they answer the manifest.
 
-    None where that is not known.
+    None where that is not known, or a policy may have a say in it. (One in the manifest has had it: then
+    nothing was written down.)
     """
     from provenv.environments import plans
+
+    near = [f"{folder}/{POLICY}" for folder in (root, *_above(root))]
+    if environ.get("PROVENV_POLICY") or any(
+        map(os.path.lexists, (*policies_above(home, environ), *near))
+    ):
+        return None
 
     said = _read(_lock_path(root, home))
     names, _, rest = os.fsdecode(said[1:]).partition("\n")

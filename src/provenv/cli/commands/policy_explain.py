@@ -11,11 +11,13 @@ from provenv.cli.session import Session
 from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from provenv.audit.excluding import Exclusion
     from provenv.audit.verdict import Decision
     from provenv.model.policy import Rule
 
 DESCRIPTION = """\
-What the rules say of one package in the lock, or where a rule comes from and what it is about."""
+What the rules say of one package in the lock, and which of its versions they did not let in when it was
+locked; or where a rule comes from and what it is about."""
 EXAMPLES = (
     ("provenv policy explain jinja2", "every rule that has something to say of it"),
     ("provenv policy explain vulns", "a rule, by its id"),
@@ -30,13 +32,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from packaging.utils import canonicalize_name
 
-    from provenv.workspace.governing.policies import check, rule_named
+    from provenv.workspace.governing.policies import check, excluded, rule_named
 
     checked = check(session.project, session.context, session.options.environments)
     rule = rule_named(checked.policies, args.name)
     name = canonicalize_name(args.name)
     known = any(item.name == name for item in checked.question.items)
-    if rule is None and not known:
+    out = [
+        told
+        for one in excluded(session.project)
+        for told in one.told
+        if (told.rule == rule.id if rule is not None else told.package == name)
+    ]
+    if rule is None and not known and not out:
         raise UsageError(
             f"{args.name!r} is neither a package in the lock nor a rule",
             hint=f"Rules: {', '.join(one.id for one in checked.policies.rules) or 'none'}.",
@@ -44,9 +52,9 @@ def run(args: argparse.Namespace, session: Session) -> int:
     found = [
         one
         for one in checked.verdict.decisions
-        if (rule is not None and one.rule.id == rule.id) or (known and one.package == name)
+        if (one.rule.id == rule.id if rule is not None else one.package == name)
     ]
-    kept = [] if rule is not None else [
+    kept = [] if rule is not None or not known else [
         one
         for one in checked.policies.rules
         if one.kind != "python-eol" and one.id not in {decision.rule.id for decision in found}
@@ -54,14 +62,19 @@ def run(args: argparse.Namespace, session: Session) -> int:
     ]  # fmt: skip
     session.answer(
         "policy-explain",
-        lambda: data(args.name, rule, found, kept),
-        lambda screen: text(args.name, rule, found, kept, screen),
+        lambda: data(args.name, rule, found, kept, out),
+        lambda screen: text(args.name, rule, found, kept, out, screen),
     )
     return 0
 
 
 def text(
-    name: str, rule: Rule | None, found: list[Decision], kept: list[Rule], screen: Screen
+    name: str,
+    rule: Rule | None,
+    found: list[Decision],
+    kept: list[Rule],
+    out: list[Exclusion],
+    screen: Screen,
 ) -> None:
     if rule is not None:
         where = ", ".join(rule.environments) or "every environment"
@@ -75,11 +88,19 @@ def text(
         screen.table([row(one, screen) for one in found])
     for one in kept:
         screen.line(f"{screen.paint('good', 'kept')}  {one.id}  {screen.paint('dim', one.kind)}")
-    if not found and not kept:
+    for told in out:
+        screen.line(f"{screen.paint('warn', 'not locked')}  {told}")
+    if not found and not kept and not out:
         screen.line(f"nothing speaks against {name}" if rule is None else "nothing breaks it")
 
 
-def data(name: str, rule: Rule | None, found: list[Decision], kept: list[Rule]) -> dict[str, Any]:
+def data(
+    name: str,
+    rule: Rule | None,
+    found: list[Decision],
+    kept: list[Rule],
+    out: list[Exclusion],
+) -> dict[str, Any]:
     return {
         "name": name,
         "rule": None
@@ -95,4 +116,8 @@ def data(name: str, rule: Rule | None, found: list[Decision], kept: list[Rule]) 
         },
         "decisions": [decision_data(one) for one in found],
         "kept": [one.id for one in kept],
+        "excluded": [
+            {"name": one.package, "version": one.version, "rule": one.rule, "why": one.why}
+            for one in out
+        ],
     }
