@@ -82,6 +82,17 @@ def of_pylocks(
     return tuple(found[key] for key in sorted(found))
 
 
+def of_packages(
+    project: Project, packages: Iterable[Package], environment: str
+) -> tuple[Subject, ...]:
+    """Packages of a lock, all of which the environment gets."""
+    found: dict[tuple[str, str], Subject] = {}
+    for package in packages:
+        if not _is_own(project, package):
+            _add(found, package, environment, ())
+    return tuple(found[key] for key in sorted(found))
+
+
 def _is_own(project: Project, package: Package) -> bool:
     """Whether it is source of the same repository: nobody publishes advisories about that."""
     if package.directory is None:
