@@ -265,3 +265,47 @@ def test_what_somebody_wrote_into_the_lock_excludes_nothing(shop: Project, row: 
     shop.ok("lock")
     assert locked(shop)["core"] == "1.2"
     assert row not in shop.read("pylock.toml").partition("excluded = ")[2]
+
+
+@pytest.mark.slow
+def test_a_cool_down_takes_the_version_below_until_time_has_passed(
+    project: Project, index: Index, tmp_path: Path
+) -> None:
+    now = datetime.now(UTC)
+    for version, days in (("1.0", 90), ("1.1", 30), ("1.2", 2), ("1.3", 1)):
+        uploaded = (now - timedelta(days=days)).isoformat()
+        index.add(make_wheel(tmp_path / "w", "core", version), upload_time=uploaded)
+    rule = 'schema = 1\n[[rule]]\nid = "cool"\nkind = "release-age"\nmin = "{}"\n'
+    project.write("provenv-policy.toml", rule.format("7d"))
+    project.depends("core")
+    done = project.ok("lock")
+    assert locked(project) == {"core": "1.1"}
+    assert "excluded: core 1.3 by cool (uploaded " in done.stderr
+    assert len(read(project)["tool"]["provenv"]["excluded"]) == 1  # and 1.2 in the same round
+    before = project.read("pylock.toml")
+    project.depends("core", groups={"more": []})
+    project.ok("lock")
+    project.depends("core")
+    project.ok("lock")
+    assert project.read("pylock.toml") == before
+    project.ok("sync")
+    project.write("provenv-policy.toml", rule.format("12h"))
+    project.ok("lock", "--upgrade")
+    assert locked(project) == {"core": "1.3"}
+
+
+@pytest.mark.slow
+def test_yanked_since_it_was_locked_is_left_by_the_next_lock(
+    project: Project, index: Index, tmp_path: Path
+) -> None:
+    index.add(make_wheel(tmp_path / "w", "core", "1.0"))
+    newest = make_wheel(tmp_path / "w", "core", "1.1")
+    index.add(newest)
+    project.depends("core")
+    project.ok("lock")
+    index.add(newest, yanked="broken on Tuesdays")
+    project.write("provenv-policy.toml", 'schema = 1\n[[rule]]\nid = "y"\nkind = "yanked"\n')
+    learn(project, versions=["0.1"])
+    project.ok("audit", "--refresh", "--tolerate", "yanked")
+    assert "locking: the rules exclude core 1.1 by y (yanked: broken" in project.ok("lock").stderr
+    assert locked(project) == {"core": "1.0"}

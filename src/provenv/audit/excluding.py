@@ -20,7 +20,12 @@ from provenv.audit.verdict import Decision, Question, judge
 from provenv.core.values import frozen, replace
 from provenv.model.policy import Kind, Rule
 
-ACTIONABLE: frozenset[Kind] = frozenset({"malware", "no-sdist", "package", "vulnerability"})
+ACTIONABLE: frozenset[Kind] = frozenset(
+    {
+        "malware", "no-sdist", "package", "provenance", "release-age", "version-lag", "vulnerability",
+        "yanked",
+    }
+)  # fmt: skip
 """Kinds that another version can keep. Who adds one sees to it that ``governing/complying.py`` gives the
 judge what the rule asks of a version that is not locked."""
 _COMPLEMENT = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!="}
@@ -184,7 +189,7 @@ def from_rows(table: Mapping[str, Any]) -> tuple[Excluded, ...]:
         if not isinstance(row, Mapping):
             continue
         values = [row.get(key, "") for key in ("name", "version", "rule", "why", "left")]
-        if not all(isinstance(value, str) for value in values):
+        if not all(isinstance(value, str) and value.isprintable() for value in values):
             continue
         name, version, rule, why, left = values
         try:

@@ -10,15 +10,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
 from packaging.requirements import Requirement
 
-from provenv.audit import excluding
+from provenv.audit import excluding, release_rules
 from provenv.audit.database import Database
 from provenv.audit.excluding import Excluded, Exclusion
 from provenv.audit.findings import vulnerabilities
 from provenv.audit.policies import Policies
+from provenv.audit.releases import Facts, Standing
 from provenv.audit.verdict import Item, Question, Verdict, judge
 from provenv.core.errors import NetworkError, UnsatisfiableError
 from provenv.core.events import Noted, Warned
@@ -26,13 +28,13 @@ from provenv.core.http import Transport
 from provenv.core.values import frozen, replace
 from provenv.model.lock import tool_table
 from provenv.workspace.governing import policies as governing
-from provenv.workspace.governing import subjects
+from provenv.workspace.governing import releases, subjects
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.host import access
 from provenv.workspace.projects.context import Context, Project, make_project, read_text
 
 if TYPE_CHECKING:
-    from packaging.pylock import Pylock
+    from packaging.pylock import Package, Pylock
 
     from provenv.resolve.pages import IndexFile
 
@@ -69,7 +71,7 @@ def judge_locks(project: Project, context: Context, policies: Policies, locks: L
             known = found.setdefault((subject.name, subject.version), subject)
             both = dict.fromkeys((*known.environments, *subject.environments))
             found[subject.name, subject.version] = replace(known, environments=tuple(both))
-    question, _ = governing.ask(context, tuple(names), tuple(found.values()))
+    question, _ = governing.ask(context, policies, tuple(names), tuple(found.values()))
     return Judged(question=question, verdict=judge(policies, question), subjects=found)
 
 
@@ -114,6 +116,7 @@ def comply(
             made = resolve([one.constraint for one in standing.values()])
         except UnsatisfiableError as error:
             _refuse(error, standing)
+        work.learn(made)
         judged = judge_locks(project, context, policies, made)
         if not judged.broken:
             _tell(context, judged.verdict, _told(standing, previous))
@@ -147,8 +150,26 @@ class _Work:
         self.names = tuple(
             dict.fromkeys(s.name for p in _parts(project) for s in p.manifest.all_instances())
         )
+        self._releases = [r for r in policies.rules if r.kind in release_rules.KINDS]
         self._transport: Transport | None = None
         self._pages: dict[tuple[str, str], tuple[IndexFile, ...]] = {}
+
+    def learn(self, locks: Locks) -> None:
+        """Ask the indexes what the rules need of these locks, unless that was done just now."""
+        packages = [package for lock in locks.values() for package in lock.packages]
+        if releases.needs(self.policies, packages):
+            self._ask(packages)
+
+    def _ask(self, packages: Sequence[Package]) -> None:
+        if self.context.offline:
+            return
+        releases.ask(
+            self.project,
+            self.context,
+            packages,
+            publishers=releases.wants_publishers(self.policies),
+            unless_since=releases.JUST_NOW,
+        )
 
     def begin(self, previous: Locks, free: frozenset[str]) -> dict[str, Excluded]:
         """What is excluded before anything is resolved; of ``free`` nothing that the locks say."""
@@ -157,6 +178,7 @@ class _Work:
             standing[one.package] = _with(standing.get(one.package), one)
         if None not in previous:
             return standing
+        self.learn(previous)
         judged = judge_locks(self.project, self.context, self.policies, previous)
         for one in (*self._recorded(previous[None], judged), *self.excluded(judged)):
             known = standing.get(one.package)
@@ -191,12 +213,52 @@ class _Work:
         versions: Iterable[str],
     ) -> dict[str, Exclusion]:
         """Version → why the rules exclude it, of the versions of one package."""
+        facts = self._facts(subject)
         with governing.known(self.context) as here:
             items = tuple(
-                _offer(subject, version, [f for f in pages if f.version == version], here)
+                self._offer(
+                    subject, version, [f for f in pages if f.version == version], facts, here
+                )
                 for version in versions
             )
         return excluding.of_versions(self.policies, replace(asked, items=items, pythons=()))
+
+    def _facts(self, subject: Subject) -> Facts | None:
+        """What the index says of the package's releases, where a rule asks for that."""
+        if not self._releases or subject.package is None:
+            return None
+        self._ask([subject.package])
+        return releases.standing(self.context, subject.package).facts
+
+    def _offer(
+        self,
+        subject: Subject,
+        version: str,
+        files: Sequence[IndexFile],
+        facts: Facts | None,
+        here: Database | None,
+    ) -> Item:
+        """One version that an index has, as a policy sees it."""
+        rows = facts.files.get(version, ()) if facts is not None else ()
+        names = [one.filename for one in files] or [one.name for one in rows]
+        standing = Standing(files=dict.fromkeys(names), facts=facts)
+        if facts is not None:
+            now = datetime.now(UTC)
+            standing = releases.with_fixes(
+                standing, subject.name, version, self._releases, here, now
+            )
+        return Item(
+            name=subject.name,
+            version=version,
+            environments=subject.environments,
+            urls=tuple(dict.fromkeys(file.url for file in files)),
+            index=subject.package.index if subject.package is not None else None,
+            built=bool(names) and not any(name.endswith(".whl") for name in names),
+            vulnerabilities=vulnerabilities(here, subject.name, version)
+            if here is not None
+            else (),
+            standing=standing,
+        )
 
     def _recorded(self, lock: Pylock, judged: Judged) -> Iterator[Excluded]:
         """What the lock says that was excluded, as far as the rules still do."""
@@ -246,21 +308,6 @@ class _Work:
             except NetworkError:  # then versions are excluded one by one
                 self._pages[key] = ()
         return self._pages[key]
-
-
-def _offer(
-    subject: Subject, version: str, files: Sequence[IndexFile], here: Database | None
-) -> Item:
-    """One version that an index has, as a policy sees it."""
-    return Item(
-        name=subject.name,
-        version=version,
-        environments=subject.environments,
-        urls=tuple(dict.fromkeys(file.url for file in files)),
-        index=subject.package.index if subject.package is not None else None,
-        built=bool(files) and not any(file.is_wheel for file in files),
-        vulnerabilities=vulnerabilities(here, subject.name, version) if here is not None else (),
-    )
 
 
 def _with(known: Excluded | None, one: Excluded) -> Excluded:

@@ -17,19 +17,18 @@ from typing import TYPE_CHECKING
 
 from provenv.audit.lasting import lasts_until
 from provenv.audit.policies import Policies
-from provenv.audit.verdict import Python, Question, Verdict, judge
+from provenv.audit.verdict import Question, Verdict, judge
 from provenv.core import digest
 from provenv.core.errors import CheckFailedError, UndecidedError, UsageError
 from provenv.core.events import Warned
 from provenv.core.files import write_atomic
 from provenv.core.values import frozen
 from provenv.environments import generations, stamp
-from provenv.interpreters.lifetimes import end_of_life
 from provenv.model.generation import Generation
 from provenv.model.lock import parse_lock
 from provenv.workspace import fast
+from provenv.workspace.governing import auditing, subjects
 from provenv.workspace.governing import policies as governing
-from provenv.workspace.governing import subjects
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.projects.context import Context, LockFile, Project
 from provenv.workspace.projects.governed import may_be_governed
@@ -200,9 +199,8 @@ def _required(project: Project, context: Context, use: _Use) -> Fresh:
     policies = governing.policies_of(project, context)
     if not any(rule.concerns(use.environment) for rule in policies.rules):
         return Fresh()
-    end = end_of_life(".".join(use.python.split(".")[:2]))
-    python = Python(environment=use.environment, version=use.python, end=end)
-    question, _ = governing.ask(context, (use.environment,), use.found(), (python,))
+    python = auditing.python_named(use.environment, use.python)
+    question, _ = governing.ask(context, policies, (use.environment,), use.found(), (python,))
     verdict = judge(policies, question)
     if not _allows(policies, verdict):
         until = _despite(context, use, verdict, question)
