@@ -132,6 +132,7 @@ if TYPE_CHECKING:
     from provenv.workspace.testing.bisecting import bisect as bisect
     from provenv.workspace.testing.bisecting import bisect_on as bisect_on
     from provenv.workspace.testing.culprits import BisectResult as BisectResult
+    from provenv.workspace.testing.culprits import Breakage as Breakage
     from provenv.workspace.testing.culprits import Culprit as Culprit
     from provenv.workspace.testing.trail import BisectTask as BisectTask
 
@@ -190,7 +191,7 @@ _ROOMS = {
     "provenv.workspace.syncing.upgrading": ("PythonMove", "upgrade_pythons"),
     "provenv.workspace.proving.verification": ("VerifyResult", "verify"),
     "provenv.workspace.testing.bisecting": ("bisect", "bisect_on"),
-    "provenv.workspace.testing.culprits": ("BisectResult", "Culprit"),
+    "provenv.workspace.testing.culprits": ("BisectResult", "Breakage", "Culprit"),
     "provenv.workspace.testing.trail": ("BisectTask",),
 }  # fmt: skip
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}

@@ -103,7 +103,7 @@ def test_one_release_alone(shop: Project) -> None:
     assert f"{runs(shop)} runs of the command over 7 changes" in done.stdout
     again = shop.ok("bisect", "--continue", "--json").json
     assert runs(shop) == 0
-    assert again["culprits"][0]["skipped"] == ["1.3"]
+    assert again["breakages"][0]["culprits"][0]["skipped"] == ["1.3"]
     log = next(step["log"] for step in again["steps"] if step["what"] == "lib 1.4")
     assert Path(log).is_file()
     assert not (shop.folder / "bisect").exists()  # nothing of it lies in the project
@@ -117,7 +117,7 @@ def test_pairs_and_what_goes_together(shop: Project) -> None:
         result.sentence
         == "p0 from 2.0 and p3 from 2.0 are bad together; good with p0 1.0 or p3 1.0"
     )
-    assert [one.constraint for one in result.culprits] == ["p0<2.0", "p3<2.0"]
+    assert [one.constraint for one in result.breakages[0].culprits] == ["p0<2.0", "p3<2.0"]
     result = find(shop, "new('helper', '0')")
     assert result.sentence == "good with web 1.0, bad from 2.0 (with core 1.0 → 2.0)"
     assert [change.name for change in result.followers] == ["helper"]
@@ -180,8 +180,22 @@ def test_it_goes_on_where_it_was_interrupted(shop: Project) -> None:
 def test_what_says_nothing_is_worked_around_or_named(shop: Project) -> None:
     """125 where p1 is new and p2 is not: as one needs the other, and nobody says so."""
     result = find(shop, "125 if new('p1') and not new('p2') else new('lib')")
-    assert [one.name for one in result.culprits] == ["lib"]
+    assert [one.name for one in result.breakages[0].culprits] == ["lib"]
     result = find(shop, "125 if new('p1') != new('p2') else new('p1')")
     assert not result.told
-    assert {one.name for group in result.remaining for one in group} == {"p1", "p2"}
+    assert {one.name for group in result.breakages[0].remaining for one in group} == {"p1", "p2"}
     assert "p1 1.0 → 2.0 or p2 1.0 → 2.0; they could not be told apart" in result.sentence
+
+
+@pytest.mark.slow
+def test_two_reasons_are_told_apart(shop: Project) -> None:
+    """The new p0 bears no old p3, which is not what is wrong at the bad end."""
+    result = find(shop, "7 if new('p0') and not new('p3') else new('p3')")
+    first, second = result.breakages
+    assert first.sentence == "good with p3 1.0, bad from 2.0, alone"
+    assert second.sentence == "good with p0 1.0, bad from 2.0, alone"
+    assert (first.alike, second.alike) == (True, False)  # exit code 1 at the bad end, and 7
+    assert [one.enough for one in (*first.culprits, *second.culprits)] == [False, False]
+    assert result.whole  # without both it is good
+    result = find(shop, "new('p1')")
+    assert [one.enough for one in result.breakages[0].culprits] == [True]

@@ -12,8 +12,7 @@ from provenv.core.errors import UsageError
 from provenv.core.values import as_dict
 
 if TYPE_CHECKING:
-    from provenv.trials.mixing import Changed
-    from provenv.workspace.testing.culprits import BisectResult, Culprit
+    from provenv.workspace.testing.culprits import BisectResult, Breakage, Culprit
     from provenv.workspace.testing.trail import BisectTask, Step
 
 DESCRIPTION = """\
@@ -106,23 +105,36 @@ def _place(end: str) -> str:
 
 
 def text(result: BisectResult, screen: Screen) -> None:
-    paint = screen.paint
-    screen.line(paint("good" if result.told else "warn", result.sentence))
-    for one in result.culprits:
-        if one.unknown is not None:
-            screen.line(f"{one.name}: its releases were not looked at: {one.unknown}")
-        if one.changelog is not None:
-            screen.line(f"what changed in {one.name}: {one.changelog}")
-    held = " or ".join(f'"{one.constraint}"' for one in result.culprits if one.constraint)
-    if held:
-        screen.line(f"to hold it back: {held}")
+    for number, breakage in enumerate(result.breakages):
+        if number:
+            screen.line("and for another reason:")
+        _breakage(breakage, screen, one=len(result.breakages) == 1)
     if not result.told:
         for step in result.steps:
             if step.answer == "skip":
-                screen.line(paint("dim", f"skipped  {step.what}: {step.reason}"))
-    ran = many(result.runs, "run")
-    took = f"{ran} of the command over {many(len(result.changes), 'change')}, {seconds(result.seconds)}"
-    screen.line(paint("dim", f"{took}; logs in {short_path(result.folder)}/logs"))
+                screen.line(screen.paint("dim", f"skipped  {step.what}: {step.reason}"))
+    if result.whole is False:
+        said = "the bad end is bad without all that, too: bisect again when that is held back"
+        screen.line(screen.paint("warn", said))
+    ran, among = many(result.runs, "run"), many(len(result.changes), "change")
+    took = f"{ran} of the command over {among}, {seconds(result.seconds)}"
+    screen.line(screen.paint("dim", f"{took}; logs in {short_path(result.folder)}/logs"))
+
+
+def _breakage(breakage: Breakage, screen: Screen, *, one: bool) -> None:
+    paint = screen.paint
+    screen.line(paint("good" if breakage.told else "warn", breakage.sentence))
+    if not breakage.alike and not one:
+        screen.line(paint("warn", "it does not fail as the bad end does: look at the logs of both"))
+    for culprit in breakage.culprits:
+        if culprit.unknown is not None:
+            said = f"{culprit.name}: its releases were not looked at: {culprit.unknown}"
+            screen.line(said)
+        if culprit.changelog is not None:
+            screen.line(f"what changed in {culprit.name}: {culprit.changelog}")
+    held = " or ".join(f'"{one.constraint}"' for one in breakage.culprits if one.constraint)
+    if held:
+        screen.line(f"to hold it back: {held}")
 
 
 def data(result: BisectResult) -> dict[str, Any]:
@@ -135,12 +147,10 @@ def data(result: BisectResult) -> dict[str, Any]:
         "environment": result.environment,
         "python": result.python,
         "command": list(result.command),
-        "changes": [change_data(one) for one in result.changes],
-        "followers": [change_data(one) for one in result.followers],
-        "culprits": [culprit_data(one) for one in result.culprits],
-        "needed": [change_data(one) for one in result.needed],
-        "remaining": [[change_data(one) for one in group] for group in result.remaining],
-        "unproven": result.unproven,
+        "changes": [as_dict(one) for one in result.changes],
+        "followers": [as_dict(one) for one in result.followers],
+        "breakages": [breakage_data(one) for one in result.breakages],
+        "whole": result.whole,
         "more": list(result.more),
         "steps": [step_data(one) for one in result.steps],
         "runs": result.runs,
@@ -149,16 +159,21 @@ def data(result: BisectResult) -> dict[str, Any]:
     }
 
 
-def change_data(one: Changed) -> dict[str, Any]:
-    """One change."""
-    return as_dict(one)
+def breakage_data(one: Breakage) -> dict[str, Any]:
+    """One breakage."""
+    return {
+        **as_dict(one),
+        "culprits": [culprit_data(culprit) for culprit in one.culprits],
+        "needed": [as_dict(change) for change in one.needed],
+        "remaining": [[as_dict(change) for change in group] for group in one.remaining],
+    }
 
 
 def culprit_data(one: Culprit) -> dict[str, Any]:
     """One culprit."""
     return {
         **as_dict(one),
-        "together": [change_data(other) for other in one.together],
+        "together": [as_dict(other) for other in one.together],
         "skipped": list(one.skipped),
     }
 
