@@ -134,6 +134,10 @@ if TYPE_CHECKING:
     from provenv.workspace.testing.culprits import BisectResult as BisectResult
     from provenv.workspace.testing.culprits import Breakage as Breakage
     from provenv.workspace.testing.culprits import Culprit as Culprit
+    from provenv.workspace.testing.matrix import MatrixReport as MatrixReport
+    from provenv.workspace.testing.matrix import MatrixRequest as MatrixRequest
+    from provenv.workspace.testing.matrix import choose_cells as choose_cells
+    from provenv.workspace.testing.matrix import run_matrix as run_matrix
     from provenv.workspace.testing.trail import BisectTask as BisectTask
 
 __version__ = "0.1.0"
@@ -186,6 +190,9 @@ _ROOMS = {
     "provenv.workspace.run": ("environment_for", "start"),
     "provenv.workspace.proving.collection": ("GcResult", "StoreSize", "Waiting", "gc"),
     "provenv.workspace.proving.storage": ("Storage", "StoredItem", "list_store", "look_into_store"),
+    "provenv.workspace.testing.matrix": (
+        "MatrixReport", "MatrixRequest", "choose_cells", "run_matrix",
+    ),
     "provenv.workspace.syncing.sync": ("SyncResult", "sync"),
     "provenv.workspace.projects.trust": ("Trusted", "allow", "allowed_folders", "disallow"),
     "provenv.workspace.syncing.upgrading": ("PythonMove", "upgrade_pythons"),
