@@ -26,6 +26,10 @@ EXAMPLES = (
     ),
     ("provenv bisect --good v1.4 --bad HEAD -- pytest -q", "between two commits of the lock"),
     ("provenv bisect --good 2026-11-01 --bad pylock.toml -- python check.py", "a date, a file"),
+    (
+        "provenv bisect --over python --good 3.9 --bad 3.13 -- pytest -x",
+        "the Pythons of this machine",
+    ),
     ("provenv bisect --continue", "after Ctrl-C"),
 )
 ENVIRONMENT = True
@@ -37,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--good", metavar="END", help=f"where it worked: {end}")
     parser.add_argument("--bad", metavar="END", help="where it does not")
     parser.add_argument("--python", metavar="REQUEST", help="interpreter, as for sync")
+    parser.add_argument(
+        "--over",
+        choices=("packages", "python"),
+        default="packages",
+        help="what lies between the ends; with python, each END is an interpreter as for sync",
+    )
     parser.add_argument(
         "--repeat",
         metavar="N",
@@ -66,7 +76,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
 def _refuse_more(args: argparse.Namespace, session: Session) -> None:
     more = args.good or args.bad or args.python or args.timeout or session.words
-    if more or args.repeat != 1 or session.options.environment:
+    if more or args.repeat != 1 or args.over != "packages" or session.options.environment:
         raise UsageError(
             "--continue goes on with what was asked for: it takes nothing besides",
             hint="Without --continue a new bisection begins.",
@@ -89,18 +99,21 @@ def _task(args: argparse.Namespace, session: Session) -> BisectTask:
         raise UsageError(f"--timeout {args.timeout:g}: more than no seconds")
     spec = session.project.manifest.environment(session.options.environment)
     return BisectTask(
-        good=_place(args.good),
-        bad=_place(args.bad),
+        good=_end(args.good, args, session),
+        bad=_end(args.bad, args, session),
         command=session.words,
         environment=spec.name,
         python=session.request(args.python),
         repeat=args.repeat,
         timeout=args.timeout,
+        over=args.over,
     )
 
 
-def _place(end: str) -> str:
+def _end(end: str, args: argparse.Namespace, session: Session) -> str:
     """A file as a whole path; everything else as it is."""
+    if args.over == "python":
+        return str(session.request(end))
     return os.path.abspath(end) if not end.isdecimal() and os.path.isfile(end) else end
 
 
@@ -113,11 +126,15 @@ def text(result: BisectResult, screen: Screen) -> None:
         for step in result.steps:
             if step.answer == "skip":
                 screen.line(screen.paint("dim", f"skipped  {step.what}: {step.reason}"))
+    if result.more:
+        listed = ", ".join(result.more[:6]) + (" …" if len(result.more) > 6 else "")
+        screen.line(f"could be installed, and lie between: {listed}; `provenv python install`")
     if result.whole is False:
         said = "the bad end is bad without all that, too: bisect again when that is held back"
         screen.line(screen.paint("warn", said))
-    ran, among = many(result.runs, "run"), many(len(result.changes), "change")
-    took = f"{ran} of the command over {among}, {seconds(result.seconds)}"
+    took = f"{many(result.runs, 'run')} of the command"
+    took += f" over {many(len(result.changes), 'change')}" if result.changes else ""
+    took += f", {seconds(result.seconds)}"
     screen.line(screen.paint("dim", f"{took}; logs in {short_path(result.folder)}/logs"))
 
 
@@ -132,6 +149,10 @@ def _breakage(breakage: Breakage, screen: Screen, *, one: bool) -> None:
             screen.line(said)
         if culprit.changelog is not None:
             screen.line(f"what changed in {culprit.name}: {culprit.changelog}")
+        if culprit.name == "python" and culprit.constraint:
+            bound = culprit.constraint.removeprefix("python")
+            screen.line(f'to hold it back: requires-python = "{bound}"')
+            return
     held = " or ".join(f'"{one.constraint}"' for one in breakage.culprits if one.constraint)
     if held:
         screen.line(f"to hold it back: {held}")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from packaging.pylock import Package
 
 from provenv.core.errors import (
     BuildError,
     CommandError,
+    DiskError,
     NetworkError,
+    UndecidedError,
     UnsatisfiableError,
     UsageError,
     say_safe,
@@ -22,15 +25,14 @@ from provenv.core.files import locked
 from provenv.core.values import frozen, replace
 from provenv.core.words import many
 from provenv.model.interpreter import Interpreter
-from provenv.model.layout import base_name
 from provenv.model.lock import is_direct
 from provenv.model.manifest import EnvironmentSpec
 from provenv.model.plan import Artifact
-from provenv.trials.bisecting import Bounds, LineSearch, Search, Verdict, lay_out
-from provenv.trials.cells import Cell
+from provenv.trials.bisecting import Answer, Bounds, LineSearch, Search, Verdict, lay_out
 from provenv.trials.mixing import Changed, mixed, survey
 from provenv.workspace.host import choosing
 from provenv.workspace.projects.context import Context, LockFile, Project, require_manifest
+from provenv.workspace.testing import pythons_between
 from provenv.workspace.testing import trail as trails
 from provenv.workspace.testing.cells import cell_environment, spec_of, trials_folder
 from provenv.workspace.testing.culprits import BisectResult, Breakage, Culprit, hold_back, sentence
@@ -38,7 +40,7 @@ from provenv.workspace.testing.ends import End, find_end, lock_text, open_lock
 from provenv.workspace.testing.releases import packages_with, releases_between
 from provenv.workspace.testing.sides import Installed, artifacts_of, changed, look
 from provenv.workspace.testing.trail import BisectTask, Step, Trail
-from provenv.workspace.testing.trying import Trying, require
+from provenv.workspace.testing.trying import check_end, make_trying
 
 _FOLDER = "bisect"
 _MOST = 3
@@ -60,17 +62,18 @@ def bisect(project: Project, context: Context, task: BisectTask) -> BisectResult
     """
     require_manifest(project)
     folder = os.path.join(trials_folder(project, context), _FOLDER)
-    with locked(f"{folder}.lock", wait=False):
-        spec = _spec(project, task)
-        where = project.folder(project.manifest.environment(task.environment))
+    with _alone(folder):
+        if task.over == "python":
+            return _followed(project, context, pythons_between.begin(project, context, folder, task))
+        spec = project.manifest.environment(task.environment)
+        where = project.folder(spec)
         interpreter = choosing.choose_interpreter(project, context, spec, where, task.python)
         good, bad = (
-            find_end(project, context, replace(spec, name=task.environment), interpreter, text)
-            for text in (task.good, task.bad)
+            find_end(project, context, spec, interpreter, text) for text in (task.good, task.bad)
         )
         _refuse_same(good, bad, spec, project, interpreter)
         trail = trails.begin(folder, task, interpreter.executable, good, bad)
-        return _followed(project, context, trail, interpreter)
+        return _followed(project, context, trail)
 
 
 def bisect_on(project: Project, context: Context) -> BisectResult:
@@ -80,15 +83,28 @@ def bisect_on(project: Project, context: Context) -> BisectResult:
         UsageError: There is none. Else as :func:`bisect`.
     """
     folder = os.path.join(trials_folder(project, context), _FOLDER)
-    with locked(f"{folder}.lock", wait=False):
-        trail = trails.resume(folder)
-        interpreter = choosing.default_interpreter(project, context, (trail.executable,))
-        return _followed(project, context, trail, interpreter)
+    with _alone(folder):
+        return _followed(project, context, trails.resume(folder))
 
 
-def _spec(project: Project, task: BisectTask) -> EnvironmentSpec:
-    spec = project.manifest.environment(task.environment)
-    return replace(spec, name=base_name(spec.name))
+@contextlib.contextmanager
+def _alone(folder: str) -> Iterator[None]:
+    """One bisection of a project at a time.
+
+    Raises:
+        UndecidedError: Another one runs.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(f"{folder}.lock", wait=False))
+        except DiskError:
+            raise
+        except UndecidedError as error:
+            raise UndecidedError(
+                "another bisection of this project is running",
+                hint="Wait for it, or end it; `provenv bisect --continue` goes on with it then.",
+            ) from error
+        yield
 
 
 def _refuse_same(
@@ -111,10 +127,11 @@ def _refuse_same(
     )
 
 
-def _followed(
-    project: Project, context: Context, trail: Trail, interpreter: Interpreter
-) -> BisectResult:
+def _followed(project: Project, context: Context, trail: Trail) -> BisectResult:
     try:
+        interpreter = choosing.default_interpreter(project, context, (trail.executable,))
+        if trail.task.over == "python":
+            return pythons_between.follow(project, context, trail, interpreter)
         return _Bisection(project, context, trail, interpreter).run()
     except (UsageError, CommandError):
         raise
@@ -142,17 +159,8 @@ class _Bisection:
         self.context = context
         self.trail = trail
         self.interpreter = interpreter
-        task = trail.task
-        name = base_name(task.environment)
-        self.cell = Cell(python="", environment=name, command=task.command, timeout=task.timeout)
-        self.trying = Trying(
-            project=project,
-            context=context,
-            trail=trail,
-            cell=self.cell,
-            interpreter=interpreter,
-        )
-        self.spec = spec_of(self.cell, project)
+        self.trying = make_trying(project, context, trail, interpreter)
+        self.spec = spec_of(self.trying.cell, project)
 
     def run(self) -> BisectResult:
         started = time.monotonic()
@@ -197,15 +205,11 @@ class _Bisection:
                     hint="--python chooses another; `--over python` finds out about the Pythons.",
                 )
             )
-        for end, wanted, other in ((good, "good", "bad"), (bad, "bad", "good")):
+        ends: tuple[tuple[End, Answer], ...] = ((good, "good"), (bad, "bad"))
+        for end, wanted in ends:
             lock = open_lock(self.project, end.text)
             step = self.trying.step("end", (wanted,), f"{end.label}, the {wanted} end", lock)
-            require(
-                step,
-                "good" if wanted == "good" else "bad",
-                end.label,
-                lambda end=end, step=step, other=other: _wrong_end(end, step, other),  # type: ignore[misc]
-            )
+            check_end(step, wanted, end.label)
 
     def _look(self, end: End) -> _End:
         lock = open_lock(self.project, end.text)
@@ -400,15 +404,3 @@ def _alike(one: Step, other: Step) -> bool:
 
 def _short(change: Changed) -> str:
     return f"{change.name} {change.after}" if change.after else f"no {change.name}"
-
-
-def _wrong_end(end: End, step: Step, other: str) -> Exception:
-    how = f"exit code {step.code}" if step.code is not None else "its time was over"
-    said = f": {step.line}" if step.line else ""
-    wanted = "good" if other == "bad" else "bad"
-    return UsageError(
-        f"the {wanted} end, {end.label}, is {other} ({how}){said}",
-        hint=f"What the command wrote is in {step.log}. Choose an end that is {wanted}, or is something "
-        "else broken than the packages (the project itself, the Python, a service)?",
-        details={"end": wanted, "label": end.label, "code": step.code, "log": step.log},
-    )

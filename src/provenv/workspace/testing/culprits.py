@@ -139,9 +139,8 @@ def _alone(one: Culprit) -> str:
         return f"good without {one.name}, bad with {one.after}{group}"
     if one.after is None:
         return f"good with {one.name} {one.before}, bad without it{group}"
-    since = f"bad from {one.first_bad}" if one.unknown is None else f"bad with {one.after}"
-    if one.skipped:
-        since = f"bad from {_listed([*one.skipped, str(one.first_bad)], 'or')}"
+    since = f"bad from {span(one.skipped, str(one.first_bad))}"
+    since = since if one.unknown is None else f"bad with {one.after}"
     return f"good with {one.name} {one.last_good or one.before}, {since}{group}"
 
 
@@ -156,7 +155,7 @@ def _before(one: Culprit) -> str:
 def _from(one: Culprit) -> str:
     if one.after is None or one.before is None or one.unknown is not None:
         return _after(one)
-    return f"{one.name} from {_listed([*one.skipped, str(one.first_bad)], 'or')}"
+    return f"{one.name} from {span(one.skipped, str(one.first_bad))}"
 
 
 def _together(group: Sequence[Changed]) -> str:
@@ -172,6 +171,13 @@ def moved(one: Changed) -> str:
         if one.before is None
         else f"{one.name} {one.before} → {one.after}"
     )
+
+
+def span(skipped: Sequence[str], first_bad: str) -> str:
+    """From which release on: of those that could not be tried it may be any."""
+    if len(skipped) > 2:
+        return f"somewhere from {skipped[0]} to {first_bad}"
+    return _listed([*skipped, first_bad], "or")
 
 
 def _listed(items: Sequence[str], word: str) -> str:
