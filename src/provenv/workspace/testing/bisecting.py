@@ -64,7 +64,9 @@ def bisect(project: Project, context: Context, task: BisectTask) -> BisectResult
     folder = os.path.join(trials_folder(project, context), _FOLDER)
     with _alone(folder):
         if task.over == "python":
-            return _followed(project, context, pythons_between.begin(project, context, folder, task))
+            return _followed(
+                project, context, pythons_between.begin(project, context, folder, task)
+            )
         spec = project.manifest.environment(task.environment)
         where = project.folder(spec)
         interpreter = choosing.choose_interpreter(project, context, spec, where, task.python)
