@@ -136,6 +136,7 @@ if TYPE_CHECKING:
     from provenv.workspace.testing.bounds import BoundsReport as BoundsReport
     from provenv.workspace.testing.bounds import find_bounds as find_bounds
     from provenv.workspace.testing.culprits import BisectResult as BisectResult
+    from provenv.workspace.testing.culprits import Breakage as Breakage
     from provenv.workspace.testing.culprits import Culprit as Culprit
     from provenv.workspace.testing.matrix import MatrixReport as MatrixReport
     from provenv.workspace.testing.matrix import MatrixRequest as MatrixRequest
@@ -203,7 +204,7 @@ _ROOMS = {
     "provenv.workspace.syncing.upgrading": ("PythonMove", "upgrade_pythons"),
     "provenv.workspace.proving.verification": ("VerifyResult", "verify"),
     "provenv.workspace.testing.bisecting": ("bisect", "bisect_on"),
-    "provenv.workspace.testing.culprits": ("BisectResult", "Culprit"),
+    "provenv.workspace.testing.culprits": ("BisectResult", "Breakage", "Culprit"),
     "provenv.workspace.testing.trail": ("BisectTask",),
 }  # fmt: skip
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
