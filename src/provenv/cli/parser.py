@@ -242,6 +242,9 @@ VALUED = frozenset(
         "--timeout",
         "--junit",
         "--html",
+        "--on",
+        "--attempts",
+        "--wheels",
     }
 )
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from provenv.trials.cells import Cell, CellResult
-    from provenv.workspace.testing.matrix import MatrixReport, MatrixRequest
+    from provenv.workspace.testing.matrix import Elsewhere, MatrixReport, MatrixRequest
 
 DESCRIPTION = """\
 Run a command in every cell of [tool.provenv.matrix]: for each Python, each resolution and each variant,
@@ -31,6 +31,7 @@ EXAMPLES = (
     ("provenv test -- pytest -x tests/unit", "another command"),
     ("provenv test -k lowest --last-failed", "of these cells, those that did not pass"),
     ("provenv test --junit report.xml --html report.html", "for CI systems, and for people"),
+    ("provenv test --on tcp://build:8786", "on the workers of a Dask scheduler"),
     ("provenv test --list", "which cells there are"),
 )
 ENVIRONMENT = True
@@ -61,6 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="skip cells whose Python is not here, and show them as skipped")  # fmt: skip
     parser.add_argument("--locked", action="store_true", help="refuse a stale lock")
     parser.add_argument("--yes", action="store_true", help="run them even where they are very many")
+    parser.add_argument("--on", metavar="ADDRESS",
+                        help="run the cells on the workers of a Dask scheduler")  # fmt: skip
+    parser.add_argument("--attempts", metavar="N", type=int,
+                        help="with --on: begin a cell so often at most where workers die (3)")  # fmt: skip
+    parser.add_argument("--wheels", metavar="URL",
+                        help="with --on: workers take all files of the lock from this folder")  # fmt: skip
     parser.add_argument("--list", action="store_true", help="name the cells, and run nothing")
     parser.add_argument("--junit", metavar="FILE", help="write the report as JUnit XML, too")
     parser.add_argument("--html", metavar="FILE", help="write the report as a page, too")
@@ -88,7 +95,8 @@ def run(args: argparse.Namespace, session: Session) -> int:
         settle=session.progress.close,
     )
     try:
-        report = matrix.run_matrix(cells, project, session.context, request, told)
+        elsewhere = _elsewhere(args, session, cells)
+        report = matrix.run_matrix(cells, project, session.context, request, told, elsewhere)
     finally:
         told.close()
     _write(args, report)
@@ -127,6 +135,37 @@ def _request(args: argparse.Namespace, session: Session) -> MatrixRequest:
         skip_missing=args.skip_missing,
         many=args.yes or args.list,
         locked_only=args.locked,
+    )
+
+
+def _elsewhere(
+    args: argparse.Namespace, session: Session, cells: Sequence[Cell]
+) -> Elsewhere | None:
+    if args.on is None:
+        for option, value in (("--attempts", args.attempts), ("--wheels", args.wheels)):
+            if value is not None:
+                raise UsageError(f"{option} is for --on: it says nothing about this machine")
+        return None
+    if args.jobs is not None:
+        raise UsageError(
+            "--jobs and --on exclude each other: other machines run as many cells as their workers "
+            "have threads",
+            hint="`dask worker --nthreads N` says how many these are.",
+        )
+    if args.attempts is not None and args.attempts < 1:
+        raise UsageError(f"--attempts {args.attempts}: there must be one at least")
+    from provenv.cli import serving
+    from provenv.workspace.testing.cluster import Cluster, Entry
+
+    return Cluster(
+        args.on,
+        Entry(answer=serving.answer, perform=serving.perform),
+        session.project,
+        session.context,
+        cells,
+        attempts=args.attempts or 3,
+        wheels=args.wheels,
+        fresh=args.fresh,
     )
 
 
@@ -206,6 +245,9 @@ def _tell_bad(same: Sequence[CellResult], tail: str, screen: Screen) -> None:
             screen.block(printable(line.expandtabs()), "  ")
     elif result.code is not None:
         screen.line(f"  exit code {result.code}")
+    if result.worker:
+        times = f", begun {result.attempts} times" if result.attempts > 1 else ""
+        screen.line(f"  on {printable(result.worker)}{times}")
     if result.log is not None:
         for line in tail.splitlines():
             screen.line(f"  {screen.paint('dim', '|')} {printable(line.expandtabs())}")

@@ -35,6 +35,8 @@ from provenv.store.worker import decode_error
 from provenv.trials.cells import Cell, CellResult
 from provenv.workspace.projects.context import Context, LockFile, Project
 from provenv.workspace.testing import archive, serving
+from provenv.workspace.testing.matrix import Order
+from provenv.workspace.testing.pythons import Distant, Missing
 
 _CONNECT = 10.0  # seconds for the first answer of the scheduler
 _ANSWER = 30.0  # seconds for a worker's answer to a short question
@@ -51,23 +53,6 @@ class Entry:
 
     answer: Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
     perform: Callable[[Mapping[str, Any]], dict[str, Any]]
-
-
-@frozen
-class Order:
-    """A cell that is to be run: with its lock, and the file that its log goes to."""
-
-    cell: Cell
-    lock: LockFile
-    log: str
-
-
-@frozen
-class Found:
-    """The Python that a request leads to on some worker."""
-
-    version: str
-    implementation: str
 
 
 @mutable
@@ -138,21 +123,17 @@ class Cluster:
         """How many cells can run at once."""
         return sum(member.threads for member in self.members.values() if member.ready)
 
-    def pythons(self) -> dict[str, Found | str]:
+    def pythons(self) -> dict[str, Distant | Missing]:
         """By request, the Python that some worker has for it, or why there is none."""
-        found: dict[str, Found | str] = {}
-        for cell in self._cells:
-            told = [m.pythons.get(cell.python, {}) for m in self.members.values() if m.ready]
-            there = [one for one in told if "version" in one]
-            if there:
-                best = there[0]
-                found[cell.python] = Found(
-                    version=best["version"], implementation=best["implementation"]
-                )
-            else:
-                reasons = dict.fromkeys(one["reason"].splitlines()[0] for one in told)
-                found[cell.python] = "; ".join(reasons)
-        return found
+        return {cell.python: self._python(cell.python) for cell in self._cells}
+
+    def _python(self, request: str) -> Distant | Missing:
+        told = [m.pythons.get(request, {}) for m in self.members.values() if m.ready]
+        for one in told:
+            if "version" in one:
+                return Distant(version=one["version"], implementation=one["implementation"])
+        reasons = dict.fromkeys(one["reason"].splitlines()[0] for one in told if "reason" in one)
+        return Missing(request=request, reason=f"no worker has it: {'; '.join(reasons)}")
 
     def run(
         self,
@@ -173,7 +154,7 @@ class Cluster:
 
     async def _open(self) -> None:
         distributed = _distributed()
-        logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
+        _silence()
         try:
             self.client = distributed.Client(
                 self.address,
@@ -256,6 +237,11 @@ class Cluster:
         member.gone.set()
         self.losses += 1
         self._changed = time.monotonic()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the scheduler is there. Dask would wait for another one at the same address."""
+        return bool(self.client.status == "running")
 
     def lose_all(self) -> None:
         """Nobody can be reached any more."""
@@ -396,7 +382,8 @@ class Cluster:
             for task in (*watching, *run.tasks):
                 task.cancel()
             await asyncio.gather(*watching, *run.tasks, return_exceptions=True)
-            await self._end_cells()
+            if self.is_connected:
+                await self._end_cells()
 
     async def _end_cells(self) -> None:
         """Whatever still runs is ended; what was kept for this run is taken away."""
@@ -408,7 +395,7 @@ class Cluster:
     async def _close(self) -> None:
         if self.client is not None:
             with contextlib.suppress(OSError):  # the scheduler is gone
-                await asyncio.wait_for(self.client.close(), _CONNECT)
+                await asyncio.wait_for(self.client.close(1), _CONNECT)
 
     def _drive(self, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work`` to its end, also where a signal raises in the middle of the loop."""
@@ -469,6 +456,8 @@ class _Run:
         if not self._cluster.fresh:
             await self._ask_who_knows()
         while self._waiting or self.tasks:
+            if self._lost is None and not self._cluster.is_connected:
+                self._lose_scheduler()
             self._hand_out()
             self._give_up()
             if not self.tasks and not self._waiting:
@@ -527,16 +516,16 @@ class _Run:
         """Orders that nobody can carry out, now and for a while."""
         cluster = self._cluster
         for python, numbers in [*self._waiting.items()]:
-            if self._lost is not None:
-                why = self._lost
-            elif any(m.has(python) for m in cluster.members.values()) or cluster.may_still_come:
+            if self._lost is None and (
+                any(m.has(python) for m in cluster.members.values()) or cluster.may_still_come
+            ):
                 continue
-            else:
-                why = f"no worker {'is left that ' if cluster.losses else ''}has Python {python}"
+            left = "is left that " if cluster.losses else ""
+            why = self._lost or f"no worker {left}has Python {python}"
             del self._waiting[python]
             for number in numbers:
-                before = self._why.get(number)
-                self._fail(number, f"{why} ({before})" if before and before != why else why)
+                before = self._why.get(number) if self._lost is None else None
+                self._fail(number, f"{why}; {before}" if before else why)
 
     def _settle(self, number: int, answer: Data) -> None:
         """One answer: the order is done, or has to be carried out once more."""
@@ -563,7 +552,7 @@ class _Run:
             state="error",
             reason=reason,
             hint="The same command goes on from here: what has passed is not run again.",
-            log=order.log if os.path.exists(order.log) else None,
+            log=order.log if tried and os.path.exists(order.log) else None,
             attempts=len(tried),
             worker=tried[-1] if tried else "",
         )
@@ -593,15 +582,19 @@ class _Run:
                     current = asyncio.current_task()
                     if current is not None and current.cancelling():
                         raise
-                    self._lost = f"the scheduler at {self._cluster.address} is gone"
                     del error
-                    self._cluster.lose_all()
+                    self._lose_scheduler()
                 greeting = {task for task in greeting if not task.done()}
                 self._bell.set()
                 await asyncio.sleep(_LOOK)
         finally:
             for task in greeting:
                 task.cancel()
+
+    def _lose_scheduler(self) -> None:
+        """Nothing more can be handed out, and nothing that is at work will answer."""
+        self._lost = f"the scheduler at {self._cluster.address} is gone"
+        self._cluster.lose_all()
 
     async def watch_logs(self) -> None:
         """Fetch what the commands write while they run."""
@@ -707,6 +700,13 @@ def _distributed() -> Any:
             "running cells on other machines needs Dask, which is not installed",
             hint="pip install 'provenv[dask]'",
         ) from error
+
+
+def _silence() -> None:
+    """Dask writes to standard error what is told here in other words; each of its loggers has a level."""
+    for name in [*logging.root.manager.loggerDict, "distributed"]:
+        if name.partition(".")[0] in ("distributed", "tornado"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _short(error: BaseException) -> str:

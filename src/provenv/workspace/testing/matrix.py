@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, Self
 
 from provenv.core.errors import InputError, ProvenvError, UndecidedError, UsageError
 from provenv.core.events import ChangeBegun, CommandStarted, Emit, Event, Noted, PhaseStarted
@@ -19,10 +20,10 @@ from provenv.model.matrix import MatrixSpec
 from provenv.trials.cells import Cell, CellResult, counted, verdict
 from provenv.workspace.host.parallel import Job, cores, run_all
 from provenv.workspace.operations.recording import recorded
-from provenv.workspace.projects.context import Context, Project, require_manifest
+from provenv.workspace.projects.context import Context, LockFile, Project, require_manifest
 from provenv.workspace.testing import inputs, results
 from provenv.workspace.testing.cells import failed, run_cell
-from provenv.workspace.testing.pythons import Broken, Missing, look_for
+from provenv.workspace.testing.pythons import Broken, Distant, Missing, look_for
 from provenv.workspace.testing.resolutions import (
     Resolution,
     Resolved,
@@ -122,6 +123,36 @@ class Silent:
 SILENT = Silent()
 
 
+@frozen
+class Order:
+    """A cell that another machine is to run: with its lock, and the file that its log goes to."""
+
+    cell: Cell
+    lock: LockFile
+    log: str
+
+
+class Elsewhere(Protocol):
+    """Other machines that run cells. They are there, with the project, between enter and exit."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *what: object) -> None: ...
+
+    @property
+    def threads(self) -> int: ...  # noqa: D102  # how many cells run there at once
+
+    def pythons(self) -> Mapping[str, Distant | Missing]: ...  # noqa: D102  # by request
+
+    def run(  # noqa: D102  # as `run_all`, and each order has one result
+        self,
+        orders: Sequence[Order],
+        *,
+        hear: Callable[[int, Event], None],
+        begun: Callable[[int], None],
+        done: Callable[[int, CellResult], None],
+    ) -> None: ...
+
+
 def choose_cells(project: Project, context: Context, request: MatrixRequest) -> tuple[Cell, ...]:
     """The cells that a call is about. Nothing is looked for yet, and nothing made.
 
@@ -176,8 +207,9 @@ def run_matrix(
     context: Context,
     request: MatrixRequest,
     listener: Listener = SILENT,
+    elsewhere: Elsewhere | None = None,
 ) -> MatrixReport:
-    """Lock, make environments, and run the command in each cell.
+    """Lock, make environments, and run the command in each cell; with ``elsewhere``, on other machines.
 
     A cell that cannot be locked or made has the state ``error``, and the others run. Where this is
     interrupted, every process that was started is ended, and the report says what had finished.
@@ -185,13 +217,16 @@ def run_matrix(
     Raises:
         InputError: A Python is nowhere to be had, and not ``skip_missing``; nothing was run.
         CheckFailedError: The project's own lock cannot be used.
-        ProvenvError: It cannot be made.
+        ProvenvError: It cannot be made, or the other machines cannot be used.
     """
     started = time.monotonic()
-    with recorded(context, "test", root=project.root, at_once=False) as operation:
-        run = _Run(cells, project, operation.context, request, listener, started)
+    with (
+        recorded(context, "test", root=project.root, at_once=False) as operation,
+        contextlib.ExitStack() as stack,
+    ):
+        run = _Run(cells, project, operation.context, request, listener, started, elsewhere)
         try:
-            run.prepare()
+            run.prepare(stack)
             run.all()
         except _EnoughError:
             run.cancel("another cell did not pass (--fail-fast)")
@@ -220,8 +255,9 @@ class _Run:
     request: MatrixRequest
     listener: Listener
     started: float
+    elsewhere: Elsewhere | None = None
     results: dict[int, CellResult] = field(default_factory=dict)
-    pythons: Mapping[str, Interpreter | Missing | Broken] = field(default_factory=dict)
+    pythons: Mapping[str, Interpreter | Distant | Missing | Broken] = field(default_factory=dict)
     locks: Mapping[Resolution, Resolved | ProvenvError] = field(default_factory=dict)
     files: inputs.Files | None = None
     digests: dict[int, str] = field(default_factory=dict)
@@ -235,25 +271,38 @@ class _Run:
         """Whether there is nothing to report yet."""
         return self.files is None
 
-    def prepare(self) -> None:
-        """Find the interpreters, lock, and take from last time what is as it was."""
-        self.pythons = look_for(self.cells, self.project, self.context)
-        missing = [f for f in self.pythons.values() if isinstance(f, Missing)]
-        if missing and not self.request.skip_missing:
-            raise _nowhere(missing)
-        able = [c for c in self.cells if isinstance(self.pythons[c.python], Interpreter)]
-        self.locks = resolve_all(
-            able,
-            self.project,
-            self.context,
-            locked_only=self.request.locked_only,
-            fresh=self.request.fresh,
-        )
+    def prepare(self, stack: contextlib.ExitStack) -> None:
+        """Find the interpreters, lock, and take from last time what is as it was.
+
+        Other machines are asked when all is locked: locking forks, and who talks with them has threads.
+        """
+        if self.elsewhere is None:
+            self._take_pythons(look_for(self.cells, self.project, self.context))
+            self._lock([c for c in self.cells if isinstance(self.pythons[c.python], Interpreter)])
+        else:
+            self._lock(self.cells)
+            stack.enter_context(self.elsewhere)
+            self._take_pythons(self.elsewhere.pythons())
         self.files = self._read_files()
         for number, cell in enumerate(self.cells):
             known = self._known(number, cell)
             if known is not None:
                 self._done(number, known)
+
+    def _take_pythons(self, found: Mapping[str, Interpreter | Distant | Missing | Broken]) -> None:
+        self.pythons = found
+        missing = [one for one in found.values() if isinstance(one, Missing)]
+        if missing and not self.request.skip_missing:
+            raise _nowhere(missing)
+
+    def _lock(self, cells: Sequence[Cell]) -> None:
+        self.locks = resolve_all(
+            cells,
+            self.project,
+            self.context,
+            locked_only=self.request.locked_only,
+            fresh=self.request.fresh,
+        )
 
     def _read_files(self) -> inputs.Files:
         resolved = [one for one in self.locks.values() if isinstance(one, Resolved)]
@@ -268,7 +317,8 @@ class _Run:
             return failed(cell, UndecidedError(python.reason, hint=python.hint))
         resolved = self.locks[resolution_of(cell, self.project)]
         if isinstance(resolved, ProvenvError):
-            return failed(cell, resolved, interpreter=python)
+            own = python if isinstance(python, Interpreter) else None
+            return failed(cell, resolved, interpreter=own)
         assert self.files is not None
         self.digests[number] = results.inputs_of(cell, python, resolved, self.files.digest)
         if self.request.fresh or self.request.last_failed:
@@ -280,7 +330,10 @@ class _Run:
         left = [number for number in range(len(self.cells)) if number not in self.results]
         if not left:
             return
-        self.jobs = self.request.jobs or budget(len(left))
+        if self.elsewhere is None:
+            self.jobs = self.request.jobs or budget(len(left))
+        else:
+            self.jobs = max(1, min(len(left), self.elsewhere.threads))
 
         def begun(number: int) -> None:
             self.listener.begun(left[number])
@@ -297,10 +350,22 @@ class _Run:
             found = failed(cell, result) if isinstance(result, ProvenvError) else result
             self._done(left[number], found)
 
-        jobs = [self._job(number) for number in left]
         self.listener.ready(len(left), self.jobs)
-        run_all(jobs, hear=hear, begun=begun, done=done, workers=self.jobs)
+        if self.elsewhere is None:
+            jobs = [self._job(number) for number in left]
+            run_all(jobs, hear=hear, begun=begun, done=done, workers=self.jobs)
+        else:
+            orders = [self._order(number) for number in left]
+            self.elsewhere.run(orders, hear=hear, begun=begun, done=done)
         self._remember(left)
+
+    def _order(self, number: int) -> Order:
+        """What another machine needs to know for one cell."""
+        cell = self.cells[number]
+        resolved = self.locks[resolution_of(cell, self.project)]
+        assert isinstance(resolved, Resolved)
+        log = results.log_path(cell, self.project, self.context)
+        return Order(cell=cell, lock=resolved.lock, log=log)
 
     def _job(self, number: int) -> Job:
         """What a worker process does for one cell."""
