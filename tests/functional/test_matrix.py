@@ -87,6 +87,7 @@ def test_what_passed_is_known_until_something_changes(ready: Project) -> None:
 @pytest.mark.slow
 def test_what_failed_is_run_again(ready: Project) -> None:
     fail = ("--", "python", "-c", "print('no'); raise SystemExit(5)")
+    found: Any = None
     for _ in range(2):
         found = cells(ready, *fail, code=1)["test"]
         assert (found["state"], found["code"], found["cached"]) == ("failed", 5, False)
@@ -322,6 +323,19 @@ def test_the_log_of_operations_has_one_entry(ready: Project) -> None:
     ready.ok("test")  # nothing was made
     verbs = [one["operation"] for one in ready.ok("log", "--json").json["operations"]]
     assert verbs.count("test") == 1
+
+
+@pytest.mark.slow
+def test_environments_of_cells_go_when_nobody_uses_them(ready: Project) -> None:
+    assert cells(ready)["test"]["state"] == "passed"
+    assert ready.ok("gc", "--json").json["trials"] == []
+    (used,) = (ready.home / "provenv/trials").glob("*/.venvs/*/.used")
+    os.utime(used, (0, 0))
+    assert ready.ok("gc", "--dry-run", "--json").json["trials"] == [str(used.parent)]
+    gone = ready.ok("gc", "--grace", "0s", "--json").json
+    assert (gone["trials"], gone["objects"]) == ([str(used.parent)], 2)
+    assert list((ready.home / "provenv/trials").iterdir()) == []
+    assert cells(ready)["test"]["state"] == "passed"
 
 
 @pytest.mark.slow
