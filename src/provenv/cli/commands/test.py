@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from provenv.trials.cells import Cell, CellResult
-    from provenv.workspace.testing.matrix import Elsewhere, MatrixReport, MatrixRequest
+    from provenv.workspace.testing.elsewhere import Elsewhere
+    from provenv.workspace.testing.matrix import MatrixReport, MatrixRequest
 
 DESCRIPTION = """\
 Run a command in every cell of [tool.provenv.matrix]: for each Python, each resolution and each variant,

@@ -35,7 +35,7 @@ from provenv.store.worker import decode_error
 from provenv.trials.cells import Cell, CellResult
 from provenv.workspace.projects.context import Context, LockFile, Project
 from provenv.workspace.testing import archive, serving
-from provenv.workspace.testing.matrix import Order
+from provenv.workspace.testing.elsewhere import Order
 from provenv.workspace.testing.pythons import Distant, Missing
 
 _CONNECT = 10.0  # seconds for the first answer of the scheduler
