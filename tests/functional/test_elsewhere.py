@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -128,6 +129,30 @@ def test_a_worker_is_killed_and_no_cell_is_lost_or_reported_twice(
         assert log == [f"begun {cell['label']}", f"done {cell['label']}"]
         assert cell["left"] == 1
     assert cluster.strays() == []
+
+
+@pytest.mark.slow
+def test_a_cell_that_kills_its_workers_does_not_go_on_for_ever(
+    shop: Project, cluster: Cluster, shared: Path
+) -> None:
+    for name in ("one", "two", "three"):
+        cluster.start_worker(name)
+    code = """
+        import os, pathlib
+        pid = os.getpid()
+        for _ in range(4):  # its watchdog, what runs the cell, the watchdog of that, the worker
+            stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+            pid = int(stat.rpartition(")")[2].split()[1])
+        os.kill(pid, 9)
+        """
+    shop.write("poison.py", textwrap.dedent(code))
+    lib1 = ["test", "--on", cluster.address, "-k", "lib1", "--attempts", "2"]
+    told = shop.fails(3, *lib1, "--", "python", "poison.py").stdout
+    assert "was begun 2 times, on " in told
+    assert told.count("(127.0.0.1:") >= 2
+    assert [worker.poll() for worker in cluster.workers.values()].count(None) == 1
+    assert cluster.strays() == []
+    shop.ok(*lib1, "--", "python", "-c", "pass")  # the third has not been hurt
 
 
 @pytest.mark.slow

@@ -155,12 +155,10 @@ def _elsewhere(
         )
     if args.attempts is not None and args.attempts < 1:
         raise UsageError(f"--attempts {args.attempts}: there must be one at least")
-    from provenv.cli import serving
-    from provenv.workspace.testing.cluster import Cluster, Entry
+    from provenv.cli.serving import cluster
 
-    return Cluster(
+    return cluster(
         args.on,
-        Entry(answer=serving.answer, perform=serving.perform),
         session.project,
         session.context,
         cells,

@@ -21,7 +21,7 @@ import zlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Self
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 import provenv
 from provenv.core import digest
@@ -35,6 +35,7 @@ from provenv.store.worker import decode_error
 from provenv.trials.cells import Cell, CellResult
 from provenv.workspace.projects.context import Context, LockFile, Project
 from provenv.workspace.testing import archive, serving
+from provenv.workspace.testing.cells import failed
 from provenv.workspace.testing.elsewhere import Order
 from provenv.workspace.testing.pythons import Distant, Missing
 
@@ -73,7 +74,11 @@ class _Member:
 
 
 class Cluster:
-    """The workers of one scheduler, for one call of `test`. A context manager."""
+    """The workers of one scheduler, for one call of `test` with these ``cells``. A context manager.
+
+    A cell is begun ``attempts`` times at most. ``wheels`` is the URL of a folder that the files of locks are
+    taken from. ``fresh`` runs also what a worker knows from before.
+    """
 
     def __init__(
         self,
@@ -95,6 +100,7 @@ class Cluster:
         self._cells = tuple({cell.python: cell for cell in cells}.values())
         self.attempts = attempts
         self._wheels = wheels
+        self._locks: dict[str, str] = {}
         self.fresh = fresh
         self.members: dict[str, _Member] = {}
         self._refused: dict[str, str] = {}
@@ -326,6 +332,14 @@ class Cluster:
             raise decode_error(answer["error"])
         return answer["answer"]
 
+    def refuse(self, order: Order) -> None:
+        """Refuse an order whose lock leads to what does not travel.
+
+        Raises:
+            UsageError: It does; says to what.
+        """
+        _refuse_distant(order.lock, self._project, led=self._wheels is not None)
+
     def inputs(self, order: Order) -> str:
         """A digest of all that decides on an order's result but the worker's interpreter."""
         return digest.of_json([provenv.__version__, self._asked(order)])
@@ -334,9 +348,14 @@ class Cluster:
         return {
             **self._place(),
             "cell": as_dict(order.cell),
-            "lock": _lock_text(order.lock, self._wheels),
+            "lock": self._lock_text(order.lock),
             "lock_path": os.path.relpath(order.lock.path, _root(self._project)),
         }
+
+    def _lock_text(self, lock: LockFile) -> str:
+        if lock.digest not in self._locks:  # many cells share one
+            self._locks[lock.digest] = _lock_text(lock, self._wheels)
+        return self._locks[lock.digest]
 
     async def perform(self, order: Order, attempt: int, member: _Member) -> Data:
         """Have an order carried out by one worker, once; the state ``unknown`` where nobody can tell."""
@@ -453,6 +472,7 @@ class _Run:
 
     async def all(self) -> None:
         """Until every order has its result."""
+        self._refuse()
         if not self._cluster.fresh:
             await self._ask_who_knows()
         while self._waiting or self.tasks:
@@ -472,6 +492,15 @@ class _Run:
                 self.tasks.discard(task)
                 self._settle(*task.result())
 
+    def _refuse(self) -> None:
+        """Orders that cannot be carried out on any other machine."""
+        for number, order in enumerate(self._orders):
+            try:
+                self._cluster.refuse(order)
+            except UsageError as error:
+                self._waiting[order.cell.python].remove(number)
+                self._done(number, failed(order.cell, error))
+
     async def _ask_who_knows(self) -> None:
         """Orders of which a worker keeps the result go there at once, however busy it is."""
         numbers = {self._cluster.inputs(order): n for n, order in enumerate(self._orders)}
@@ -484,7 +513,7 @@ class _Run:
         for member, known in zip(ready, answers, strict=True):
             for inputs in known if isinstance(known, list) else ():
                 number = numbers[inputs]
-                waiting = self._waiting[self._orders[number].cell.python]
+                waiting = self._waiting.get(self._orders[number].cell.python, deque())
                 if number in waiting:
                     waiting.remove(number)
                     self._send(number, member)
@@ -655,8 +684,7 @@ def _lock_text(lock: LockFile, wheels: str | None) -> str:
         return lock.text
 
     def led(file: Any) -> Any:
-        name = file.name or unquote(urlsplit(file.url or file.path).path.rpartition("/")[2])
-        return replace(file, url=f"{wheels.rstrip('/')}/{quote(name)}", path=None)
+        return replace(file, url=f"{wheels.rstrip('/')}/{quote(file.filename)}", path=None)
 
     packages = [
         replace(
@@ -669,22 +697,24 @@ def _lock_text(lock: LockFile, wheels: str | None) -> str:
     return render_lock(replace(lock.lock, packages=packages))
 
 
-def refuse_distant(lock: LockFile, project: Project) -> None:
-    """Refuse packages that are built from folders which do not travel with the project.
+def _refuse_distant(lock: LockFile, project: Project, *, led: bool) -> None:
+    """Refuse what lies beside the project, and so does not travel with it; ``led``: files come from a URL.
 
     Raises:
-        UsageError: There is one; names it.
+        UsageError: There is something; names it.
     """
-    root = _root(project)
+    root, base = _root(project), os.path.dirname(lock.path)
     for package in lock.lock.packages:
-        if package.directory is None:
-            continue
-        path = os.path.realpath(os.path.join(os.path.dirname(lock.path), package.directory.path))
-        if path != root and not path.startswith(f"{root}/"):
-            raise UsageError(
-                f"{package.name} is built from {path}, which is not sent to other machines",
-                hint="Make both members of one workspace, or depend on a wheel of it.",
-            )
+        files = [] if led else [*(package.wheels or ()), package.sdist]
+        for local in (package.directory, package.archive, *files):
+            if local is None or local.path is None or getattr(local, "url", None) is not None:
+                continue
+            path = os.path.realpath(os.path.join(base, local.path))
+            if path != root and not path.startswith(f"{root}/"):
+                raise UsageError(
+                    f"{package.name} comes from {path}, which is not sent to other machines",
+                    hint="Put it into the project, or make both members of one workspace.",
+                )
 
 
 def _distributed() -> Any:
