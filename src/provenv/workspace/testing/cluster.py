@@ -76,8 +76,8 @@ class _Member:
 class Cluster:
     """The workers of one scheduler, for one call of `test` with these ``cells``. A context manager.
 
-    A cell is begun ``attempts`` times at most. ``wheels`` is the URL of a folder that the files of locks are
-    taken from. ``fresh`` runs also what a worker knows from before.
+    A cell is begun ``attempts`` times at most. ``wheels`` is the URL of a folder with the files of
+    the locks. ``fresh`` runs also what a worker knows from before.
     """
 
     def __init__(
