@@ -12,6 +12,7 @@ nothing, and reads neither environment variables nor the working directory by it
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
+    from provenv.cli.serving import cluster as cluster
     from provenv.cli.world import make_context as make_context
     from provenv.core.errors import BuildError as BuildError
     from provenv.core.errors import CheckFailedError as CheckFailedError
@@ -151,6 +152,7 @@ _ERRORS = (
     "NetworkError", "ProvenvError", "UndecidedError", "UnsatisfiableError", "UsageError",
 )  # fmt: skip
 _ROOMS = {
+    "provenv.cli.serving": ("cluster",),
     "provenv.cli.world": ("make_context",),
     "provenv.core.errors": _ERRORS,
     "provenv.core.events": ("Emit", "Event", "silent"),
