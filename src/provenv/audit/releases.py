@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import urljoin, urlsplit
@@ -381,8 +381,24 @@ def load(folder: str, index: str, name: str, *, whole: bool = True) -> Facts | N
         attests=told["attests"],
         versions=tuple(told["versions"]),
         yanked=told["yanked"],
-        files={version: tuple(map(_file, row)) for version, row in rows.items()},
+        files=_Files(rows),
     )
+
+
+class _Files(Mapping[str, tuple[File, ...]]):
+    """The files of each version, made when they are asked for: of thousands, a rule wants a few."""
+
+    def __init__(self, rows: Mapping[str, list[list[Any]]]) -> None:
+        self._rows = rows
+
+    def __getitem__(self, version: str) -> tuple[File, ...]:
+        return tuple(map(_file, self._rows[version]))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 def _file(row: list[Any]) -> File:
