@@ -129,6 +129,10 @@ if TYPE_CHECKING:
     from provenv.workspace.syncing.sync import sync as sync
     from provenv.workspace.syncing.upgrading import PythonMove as PythonMove
     from provenv.workspace.syncing.upgrading import upgrade_pythons as upgrade_pythons
+    from provenv.workspace.testing.matrix import MatrixReport as MatrixReport
+    from provenv.workspace.testing.matrix import MatrixRequest as MatrixRequest
+    from provenv.workspace.testing.matrix import choose_cells as choose_cells
+    from provenv.workspace.testing.matrix import run_matrix as run_matrix
 
 __version__ = "0.1.0"
 
@@ -180,6 +184,9 @@ _ROOMS = {
     "provenv.workspace.run": ("environment_for", "start"),
     "provenv.workspace.proving.collection": ("GcResult", "StoreSize", "Waiting", "gc"),
     "provenv.workspace.proving.storage": ("Storage", "StoredItem", "list_store", "look_into_store"),
+    "provenv.workspace.testing.matrix": (
+        "MatrixReport", "MatrixRequest", "choose_cells", "run_matrix",
+    ),
     "provenv.workspace.syncing.sync": ("SyncResult", "sync"),
     "provenv.workspace.projects.trust": ("Trusted", "allow", "allowed_folders", "disallow"),
     "provenv.workspace.syncing.upgrading": ("PythonMove", "upgrade_pythons"),

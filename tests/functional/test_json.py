@@ -167,6 +167,8 @@ def test_every_command(project: Project) -> None:
     check(told("policy", "explain", "vulns"), "provenv.policy-explain/1")
     case = '[[case]]\nname = "a"\npackage = "b"\nversion = "1"\nexpect = "pass"\n'
     check(told("policy", "test", str(project.write("cases.toml", case))), "provenv.policy-test/1")
+    check(project.ok("--json", "test", "true").json, "provenv.test/1")
+    check(project.ok("--json", "test", "--list", "true").json, "provenv.test-list/1")
     check(told("ci", "github"), "provenv.ci/1")
     check(told("ci", "gitlab", "--stdout"), "provenv.ci/1")
     check(told("new", "other", "--no-git", "--offline", code=3), "provenv.new/1")

@@ -28,6 +28,7 @@ COMMANDS = {
     "sync": "make the environment what the lock says",
     "export": "the lock of an environment as requirements.txt, pylock.toml or constraints",
     "run": "run a command in the environment, synced first",
+    "test": "run a command in many environments, and show one table",
     "status": "whether project, lock and environment agree",
     "tree": "what needs what",
     "why": "why a package is there",
@@ -58,7 +59,7 @@ COMMANDS = {
     "completion": "completion for a shell",
 }
 GROUPS = {
-    "Project": ("new", "init", "import", "add", "remove", "lock", "sync", "run"),
+    "Project": ("new", "init", "import", "add", "remove", "lock", "sync", "run", "test"),
     "Questions": ("status", "tree", "why", "outdated", "doctor", "isolation"),
     "Governance": ("audit", "policy", "advisories"),
     "Environments": ("env",),
