@@ -13,8 +13,10 @@ from __future__ import annotations
 import json
 import os
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import urljoin, urlsplit
 
@@ -98,19 +100,23 @@ class Facts:
         known = [time for time in times if time is not None]
         return max(known) if known and len(known) == len(times) else None
 
-    def below(self, version: str) -> list[str]:
+    def below(self, version: str) -> Iterator[str]:
         """The versions below one that one would choose instead of it, the highest first.
 
         Without what is yanked; pre-releases where it is one itself.
         """
-        own = Version(version)
-        return [
-            str(one)
-            for one in sorted(map(Version, self.versions), reverse=True)
-            if one < own
-            and str(one) not in self.yanked
-            and (own.is_prerelease or not one.is_prerelease)
-        ]
+        own, known = Version(version), ordered(self.versions)
+        for one in reversed(known[: bisect_left(known, own)]):
+            if own.is_prerelease or not one.is_prerelease:
+                text = str(one)
+                if text not in self.yanked:
+                    yield text
+
+
+@lru_cache(maxsize=256)
+def ordered(versions: tuple[str, ...]) -> tuple[Version, ...]:
+    """Versions of an index, the lowest first. Some projects have thousands, and all are judged at once."""
+    return tuple(sorted(map(Version, versions)))
 
 
 @frozen

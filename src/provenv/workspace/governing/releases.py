@@ -7,9 +7,10 @@ needs it. All else reads what is here, and says how old it is.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from packaging.pylock import Package
 
@@ -49,16 +50,39 @@ class Inquiry:
     failed: tuple[tuple[str, str], ...] = ()
 
 
-def needs(policies: Policies, packages: Sequence[Package]) -> bool:
-    """Whether a rule asks for what only the index says, of one of these packages."""
-    kinds = {rule.kind for rule in policies.rules} & set(release_rules.KINDS)
+def ask_for(
+    project: Project, context: Context, policies: Policies, packages: Sequence[Package]
+) -> None:
+    """Ask the indexes what the rules need of packages that were just resolved; nothing in offline runs."""
+    wanted = [] if context.offline else _wanted(policies.rules, packages)
+    if wanted:
+        publishers = wants_publishers(policies)
+        ask(project, context, wanted, publishers=publishers, unless_since=JUST_NOW)
+
+
+def governed(rules: Sequence[Rule]) -> bool:
+    """Whether a rule asks what an index says."""
+    return any(rule.kind in release_rules.KINDS for rule in rules)
+
+
+def _wanted(rules: Sequence[Rule], packages: Sequence[Package]) -> list[Package]:
+    """The packages of which a rule asks what only the index says.
+
+    Of upload times alone, those that the lock has none for, and those that are too young: what there is
+    instead is asked then.
+    """
+    kinds = {rule.kind for rule in rules} & set(release_rules.KINDS)
     if kinds - {"release-age"}:
-        return True
-    if not kinds:
-        return False
-    if any(rule.kind == "release-age" and rule.bypass for rule in policies.rules):
-        return True
-    return any(None in files_of(one).values() for one in packages if not is_direct(one))
+        return list(packages)
+    ages = [rule.least_age for rule in rules if rule.kind == "release-age"]
+    if not ages:
+        return []
+    least = datetime.now(UTC) - max(ages)
+    return [
+        one
+        for one in packages
+        if any(time is None or time > least for time in files_of(one).values())
+    ]
 
 
 def wants_publishers(policies: Policies) -> bool:
@@ -193,7 +217,7 @@ class _Work:
 
     def _with_publishers(self, facts: Facts, versions: Iterable[str]) -> Facts:
         """With who published locked versions, and for each the one below it."""
-        both = {one for version in versions for one in (version, *facts.below(version)[:1])}
+        both = {one for version in versions for one in (version, *islice(facts.below(version), 1))}
         rows = [file for version in both for file in facts.files.get(version, ())]
         wanted = [one for one in rows if one.provenance is not None and one.publishers is None]
         found = {(one.name, one.provenance): self._publisher(one, facts.index) for one in wanted}
@@ -247,6 +271,23 @@ def standing(context: Context, package: Package) -> Standing:
         return Standing(files=files_of(package), why="the lock does not say which index it is from")
     facts = kept.load(context.home.indexes, index, package.name)
     return Standing(files=files_of(package), facts=facts)
+
+
+def offered(context: Context, locked: Package | None) -> Callable[[str, Iterable[str]], Standing]:
+    """Tells what is known of other versions of a locked package; each with the files that its index has."""
+    index = index_of(locked) if locked is not None else None
+    facts = None
+    if locked is not None and index is not None:
+        facts = kept.load(context.home.indexes, index, locked.name)
+
+    def tell(version: str, files: Iterable[str]) -> Standing:
+        if index is None:
+            why = "the lock does not say which index it is from"
+            return Standing(files=dict.fromkeys(files), why=why)
+        row = facts.files.get(kept.normal(version), ()) if facts is not None else ()
+        return Standing(files=dict.fromkeys([one.name for one in row] or files), facts=facts)
+
+    return tell
 
 
 def with_fixes(
