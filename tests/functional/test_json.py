@@ -20,6 +20,7 @@ OPEN = (
 )  # fmt: skip
 
 
+BROKEN = "import importlib.metadata as m; exit(m.version('core') == '1.0')"
 POLICY = """
 schema = 1
 [[rule]]
@@ -113,6 +114,8 @@ def test_every_command(project: Project) -> None:
     check(told("log", "--check"), "provenv.log-check/1")
     check(told("diff"), "provenv.diff/1")
     check(told("diff", *two), "provenv.diff-environments/1")
+    words = ("--good", "1", "--bad", "2", "--", "python", "-c", BROKEN)
+    check(project.ok("bisect", "--json", *words).json, "provenv.bisect/1")
     check(told("rollback"), "provenv.rollback/1")
     project.write(".venv/current/bin/extra", "")
     check(told("verify", code=1), "provenv.verify/1")

@@ -87,6 +87,7 @@ def test_what_passed_is_known_until_something_changes(ready: Project) -> None:
 @pytest.mark.slow
 def test_what_failed_is_run_again(ready: Project) -> None:
     fail = ("--", "python", "-c", "print('no'); raise SystemExit(5)")
+    found: Any = None
     for _ in range(2):
         found = cells(ready, *fail, code=1)["test"]
         assert (found["state"], found["code"], found["cached"]) == ("failed", 5, False)

@@ -26,13 +26,14 @@ _ACCEPT = f"{_JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 
 @frozen
 class IndexFile:
-    """One file, as an index names it; ``version`` is normalized."""
+    """One file, as an index names it; ``version`` is normalized, ``yanked`` as PEP 592 has it."""
 
     filename: str
     version: str
     url: str
     hashes: Mapping[str, str]
     size: int | None = None
+    yanked: bool = False
 
     @property
     def is_wheel(self) -> bool:
@@ -142,6 +143,7 @@ def _files(rows: list[dict[str, Any]], base: str) -> tuple[IndexFile, ...]:
                     url=urljoin(base, row["url"]),
                     hashes=row.get("hashes") or {},
                     size=row.get("size"),
+                    yanked=row.get("yanked", False) is not False,
                 )
             )
     return tuple(found)
@@ -178,7 +180,8 @@ class _Anchors(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Take a link."""
-        href = dict(attrs).get("href")
+        said = dict(attrs)
+        href = said.get("href")
         if tag != "a" or not href:
             return
         parts = urlsplit(href)
@@ -188,5 +191,6 @@ class _Anchors(HTMLParser):
                 "filename": unquote(parts.path.rpartition("/")[2]),
                 "url": urlunsplit(parts._replace(fragment="")),
                 "hashes": hashes,
+                "yanked": "data-yanked" in said,
             }
         )

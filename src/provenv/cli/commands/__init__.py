@@ -37,6 +37,7 @@ COMMANDS = {
     "policy": "rules about what may be installed where",
     "advisories": "what is known of vulnerabilities, kept on this machine",
     "doctor": "what goes wrong with project, shell and machine",
+    "bisect": "which dependency broke it, and from which release on",
     "isolation": "proof that an environment is closed",
     "env": "environments: create, remove, list; edit a package",
     "history": "the environment's generations",
@@ -60,7 +61,7 @@ COMMANDS = {
 }
 GROUPS = {
     "Project": ("new", "init", "import", "add", "remove", "lock", "sync", "run", "test"),
-    "Questions": ("status", "tree", "why", "outdated", "doctor", "isolation"),
+    "Questions": ("status", "tree", "why", "outdated", "doctor", "isolation", "bisect"),
     "Governance": ("audit", "policy", "advisories"),
     "Environments": ("env",),
     "Generations": ("history", "log", "diff", "rollback", "verify", "repair"),
