@@ -15,6 +15,7 @@ from support.advisories import archive, record
 
 SCHEMA = Path(support.__file__).parent / "sarif-2.1.0.json"
 OURS = {"kind": "GitHub", "repository": "octo/core", "workflow": "release.yml"}
+SAME = "publisher-unchanged = true"
 THEIRS = {**OURS, "repository": "other/core"}
 
 
@@ -51,16 +52,19 @@ def shop(project: Project, index: Index, tmp_path: Path) -> Project:
     return project
 
 
-def test_a_governed_lock_asks_and_the_check_is_offline(shop: Project, index: Index) -> None:
+def test_a_check_is_offline_and_tells_what_was_said(shop: Project, index: Index) -> None:
+    shop.ok("lock")
+    learn(shop)
     govern(
         shop,
         rule("release-age", 'min = "7d"'),
         rule("yanked"),
         rule("project-status", 'deny = ["archived"]'),
         rule("version-lag", "max-majors = 0"),
-        rule("provenance", "publisher-unchanged = true"),
+        rule("provenance", SAME),
     )
-    shop.ok("lock")
+    assert "its index was never asked" in shop.fails(1, "policy", "check").stdout
+    shop.fails(1, "audit", "--refresh")
     before = len(index.requests)
     found = shop.fails(1, "policy", "check", "--offline", "--json").json["decisions"]
     assert len(index.requests) == before
@@ -108,6 +112,19 @@ def test_an_audit_tells_them_and_fails(shop: Project, index: Index) -> None:
     shop.ok("audit", "--tolerate", "yanked", "--tolerate", "archived")
 
 
+def test_a_governed_lock_asks(shop: Project, index: Index) -> None:
+    govern(shop, rule("yanked", 'action = "warn"'), rule("provenance", f'action = "warn"\n{SAME}'))
+    shop.ok("lock")
+    told = shop.ok("policy", "check", "--offline", "--json").json["decisions"]
+    assert {(one["rule"], one["subject"], one["state"]) for one in told} == {
+        ("provenance", "core 1.1", "broken"),
+        ("yanked", "old 1.0", "broken"),
+    }
+    before = len(index.paths("*/integrity/*"))
+    shop.ok("lock", "--upgrade")
+    assert len(index.paths("*/integrity/*")) == before  # what is attested stays so
+
+
 @pytest.mark.slow
 def test_what_has_not_changed_is_not_sent_again(shop: Project, index: Index) -> None:
     shop.ok("lock")
@@ -138,9 +155,10 @@ def test_what_has_not_changed_is_not_sent_again(shop: Project, index: Index) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["html", "cut", "garbled", "forbidden", "refused"])
 def test_what_an_index_cannot_be_asked_stays_known(shop: Project, index: Index, how: str) -> None:
-    govern(shop, rule("yanked"))
     shop.ok("lock")
+    govern(shop, rule("yanked"))
     learn(shop)
+    shop.fails(1, "audit", "--refresh")
     shop.fails(1, "policy", "check")
     for name in ("core", "old"):
         index.status(name, "deprecated")  # it has news, if only it could be asked
@@ -180,10 +198,11 @@ def test_an_index_that_says_nothing_is_unknown(shop: Project, index: Index) -> N
 @pytest.mark.slow
 def test_a_fix_is_let_through_the_cool_down(shop: Project, index: Index) -> None:
     cooldown = rule("release-age", 'min = "7d"\nbypass = "fixes-known-vulnerability"')
-    govern(shop, cooldown)
     shop.depends("core")
     shop.ok("lock")
+    govern(shop, cooldown)
     learn(shop)
+    shop.ok("audit", "--refresh")
     shop.fails(1, "policy", "check")
     ranges = [[("introduced", "0"), ("fixed", "1.1")]]
     learn(shop, record("PYSEC-1", "Core", ranges=ranges, aliases=["CVE-1"]))
