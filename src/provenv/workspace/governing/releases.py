@@ -6,7 +6,9 @@ needs it. All else reads what is here, and says how old it is.
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -19,8 +21,9 @@ from provenv.audit import releases as kept
 from provenv.audit.findings import vulnerabilities
 from provenv.audit.policies import Policies
 from provenv.audit.releases import Facts, File, Standing
-from provenv.core.errors import NetworkError
-from provenv.core.events import PhaseFinished, PhaseStarted, Warned
+from provenv.core.errors import NetworkError, UsageError
+from provenv.core.events import ItemFinished, ItemStarted, PhaseFinished, PhaseStarted, Warned
+from provenv.core.files import write_atomic
 from provenv.core.http import Transport, redacted, split_credentials
 from provenv.core.values import frozen, replace
 from provenv.model.lock import is_direct
@@ -113,12 +116,16 @@ def ask(
         if (index := index_of(one)) is not None:
             wanted.setdefault((index, one.name), set()).add(str(one.version))
     work = _Work(project, context, publishers=publishers, unless_since=unless_since)
-    started = datetime.now(UTC)
-    context.emit(PhaseStarted(phase="fetch", total=len(wanted)))
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        rows = list(pool.map(lambda key: work.one(key[0], key[1], wanted[key]), wanted))
-    seconds = (datetime.now(UTC) - started).total_seconds()
-    context.emit(PhaseFinished(phase="fetch", count=len(rows), seconds=seconds))
+    started = time.monotonic()
+    context.emit(PhaseStarted(phase="ask", total=len(wanted)))
+    try:
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            rows = list(pool.map(lambda key: work.one(key[0], key[1], wanted[key]), wanted))
+    finally:
+        if work.news:
+            write_atomic(mark(context), f"{datetime.now(UTC).isoformat()}\n".encode())
+    seconds = time.monotonic() - started
+    context.emit(PhaseFinished(phase="ask", count=len(rows), seconds=seconds))
     for where, reasons in sorted(work.failed.items()):
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
         context.emit(Warned(message=f"{where} was not asked anew: {reasons[0]}{more}"))
@@ -141,6 +148,7 @@ class _Work:
         publishers: bool,
         unless_since: timedelta | None,
     ) -> None:
+        self._emit = context.emit
         self._folder = context.home.indexes
         self._publishers = publishers
         self._unless_since = unless_since
@@ -152,9 +160,17 @@ class _Work:
         )
         self._dead: set[str] = set()
         self.failed: dict[str, list[str]] = {}
+        self.news = False
 
     def one(self, index: str, name: str, versions: Iterable[str]) -> str:
         """Ask about one package: ``changed``, ``same``, ``silent``, ``failed`` or ``not-asked``."""
+        self._emit(ItemStarted(phase="ask", name=name))
+        try:
+            return self._one(index, name, versions)
+        finally:
+            self._emit(ItemFinished(phase="ask", name=name))
+
+    def _one(self, index: str, name: str, versions: Iterable[str]) -> str:
         before = kept.load(self._folder, index, name)
         now = datetime.now(UTC)
         recent = (
@@ -173,11 +189,12 @@ class _Work:
             facts = self._with_publishers(facts, versions)
         if facts is not before:
             kept.save(self._folder, facts)
+        moved = before is None or replace(before, fetched=facts.fetched, etag=facts.etag) != facts
+        self.news = self.news or moved
         if facts.state == "silent":
             return "silent"
         if recent:
             return "not-asked"
-        moved = before is None or replace(before, fetched=facts.fetched, etag=facts.etag) != facts
         return "changed" if moved else "same"
 
     def _fail(self, index: str, error: NetworkError) -> None:
@@ -248,11 +265,19 @@ def _no_facts(url: str, reason: str) -> NetworkError:
     )
 
 
+def mark(context: Context) -> str:
+    """A file that is written anew whenever an index says something else than before."""
+    return os.path.join(context.home.indexes, "changed")
+
+
 def index_of(package: Package) -> str | None:
     """The index that a package was locked from, without credentials; None where none is named."""
     if package.index is None or package.version is None or is_direct(package):
         return None
-    bare, _ = split_credentials(package.index)
+    try:
+        bare, _ = split_credentials(package.index)
+    except UsageError:  # no address at all
+        return None
     return bare.rstrip("/")
 
 
