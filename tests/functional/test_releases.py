@@ -12,6 +12,7 @@ import pytest
 import support
 from support import Index, Project, make_wheel
 from support.advisories import archive, record
+from support.pythons import pyenv_python
 
 SCHEMA = Path(support.__file__).parent / "sarif-2.1.0.json"
 OURS = {"kind": "GitHub", "repository": "octo/core", "workflow": "release.yml"}
@@ -252,6 +253,24 @@ def test_a_python_without_fixes_is_told(project: Project, tmp_path: Path) -> Non
     said = project.fails(1, "audit", str(tmp_path / "venv")).stdout
     assert "python-eol  Python 3.8.18  venv  its fixes ended on 2024-10-07" in said
     project.ok("audit", str(tmp_path / "venv"), "--tolerate", "python-eol")
+
+
+@pytest.mark.slow
+def test_a_project_on_a_python_without_fixes(project: Project) -> None:
+    table = f'[tool.provenv.environments]\ndev = {{ python = "{pyenv_python("3.9")}" }}\n'
+    head = '[project]\nname = "shop"\nversion = "1"\nrequires-python = ">=3.9"\ndependencies = []\n'
+    project.pyproject(f"{head}{table}")
+    learn(project)
+    project.ok("lock")
+    project.ok("audit")  # nobody has made an environment yet
+    project.ok("sync")
+    (told,) = project.fails(1, "audit", "--json").json["notices"]
+    assert (told["kind"], told["name"], told["environments"]) == ("python-eol", "Python", ["dev"])
+    assert told["version"].startswith("3.9.")
+    project.fails(1, "audit", "--installed")
+    project.ok("audit", "-e", "prod")
+    case = project.fails(1, "audit", "--format", "junit").stdout
+    assert f'name="Python {told["version"]}"' in case
 
 
 def test_cases_of_policies(project: Project) -> None:

@@ -43,7 +43,7 @@ class Inquiry:
 
     Attributes:
         asked: Packages that an index was asked about. ``changed``: Those of which it says something else.
-        silent: Packages whose index says nothing of it (no JSON), or that no index is named for.
+        silent: Packages whose index says nothing of what is kept (no JSON).
         failed: Index → why it could not be asked; what was known before stays.
     """
 
