@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Literal
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
-from provenv.audit.releases import STATUSES, Facts, File, Standing, ordered
+from provenv.audit.releases import STATUSES, Facts, File, Standing, is_version, ordered
 from provenv.core.values import frozen
 from provenv.core.words import length, many
 from provenv.model.policy import Kind, Rule
@@ -115,7 +115,7 @@ def relief(rule: Rule, asked: Asked) -> tuple[str | None, tuple[str, ...]]:
 def instead(rule: Rule, asked: Asked) -> str | None:
     """The highest version below that is old enough and not yanked; None where none is known."""
     facts = asked.standing.facts
-    if facts is None or not _is_version(asked.version):
+    if facts is None or not is_version(asked.version):
         return None
     for version in facts.below(asked.version):
         time = facts.uploaded(version)
@@ -169,7 +169,7 @@ def _version_lag(rule: Rule, asked: Asked) -> Iterator[Said]:
         if not isinstance(facts, Facts):
             yield facts
             continue
-        if not _is_version(asked.version):
+        if not is_version(asked.version):
             yield "unknown", "its version cannot be compared"
             continue
         text = _behind(rule, Version(asked.version), facts)
@@ -244,7 +244,7 @@ def _attested(
     bare = sorted(name for name, one in files.items() if one is not None and not one.provenance)
     if bare and rule.present:
         yield "broken", f"not attested: {_some(bare)} ({len(bare)} of {many(len(files), 'file')})"
-    if not rule.publisher_unchanged or not _is_version(version):
+    if not rule.publisher_unchanged or not is_version(version):
         return
     below = next(facts.below(version), "")
     before = [one for one in facts.files.get(below, ()) if one.provenance]
@@ -265,14 +265,6 @@ def _attested(
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
-
-
-def _is_version(text: str) -> bool:
-    try:
-        Version(text)
-    except InvalidVersion:
-        return False
-    return True
 
 
 _RULES: Mapping[Kind, Callable[[Rule, Asked], Iterator[Said]]] = {

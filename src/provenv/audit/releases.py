@@ -153,6 +153,15 @@ def normal(version: str) -> str:
         return version
 
 
+def is_version(text: str) -> bool:
+    """Whether PEP 440 knows it."""
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
+
+
 def facts_of_page(
     page: Mapping[str, Any],
     *,
