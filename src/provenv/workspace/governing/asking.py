@@ -31,5 +31,14 @@ def refresh(project: Project, context: Context, verb: str = "audit") -> Inquiry:
 
 def for_policies(project: Project, context: Context, locks: Mapping[str | None, Pylock]) -> None:
     """Ask the indexes what the policies need of freshly made locks."""
+    if context.offline:
+        return
+    policies = policies_of(project, context)
     packages = [package for lock in locks.values() for package in lock.packages]
-    releases.ask_for(project, context, policies_of(project, context), packages)
+    releases.ask(
+        project,
+        context,
+        releases.wanted(policies, packages),
+        publishers=releases.wants_publishers(policies),
+        unless_since=releases.JUST_NOW,
+    )

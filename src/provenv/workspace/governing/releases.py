@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -53,31 +53,21 @@ class Inquiry:
     failed: tuple[tuple[str, str], ...] = ()
 
 
-def ask_for(
-    project: Project, context: Context, policies: Policies, packages: Sequence[Package]
-) -> None:
-    """Ask the indexes what the rules need of packages that were just resolved; nothing in offline runs."""
-    wanted = [] if context.offline else _wanted(policies.rules, packages)
-    if wanted:
-        publishers = wants_publishers(policies)
-        ask(project, context, wanted, publishers=publishers, unless_since=JUST_NOW)
+def needs(policies: Policies, packages: Sequence[Package]) -> bool:
+    """Whether a rule asks of one of these packages what only its index says."""
+    return bool(wanted(policies, packages))
 
 
-def governed(rules: Sequence[Rule]) -> bool:
-    """Whether a rule asks what an index says."""
-    return any(rule.kind in release_rules.KINDS for rule in rules)
-
-
-def _wanted(rules: Sequence[Rule], packages: Sequence[Package]) -> list[Package]:
+def wanted(policies: Policies, packages: Sequence[Package]) -> list[Package]:
     """The packages of which a rule asks what only the index says.
 
     Of upload times alone, those that the lock has none for, and those that are too young: what there is
     instead is asked then.
     """
-    kinds = {rule.kind for rule in rules} & set(release_rules.KINDS)
+    kinds = {rule.kind for rule in policies.rules} & set(release_rules.KINDS)
     if kinds - {"release-age"}:
         return list(packages)
-    ages = [rule.least_age for rule in rules if rule.kind == "release-age"]
+    ages = [rule.least_age for rule in policies.rules if rule.kind == "release-age"]
     if not ages:
         return []
     least = datetime.now(UTC) - max(ages)
@@ -111,16 +101,18 @@ def ask(
     Raises:
         DiskError: The answers cannot be kept.
     """
-    wanted: dict[tuple[str, str], set[str]] = {}
+    pages: dict[tuple[str, str], set[str]] = {}
     for one in packages:
         if (index := index_of(one)) is not None:
-            wanted.setdefault((index, one.name), set()).add(str(one.version))
+            pages.setdefault((index, one.name), set()).add(str(one.version))
+    if not pages:
+        return Inquiry()
     work = _Work(project, context, publishers=publishers, unless_since=unless_since)
     started = time.monotonic()
-    context.emit(PhaseStarted(phase="ask", total=len(wanted)))
+    context.emit(PhaseStarted(phase="ask", total=len(pages)))
     try:
         with ThreadPoolExecutor(_WORKERS) as pool:
-            rows = list(pool.map(lambda key: work.one(key[0], key[1], wanted[key]), wanted))
+            rows = list(pool.map(lambda key: work.one(key[0], key[1], pages[key]), pages))
     finally:
         if work.news:
             write_atomic(mark(context), f"{datetime.now(UTC).isoformat()}\n".encode())
@@ -296,23 +288,6 @@ def standing(context: Context, package: Package) -> Standing:
         return Standing(files=files_of(package), why="the lock does not say which index it is from")
     facts = kept.load(context.home.indexes, index, package.name)
     return Standing(files=files_of(package), facts=facts)
-
-
-def offered(context: Context, locked: Package | None) -> Callable[[str, Iterable[str]], Standing]:
-    """Tells what is known of other versions of a locked package; each with the files that its index has."""
-    index = index_of(locked) if locked is not None else None
-    facts = None
-    if locked is not None and index is not None:
-        facts = kept.load(context.home.indexes, index, locked.name)
-
-    def tell(version: str, files: Iterable[str]) -> Standing:
-        if index is None:
-            why = "the lock does not say which index it is from"
-            return Standing(files=dict.fromkeys(files), why=why)
-        row = facts.files.get(kept.normal(version), ()) if facts is not None else ()
-        return Standing(files=dict.fromkeys([one.name for one in row] or files), facts=facts)
-
-    return tell
 
 
 def with_fixes(
