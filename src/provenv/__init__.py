@@ -12,6 +12,7 @@ nothing, and reads neither environment variables nor the working directory by it
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
+    from provenv.cli.serving import cluster as cluster
     from provenv.cli.world import make_context as make_context
     from provenv.core.errors import BuildError as BuildError
     from provenv.core.errors import CheckFailedError as CheckFailedError
@@ -136,6 +137,7 @@ if TYPE_CHECKING:
     from provenv.workspace.testing.bounds import BoundsReport as BoundsReport
     from provenv.workspace.testing.bounds import find_bounds as find_bounds
     from provenv.workspace.testing.culprits import BisectResult as BisectResult
+    from provenv.workspace.testing.culprits import Breakage as Breakage
     from provenv.workspace.testing.culprits import Culprit as Culprit
     from provenv.workspace.testing.matrix import MatrixReport as MatrixReport
     from provenv.workspace.testing.matrix import MatrixRequest as MatrixRequest
@@ -150,6 +152,7 @@ _ERRORS = (
     "NetworkError", "ProvenvError", "UndecidedError", "UnsatisfiableError", "UsageError",
 )  # fmt: skip
 _ROOMS = {
+    "provenv.cli.serving": ("cluster",),
     "provenv.cli.world": ("make_context",),
     "provenv.core.errors": _ERRORS,
     "provenv.core.events": ("Emit", "Event", "silent"),
@@ -203,7 +206,7 @@ _ROOMS = {
     "provenv.workspace.syncing.upgrading": ("PythonMove", "upgrade_pythons"),
     "provenv.workspace.proving.verification": ("VerifyResult", "verify"),
     "provenv.workspace.testing.bisecting": ("bisect", "bisect_on"),
-    "provenv.workspace.testing.culprits": ("BisectResult", "Culprit"),
+    "provenv.workspace.testing.culprits": ("BisectResult", "Breakage", "Culprit"),
     "provenv.workspace.testing.trail": ("BisectTask",),
 }  # fmt: skip
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}

@@ -251,6 +251,9 @@ VALUED = frozenset(
         "--junit",
         "--import",
         "--html",
+        "--on",
+        "--attempts",
+        "--wheels",
     }
 )
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from provenv.trials.cells import Cell, CellResult
+    from provenv.workspace.testing.elsewhere import Elsewhere
     from provenv.workspace.testing.matrix import MatrixReport, MatrixRequest
 
 DESCRIPTION = """\
@@ -38,6 +39,7 @@ EXAMPLES = (
         "provenv test --import tox.ini",
         "the matrix of tox, nox or Hatch, to put into pyproject.toml",
     ),
+    ("provenv test --on tcp://build:8786", "on the workers of a Dask scheduler"),
     ("provenv test --list", "which cells there are"),
 )
 ENVIRONMENT = True
@@ -68,6 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="skip cells whose Python is not here, and show them as skipped")  # fmt: skip
     parser.add_argument("--locked", action="store_true", help="refuse a stale lock")
     parser.add_argument("--yes", action="store_true", help="run them even where they are very many")
+    parser.add_argument("--on", metavar="ADDRESS",
+                        help="run the cells on the workers of a Dask scheduler")  # fmt: skip
+    parser.add_argument("--attempts", metavar="N", type=int,
+                        help="with --on: begin a cell so often at most where workers die (3)")  # fmt: skip
+    parser.add_argument("--wheels", metavar="URL",
+                        help="with --on: workers take all files of the lock from this folder")  # fmt: skip
     parser.add_argument("--list", action="store_true", help="name the cells, and run nothing")
     more = parser.add_mutually_exclusive_group()
     more.add_argument("--ahead", action="store_true",
@@ -99,7 +107,8 @@ def run(args: argparse.Namespace, session: Session) -> int:
     if args.ahead or args.bounds:
         return _try(args, session, cells, request)
     with _watching(session, cells) as told:
-        report = matrix.run_matrix(cells, project, session.context, request, told)
+        elsewhere = _elsewhere(args, session, cells)
+        report = matrix.run_matrix(cells, project, session.context, request, told, elsewhere)
     _write(args, report)
     session.verdict("test", lambda: data(report), lambda screen: text(report, screen))
     if report.ended_by is not None:
@@ -178,10 +187,11 @@ def _request(args: argparse.Namespace, session: Session) -> MatrixRequest:
     from provenv.workspace.testing.matrix import MatrixRequest
 
     if (args.ahead or args.bounds) and (
-        args.junit or args.html or args.last_failed or args.fail_fast
+        args.junit or args.html or args.last_failed or args.fail_fast or args.on
     ):
         raise UsageError(
-            "--ahead and --bounds try what they need to: no --junit, --html, --last-failed, --fail-fast"
+            "--ahead and --bounds try what they need to, here: no --junit, --html, --last-failed, "
+            "--fail-fast, --on"
         )
     if args.jobs is not None and args.jobs < 1:
         raise UsageError(f"--jobs {args.jobs}: there must be one at least")
@@ -208,6 +218,35 @@ def _request(args: argparse.Namespace, session: Session) -> MatrixRequest:
         skip_missing=args.skip_missing,
         many=args.yes or args.list,
         locked_only=args.locked,
+    )
+
+
+def _elsewhere(
+    args: argparse.Namespace, session: Session, cells: Sequence[Cell]
+) -> Elsewhere | None:
+    if args.on is None:
+        for option, value in (("--attempts", args.attempts), ("--wheels", args.wheels)):
+            if value is not None:
+                raise UsageError(f"{option} is for --on: it says nothing about this machine")
+        return None
+    if args.jobs is not None:
+        raise UsageError(
+            "--jobs and --on exclude each other: other machines run as many cells as their workers "
+            "have threads",
+            hint="`dask worker --nthreads N` says how many these are.",
+        )
+    if args.attempts is not None and args.attempts < 1:
+        raise UsageError(f"--attempts {args.attempts}: there must be one at least")
+    from provenv.cli.serving import cluster
+
+    return cluster(
+        args.on,
+        session.project,
+        session.context,
+        cells,
+        attempts=args.attempts or 3,
+        wheels=args.wheels,
+        fresh=args.fresh,
     )
 
 
@@ -303,6 +342,9 @@ def _tell_bad(same: Sequence[CellResult], tail: str, screen: Screen) -> None:
             screen.block(printable(line.expandtabs()), "  ")
     elif result.code is not None:
         screen.line(f"  exit code {result.code}")
+    if result.worker:
+        times = f", begun {result.attempts} times" if result.attempts > 1 else ""
+        screen.line(f"  on {printable(result.worker)}{times}")
     if result.log is not None:
         for line in tail.splitlines():
             screen.line(f"  {screen.paint('dim', '|')} {printable(line.expandtabs())}")

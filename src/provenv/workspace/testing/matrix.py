@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import time
 from collections.abc import Mapping, Sequence
 
 from provenv.core.errors import InputError, ProvenvError, UndecidedError, UsageError
-from provenv.core.events import Noted
+from provenv.core.events import CommandStarted, Event, Noted
 from provenv.core.values import field, frozen, mutable, replace
 from provenv.model.interpreter import Interpreter
 from provenv.model.matrix import MatrixSpec
@@ -16,8 +17,9 @@ from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context, Project, require_manifest
 from provenv.workspace.testing import inputs, results
 from provenv.workspace.testing.cells import failed
+from provenv.workspace.testing.elsewhere import Elsewhere, Order
 from provenv.workspace.testing.pool import SILENT, Listener, Trial, budget, run_pool
-from provenv.workspace.testing.pythons import Broken, Missing, look_for
+from provenv.workspace.testing.pythons import Broken, Distant, Missing, look_for
 from provenv.workspace.testing.resolutions import (
     Resolution,
     Resolved,
@@ -139,8 +141,9 @@ def run_matrix(
     context: Context,
     request: MatrixRequest,
     listener: Listener = SILENT,
+    elsewhere: Elsewhere | None = None,
 ) -> MatrixReport:
-    """Lock, make environments, and run the command in each cell.
+    """Lock, make environments, and run the command in each cell; with ``elsewhere``, on other machines.
 
     A cell that cannot be locked or made has the state ``error``, and the others run. Where this is
     interrupted, every process that was started is ended, and the report says what had finished.
@@ -148,13 +151,16 @@ def run_matrix(
     Raises:
         InputError: A Python is nowhere to be had, and not ``skip_missing``; nothing was run.
         CheckFailedError: The project's own lock cannot be used.
-        ProvenvError: It cannot be made.
+        ProvenvError: It cannot be made, or the other machines cannot be used.
     """
     started = time.monotonic()
-    with recorded(context, "test", root=project.root, at_once=False) as operation:
-        run = _Run(cells, project, operation.context, request, listener, started)
+    with (
+        recorded(context, "test", root=project.root, at_once=False) as operation,
+        contextlib.ExitStack() as stack,
+    ):
+        run = _Run(cells, project, operation.context, request, listener, started, elsewhere)
         try:
-            run.prepare()
+            run.prepare(stack)
             run.all()
         except _EnoughError:
             run.cancel("another cell did not pass (--fail-fast)")
@@ -183,8 +189,9 @@ class _Run:
     request: MatrixRequest
     listener: Listener
     started: float
+    elsewhere: Elsewhere | None = None
     results: dict[int, CellResult] = field(default_factory=dict)
-    pythons: Mapping[str, Interpreter | Missing | Broken] = field(default_factory=dict)
+    pythons: Mapping[str, Interpreter | Distant | Missing | Broken] = field(default_factory=dict)
     locks: Mapping[Resolution, Resolved | ProvenvError] = field(default_factory=dict)
     files: inputs.Files | None = None
     digests: dict[int, str] = field(default_factory=dict)
@@ -198,25 +205,38 @@ class _Run:
         """Whether there is nothing to report yet."""
         return self.files is None
 
-    def prepare(self) -> None:
-        """Find the interpreters, lock, and take from last time what is as it was."""
-        self.pythons = look_for(self.cells, self.project, self.context)
-        missing = [f for f in self.pythons.values() if isinstance(f, Missing)]
-        if missing and not self.request.skip_missing:
-            raise _nowhere(missing)
-        able = [c for c in self.cells if isinstance(self.pythons[c.python], Interpreter)]
-        self.locks = resolve_all(
-            able,
-            self.project,
-            self.context,
-            locked_only=self.request.locked_only,
-            fresh=self.request.fresh,
-        )
+    def prepare(self, stack: contextlib.ExitStack) -> None:
+        """Find the interpreters, lock, and take from last time what is as it was.
+
+        Other machines are asked when all is locked: locking forks, and who talks with them has threads.
+        """
+        if self.elsewhere is None:
+            self._take_pythons(look_for(self.cells, self.project, self.context))
+            self._lock([c for c in self.cells if isinstance(self.pythons[c.python], Interpreter)])
+        else:
+            self._lock(self.cells)
+            stack.enter_context(self.elsewhere)
+            self._take_pythons(self.elsewhere.pythons())
         self.files = self._read_files()
         for number, cell in enumerate(self.cells):
             known = self._known(number, cell)
             if known is not None:
                 self._done(number, known)
+
+    def _take_pythons(self, found: Mapping[str, Interpreter | Distant | Missing | Broken]) -> None:
+        self.pythons = found
+        missing = [one for one in found.values() if isinstance(one, Missing)]
+        if missing and not self.request.skip_missing:
+            raise _nowhere(missing)
+
+    def _lock(self, cells: Sequence[Cell]) -> None:
+        self.locks = resolve_all(
+            cells,
+            self.project,
+            self.context,
+            locked_only=self.request.locked_only,
+            fresh=self.request.fresh,
+        )
 
     def _read_files(self) -> inputs.Files:
         resolved = [one for one in self.locks.values() if isinstance(one, Resolved)]
@@ -231,7 +251,8 @@ class _Run:
             return failed(cell, UndecidedError(python.reason, hint=python.hint))
         resolved = self.locks[resolution_of(cell, self.project)]
         if isinstance(resolved, ProvenvError):
-            return failed(cell, resolved, interpreter=python)
+            here = python if isinstance(python, Interpreter) else None
+            return failed(cell, resolved, interpreter=here)
         assert self.files is not None
         self.digests[number] = results.inputs_of(cell, python, resolved, self.files.digest)
         if self.request.fresh or self.request.last_failed:
@@ -242,6 +263,9 @@ class _Run:
         """Run what is left, several at once."""
         left = [number for number in range(len(self.cells)) if number not in self.results]
         if not left:
+            return
+        if self.elsewhere is not None:
+            self._all_elsewhere(self.elsewhere, left)
             return
         self.jobs = self.request.jobs or budget(len(left))
 
@@ -255,6 +279,31 @@ class _Run:
             self._note_start,
         )
         self._remember(left)
+
+    def _all_elsewhere(self, elsewhere: Elsewhere, left: Sequence[int]) -> None:
+        """Have other machines run what is left."""
+        self.jobs = max(1, min(len(left), elsewhere.threads))
+        self.listener.ready(len(left), self.jobs)
+
+        def hear(place: int, event: Event) -> None:
+            if isinstance(event, CommandStarted):
+                self._note_start()
+            self.listener.hear(left[place], event)
+
+        elsewhere.run(
+            [self._order(number) for number in left],
+            begun=lambda place: self.listener.begun(left[place]),
+            hear=hear,
+            done=lambda place, result: self._done(left[place], result),
+        )
+        self._remember(left)
+
+    def _order(self, number: int) -> Order:
+        cell = self.cells[number]
+        resolved = self.locks[resolution_of(cell, self.project)]
+        assert isinstance(resolved, Resolved)
+        log = results.log_path(cell, self.project, self.context)
+        return Order(cell=cell, lock=resolved.lock, log=log)
 
     def _note_start(self) -> None:
         if self.first is None:
