@@ -14,10 +14,10 @@ from provenv.formats.matrices import ForeignMatrix, named, one_command, python_o
 # What says nothing here: every variable is passed, every program may be called, the project is installed.
 _NO_MATTER = frozenset(
     {
-        "allowlist_externals", "commands", "deps", "description", "envlist", "env_list", "isolated_build",
+        "allowlist_externals", "commands", "constrain_package_deps", "deps", "description", "envlist", "env_list", "isolated_build",
         "minversion", "no_package", "package", "package_env", "parallel_show_output", "pass_env",
         "passenv", "requires", "runner", "skip_missing_interpreters", "skipsdist", "usedevelop",
-        "use_develop", "wheel_build_env", "whitelist_externals", "isolated_build_env", "uv_resolution",
+        "use_develop", "wheel_build_env", "whitelist_externals", "isolated_build_env", "use_frozen_constraints",
     }
 )  # fmt: skip
 _CONDITION = re.compile(r"^(!?[\w.]+(?:[-,]!?[\w.]+)*):(?!\S*//)\s*(.*)$")
@@ -47,7 +47,12 @@ class _Reader:
         self._file = file
         self._names = names
         self._base = base
-        self._sections = sections
+        self._own = {
+            name.strip()
+            for section in sections
+            if section.startswith("testenv:")
+            for name in section.removeprefix("testenv:").split(",")
+        }
         self._left: list[str] = []
 
     def read(self) -> ForeignMatrix:
@@ -57,7 +62,7 @@ class _Reader:
         for name in self._names:
             parts = name.split("-")
             pythons = [python for part in parts if (python := python_of(part))]
-            if len(pythons) != 1 or f"testenv:{name}" in self._sections:
+            if len(pythons) != 1 or name in self._own:
                 others.append(name)
                 continue
             rest = [part for part in parts if python_of(part) is None]
