@@ -14,10 +14,11 @@ from provenv.formats.matrices import ForeignMatrix, named, one_command, python_o
 # What says nothing here: every variable is passed, every program may be called, the project is installed.
 _NO_MATTER = frozenset(
     {
-        "allowlist_externals", "commands", "constrain_package_deps", "deps", "description", "envlist", "env_list", "isolated_build",
-        "minversion", "no_package", "package", "package_env", "parallel_show_output", "pass_env",
-        "passenv", "requires", "runner", "skip_missing_interpreters", "skipsdist", "usedevelop",
-        "use_develop", "wheel_build_env", "whitelist_externals", "isolated_build_env", "use_frozen_constraints",
+        "allowlist_externals", "commands", "constrain_package_deps", "deps", "description", "env_list",
+        "envlist", "isolated_build", "isolated_build_env", "minversion", "no_package", "package",
+        "package_env", "parallel_show_output", "pass_env", "passenv", "requires", "runner",
+        "skip_missing_interpreters", "skipsdist", "use_develop", "use_frozen_constraints", "usedevelop",
+        "wheel_build_env", "whitelist_externals",
     }
 )  # fmt: skip
 _CONDITION = re.compile(r"^(!?[\w.]+(?:[-,]!?[\w.]+)*):(?!\S*//)\s*(.*)$")
