@@ -256,6 +256,7 @@ def test_an_empty_matrix_and_one_that_is_too_large(project: Project) -> None:
     refused = project.fails(2, "test")
     assert "10,000 cells" in refused.stderr
     assert "--yes" in refused.stderr
+    assert "10,000 cells" in project.fails(2, "test", "-k", "3.").stderr
     assert len(project.ok("test", "--list", "--json").json["cells"]) == 10_000
 
 
