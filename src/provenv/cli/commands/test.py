@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Run a command in every cell of [tool.provenv.matrix]: for each Python, each resolution and each variant,
 in an environment of its own, several at once. It is the environment `test` unless -e or the matrix names
-another. A cell that passed, and of which nothing has changed since, is not run again. Exit code 0 where all passed, 1 where some did not, 2 where the matrix is wrong or a
-Python is nowhere to be had, 3 where it could not be decided (no environment, no command)."""
+another. A cell that passed, and of which nothing has changed since, is not run again. Exit code 0 where all
+passed, 1 where some did not, 2 where the matrix is wrong or a Python is nowhere to be had, 3 where it could
+not be decided (no environment, no command)."""
 EXAMPLES = (
     ("provenv test", "the whole matrix, as it is declared"),
     ("provenv test --python 3.12 --python 3.13", "with these Pythons instead"),
