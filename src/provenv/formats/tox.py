@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import product
 
 from provenv.core.errors import InputError
-from provenv.formats.matrices import ForeignMatrix, named, one_command, python_of
+from provenv.formats.matrices import ForeignMatrix, limited, named, one_command, python_of
 
 # What says nothing here: every variable is passed, every program may be called, the project is installed.
 _NO_MATTER = frozenset(
@@ -36,7 +36,7 @@ def read_tox(text: str, file: str) -> ForeignMatrix:
     except configparser.Error as error:
         raise InputError(f"cannot be read: {str(error).splitlines()[0]}", file=file) from error
     top = parser["tox"] if parser.has_section("tox") else {}
-    names = list(_environments(top.get("env_list") or top.get("envlist") or ""))
+    names = list(limited(_environments(top.get("env_list") or top.get("envlist") or ""), file))
     base = parser["testenv"] if parser.has_section("testenv") else {}
     return _Reader(file, names, dict(base), parser.sections()).read()
 

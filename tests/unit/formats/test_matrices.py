@@ -137,6 +137,7 @@ def test_what_tox_says_in_ways_of_its_own_is_named(text: str, left: str) -> None
     ("read", "text", "said"),
     [
         (read_tox, "[tox]\nenvlist = lint", "names no environment with a Python"),
+        (read_tox, f"[tox]\nenvlist = py312{'-{a,b}' * 30}", "more than 10,000 environments"),
         (read_tox, "not an ini", "cannot be read"),
         (read_nox, "def f(:", "cannot be read"),
         (read_nox, "import nox\n@nox.session(python=found())\ndef t(s): ...", "has no session"),
