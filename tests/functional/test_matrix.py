@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
+import re
 import signal
+import struct
 import subprocess
+import termios
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +21,7 @@ import pytest
 
 from support import Index, Project, make_wheel
 from support.leftovers import MARK, wait_for_marked
+from support.project import command
 from support.pythons import pyenv_python
 
 MATRIX = """
@@ -349,3 +356,34 @@ def test_git_decides_which_files_count(ready: Project) -> None:
     assert cells(ready)["test"]["cached"] is True
     ready.write("kept.txt", "x")
     assert cells(ready)["test"]["cached"] is False
+
+
+@pytest.mark.slow
+def test_while_somebody_watches_there_is_a_row_for_each_cell_that_runs(ready: Project) -> None:
+    ready.depends("core>=1.0", "tool", more=MATRIX + 'with = [{}, { name = "b" }]\n')
+    ready.ok("lock")
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    script = 'echo one; sleep 1; echo "two of $PROVENV_CELL"; sleep 1'
+    with subprocess.Popen(
+        [*command(), "test", "--", "sh", "-c", script],
+        cwd=ready.folder,
+        env={**ready.env, "TERM": "xterm-256color", "NO_COLOR": ""},
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        text = b""
+        with contextlib.suppress(OSError):  # so the end of a terminal is told
+            while data := os.read(ours, 65536):
+                text += data
+        assert process.wait() == 0
+    os.close(ours)
+    shown = text.decode()
+    assert "running" in shown
+    assert "two of b" in shown
+    assert "0 of 2" in shown
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).splitlines()[-4:]
+    assert max(map(len, last)) <= 60
+    assert "2 passed" in last[-1]
