@@ -334,6 +334,13 @@ def test_the_log_of_operations_has_one_entry(ready: Project) -> None:
 
 
 @pytest.mark.slow
+def test_nothing_takes_the_place_of_what_a_cell_is_about(ready: Project) -> None:
+    ready.write("elsewhere/core.py", "__version__ = 'of somebody else'\n")
+    ready.env["PYTHONPATH"] = str(ready.folder / "elsewhere")
+    assert cells(ready)["test"]["line"] == "1.0"
+
+
+@pytest.mark.slow
 def test_environments_of_cells_go_when_nobody_uses_them(ready: Project) -> None:
     assert cells(ready)["test"]["state"] == "passed"
     assert ready.ok("gc", "--json").json["trials"] == []
