@@ -200,6 +200,19 @@ def test_an_interrupt_ends_all_and_says_what_had_finished(ready: Project) -> Non
 
 
 @pytest.mark.slow
+def test_nothing_is_left_where_provenv_itself_is_killed(ready: Project) -> None:
+    mark = f"matrix-{os.getpid()}-{time.monotonic_ns()}"
+    ready.env[MARK] = mark
+    with ready.popen("test", "--", "sh", "-c", "touch begun; sleep 300") as process:
+        over = time.monotonic() + 60
+        while not (ready.folder / "begun").exists() and time.monotonic() < over:
+            time.sleep(0.02)
+        process.kill()
+    assert (ready.folder / "begun").exists()
+    assert wait_for_marked(mark, 0) == []
+
+
+@pytest.mark.slow
 def test_the_first_failure_ends_the_rest(ready: Project) -> None:
     ready.depends("core>=1.0", "tool", more=MATRIX + 'with = [{}, { name = "b" }]\n')
     found = cells(ready, "--fail-fast", "-j", "1", "--", "sh", "-c", "exit 1", code=1)
