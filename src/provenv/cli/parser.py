@@ -27,6 +27,8 @@ VARIABLES = {
     "PROVENV_INDEX_URL": "as --index-url",
     "PROVENV_OFFLINE": "as --offline, unless empty or 0",
     "PROVENV_ADVISORIES_URL": "as advisories update --url",
+    "PROVENV_EVIDENCE": "where evidence logs lie, instead of the home folder",
+    "PROVENV_SIGNING_KEY": "the key that signs, unless --key names one",
     "PROVENV_POLICY": "a policy that holds above those of projects",
     "PROVENV_PYTHON_MIRROR": "as python install --mirror",
     "PROVENV_DEBUG": "1: show tracebacks of errors that should not be",

@@ -19,14 +19,15 @@ class HomeLayout:
     ``store/names/NAME`` the last object of a name ·
     ``plans/`` · ``roots/`` one link an environment · ``builds/`` what was built from which source ·
     ``environments/NAME/`` an environment outside projects · ``allowed/`` where the shell's hook may
-    activate · ``advisories/`` what is known of vulnerabilities · ``interpreters.json`` · ``cache/`` what
-    may be deleted at any time.
+    activate · ``advisories/`` what is known of vulnerabilities · ``evidence/NAME/`` the evidence log of a
+    project · ``checkpoints/`` what was signed of such logs · ``keys/`` that sign · ``interpreters.json`` ·
+    ``cache/`` what may be deleted at any time.
     """
 
     __slots__ = (
-        "advisories", "allowed", "builds", "cache", "environments", "interpreters", "links", "lock",
-        "names", "plans", "quarantine", "released", "root", "roots", "suspects", "tmp", "unsettled",
-        "wheels",
+        "advisories", "allowed", "builds", "cache", "checkpoints", "environments", "evidence",
+        "interpreters", "keys", "links", "lock", "names", "plans", "quarantine", "released", "root",
+        "roots", "suspects", "tmp", "unsettled", "wheels",
     )  # fmt: skip
 
     def __init__(self, root: str) -> None:
@@ -46,6 +47,9 @@ class HomeLayout:
         self.builds = os.path.join(root, "builds")
         self.advisories = os.path.join(root, "advisories")
         self.allowed = os.path.join(root, "allowed")
+        self.checkpoints = os.path.join(root, "checkpoints")
+        self.evidence = os.path.join(root, "evidence")
+        self.keys = os.path.join(root, "keys")
         self.cache = os.path.join(root, "cache")
         self.interpreters = os.path.join(root, "interpreters.json")
 

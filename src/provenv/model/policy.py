@@ -23,7 +23,14 @@ LONGEST_WAIVER = timedelta(days=90)
 Action = Literal["deny", "warn", "info"]
 Mode = Literal["enforce", "dry-run"]
 Kind = Literal[
-    "hash-required", "malware", "no-sdist", "origin", "package", "python-eol", "vulnerability"
+    "hash-required",
+    "malware",
+    "no-sdist",
+    "origin",
+    "package",
+    "python-eol",
+    "signature",
+    "vulnerability",
 ]
 Level = Literal["critical", "high", "medium", "low", "unknown"]
 Lapse = Literal["fail", "warn", "ignore"]
@@ -37,8 +44,11 @@ _OWN: dict[Kind, frozenset[str]] = {
     "origin": frozenset({"hosts", "packages"}),
     "package": frozenset({"allow", "deny"}),
     "python-eol": frozenset({"within"}),
+    "signature": frozenset({"keys"}),
     "vulnerability": frozenset({"epss-min", "kev", "min-cvss", "sla"}),
 }
+_SIGNER = frozenset({"expires", "key", "owner"})
+_KEY = re.compile(r"ed25519:[A-Za-z0-9+/]{43}=")
 _WAIVER = frozenset(
     {
         "advisory", "approver", "created", "expires", "owner", "package", "reason", "rule", "ticket",
@@ -48,6 +58,15 @@ _WAIVER = frozenset(
 _DURATION = re.compile(r"(\d+)(h|d|w)")
 _HOURS = {"h": 1, "d": 24, "w": 168}
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@frozen
+class Signer:
+    """Somebody who may sign locks: a key (``ed25519:BASE64``), whose it is, and its last day (UTC)."""
+
+    key: str
+    owner: str
+    expires: date | None = None
 
 
 @frozen
@@ -63,6 +82,7 @@ class Rule:
         allow, deny: Requirements (PEP 508), by normalized name; names of packages that may be built.
         hosts: That files may come from. ``packages``: Glob of names → index that they must come from.
         within: How long before its end a Python counts as dead.
+        keys: Who may sign a lock; one of them is enough.
     """
 
     id: str
@@ -82,6 +102,7 @@ class Rule:
     hosts: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
     within: timedelta = timedelta(0)
+    keys: tuple[Signer, ...] = ()
 
     def concerns(self, environment: str) -> bool:
         """Whether it is about that environment; of ``test@3.12``, ``test`` is enough."""
@@ -192,12 +213,26 @@ def _rule(table: toml.Table, file: str) -> Rule:
         hosts=table.strings("hosts"),
         packages={key: _text(table.table("packages"), key) for key in table.table("packages").data},
         within=_duration(table, "within") or timedelta(0),
+        keys=tuple(map(_signer, table.tables("keys"))),
     )
     if kind == "package" and not (rule.allow or rule.deny):
         raise table.error("", "a rule about packages needs `allow` or `deny`")
     if kind == "origin" and not (rule.hosts or rule.packages):
         raise table.error("", "a rule about origins needs `hosts` or `packages`")
+    if kind == "signature" and not rule.keys:
+        raise table.error("", "a rule about signatures needs `keys`: who may sign")
     return rule
+
+
+def _signer(table: toml.Table) -> Signer:
+    table.only(_SIGNER)
+    key = _text(table, "key")
+    if not _KEY.fullmatch(key):
+        raise table.error(
+            "key", f"{key!r} is no key", hint="`provenv evidence key list` has them: `ed25519:…`."
+        )
+    expires = _day(table, "expires") if "expires" in table else None
+    return Signer(key=key, owner=_text(table, "owner"), expires=expires)
 
 
 def _sla(table: toml.Table) -> dict[Level, timedelta]:

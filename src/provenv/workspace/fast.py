@@ -272,6 +272,19 @@ def remember_lock(root: str, home: str, said: str, around: tuple[str, ...] = ())
     stamp.replace(path, said)
 
 
+def is_recorded(root: str, home: str, environ: Mapping[str, str]) -> bool:
+    """Whether what is made may have to be recorded as evidence: a manifest speaks of it, or of a policy.
+
+    Also where a policy lies in one of its places.
+    """
+    texts = [_read(f"{root}/{_MANIFEST}"), *(text for _, text in _manifests_above(root))]
+    if any(b"evidence" in text or b"policy" in text for text in texts):
+        return True
+    places = ["/etc/provenv/policy.toml", f"{home}/policy.toml"]
+    places += [f"{folder}/provenv-policy.toml" for folder in (root, *_above(root))]
+    return bool(environ.get("PROVENV_POLICY")) or any(map(os.path.lexists, places))
+
+
 def lock_known(root: str, home: str) -> tuple[str, int] | None:
     """Names of the lock files and how many packages they hold, where they answer the manifest.
 

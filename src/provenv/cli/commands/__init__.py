@@ -34,6 +34,7 @@ COMMANDS = {
     "outdated": "what is newer than the lock",
     "audit": "what is known against the packages of a project",
     "policy": "rules about what may be installed where",
+    "evidence": "what happened here and why it was allowed, in a log that proves it",
     "advisories": "what is known of vulnerabilities, kept on this machine",
     "doctor": "what goes wrong with project, shell and machine",
     "isolation": "proof that an environment is closed",
@@ -60,7 +61,7 @@ COMMANDS = {
 GROUPS = {
     "Project": ("new", "init", "import", "add", "remove", "lock", "sync", "run"),
     "Questions": ("status", "tree", "why", "outdated", "doctor", "isolation"),
-    "Governance": ("audit", "policy", "advisories"),
+    "Governance": ("audit", "policy", "evidence", "advisories"),
     "Environments": ("env",),
     "Generations": ("history", "log", "diff", "rollback", "verify", "repair"),
     "Shell": ("shell", "activate", "hook", "allow", "disallow", "completion"),

@@ -13,13 +13,13 @@ from provenv.audit.findings import vulnerabilities
 from provenv.audit.policies import Policies, combine
 from provenv.audit.verdict import Item, Python, Question, Verdict, judge
 from provenv.core.errors import InputError, UsageError
-from provenv.core.values import frozen
+from provenv.core.values import frozen, replace
 from provenv.environments import generations, switch
 from provenv.interpreters.lifetimes import end_of_life
 from provenv.model import toml
 from provenv.model.manifest import EnvironmentSpec
 from provenv.model.policy import Policy, Rule, parse_policy
-from provenv.workspace.governing import auditing, subjects
+from provenv.workspace.governing import auditing, signatures, subjects
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.projects.context import Context, Project, read_text
 
@@ -94,6 +94,7 @@ def check(project: Project, context: Context, environments: Sequence[str] = ()) 
     specs = specs or list(project.manifest.all_instances())
     found = subjects.of_locks(project)
     question, digest = _question(project, context, specs, found)
+    question = replace(question, signatures=signatures.of_environments(project, policies))
     return Checked(
         title=project.title,
         policies=policies,

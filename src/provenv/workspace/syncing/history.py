@@ -33,6 +33,7 @@ from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import Context, Project, read_manifest, read_text
 from provenv.workspace.syncing import locking
+from provenv.workspace.syncing.evidencing import record_generation
 
 
 @frozen
@@ -237,12 +238,14 @@ def _rollback(
             _stamp(project, context, folder, number, recipe, after, held=environment_only)
         if environment_only:
             _warn_unless_held(context, folder)
+        moved = changes(before, _versions(after))
+        record_generation(project, context, spec.name, number, previous, moved, kind="rollback")
     return RollbackResult(
         environment=spec.name,
         folder=folder,
         generation=number,
         previous=previous,
-        changes=changes(before, _versions(after)),
+        changes=moved,
         restored=tuple(os.path.basename(path) for path in texts),
         seconds=time.monotonic() - started,
     )

@@ -1,0 +1,355 @@
+"""What is recorded of a project: every lock, sync, rollback and verdict, and what became of waivers.
+
+On where ``[tool.provenv.evidence]`` says so or a policy holds; elsewhere nothing is looked at twice. Use
+cases call one function each when something has happened. A record that cannot be written is said and
+stops nothing, unless the project requires it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from provenv.core import digest
+from provenv.core.errors import DiskError, InputError, IntegrityError, ProvenvError
+from provenv.core.events import Warned
+from provenv.core.values import frozen
+from provenv.environments import generations
+from provenv.evidence import log
+from provenv.evidence.records import End, Entry, Kind, Record
+from provenv.model.generation import Change
+from provenv.model.policy import Waiver
+from provenv.workspace import logged
+from provenv.workspace.governing import advisories, policies
+from provenv.workspace.governing.policies import Checked
+from provenv.workspace.host import waits
+from provenv.workspace.projects.context import Context, LockFile, Project, read_locks
+from provenv.workspace.projects.governed import may_be_governed
+
+VARIABLE = "PROVENV_EVIDENCE"
+_MOST = 200  # decisions that a verdict's record lists; all of them are counted
+
+
+@frozen
+class Facts:
+    """What holds at the time of a record: digests of the policies and of the advisories."""
+
+    policy: str | None
+    advisories: str | None
+    trouble: str | None = None
+
+
+def is_on(project: Project, context: Context) -> bool:
+    """Whether what happens to a project is recorded.
+
+    Raises:
+        InputError: A policy cannot be used.
+    """
+    if project.locker.manifest.evidence is not None:
+        return True
+    return may_be_governed(project, context) and bool(policies.policies_of(project, context).files)
+
+
+def folder(project: Project, context: Context) -> str:
+    """Where the log of a project lies: as its manifest says, else under the home folder."""
+    locker = project.locker
+    spec = locker.manifest.evidence
+    if spec is not None and spec.folder is not None:
+        return os.path.join(locker.root, os.path.normpath(spec.folder))
+    root = os.path.realpath(locker.root)
+    short = re.sub(r"[^A-Za-z0-9._-]+", "-", locker.title).strip("-.") or "project"
+    name = f"{short[:60]}-{digest.of_bytes(os.fsencode(root))[:12]}"
+    return os.path.join(context.environ.get(VARIABLE) or context.home.evidence, name)
+
+
+def locked(
+    project: Project,
+    context: Context,
+    made: Iterable[LockFile],
+    changes: Sequence[Change],
+) -> None:
+    """Record that locks were written."""
+    _record(
+        project,
+        context,
+        "lock",
+        locks={os.path.basename(file.path): file.digest for file in made},
+        details={"changes": _changes(changes)},
+    )
+
+
+def synced(
+    project: Project,
+    context: Context,
+    environment: str,
+    number: int,
+    previous: int | None,
+    *,
+    changes: Sequence[Change] = (),
+    kind: Kind = "sync",
+) -> None:
+    """Record that an environment has another generation; ``kind`` is ``rollback`` for an earlier one."""
+    spec = project.manifest.environment(environment)
+    place = project.folder(spec)
+
+    def locks() -> tuple[dict[str, str], dict[str, Any]]:
+        made = generations.read_generation(place, number)
+        return {os.path.basename(project.lock_path(project.lock_key(spec))): made.lock_digest}, {
+            "previous": previous,
+            "python": made.python,
+            "packages": len(made.packages),
+            "manifest": made.manifest_digest,
+            "source": made.source,
+            "edited": list(made.edited),
+            "changes": _changes(changes),
+        }
+
+    if not _on(project, context):
+        return
+    try:
+        files, details = locks()
+        tree = generations.tree_digest(place, number)
+    except (IntegrityError, DiskError) as error:
+        files, details, tree = {}, {"previous": previous, "trouble": error.message}, None
+    subject = {"environment": environment, "generation": number, "tree": tree}
+    _record(project, context, kind, locks=files, subject=subject, details=details)
+
+
+def judged(project: Project, context: Context, checked: Checked) -> None:
+    """Record a verdict on the locks of a project, and what has become of waivers since the last one."""
+    if not _on(project, context):
+        return
+    verdict = checked.verdict
+    states: dict[str, int] = {}
+    for one in verdict.decisions:
+        name = "waived" if one.waiver is not None else one.state
+        states[name] = states.get(name, 0) + 1
+    today = datetime.now(UTC).date()
+    waivers = {waiver.title: _waiver(waiver, today) for waiver in checked.policies.waivers}
+    facts = Facts(policy=checked.policies.digest, advisories=checked.advisories)
+    found = _locks_or_none(project).values()
+    locks = {os.path.basename(file.path): file.digest for file in found}
+    details = {
+        "outcome": verdict.outcome,
+        "environments": list(checked.question.environments),
+        "rules": [rule.id for rule in checked.policies.rules],
+        "files": list(checked.policies.files),
+        "packages": len(checked.question.items),
+        "states": states,
+        "decisions": [
+            {
+                "rule": one.rule.id,
+                "state": "waived" if one.waiver is not None else one.state,
+                "subject": one.subject,
+                "names": list(one.names),
+                "counts": one.counts,
+            }
+            for one in verdict.decisions[:_MOST]
+        ],
+        "doubts": list(verdict.doubts),
+        "waivers": waivers,
+    }
+
+    def entries(end: End) -> list[Entry]:
+        del end  # what counts is the last verdict
+        before = _last_waivers(folder(project, context))
+        told = [
+            _entry(project, context, "waiver", facts, details={"what": what, "waiver": waiver})
+            for what, waiver in _moved(before, waivers)
+        ]
+        made = _entry(project, context, "verdict", facts, locks=locks, details=details)
+        return [*told, made]
+
+    _append(project, context, entries)
+
+
+def signed(project: Project, context: Context, files: Mapping[str, str], key: str) -> None:
+    """Record that locks were signed."""
+    _record(project, context, "sign", locks=files, details={"key": key})
+
+
+def write(
+    project: Project,
+    context: Context,
+    kind: Kind,
+    details: Mapping[str, Any],
+) -> tuple[Record, ...]:
+    """Record what a command about the log itself did, whether or not the log is on.
+
+    Raises:
+        DiskError, IntegrityError: As :func:`log.append`.
+    """
+    facts = _facts(project, context)
+    return log.append(
+        folder(project, context),
+        lambda end: [
+            *_beginning(project, context, end),
+            _entry(project, context, kind, facts, details=details),
+        ],
+        waiting=waits.told(context, "writes the evidence log"),
+    )
+
+
+def entry_of(project: Project, context: Context, kind: Kind, details: Mapping[str, Any]) -> Entry:
+    """What would be recorded now; to be asked for while the log is held, so that times are in order."""
+    return _entry(project, context, kind, _facts(project, context), details=details)
+
+
+def _on(project: Project, context: Context) -> bool:
+    try:
+        return is_on(project, context)
+    except InputError:
+        return True  # a policy is there that cannot be used: what happens is recorded all the more
+
+
+def _record(
+    project: Project,
+    context: Context,
+    kind: Kind,
+    *,
+    locks: Mapping[str, str],
+    details: Mapping[str, Any],
+    subject: Mapping[str, Any] | None = None,
+) -> None:
+    if not _on(project, context):
+        return
+    facts = _facts(project, context)
+
+    def entries(end: End) -> list[Entry]:
+        del end
+        more: dict[str, Any] = {"locks": locks, "subject": subject, "details": details}
+        return [_entry(project, context, kind, facts, **more)]
+
+    _append(project, context, entries)
+
+
+def _append(project: Project, context: Context, entries: log.Entries) -> None:
+    place = folder(project, context)
+    spec = project.locker.manifest.evidence
+    try:
+        log.append(
+            place,
+            lambda end: [*_beginning(project, context, end), *entries(end)],
+            waiting=waits.told(context, "writes the evidence log"),
+        )
+    except (DiskError, IntegrityError) as error:
+        if spec is not None and spec.required:
+            raise
+        context.emit(
+            Warned(
+                message=f"{error.message}; this is not in the evidence log",
+                hint=error.hint
+                or "The operation was done. `required = true` in "
+                "[tool.provenv.evidence] makes it fail.",
+            )
+        )
+
+
+def _beginning(project: Project, context: Context, end: End) -> list[Entry]:
+    """The first record of a log: whose it is."""
+    if end.log:
+        return []
+    return [_entry(project, context, "begin", Facts(policy=None, advisories=None), details={})]
+
+
+def _entry(
+    project: Project,
+    context: Context,
+    kind: Kind,
+    facts: Facts,
+    *,
+    locks: Mapping[str, str] | None = None,
+    subject: Mapping[str, Any] | None = None,
+    details: Mapping[str, Any],
+) -> Entry:
+    import json
+
+    trouble = {} if facts.trouble is None else {"policy-trouble": facts.trouble}
+    return Entry(
+        kind=kind,
+        time=logged.rfc3339(time.time()),
+        actor=json.loads(logged.actor(context.environ)),
+        command=context.cause[:4000],
+        subject={"project": project.title, "root": project.root, **(subject or {})},
+        policy=facts.policy,
+        advisories=facts.advisories,
+        locks=locks or {},
+        details={**details, **trouble},
+    )
+
+
+def _facts(project: Project, context: Context) -> Facts:
+    trouble = None
+    policy = None
+    try:
+        found = policies.policies_of(project, context)
+        policy = found.digest if found.files else None
+    except InputError as error:
+        trouble = error.message
+    try:
+        data: str | None = advisories.read_status(context).digest
+    except ProvenvError:
+        data = None
+    return Facts(policy=policy, advisories=data, trouble=trouble)
+
+
+def _locks_or_none(project: Project) -> Mapping[str | None, LockFile]:
+    try:
+        return read_locks(project)
+    except InputError:
+        return {}
+
+
+def _changes(changes: Sequence[Change]) -> list[dict[str, str | None]]:
+    return [{"name": one.name, "before": one.before, "after": one.after} for one in changes]
+
+
+def _waiver(waiver: Waiver, today: date) -> dict[str, Any]:
+    said = {
+        "rule": waiver.rule,
+        "package": waiver.package,
+        "versions": str(waiver.versions),
+        "advisory": waiver.advisory,
+        "reason": waiver.reason,
+        "owner": waiver.owner,
+        "approver": waiver.approver,
+        "ticket": waiver.ticket,
+        "created": str(waiver.created),
+        "expires": str(waiver.expires),
+        "until-fixed": waiver.until_fixed,
+        "origin": waiver.origin,
+    }
+    state = (
+        "expired" if today > waiver.expires else "future" if today < waiver.created else "active"
+    )
+    return {**said, "digest": digest.of_json(said), "state": state}
+
+
+def _last_waivers(place: str) -> Mapping[str, Mapping[str, Any]]:
+    """The waivers as the last verdict found them."""
+    for record in log.newest(place):
+        found = record.entry.details.get("waivers")
+        if record.entry.kind == "verdict" and isinstance(found, dict):
+            return found
+    return {}
+
+
+def _moved(
+    before: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What has become of each waiver: ``first-seen``, ``changed``, ``expired`` or ``withdrawn``."""
+    for title, waiver in now.items():
+        old = before.get(title)
+        if old is None:
+            yield "first-seen", waiver
+        elif old.get("digest") != waiver["digest"]:
+            yield "changed", waiver
+        if waiver["state"] == "expired" and (old is None or old.get("state") != "expired"):
+            yield "expired", waiver
+    for title, old in before.items():
+        if title not in now:
+            yield "withdrawn", old

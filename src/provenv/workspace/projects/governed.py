@@ -1,0 +1,16 @@
+"""Whether a policy may hold for a project: told by a few ``lstat`` calls, without reading one."""
+
+from __future__ import annotations
+
+import os
+
+from provenv.workspace.projects.context import Context, Project
+
+
+def may_be_governed(project: Project, context: Context) -> bool:
+    """False where certainly none does: what asks the policies need not be imported then."""
+    locker = project.locker
+    if context.environ.get("PROVENV_POLICY") or "policy" in locker.manifest_text:
+        return True
+    above = ("/etc/provenv/policy.toml", os.path.join(context.home.root, "policy.toml"))
+    return any(map(os.path.lexists, (*above, os.path.join(locker.root, "provenv-policy.toml"))))
