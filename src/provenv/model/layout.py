@@ -20,14 +20,15 @@ class HomeLayout:
     ``plans/`` · ``roots/`` one link an environment · ``builds/`` what was built from which source ·
     ``environments/NAME/`` an environment outside projects · ``allowed/`` where the shell's hook may
     activate · ``advisories/`` what is known of vulnerabilities · ``evidence/NAME/`` the evidence log of a
-    project · ``checkpoints/`` what was signed of such logs · ``keys/`` that sign · ``interpreters.json`` ·
-    ``cache/`` what may be deleted at any time.
+    project · ``checkpoints/`` what was signed of such logs · ``keys/`` that sign · ``trials/`` what `test`
+    and `bisect` made and found, a folder for each project · ``interpreters.json`` · ``cache/`` what may be
+    deleted at any time.
     """
 
     __slots__ = (
         "advisories", "allowed", "builds", "cache", "checkpoints", "environments", "evidence",
         "interpreters", "keys", "links", "lock", "names", "plans", "quarantine", "released", "root",
-        "roots", "suspects", "tmp", "unsettled", "wheels",
+        "roots", "suspects", "tmp", "trials", "unsettled", "wheels",
     )  # fmt: skip
 
     def __init__(self, root: str) -> None:
@@ -46,6 +47,7 @@ class HomeLayout:
         self.environments = os.path.join(root, "environments")
         self.builds = os.path.join(root, "builds")
         self.advisories = os.path.join(root, "advisories")
+        self.trials = os.path.join(root, "trials")
         self.allowed = os.path.join(root, "allowed")
         self.checkpoints = os.path.join(root, "checkpoints")
         self.evidence = os.path.join(root, "evidence")

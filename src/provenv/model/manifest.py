@@ -21,6 +21,7 @@ from provenv.core.errors import UsageError
 from provenv.core.values import field, frozen
 from provenv.model import toml
 from provenv.model.layout import base_name, is_environment_name
+from provenv.model.matrix import MatrixSpec, read_matrix
 from provenv.model.settings import (
     BUILT_IN_ENVIRONMENTS,
     LINK_MODES,
@@ -95,6 +96,7 @@ class Manifest:
             never read from the file, but found beside it (``model/members.py``).
         doctor_ignore: Codes of findings that ``doctor`` leaves out → why.
         evidence: ``[tool.provenv.evidence]``, or None where the project does not ask for a log.
+        matrix: In which environments ``test`` runs the tests; None where that is not declared.
     """
 
     file: str
@@ -122,6 +124,7 @@ class Manifest:
     members: Mapping[str, Member] = field(default_factory=dict)
     doctor_ignore: Mapping[str, str] = field(default_factory=dict)
     evidence: EvidenceSpec | None = None
+    matrix: MatrixSpec | None = None
 
     @property
     def installable(self) -> bool:
@@ -274,6 +277,7 @@ def parse_manifest(text: str, file: str = "pyproject.toml") -> Manifest:
         workspace=read_workspace(tool),
         doctor_ignore=read_doctor_ignore(tool),
         evidence=read_evidence(tool),
+        matrix=read_matrix(tool),
     )
 
 

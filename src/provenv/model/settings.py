@@ -20,7 +20,8 @@ _EDITABLE_BY_DEFAULT = frozenset({"dev", "test"})
 TOOL_KEYS = frozenset(
     {
         "conflicts", "default-environment", "default-groups", "doctor", "environments", "evidence",
-        "file-owners", "index", "keep", "link-mode", "no-build", "origins", "policy", "python-mirror",
+        "file-owners", "index", "keep", "link-mode", "matrix", "no-build", "origins", "policy",
+        "python-mirror",
         "workspace",
     }
 )  # fmt: skip
