@@ -14,7 +14,8 @@ from support.advisories import archive, record
 PAGE = Path(__file__).parents[2] / "docs/reference/json.md"
 # Below these, the page says what is there in words.
 OPEN = (
-    "error.details", "findings[].exploited.", "decisions[].waiver.", "interrupted[].", "interrupted.",
+    "error.details", "signed.", "records[].actor", "records[].subject", "records[].locks",
+    "records[].details", "findings[].exploited.", "decisions[].waiver.", "interrupted[].", "interrupted.",
     "operations[].actor", "operations[].before", "operations[].after", "operations[].error", "unused.",
     "rule.", "sync.", "syncs[].", "tree[].children[]", "results[].result", "results[].error",
 )  # fmt: skip
@@ -167,6 +168,12 @@ def test_every_command(project: Project) -> None:
     check(told("policy", "explain", "vulns"), "provenv.policy-explain/1")
     case = '[[case]]\nname = "a"\npackage = "b"\nversion = "1"\nexpect = "pass"\n'
     check(told("policy", "test", str(project.write("cases.toml", case))), "provenv.policy-test/1")
+    check(told("evidence", "show", "-n", "2"), "provenv.evidence-show/1")
+    check(told("evidence", "key", "new", "audit"), "provenv.evidence-key/1")
+    check(told("evidence", "checkpoint"), "provenv.evidence-checkpoint/1")
+    check(told("evidence", "verify"), "provenv.evidence-verify/1")
+    check(told("evidence", "export", "--output", "v.jsonl"), "provenv.evidence-export/1")
+    check(told("evidence", "seal", "--older-than", "1d"), "provenv.evidence-seal/1")
     check(told("ci", "github"), "provenv.ci/1")
     check(told("ci", "gitlab", "--stdout"), "provenv.ci/1")
     check(told("new", "other", "--no-git", "--offline", code=3), "provenv.new/1")

@@ -1,4 +1,4 @@
-"""The evidence log attacked: each attack by itself, as somebody does who may write every file but the key."""
+"""The evidence log attacked: each attack by itself, by somebody who may write every file but the key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from provenv.core import digest
+from provenv.core import digest, files
 from provenv.evidence import checkpoints, keys, log, records
 from provenv.evidence.checking import Check, Material, Seen, check
 from provenv.evidence.checkpoints import Checkpoint
@@ -46,7 +46,10 @@ class Log:
         for _ in range(count):
             self.minute = self.minute + 1 if minute is None else minute
             entry = Entry(kind=kind, time=at(self.minute), details={"n": self.minute})
-            log.append(str(self.folder), lambda _, entry=entry: [entry])
+            self.append(entry)
+
+    def append(self, entry: Entry) -> None:
+        log.append(str(self.folder), lambda _: [entry])
 
     def anchor(self, *, key: PrivateKey | None = None, time: str | None = None) -> Path:
         end = log.find_end(str(self.folder))
@@ -420,7 +423,7 @@ def test_an_interrupted_sealing_loses_and_doubles_nothing(
             sealed(made, 4)
     assert made.file.read_bytes() == before
     assert made.check().outcome == "pass"
-    real = log.write_atomic
+    real = files.write_atomic
     with monkeypatch.context() as patch:
         patch.setattr(
             log,

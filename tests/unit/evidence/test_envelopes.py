@@ -47,7 +47,7 @@ def test_a_private_key_is_only_its_owner_s(tmp_path: Path) -> None:
     assert keys.read_private(str(path)).public == made.public
     assert keys.read_public(str(tmp_path / "release.pub")) == made.public
     assert keys.parse_public(made.public.text, "release") == made.public
-    with pytest.raises(ForeignError, match="never overwritten|is there already"):
+    with pytest.raises(ForeignError, match="is there already"):
         keys.create(str(tmp_path), "release")
     path.chmod(0o640)
     with pytest.raises(InputError, match="others may read this private key"):
@@ -83,7 +83,7 @@ def test_what_is_no_key_is_refused(tmp_path: Path, text: str, why: str) -> None:
     ids=range(8),
 )  # fmt: skip
 def test_what_is_no_envelope_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="it is|its "):
+    with pytest.raises(ValueError, match=r"it is|its "):
         envelopes.parse(text)
 
 
@@ -129,5 +129,5 @@ def test_a_record_is_spelt_in_one_way_only() -> None:
     with pytest.raises(ValueError, match="not spelt"):
         records.parse(twice)
     for old, new in ((b'"lock"', b'"love"'), (b'"schema":1', b'"schema":2'), (b'"t"', b"1")):
-        with pytest.raises(ValueError, match="kind|type"):
+        with pytest.raises(ValueError, match=r"kind|type"):
             records.parse(line.replace(old, new))

@@ -30,7 +30,6 @@ from provenv.workspace.host import waits
 from provenv.workspace.projects.context import Context, LockFile, Project, read_locks
 from provenv.workspace.projects.governed import may_be_governed
 
-VARIABLE = "PROVENV_EVIDENCE"
 _MOST = 200  # decisions that a verdict's record lists; all of them are counted
 
 
@@ -63,7 +62,7 @@ def folder(project: Project, context: Context) -> str:
     root = os.path.realpath(locker.root)
     short = re.sub(r"[^A-Za-z0-9._-]+", "-", locker.title).strip("-.") or "project"
     name = f"{short[:60]}-{digest.of_bytes(os.fsencode(root))[:12]}"
-    return os.path.join(context.environ.get(VARIABLE) or context.home.evidence, name)
+    return os.path.join(context.environ.get("PROVENV_EVIDENCE") or context.home.evidence, name)
 
 
 def locked(

@@ -22,8 +22,6 @@ from provenv.workspace.projects.context import (
     read_text,
 )
 
-VARIABLE = "PROVENV_SIGNING_KEY"
-
 
 @frozen
 class Signed:
@@ -40,7 +38,7 @@ def read_key(context: Context, path: str | None) -> PrivateKey:
         UsageError: There is none, or there are several. InputError: It cannot be used.
     """
     folder = context.home.keys
-    asked = path or context.environ.get(VARIABLE) or None
+    asked = path or context.environ.get("PROVENV_SIGNING_KEY") or None
     if asked is not None:
         if os.sep not in asked and not os.path.lexists(asked):
             named = os.path.join(folder, asked.removesuffix(keys.PRIVATE) + keys.PRIVATE)
