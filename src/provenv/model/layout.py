@@ -20,15 +20,15 @@ class HomeLayout:
     ``plans/`` · ``roots/`` one link an environment · ``builds/`` what was built from which source ·
     ``environments/NAME/`` an environment outside projects · ``allowed/`` where the shell's hook may
     activate · ``advisories/`` what is known of vulnerabilities · ``evidence/NAME/`` the evidence log of a
-    project · ``checkpoints/`` what was signed of such logs · ``keys/`` that sign · ``trials/`` what `test`
-    and `bisect` made and found, a folder for each project · ``interpreters.json`` · ``cache/`` what may be
-    deleted at any time.
+    project · ``checkpoints/`` what was signed of such logs · ``keys/`` that sign · ``indexes/`` what
+    indexes said of releases · ``trials/`` what `test` and `bisect` made and found, a folder for each
+    project · ``interpreters.json`` · ``cache/`` what may be deleted at any time.
     """
 
     __slots__ = (
         "advisories", "allowed", "builds", "cache", "checkpoints", "environments", "evidence",
-        "interpreters", "keys", "links", "lock", "names", "plans", "quarantine", "released", "root",
-        "roots", "suspects", "tmp", "trials", "unsettled", "wheels",
+        "indexes", "interpreters", "keys", "links", "lock", "names", "plans", "quarantine",
+        "released", "root", "roots", "suspects", "tmp", "trials", "unsettled", "wheels",
     )  # fmt: skip
 
     def __init__(self, root: str) -> None:
@@ -53,6 +53,7 @@ class HomeLayout:
         self.evidence = os.path.join(root, "evidence")
         self.keys = os.path.join(root, "keys")
         self.cache = os.path.join(root, "cache")
+        self.indexes = os.path.join(root, "indexes")
         self.interpreters = os.path.join(root, "interpreters.json")
 
     def object(self, sha256: str) -> str:
