@@ -209,6 +209,10 @@ def test_in_the_project_so_that_it_travels_and_nowhere_else(shop: Project, here:
     shop.depends("core", more='[tool.provenv.evidence]\nfolder = "audit/log"\n')
     evidence.locked(here.project, here.context, [], [])
     assert (shop.folder / "audit/log/log.jsonl").exists()
+    shutil.rmtree(shop.folder / "audit")
+    (shop.folder / "audit").symlink_to(shop.home)
+    with pytest.raises(provenv.InputError, match="a link leads from"):
+        evidence.locked(here.project, here.context, [], [])
     for folder in ("../x", "/x", "~/x", ".", ""):
         shop.depends("core", more=f'[tool.provenv.evidence]\nfolder = "{folder}"\n')
         with pytest.raises(provenv.InputError, match="is not a folder below the project's"):

@@ -8,7 +8,6 @@ answer is never ``pass``.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -65,11 +64,12 @@ class Finding:
 
 @frozen
 class Seen:
-    """How a log was when this machine looked at it last."""
+    """How a log was when this machine looked at it last; ``place``: where it lay."""
 
     size: int
     head: str
     time: str
+    place: str = ""
 
 
 @frozen
@@ -82,6 +82,7 @@ class Material:
         checkpoints: That were found. ``odd``: Files that are called so and are none, with the reason.
         keys: That are trusted. ``seen``: None where this machine has not seen this log before.
         accepted: Records whose mark ``clock`` somebody has looked into.
+        place: Where the log lies. ``now``: UTC, RFC 3339; empty: records may be of any time.
     """
 
     project: str
@@ -92,6 +93,8 @@ class Material:
     keys: Collection[PublicKey] = ()
     seen: Mapping[str, Seen] = field(default_factory=dict)
     accepted: Collection[int] = ()
+    place: str = ""
+    now: str = ""
 
 
 @frozen
@@ -134,8 +137,10 @@ class _Chain:
 
 def check(material: Material) -> Check:
     """Say whether the log is the one that was written."""
-    chain = _Chain(present=frozenset(_sequences(material.lines)))
-    findings = [*_chained(material, chain), *_sealed(material, chain)]
+    rows = [(line, _parsed(line.data)) for line in material.lines]
+    present = frozenset(row.sequence for _, row in rows if isinstance(row, Record))
+    chain = _Chain(present=present)
+    findings = [*_chained(rows, material, chain), *_sealed(material, chain)]
     good: list[tuple[Checkpoint, PublicKey]] = []
     findings += _anchored(material, chain, good)
     findings += _remembered(material, chain)
@@ -169,34 +174,29 @@ def _say(problem: Problem, text: str, sequence: int | None = None) -> Finding:
     return Finding(problem=problem, text=text, sequence=sequence)
 
 
-def _sequences(lines: Sequence[Line]) -> Iterator[int]:
-    for line in lines:
-        with contextlib.suppress(ValueError):
-            yield records.parse(line.data).sequence
+def _parsed(line: bytes) -> Record | str:
+    """A record; or why it is none."""
+    try:
+        return records.parse(line)
+    except ValueError as error:
+        return str(error)
 
 
-def _chained(material: Material, chain: _Chain) -> Iterator[Finding]:
+def _chained(
+    rows: Sequence[tuple[Line, Record | str]], material: Material, chain: _Chain
+) -> Iterator[Finding]:
     """Each line against the one before it."""
     previous, time = journal.START, ""
     torn: list[Line] = []
-    for line in material.lines:
+    for line, record in rows:
         chain.size += 1
-        try:
-            record = records.parse(line.data)
-        except ValueError as error:
+        if isinstance(record, str):
             torn.append(line)
             if line.whole and not _may_be_torn(line):
-                yield _say("edited", f"{_at(line)} is no record: {error}", chain.size)
+                yield _say("edited", f"{_at(line)} is no record: {record}", chain.size)
         else:
             yield from _placed(record, line, chain, previous, torn)
-            if record.entry.time < time and "clock" not in record.marks:
-                text = f"record {record.sequence} is older than the one before it, and was not marked so"
-                yield _say("edited", text, record.sequence)
-            if "clock" in record.marks and record.sequence not in material.accepted:
-                text = (
-                    f"record {record.sequence} is of {record.entry.time}, before the one above it"
-                )
-                yield _say("clock", text, record.sequence)
+            yield from _timed(record, time, material)
             chain.log = chain.log or record.log
             chain.found.append(record)
             chain.size, time = record.sequence, record.entry.time
@@ -207,6 +207,20 @@ def _chained(material: Material, chain: _Chain) -> Iterator[Finding]:
             yield _say("torn", f"{_at(line)} has no end, as after a power cut", chain.size)
     if torn and torn[-1].whole:
         yield _say("torn", f"{_at(torn[-1])} is not whole, as after a power cut", chain.size)
+
+
+def _timed(record: Record, before: str, material: Material) -> Iterator[Finding]:
+    """Whether a record is later than the one before it, and not to come."""
+    number, time = record.sequence, record.entry.time
+    if time < before and "clock" not in record.marks:
+        text = f"record {number} is older than the one before it, and was not marked so"
+        yield _say("edited", text, number)
+    if number in material.accepted:
+        return
+    if "clock" in record.marks:
+        yield _say("clock", f"record {number} is of {time}, before the one above it", number)
+    elif material.now and time > material.now:
+        yield _say("clock", f"record {number} is of {time}, which is to come", number)
 
 
 def _may_be_torn(line: Line) -> bool:
@@ -223,13 +237,12 @@ def _placed(
         yield _say("edited", f"record {number} is of another log ({record.log[:12]})", number)
     if number != chain.size:
         before = chain.size - 1
-        missing = range(chain.size, number)
-        if number < chain.size or any(one in chain.present for one in missing):
+        if number < chain.size or any(chain.size <= one < number for one in chain.present):
             text = f"record {number} stands after record {before}"
             yield _say("reordered", text, number)
         else:
             gone = f"records {chain.size} to {number - 1} are"
-            gone = gone if len(missing) > 1 else f"record {chain.size} is"
+            gone = gone if number - chain.size > 1 else f"record {chain.size} is"
             yield _say("deleted", f"{gone} missing", number)
     elif record.previous != previous:
         text = f"record {number} names another record before it than the one that stands there"
@@ -383,6 +396,12 @@ def _compared(chain: _Chain, good: Sequence[Checkpoint]) -> Iterator[Finding]:
 
 def _remembered(material: Material, chain: _Chain) -> Iterator[Finding]:
     """What this machine has seen before of this log."""
+    for name, other in material.seen.items():
+        if name != chain.log and material.place and other.place == material.place:
+            text = f"this machine has seen a log of {other.size} records here on {other.time}"
+            yield _say(
+                "begun-anew", f"{text}, and it is gone" if chain.log else f"{text}; it is gone"
+            )
     seen = material.seen.get(chain.log)
     if seen is None:
         return

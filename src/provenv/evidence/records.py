@@ -119,7 +119,13 @@ def parse(line: bytes) -> Record:
     Raises:
         ValueError: It is none: not JSON, other keys, wrong types, or not the canonical spelling.
     """
-    data = json.loads(line)
+    try:
+        return _parsed(json.loads(line), line)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _parsed(data: Any, line: bytes) -> Record:
     if not isinstance(data, dict) or set(data) != KEYS:
         raise ValueError("it is no record")
     texts = all(

@@ -343,6 +343,29 @@ def test_a_clock_that_was_set_back_is_named_and_never_clean(made: Log) -> None:
     assert result.marks == ((7, "clock"),)
 
 
+def test_a_record_that_is_to_come_is_never_clean(made: Log) -> None:
+    assert problems(made.check(now=at(5))) == {"clock"}
+    assert made.check(now=at(6)).outcome == "pass"
+
+
+def test_a_log_that_is_gone_is_remembered(made: Log) -> None:
+    seen = {made.check().log: Seen(size=6, head=made.check().head, time=at(6), place="here")}
+    for file in made.kept.iterdir():
+        file.unlink()
+    made.file.unlink()
+    assert problems(made.check(seen=seen, place="here")) >= {"begun-anew"}
+    made.add(9)
+    assert made.check(seen=seen, place="here").outcome == "fail"
+    assert made.check(seen=seen, place="there").outcome == "inconclusive"
+
+
+def test_a_line_made_to_stop_whoever_reads_it(made: Log) -> None:
+    lines = made.lines
+    huge = lines[2].replace(b'"sequence":3', b'"sequence":9007199254740991')
+    made.put([*lines[:2], huge, b"[" * 200_000 + b"\n", *lines[3:]])
+    assert made.check().outcome == "fail"
+
+
 def test_a_torn_line_is_said_and_stays(made: Log) -> None:
     whole = made.file.read_bytes()
     made.file.write_bytes(whole + made.lines[-1][:50])

@@ -33,11 +33,17 @@ def add_key(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", metavar="KEY", help="a key of this machine by its name, or a file")
 
 
+def key_of(args: argparse.Namespace) -> str | None:
+    """The key that is asked for: by its name, or by its whole path."""
+    asked: str | None = args.key
+    return os.path.abspath(asked) if asked and (os.sep in asked or os.path.isfile(asked)) else asked
+
+
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.assuring.evidence import checkpoint
 
     folder = None if args.checkpoints is None else os.path.abspath(args.checkpoints)
-    made = checkpoint(session.project, session.context, key=args.key, folder=folder)
+    made = checkpoint(session.project, session.context, key=key_of(args), folder=folder)
     session.report("evidence-checkpoint", lambda: data(made), lambda screen: text(made, screen))
     return 0
 

@@ -67,7 +67,14 @@ def _row(one: Record, screen: Screen) -> tuple[str, ...]:
 
 
 def what(one: Record) -> str:
-    """What a record is about, in a few words."""
+    """What a record is about, in a few words; nothing where somebody else wrote it."""
+    try:
+        return _what(one)
+    except (AttributeError, TypeError):
+        return ""
+
+
+def _what(one: Record) -> str:
     entry = one.entry
     said, subject = entry.details, entry.subject
     if entry.kind in ("sync", "rollback"):

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from provenv.cli.changes import LIMIT, changes_data, draw_changes
+from provenv.cli.commands.evidence_checkpoint import key_of
 from provenv.cli.draw import Screen, many, seconds
 from provenv.cli.options import add_all
 from provenv.cli.session import Session
@@ -88,7 +89,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
             dry_run=args.dry_run,
             python=session.request(args.python),
         )
-        signed = _signed(target.project, session, args.key) if args.sign else None
+        signed = _signed(target.project, session, key_of(args)) if args.sign else None
         return Answer(
             code=0,
             data=lambda: data(result, signed),

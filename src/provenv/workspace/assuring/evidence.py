@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import time
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError
@@ -34,6 +35,7 @@ from provenv.workspace.governing import policies, signatures, signing
 from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context, Project
 
+_AHEAD = 600  # seconds: clocks differ
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -105,7 +107,6 @@ def verify(
     folder = context.home.checkpoints if folder is None else folder
     found, odd = checkpoints.read_all(folder) if given or os.path.isdir(folder) else ([], [])
     trusted = trusted_keys(project, context, keys_given)
-    seen = _seen(context)
     material = Material(
         project=project.locker.title,
         lines=lines,
@@ -113,8 +114,10 @@ def verify(
         checkpoints=found,
         odd=odd,
         keys=trusted,
-        seen=seen,
+        seen=_seen(context),
         accepted=accepted,
+        place=place,
+        now=logged.rfc3339(time.time() + _AHEAD),
     )
     result = check(material)
     if not lines and not any(one.problem == "begun-anew" for one in result.findings):
@@ -123,7 +126,7 @@ def verify(
             hint="[tool.provenv.evidence] in pyproject.toml, or a policy, begins one.",
         )
     if result.outcome != "fail" and result.anchored:
-        _remember(context, result)
+        _remember(context, result, place)
     return result
 
 
@@ -166,14 +169,7 @@ def checkpoint(
     kept = context.home.checkpoints if folder is None else folder
     if folder is not None and not os.path.isdir(folder):
         raise InputError("is no folder", file=folder, hint="Is what it is on mounted?")
-    before = verify(project, context, folder=folder)
-    broken = [one for one in before.findings if not one.doubt]
-    mine = [one for one in broken if one.problem not in ("wrong-key", "other-log")]
-    if mine:
-        raise CheckFailedError(
-            f"the log was changed, and is not signed: {mine[0].text}",
-            hint="`provenv evidence verify` says all of it.",
-        )
+    before = _unchanged(project, context, folder)
     with recorded(context, "evidence-checkpoint", root=project.locker.root):
         details = {"key": signer.public.id, "records": before.records + 1}
         (*_, record) = recording.write(project, context, "checkpoint", details)
@@ -186,8 +182,27 @@ def checkpoint(
         )
         envelope = checkpoints.sign(made, signer)
         file = checkpoints.keep(kept, made, envelope)
-        _write_seen(context, made.log, Seen(size=made.size, head=made.head, time=made.time))
+        place = recording.folder(project, context)
+        _write_seen(
+            context, made.log, Seen(size=made.size, head=made.head, time=made.time, place=place)
+        )
     return Anchored(file=file, checkpoint=made, key=signer.public)
+
+
+def _unchanged(project: Project, context: Context, folder: str | None) -> Check:
+    """The log checked before anything is signed of it; who else has signed it does not matter.
+
+    Raises:
+        CheckFailedError: It was changed.
+    """
+    found = verify(project, context, folder=folder)
+    broken = [one for one in found.findings if not one.doubt and one.problem != "wrong-key"]
+    if broken:
+        raise CheckFailedError(
+            f"the log was changed, and is not signed: {broken[0].text}",
+            hint="`provenv evidence verify` says all of it.",
+        )
+    return found
 
 
 def seal(project: Project, context: Context, *, older: timedelta) -> Sealed | None:
@@ -230,7 +245,9 @@ def export(
 
     Raises:
         UndecidedError: There is none. InputError: The key cannot be used.
+        CheckFailedError: The log was changed.
     """
+    _unchanged(project, context, None)
     found = list(log.newest(recording.folder(project, context)))[::-1]
     verdicts = [one for one in found if one.entry.kind == "verdict" and one.entry.locks]
     verdicts = [one for one in verdicts if one.entry.policy is not None]
@@ -285,22 +302,28 @@ def _seen(context: Context) -> dict[str, Seen]:
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 with open(os.path.join(folder, name), encoding="utf-8") as stream:
                     data = json.load(stream)
-                seen = Seen(size=int(data["size"]), head=str(data["head"]), time=str(data["time"]))
-                found[name.removesuffix(".json")] = seen
+                found[name.removesuffix(".json")] = Seen(
+                    size=int(data["size"]),
+                    head=str(data["head"]),
+                    time=str(data["time"]),
+                    place=str(data["place"]),
+                )
     return found
 
 
-def _remember(context: Context, result: Check) -> None:
+def _remember(context: Context, result: Check, place: str) -> None:
     """Note the longest part of the log that was anchored when it was looked at."""
     best = max(result.checkpoints, key=lambda pair: pair[0].size)[0]
     seen = _seen(context).get(result.log)
     if seen is None or best.size > seen.size:
-        _write_seen(context, result.log, Seen(size=best.size, head=best.head, time=best.time))
+        _write_seen(
+            context, result.log, Seen(size=best.size, head=best.head, time=best.time, place=place)
+        )
 
 
 def _write_seen(context: Context, name: str, seen: Seen) -> None:
     folder = os.path.join(context.home.evidence, "seen")
-    data = {"size": seen.size, "head": seen.head, "time": seen.time}
+    data = {name: getattr(seen, name) for name in ("size", "head", "time", "place")}
     with contextlib.suppress(DiskError, OSError):  # a memory that cannot be written is none
         os.makedirs(folder, 0o755, exist_ok=True)
         write_atomic(os.path.join(folder, f"{name}.json"), records.canonical(data))

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from provenv.core import digest
+from provenv.core import digest, owners
 from provenv.core.errors import DiskError, InputError, IntegrityError, ProvenvError
 from provenv.core.events import Warned
 from provenv.core.values import frozen
@@ -54,12 +54,23 @@ def is_on(project: Project, context: Context) -> bool:
 
 
 def folder(project: Project, context: Context) -> str:
-    """Where the log of a project lies: as its manifest says, else under the home folder."""
+    """Where the log of a project lies: as its manifest says, else under the home folder.
+
+    Raises:
+        InputError: A link leads elsewhere from there.
+    """
     locker = project.locker
     spec = locker.manifest.evidence
-    if spec is not None and spec.folder is not None:
-        return os.path.join(locker.root, os.path.normpath(spec.folder))
     root = os.path.realpath(locker.root)
+    if spec is not None and spec.folder is not None:
+        place = os.path.join(root, os.path.normpath(spec.folder))
+        if os.path.realpath(place) != place:
+            raise InputError(
+                f"a link leads from {place} to {os.path.realpath(place)}",
+                file=locker.manifest_path,
+                key="tool.provenv.evidence.folder",
+            )
+        return place
     short = re.sub(r"[^A-Za-z0-9._-]+", "-", locker.title).strip("-.") or "project"
     name = f"{short[:60]}-{digest.of_bytes(os.fsencode(root))[:12]}"
     return os.path.join(context.environ.get("PROVENV_EVIDENCE") or context.home.evidence, name)
@@ -235,6 +246,7 @@ def _append(project: Project, context: Context, entries: log.Entries) -> None:
             lambda end: [*_beginning(project, context, end), *entries(end)],
             waiting=waits.told(context, "writes the evidence log"),
         )
+        _give(project, place)
     except (DiskError, IntegrityError) as error:
         if spec is not None and spec.required:
             raise
@@ -253,6 +265,13 @@ def _beginning(project: Project, context: Context, end: End) -> list[Entry]:
     if end.log:
         return []
     return [_entry(project, context, "begin", Facts(policy=None, advisories=None), details={})]
+
+
+def _give(project: Project, place: str) -> None:
+    """What root wrote into somebody else's project is theirs."""
+    root = os.path.realpath(project.locker.root)
+    if place.startswith(f"{root}/"):
+        owners.give_folder(root, os.path.relpath(place, root), deep=True)
 
 
 def _entry(

@@ -32,7 +32,7 @@ class Signed:
 
 
 def read_key(context: Context, path: str | None) -> PrivateKey:
-    """The key to sign with: a file or a name in the home folder; the only one there where none is named.
+    """The key to sign with: an absolute path, or a name in the home folder; else the only one there.
 
     Raises:
         UsageError: There is none, or there are several. InputError: It cannot be used.
@@ -40,10 +40,13 @@ def read_key(context: Context, path: str | None) -> PrivateKey:
     folder = context.home.keys
     asked = path or context.environ.get("PROVENV_SIGNING_KEY") or None
     if asked is not None:
-        if os.sep not in asked and not os.path.lexists(asked):
-            named = os.path.join(folder, asked.removesuffix(keys.PRIVATE) + keys.PRIVATE)
-            return keys.read_private(named if os.path.lexists(named) else asked)
-        return keys.read_private(asked)
+        if os.path.isabs(asked):
+            return keys.read_private(asked)
+        if os.sep in asked:
+            raise UsageError(f"{asked!r} is neither a key's name nor an absolute path")
+        return keys.read_private(
+            os.path.join(folder, asked.removesuffix(keys.PRIVATE) + keys.PRIVATE)
+        )
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(keys.PRIVATE))
     except (FileNotFoundError, NotADirectoryError):
