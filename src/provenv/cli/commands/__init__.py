@@ -36,6 +36,7 @@ COMMANDS = {
     "audit": "what is known against the packages of a project",
     "policy": "rules about what may be installed where",
     "evidence": "what happened here and why it was allowed, in a log that proves it",
+    "report": "pages for those who have to know, such as auditors",
     "advisories": "what is known of vulnerabilities, kept on this machine",
     "doctor": "what goes wrong with project, shell and machine",
     "bisect": "which dependency broke it, and from which release on",
@@ -63,7 +64,7 @@ COMMANDS = {
 GROUPS = {
     "Project": ("new", "init", "import", "add", "remove", "lock", "sync", "run", "test"),
     "Questions": ("status", "tree", "why", "outdated", "doctor", "isolation", "bisect"),
-    "Governance": ("audit", "policy", "evidence", "advisories"),
+    "Governance": ("audit", "policy", "evidence", "report", "advisories"),
     "Environments": ("env",),
     "Generations": ("history", "log", "diff", "rollback", "verify", "repair"),
     "Shell": ("shell", "activate", "hook", "allow", "disallow", "completion"),
