@@ -171,6 +171,7 @@ def test_every_command(project: Project) -> None:
     check(told("policy", "explain", "vulns"), "provenv.policy-explain/1")
     case = '[[case]]\nname = "a"\npackage = "b"\nversion = "1"\nexpect = "pass"\n'
     check(told("policy", "test", str(project.write("cases.toml", case))), "provenv.policy-test/1")
+    check(told("report", "compliance"), "provenv.report-compliance/1")
     check(told("evidence", "show", "-n", "2"), "provenv.evidence-show/1")
     check(told("evidence", "key", "new", "audit"), "provenv.evidence-key/1")
     check(told("evidence", "checkpoint"), "provenv.evidence-checkpoint/1")

@@ -35,12 +35,13 @@ caption { text-align: left; font-weight: 600; padding-bottom: .375rem; }
 th, td { text-align: left; vertical-align: top; padding: .375rem .75rem .375rem 0;
   border-bottom: 1px solid var(--line); overflow-wrap: break-word; max-width: 24rem; }
 thead th { color: var(--soft); font-weight: 600; font-size: .8125rem; white-space: nowrap; }
-tbody th { font-weight: 600; }
+tbody th { font-weight: 600; } .short { white-space: nowrap; }
 .good { color: var(--good); } .bad { color: var(--bad); } .warn { color: var(--warn); }
 .quiet { color: var(--soft); } td.good, td.bad, td.warn { font-weight: 600; }
 figure { margin: 1rem 0; }
 svg { display: block; width: 100%; min-width: 40rem; max-width: 60rem; height: auto; }
-svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
+svg text { fill: var(--ink); font: 12px system-ui, sans-serif; paint-order: stroke;
+  stroke: var(--paper); stroke-width: 4px; stroke-linejoin: round; }
 svg .tick { fill: var(--soft); font-size: 11px; }
 svg .grid { stroke: var(--line); } svg .limit { stroke: var(--ink); stroke-width: 2; }
 svg rect.good { fill: var(--bar); } svg rect.bad { fill: var(--bad); } svg rect.warn { fill: var(--warn); }
@@ -50,23 +51,25 @@ footer { margin-top: 3rem; }
   body { padding: 1rem .875rem 3rem; } h1 { font-size: 1.375rem; }
   table.stack thead { position: absolute; width: 1px; height: 1px; overflow: hidden;
     clip-path: inset(50%); }
-  table.stack, table.stack tbody, table.stack tr, table.stack th, table.stack td { display: block; }
+  table.stack, table.stack caption, table.stack tbody, table.stack tr, table.stack th,
+  table.stack td { display: block; }
   table.stack tr { padding: .5rem 0; border-bottom: 1px solid var(--line); }
   table.stack th, table.stack td { border: 0; padding: .0625rem 0; max-width: none;
-    overflow-wrap: anywhere; }
+    overflow-wrap: anywhere; white-space: normal; }
   table.stack td:empty { display: none; }
   table.stack td::before { content: attr(data-label) ": "; color: var(--soft); font-weight: 400; }
 }
 @media print {
   :root { --ink: #000; --soft: #444; --paper: #fff; --line: #bbb; --good: #14602a; --bad: #8f1c13;
     --warn: #6b4400; --bar: #1f4f86; }
-  body { max-width: none; padding: 0; font-size: 10pt; } nav { display: none; }
+  html { font-size: 9.5pt; } body { max-width: none; padding: 0; } nav { display: none; }
   .wide { overflow: visible; } svg { min-width: 0; } table { font-size: 8.5pt; }
   tr, figure { break-inside: avoid; } h2 { break-after: avoid; } thead { display: table-header-group; }
-  th, td { overflow-wrap: anywhere; }
+  th, td { overflow-wrap: anywhere; } .short { white-space: normal; }
 }
 """
 
+_SHORT = 20  # characters of a word that is not broken: a date, a version
 # nothing is fetched either, whatever the text of the page may hold
 _NOTHING_RUNS = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -123,22 +126,25 @@ def _figure(one: Figure) -> str:
 
 
 def _table(one: Table) -> str:
-    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in one.head)
+    # roles: on a phone the rows are drawn as blocks, and stay rows for those who hear them
+    head = "".join(f'<th role="columnheader" scope="col">{escape(text)}</th>' for text in one.head)
     rows = "\n".join(_row(one.head, row) for row in one.rows)
     return (
         f'<div class="wide" role="region" aria-label="{escape(one.caption)}" tabindex="0">'
-        f'<table class="stack"><caption>{escape(one.caption)}</caption>\n'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>"
+        f'<table class="stack" role="table"><caption>{escape(one.caption)}</caption>\n'
+        f'<thead role="rowgroup"><tr role="row">{head}</tr></thead>\n'
+        f'<tbody role="rowgroup">\n{rows}\n</tbody></table></div>'
     )
 
 
 def _row(head: tuple[str, ...], row: tuple[str | Cell, ...]) -> str:
     first, *rest = map(_cell, row)
     cells = "".join(
-        f'<td{_class(cell)} data-label="{escape(label)}">{escape(cell.text)}</td>'
+        f'<td role="cell"{_class(cell)} data-label="{escape(label)}">{escape(cell.text)}</td>'
         for label, cell in zip(head[1:], rest, strict=True)
     )
-    return f'<tr><th scope="row"{_class(first)}>{escape(first.text)}</th>{cells}</tr>'
+    name = f'<th role="rowheader" scope="row"{_class(first)}>{escape(first.text)}</th>'
+    return f'<tr role="row">{name}{cells}</tr>'
 
 
 def _cell(one: str | Cell) -> Cell:
@@ -146,7 +152,9 @@ def _cell(one: str | Cell) -> Cell:
 
 
 def _class(cell: Cell) -> str:
-    return f' class="{escape(cell.kind)}"' if cell.kind else ""
+    short = len(cell.text) <= _SHORT and " " not in cell.text
+    names = " ".join(filter(None, (cell.kind, "short" if short else "")))
+    return f' class="{escape(names)}"' if names else ""
 
 
 def as_markdown(report: Compliance) -> str:
