@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -25,9 +26,16 @@ def days_ago(days: int) -> str:
     return (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@pytest.fixture
-def report(project: Project, index: Index, tmp_path: Path) -> Compliance:
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compliance]:
     """One vulnerability that is overdue, one in time, one waived; texts that would like to be more."""
+    folder = tmp_path_factory.mktemp("report")
+    with Index() as index:
+        shop = Project(folder / "shop", home=folder / "home", index_url=index.url)
+        yield _report(shop, index, folder)
+
+
+def _report(project: Project, index: Index, tmp_path: Path) -> Compliance:
     for name in ("core", "tool", "side"):
         index.add(make_wheel(tmp_path / "w", name, "1.0"))
     project.depends("core", "tool", "side", more="[tool.provenv.evidence]\n")

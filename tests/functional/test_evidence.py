@@ -193,6 +193,9 @@ def test_what_becomes_of_waivers_is_recorded(shop: Project, here: Here) -> None:
     assert told(waiver(today, today - timedelta(days=1), "y")) == ["changed", "expired"]
     assert told(waiver(today, today - timedelta(days=1), "y")) == []
     assert told("") == ["withdrawn"]
+    shop.write("provenv-policy.toml", HASHES + waiver(today, later))
+    here.sync()  # not only verdicts look at them
+    assert [one.entry.kind for one in here.records()[-2:]] == ["waiver", "sync"]
 
 
 def test_a_log_that_cannot_be_written_is_said_or_fails(shop: Project) -> None:

@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from provenv.core import digest, owners
@@ -24,7 +24,7 @@ from provenv.evidence.records import End, Entry, Kind, Record
 from provenv.model.generation import Change
 from provenv.model.policy import Waiver
 from provenv.workspace import logged
-from provenv.workspace.governing import advisories, policies
+from provenv.workspace.governing import advisories, policies, waiving
 from provenv.workspace.governing.policies import Checked
 from provenv.workspace.host import waits
 from provenv.workspace.projects.context import Context, LockFile, Project, read_locks
@@ -35,10 +35,14 @@ _MOST = 200  # decisions that a verdict's record lists; all of them are counted
 
 @frozen
 class Facts:
-    """What holds at the time of a record: digests of the policies and of the advisories."""
+    """What holds at the time of a record: digests of the policies and of the advisories, and the waivers.
+
+    ``waivers`` is None where a policy cannot be used, which ``trouble`` says.
+    """
 
     policy: str | None
     advisories: str | None
+    waivers: tuple[Waiver, ...] | None = None
     trouble: str | None = None
 
 
@@ -138,9 +142,11 @@ def judged(project: Project, context: Context, checked: Checked) -> None:
     for one in verdict.decisions:
         name = "waived" if one.waiver is not None else one.state
         states[name] = states.get(name, 0) + 1
-    today = datetime.now(UTC).date()
-    waivers = {waiver.title: _waiver(waiver, today) for waiver in checked.policies.waivers}
-    facts = Facts(policy=checked.policies.digest, advisories=checked.advisories)
+    facts = Facts(
+        policy=checked.policies.digest,
+        advisories=checked.advisories,
+        waivers=checked.policies.waivers,
+    )
     found = _locks_or_none(project).values()
     locks = {os.path.basename(file.path): file.digest for file in found}
     details = {
@@ -161,20 +167,8 @@ def judged(project: Project, context: Context, checked: Checked) -> None:
             for one in verdict.decisions[:_MOST]
         ],
         "doubts": list(verdict.doubts),
-        "waivers": waivers,
     }
-
-    def entries(end: End) -> list[Entry]:
-        del end  # what counts is the last verdict
-        before = _last_waivers(folder(project, context))
-        told = [
-            _entry(project, context, "waiver", facts, details={"what": what, "waiver": waiver})
-            for what, waiver in _moved(before, waivers)
-        ]
-        made = _entry(project, context, "verdict", facts, locks=locks, details=details)
-        return [*told, made]
-
-    _append(project, context, entries)
+    _append(project, context, "verdict", facts, locks=locks, details=details)
 
 
 def signed(project: Project, context: Context, files: Mapping[str, str], key: str) -> None:
@@ -228,22 +222,37 @@ def _record(
     if not _on(project, context):
         return
     facts = _facts(project, context)
-
-    def entries(end: End) -> list[Entry]:
-        del end
-        more: dict[str, Any] = {"locks": locks, "subject": subject, "details": details}
-        return [_entry(project, context, kind, facts, **more)]
-
-    _append(project, context, entries)
+    _append(project, context, kind, facts, locks=locks, subject=subject, details=details)
 
 
-def _append(project: Project, context: Context, entries: log.Entries) -> None:
+def _append(
+    project: Project,
+    context: Context,
+    kind: Kind,
+    facts: Facts,
+    *,
+    locks: Mapping[str, str],
+    details: Mapping[str, Any],
+    subject: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a record, and those of waivers before it; times are taken while the log is held."""
     place = folder(project, context)
     spec = project.locker.manifest.evidence
+
+    def entries(end: End) -> Iterator[Entry]:
+        yield from _beginning(project, context, end)
+        more = dict(details)
+        if facts.waivers is not None:
+            now = waiving.described(facts.waivers, datetime.now(UTC).date())
+            for one in waiving.moved(waiving.before(place), now):
+                yield _entry(project, context, "waiver", facts, details=one)
+            more[waiving.KEY] = waiving.short(now)
+        yield _entry(project, context, kind, facts, locks=locks, subject=subject, details=more)
+
     try:
         log.append(
             place,
-            lambda end: [*_beginning(project, context, end), *entries(end)],
+            lambda end: list(entries(end)),
             waiting=waits.told(context, "writes the evidence log"),
         )
         _give(project, place)
@@ -301,10 +310,10 @@ def _entry(
 
 
 def _facts(project: Project, context: Context) -> Facts:
-    trouble = None
-    policy = None
+    trouble = policy = waivers = None
     try:
         found = policies.policies_of(project, context)
+        waivers = found.waivers
         policy = found.digest if found.files else None
     except InputError as error:
         trouble = error.message
@@ -312,7 +321,7 @@ def _facts(project: Project, context: Context) -> Facts:
         data: str | None = advisories.read_status(context).digest
     except ProvenvError:
         data = None
-    return Facts(policy=policy, advisories=data, trouble=trouble)
+    return Facts(policy=policy, advisories=data, waivers=waivers, trouble=trouble)
 
 
 def _locks_or_none(project: Project) -> Mapping[str | None, LockFile]:
@@ -324,50 +333,3 @@ def _locks_or_none(project: Project) -> Mapping[str | None, LockFile]:
 
 def _changes(changes: Sequence[Change]) -> list[dict[str, str | None]]:
     return [{"name": one.name, "before": one.before, "after": one.after} for one in changes]
-
-
-def _waiver(waiver: Waiver, today: date) -> dict[str, Any]:
-    said = {
-        "rule": waiver.rule,
-        "package": waiver.package,
-        "versions": str(waiver.versions),
-        "advisory": waiver.advisory,
-        "reason": waiver.reason,
-        "owner": waiver.owner,
-        "approver": waiver.approver,
-        "ticket": waiver.ticket,
-        "created": str(waiver.created),
-        "expires": str(waiver.expires),
-        "until-fixed": waiver.until_fixed,
-        "origin": waiver.origin,
-    }
-    state = (
-        "expired" if today > waiver.expires else "future" if today < waiver.created else "active"
-    )
-    return {**said, "digest": digest.of_json(said), "state": state}
-
-
-def _last_waivers(place: str) -> Mapping[str, Mapping[str, Any]]:
-    """The waivers as the last verdict found them."""
-    for record in log.newest(place):
-        found = record.entry.details.get("waivers")
-        if record.entry.kind == "verdict" and isinstance(found, dict):
-            return found
-    return {}
-
-
-def _moved(
-    before: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """What has become of each waiver: ``first-seen``, ``changed``, ``expired`` or ``withdrawn``."""
-    for title, waiver in now.items():
-        old = before.get(title)
-        if old is None:
-            yield "first-seen", waiver
-        elif old.get("digest") != waiver["digest"]:
-            yield "changed", waiver
-        if waiver["state"] == "expired" and (old is None or old.get("state") != "expired"):
-            yield "expired", waiver
-    for title, old in before.items():
-        if title not in now:
-            yield "withdrawn", old
