@@ -178,8 +178,11 @@ def test_every_command(project: Project) -> None:
     check(told("evidence", "verify"), "provenv.evidence-verify/1")
     check(told("evidence", "export", "--output", "v.jsonl"), "provenv.evidence-export/1")
     check(told("evidence", "seal", "--older-than", "1d"), "provenv.evidence-seal/1")
+    (project.folder / "provenv-policy.toml").unlink()  # it leaves no version of core
     check(project.ok("--json", "test", "true").json, "provenv.test/1")
     check(project.ok("--json", "test", "--list", "true").json, "provenv.test-list/1")
+    check(project.ok("--json", "test", "--bounds", "true").json, "provenv.test-bounds/1")
+    check(project.ok("--json", "test", "--ahead", "true").json, "provenv.test-ahead/1")
     check(told("ci", "github"), "provenv.ci/1")
     check(told("ci", "gitlab", "--stdout"), "provenv.ci/1")
     check(told("new", "other", "--no-git", "--offline", code=3), "provenv.new/1")

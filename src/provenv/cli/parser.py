@@ -252,6 +252,9 @@ VALUED = frozenset(
         "--timeout",
         "--junit",
         "--html",
+        "--on",
+        "--attempts",
+        "--wheels",
     }
 )
 

@@ -189,5 +189,6 @@ def data(result: LockResult, signed: Signed | None = None) -> dict[str, Any]:
         "changes": changes_data(result.changes),
         "compared": result.compared,
         "signed": None if signed is None else {"key": signed.key.id, "files": list(signed.files)},
+        "excluded": [dict(row) for row in result.excluded],
         "seconds": round(result.seconds, 4),
     }

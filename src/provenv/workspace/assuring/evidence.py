@@ -274,10 +274,13 @@ def export(
 def _made_of(verdict: Record, found: Iterable[Record]) -> list[dict[str, object]]:
     """The generations that were made of the locks that a verdict is about."""
     judged = set(verdict.entry.locks.values())
+    where = verdict.entry.details.get("environments")
     made: dict[str, dict[str, object]] = {}
     for one in found:
         subject = one.entry.subject
-        if one.entry.kind in ("sync", "rollback") and judged.intersection(one.entry.locks.values()):
+        concerned = isinstance(where, list) and subject.get("environment") in where
+        same = concerned and judged.intersection(one.entry.locks.values())
+        if one.entry.kind in ("sync", "rollback") and same:
             name = f"{subject.get('environment')}/generation-{subject.get('generation')}"
             if isinstance(subject.get("tree"), str):
                 made[name] = {"name": name, "digest": {"sha256": subject["tree"]}}

@@ -22,6 +22,7 @@ from provenv.environments import generations
 from provenv.evidence import log
 from provenv.evidence.records import End, Entry, Kind, Record
 from provenv.model.generation import Change
+from provenv.model.lock import tool_table
 from provenv.model.policy import Waiver
 from provenv.workspace import logged
 from provenv.workspace.governing import advisories, policies, waiving
@@ -86,13 +87,15 @@ def locked(
     made: Iterable[LockFile],
     changes: Sequence[Change],
 ) -> None:
-    """Record that locks were written."""
+    """Record that locks were written, with what the rules of a policy excluded from them."""
+    files = tuple(made)
+    excluded = [row for file in files for row in tool_table(file.lock).get("excluded", ())]
     _record(
         project,
         context,
         "lock",
-        locks={os.path.basename(file.path): file.digest for file in made},
-        details={"changes": _changes(changes)},
+        locks={os.path.basename(file.path): file.digest for file in files},
+        details={"changes": _changes(changes), "excluded": excluded},
     )
 
 
@@ -133,8 +136,13 @@ def synced(
     _record(project, context, kind, locks=files, subject=subject, details=details)
 
 
-def judged(project: Project, context: Context, checked: Checked) -> None:
-    """Record a verdict on the locks of a project, and what has become of waivers since the last one."""
+def judged(
+    project: Project,
+    context: Context,
+    checked: Checked,
+    locks: Mapping[str, str] | None = None,
+) -> None:
+    """Record a verdict on ``locks``, by digest; on those that the project has, where None."""
     if not _on(project, context):
         return
     verdict = checked.verdict
@@ -147,8 +155,9 @@ def judged(project: Project, context: Context, checked: Checked) -> None:
         advisories=checked.advisories,
         waivers=checked.policies.waivers,
     )
-    found = _locks_or_none(project).values()
-    locks = {os.path.basename(file.path): file.digest for file in found}
+    if locks is None:
+        found = _locks_or_none(project).values()
+        locks = {os.path.basename(file.path): file.digest for file in found}
     details = {
         "outcome": verdict.outcome,
         "environments": list(checked.question.environments),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from provenv.workspace import fast
 from provenv.workspace.projects.context import Context, Project
 
 
@@ -12,5 +13,5 @@ def may_be_governed(project: Project, context: Context) -> bool:
     locker = project.locker
     if context.environ.get("PROVENV_POLICY") or "policy" in locker.manifest_text:
         return True
-    above = ("/etc/provenv/policy.toml", os.path.join(context.home.root, "policy.toml"))
-    return any(map(os.path.lexists, (*above, os.path.join(locker.root, "provenv-policy.toml"))))
+    above = fast.policies_above(context.home.root, context.environ)
+    return any(map(os.path.lexists, (*above, os.path.join(locker.root, fast.POLICY))))
