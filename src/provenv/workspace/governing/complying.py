@@ -28,7 +28,7 @@ from provenv.core.http import Transport
 from provenv.core.values import frozen, replace
 from provenv.model.lock import tool_table
 from provenv.workspace.governing import policies as governing
-from provenv.workspace.governing import releases, subjects
+from provenv.workspace.governing import auditing, releases, subjects
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.host import access
 from provenv.workspace.projects.context import Context, Project, make_project, read_text
@@ -65,13 +65,17 @@ def judge_locks(project: Project, context: Context, policies: Policies, locks: L
     """Hold locks, which need not lie there yet, against the rules, for all environments."""
     found: dict[tuple[str, str], Subject] = {}
     names: dict[str, None] = {}
+    pythons = []
     for part in _parts(project):
-        names |= dict.fromkeys(spec.name for spec in part.manifest.all_instances())
+        specs = part.manifest.all_instances()
+        names |= dict.fromkeys(spec.name for spec in specs)
+        pythons += [auditing.python_of(part, spec) for spec in specs]
         for subject in subjects.of_pylocks(part, locks):
             known = found.setdefault((subject.name, subject.version), subject)
             both = dict.fromkeys((*known.environments, *subject.environments))
             found[subject.name, subject.version] = replace(known, environments=tuple(both))
-    question, _ = governing.ask(context, policies, tuple(names), tuple(found.values()))
+    made = [python for python in pythons if python.version is not None]
+    question, _ = governing.ask(context, policies, tuple(names), tuple(found.values()), made)
     return Judged(question=question, verdict=judge(policies, question), subjects=found)
 
 
@@ -294,15 +298,18 @@ class _Work:
             rules = [governing.rule_named(self.policies, name) for name in recorded.rules]
             if all(rule is None or rule.kind != "no-sdist" for rule in rules):
                 return ()
-        from provenv.model.origins import PYPI
         from provenv.resolve.pages import files_of
 
         index = subject.package.index if subject.package is not None else None
-        key = (index or self.context.index_url or PYPI, subject.name)
+        if index is None:  # a folder of files; and nobody else is told the name
+            return ()
+        key = (index, subject.name)
         if key not in self._pages:
             if self._transport is None:
                 settings = access.http_settings(self.project, self.context)
-                self._transport = Transport(settings, emit=self.context.emit)
+                self._transport = Transport(
+                    settings, emit=self.context.emit, look_up=access.look_up(self.context)
+                )
             try:
                 self._pages[key] = files_of(self._transport, *key) or ()
             except NetworkError:  # then versions are excluded one by one
@@ -371,7 +378,8 @@ def _refuse(error: UnsatisfiableError, standing: Mapping[str, Excluded]) -> NoRe
     lines = [_attributed(error.message, part)]
     for one in part:
         lines += [f"  excluded: {told}" for told in one.told]
-        lines.append(f"  left of {one.package}: {one.constraint.removeprefix(one.package)}")
+        left = one.constraint.removeprefix(one.package)
+        lines.append(f"  left of {one.package}: {left if left != '<0' else 'nothing'}")
     first = part[0].package
     raise UnsatisfiableError(
         "\n".join(lines),
