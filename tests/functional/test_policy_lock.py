@@ -201,9 +201,7 @@ def test_what_no_version_mends_is_said_and_locked(shop: Project, index: Index) -
     shop.write("provenv-policy.toml", rule)
     shop.depends("core")
     done = shop.ok("lock")
-    assert (
-        "warning: the policy says fail of this lock: home: core 2.0: it comes from" in done.stderr
-    )
+    assert "the policy's verdict on this lock is fail: home: core 2.0: it comes from" in done.stderr
     assert "`provenv policy check`" in done.stderr
     shop.fails(1, "policy", "check")
 

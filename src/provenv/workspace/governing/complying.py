@@ -344,8 +344,8 @@ def _tell(context: Context, verdict: Verdict, told: Iterable[Exclusion]) -> None
     said = first or verdict.doubts[0]
     context.emit(
         Warned(
-            message=f"the policy says {verdict.outcome} of this lock: {said}",
-            hint="No other version mends that. `provenv policy check` says all of it.",
+            message=f"the policy's verdict on this lock is {verdict.outcome}: {said}",
+            hint=f"{'No other version mends that. ' if first else ''}`provenv policy check` says all of it.",
         )
     )
 
