@@ -27,8 +27,8 @@ from provenv.core.events import Noted, Warned
 from provenv.core.http import Transport
 from provenv.core.values import frozen, replace
 from provenv.model.lock import tool_table
-from provenv.workspace.governing import policies as governing
 from provenv.workspace.governing import auditing, releases, subjects
+from provenv.workspace.governing import policies as governing
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.host import access
 from provenv.workspace.projects.context import Context, Project, make_project, read_text
@@ -342,10 +342,11 @@ def _tell(context: Context, verdict: Verdict, told: Iterable[Exclusion]) -> None
     counting = [one for one in verdict.decisions if one.counts]
     first = f"{counting[0].rule.id}: {counting[0].subject}: {counting[0].text}" if counting else ""
     said = first or verdict.doubts[0]
+    mends = "No other version mends that. " if first else ""
     context.emit(
         Warned(
             message=f"the policy's verdict on this lock is {verdict.outcome}: {said}",
-            hint=f"{'No other version mends that. ' if first else ''}`provenv policy check` says all of it.",
+            hint=f"{mends}`provenv policy check` says all of it.",
         )
     )
 
