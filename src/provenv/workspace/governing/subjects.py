@@ -51,12 +51,16 @@ def of_locks(project: Project, environment: str | None = None) -> tuple[Subject,
 
 
 def of_pylocks(
-    project: Project, locks: Mapping[str | None, Pylock], environment: str | None = None
+    project: Project,
+    locks: Mapping[str | None, Pylock],
+    environment: str | None = None,
+    *,
+    partial: bool = False,
 ) -> tuple[Subject, ...]:
     """The same of locks that need not lie there yet.
 
     Raises:
-        InputError: That of an environment is not among them.
+        InputError: That of an environment is not among them, unless they are ``partial``.
     """
     specs = (
         project.manifest.instances(environment)
@@ -66,6 +70,8 @@ def of_pylocks(
     found: dict[tuple[str, str], Subject] = {}
     for spec in specs:
         key = project.lock_key(spec)
+        if key not in locks and partial:
+            continue
         if key not in locks:
             raise InputError("is missing", file=project.lock_path(key), hint="Run `provenv lock`.")
         made, packages = graph.make_whole_graph(locks[key], project.manifest, spec)
