@@ -16,6 +16,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from provenv.audit.findings import Vulnerability
+from provenv.audit.licences import Licence, normalized, permitted
 from provenv.audit.policies import Policies
 from provenv.core.values import field, frozen, replace
 from provenv.model.policy import Rule, Waiver
@@ -35,6 +36,7 @@ class Item:
         urls: Of its files. ``index``: The address that it was locked from; None where that is not said.
         built: It comes as source, and would be built.
         hashed: Every file has a hash. ``unaudited``: Why nothing can be said of vulnerabilities.
+        licence: None where nobody has looked.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Item:
     hashed: bool = True
     unaudited: str | None = None
     vulnerabilities: tuple[Vulnerability, ...] = ()
+    licence: Licence | None = None
 
 
 @frozen
@@ -65,6 +68,8 @@ class Question:
         environments: That are governed; a rule about none of them is not asked.
         fetched: When the advisories were; None where there are none.
         doubts: Why the advisories may be incomplete.
+        sboms: Environment → what is wrong with the SBOM that was written for it, None where nothing is;
+            an environment that nobody has looked at is not in it.
     """
 
     environments: tuple[str, ...]
@@ -73,6 +78,7 @@ class Question:
     fetched: datetime | None
     now: datetime
     doubts: tuple[str, ...] = ()
+    sboms: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def today(self) -> date:
@@ -324,6 +330,52 @@ def _hash_required(rule: Rule, question: Question) -> Iterator[Decision]:
             yield _about(rule, item, "broken", "not every file of it has a hash")
 
 
+def _licence(rule: Rule, question: Question) -> Iterator[Decision]:
+    for item in _items(rule, question):
+        licence, own = _clarified(rule, item), item.licence
+        if licence is None:
+            licence = own or Licence(expression=None, reason="nobody has looked")
+        elif own is not None and own.expression not in (None, licence.expression):
+            text = f"it says {own.expression}, and the rule {licence.expression}"
+            yield _about(rule, item, "tolerated", text)
+        allowed = permitted(licence, rule.licences, rule.forbidden)
+        if allowed:
+            continue
+        if licence.expression is None:
+            state: State = _UNKNOWN[rule.on_unknown]
+            yield _about(rule, item, state, f"its licence cannot be told: {licence.reason}")
+        elif allowed is None:
+            why = "its metadata do not say whether all of them hold"
+            yield _about(rule, item, _UNKNOWN[rule.on_unknown], f"{licence.expression}: {why}")
+        else:
+            yield _about(rule, item, "broken", f"{licence.expression} is not allowed")
+
+
+_UNKNOWN: Mapping[str | None, State] = {None: "unknown", "deny": "broken", "warn": "tolerated"}
+
+
+def _clarified(rule: Rule, item: Item) -> Licence | None:
+    """What the rule itself says of a release; versions that cannot be compared are not meant."""
+    for one in rule.clarified:
+        if one.package == item.name and _within(one.versions, item.version):
+            return Licence(expression=normalized(one.licence), source="policy")
+    return None
+
+
+def _sbom_required(rule: Rule, question: Question) -> Iterator[Decision]:
+    for environment in filter(rule.concerns, question.environments):
+        said = question.sboms.get(environment, "nobody has looked")
+        if said is not None:
+            state: State = "broken" if environment in question.sboms else "unknown"
+            yield Decision(
+                rule=rule,
+                state=state,
+                subject=f"SBOM of {environment}",
+                text=said,
+                environments=(environment,),
+            )
+
+
 def _python_eol(rule: Rule, question: Question) -> Iterator[Decision]:
     for python in question.pythons:
         if not rule.concerns(python.environment):
@@ -346,8 +398,9 @@ def _python_eol(rule: Rule, question: Question) -> Iterator[Decision]:
 
 
 _RULES = {
-    "hash-required": _hash_required, "malware": _malware, "no-sdist": _no_sdist, "origin": _origin,
-    "package": _package, "python-eol": _python_eol, "vulnerability": _vulnerability,
+    "hash-required": _hash_required, "licence": _licence, "malware": _malware, "no-sdist": _no_sdist,
+    "origin": _origin, "package": _package, "python-eol": _python_eol, "sbom-required": _sbom_required,
+    "vulnerability": _vulnerability,
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from provenv.core.values import field, frozen
+from provenv.core.values import field, frozen, replace
 from provenv.model import toml
 
 SCHEMA = 1
@@ -23,20 +23,24 @@ LONGEST_WAIVER = timedelta(days=90)
 Action = Literal["deny", "warn", "info"]
 Mode = Literal["enforce", "dry-run"]
 Kind = Literal[
-    "hash-required", "malware", "no-sdist", "origin", "package", "python-eol", "vulnerability"
-]
+    "hash-required", "licence", "malware", "no-sdist", "origin", "package", "python-eol",
+    "sbom-required", "vulnerability",
+]  # fmt: skip
 Level = Literal["critical", "high", "medium", "low", "unknown"]
 Lapse = Literal["fail", "warn", "ignore"]
+Unknown = Literal["deny", "warn"]
 _TOP = frozenset({"schema", "data", "rule", "waiver"})
 _DATA = frozenset({"max-age", "on-unaudited"})
 _COMMON = frozenset({"action", "description", "environments", "id", "kind", "mode"})
 _OWN: dict[Kind, frozenset[str]] = {
     "hash-required": frozenset(),
+    "licence": frozenset({"allow", "deny", "on-unknown", "packages"}),
     "malware": frozenset(),
     "no-sdist": frozenset({"except"}),
     "origin": frozenset({"hosts", "packages"}),
     "package": frozenset({"allow", "deny"}),
     "python-eol": frozenset({"within"}),
+    "sbom-required": frozenset(),
     "vulnerability": frozenset({"epss-min", "kev", "min-cvss", "sla"}),
 }
 _WAIVER = frozenset(
@@ -48,6 +52,15 @@ _WAIVER = frozenset(
 _DURATION = re.compile(r"(\d+)(h|d|w)")
 _HOURS = {"h": 1, "d": 24, "w": 168}
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@frozen
+class Clarified:
+    """The licence of a package, as somebody has found out: an SPDX expression, for some of its versions."""
+
+    package: str
+    versions: SpecifierSet
+    licence: str
 
 
 @frozen
@@ -63,6 +76,9 @@ class Rule:
         allow, deny: Requirements (PEP 508), by normalized name; names of packages that may be built.
         hosts: That files may come from. ``packages``: Glob of names → index that they must come from.
         within: How long before its end a Python counts as dead.
+        licences, forbidden: SPDX identifiers, perhaps ``WITH`` an exception.
+        clarified: What releases are under, whatever they say. ``on_unknown``: What a licence that cannot
+            be told does; None: the verdict is inconclusive.
     """
 
     id: str
@@ -82,6 +98,10 @@ class Rule:
     hosts: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
     within: timedelta = timedelta(0)
+    licences: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
+    clarified: tuple[Clarified, ...] = ()
+    on_unknown: Unknown | None = None
 
     def concerns(self, environment: str) -> bool:
         """Whether it is about that environment; of ``test@3.12``, ``test`` is enough."""
@@ -186,18 +206,68 @@ def _rule(table: toml.Table, file: str) -> Rule:
         kev=table.get("kev", bool) or False,
         epss_min=_number(table, "epss-min", 1),
         sla=_sla(table),
-        allow=_requirements(table, "allow"),
-        deny=_requirements(table, "deny"),
+        allow=_requirements(table, "allow") if kind == "package" else {},
+        deny=_requirements(table, "deny") if kind == "package" else {},
         exempt=frozenset(canonicalize_name(one) for one in table.strings("except")),
         hosts=table.strings("hosts"),
-        packages={key: _text(table.table("packages"), key) for key in table.table("packages").data},
+        packages=_indexes(table) if kind == "origin" else {},
         within=_duration(table, "within") or timedelta(0),
     )
+    if kind == "licence":
+        return _about_licences(table, rule)
     if kind == "package" and not (rule.allow or rule.deny):
         raise table.error("", "a rule about packages needs `allow` or `deny`")
     if kind == "origin" and not (rule.hosts or rule.packages):
         raise table.error("", "a rule about origins needs `hosts` or `packages`")
     return rule
+
+
+def _indexes(table: toml.Table) -> dict[str, str]:
+    inner = table.table("packages")
+    return {key: _text(inner, key) for key in inner.data}
+
+
+def _about_licences(table: toml.Table, rule: Rule) -> Rule:
+    inner = table.table("packages")
+    clarified = []
+    for key in inner.data:
+        name, versions = _requirement(inner, key, key)
+        licence = _licence(inner, key, _text(inner, key))
+        clarified.append(Clarified(package=name, versions=versions, licence=licence))
+    made = replace(
+        rule,
+        licences=_licences(table, "allow"),
+        forbidden=_licences(table, "deny"),
+        clarified=tuple(clarified),
+        on_unknown=_choice(table, "on-unknown", get_args(Unknown)),
+    )
+    if not (made.licences or made.forbidden):
+        raise table.error("", "a rule about licences needs `allow` or `deny`")
+    return made
+
+
+def _licences(table: toml.Table, key: str) -> tuple[str, ...]:
+    found = [_licence(table, key, text) for text in table.strings(key)]
+    for text in found:
+        if {"AND", "OR"}.intersection(text.split()):
+            raise table.error(
+                key, f"{text!r} is more than one licence", hint="Write each of them by itself."
+            )
+    return tuple(found)
+
+
+def _licence(table: toml.Table, key: str, text: str) -> str:
+    """An SPDX expression, in SPDX's spelling."""
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+    try:
+        return canonicalize_license_expression(text)
+    except InvalidLicenseExpression as error:
+        raise table.error(
+            key,
+            f"{text!r} is no licence of SPDX's list",
+            hint="Such as MIT, Apache-2.0 or LicenseRef-Ours; the list: https://spdx.org/licenses/",
+        ) from error
 
 
 def _sla(table: toml.Table) -> dict[Level, timedelta]:
@@ -298,17 +368,21 @@ def _day(table: toml.Table, key: str) -> date:
 def _requirements(table: toml.Table, key: str) -> dict[str, SpecifierSet]:
     found: dict[str, SpecifierSet] = {}
     for text in table.strings(key):
-        try:
-            one = Requirement(text)
-        except InvalidRequirement as error:
-            raise table.error(key, f"{text!r} is not a requirement (PEP 508)") from error
-        if one.extras or one.url or one.marker:
-            raise table.error(key, f"{text!r}: a name and versions, and nothing else")
-        name = canonicalize_name(one.name)
+        name, versions = _requirement(table, key, text)
         if name in found:
             raise table.error(key, f"{name} stands there twice")
-        found[name] = one.specifier
+        found[name] = versions
     return found
+
+
+def _requirement(table: toml.Table, key: str, text: str) -> tuple[str, SpecifierSet]:
+    try:
+        one = Requirement(text)
+    except InvalidRequirement as error:
+        raise table.error(key, f"{text!r} is not a requirement (PEP 508)") from error
+    if one.extras or one.url or one.marker:
+        raise table.error(key, f"{text!r}: a name and versions, and nothing else")
+    return canonicalize_name(one.name), one.specifier
 
 
 def _checked(

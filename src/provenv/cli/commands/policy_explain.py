@@ -49,7 +49,8 @@ def run(args: argparse.Namespace, session: Session) -> int:
     kept = [] if rule is not None else [
         one
         for one in checked.policies.rules
-        if one.kind != "python-eol" and one.id not in {decision.rule.id for decision in found}
+        if one.kind not in ("python-eol", "sbom-required")
+        and one.id not in {decision.rule.id for decision in found}
         and any(map(one.concerns, checked.question.environments))
     ]  # fmt: skip
     session.answer(

@@ -8,19 +8,23 @@ from typing import Any, get_args
 
 from packaging.utils import canonicalize_name
 
+from provenv.audit import licences
 from provenv.audit.findings import Vulnerability
+from provenv.audit.licences import Licence
 from provenv.audit.policies import Policies
 from provenv.audit.severity import Severity, level_of
 from provenv.audit.verdict import Item, Outcome, Python, Question, Verdict, judge
 from provenv.core.values import frozen, replace
 from provenv.interpreters.lifetimes import end_of_life
 from provenv.model import toml
+from provenv.model.metadata import Metadata
 from provenv.workspace.projects.context import read_text
 
 _KEYS = frozenset(
     {
         "advisory", "built", "cvss", "environment", "epss", "expect", "fixed", "hashed", "index", "kev",
-        "malware", "name", "now", "package", "published", "python", "rules", "url", "version",
+        "license", "malware", "name", "now", "package", "published", "python", "rules", "sbom", "url",
+        "version",
     }
 )  # fmt: skip
 _ADVISORY = ("advisory", "cvss", "epss", "fixed", "kev", "malware", "published")
@@ -93,6 +97,7 @@ def _case(table: toml.Table) -> Case:
             else (Python(environment=environment, version=python, end=end),),
             fetched=now,
             now=now,
+            sboms=_sboms(table, environment),
         ),
         expect=next(one for one in get_args(Outcome) if one == expect),
         rules=table.strings("rules") if "rules" in table else None,
@@ -108,10 +113,22 @@ def _item(table: toml.Table, environment: str, now: datetime) -> Item:
         index=table.get("index", str) or "https://pypi.org/simple",
         built=table.get("built", bool) or False,
         hashed=table.get("hashed", bool) is not False,
+        licence=_licence(table),
     )
     if not any(key in table for key in _ADVISORY):
         return item
     return replace(item, vulnerabilities=(_vulnerability(table, item, now),))
+
+
+def _licence(table: toml.Table) -> Licence:
+    """As if its metadata had that ``License-Expression``, or none."""
+    said = table.get("license", str)
+    return licences.of_metadata(Metadata(name="", version="", expression=said))
+
+
+def _sboms(table: toml.Table, environment: str) -> dict[str, str | None]:
+    said = table.get("sbom", bool)
+    return {} if said is None else {environment: None if said else "there is none"}
 
 
 def _vulnerability(table: toml.Table, item: Item, now: datetime) -> Vulnerability:

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from provenv.core.errors import CheckFailedError, InputError, UnsatisfiableError, UsageError
+from provenv.core.errors import (
+    CheckFailedError,
+    InputError,
+    ProvenvError,
+    UnsatisfiableError,
+    UsageError,
+)
 from provenv.core.events import Warned
 from provenv.core.values import frozen, replace
 from provenv.model.generation import Change
@@ -209,6 +215,7 @@ def _lock(
         if changed and not dry_run:
             files.write(project, {file.path: file.text for file in made.values()})
             remember_fresh(project, context, made)
+            _bring(project, context)
     before = locks[None].lock if None in locks else None
     return LockResult(
         changed=changed,
@@ -218,6 +225,14 @@ def _lock(
         changes=lock_changes(before, new[None]),
         seconds=time.monotonic() - started,
     )
+
+
+def _bring(project: Project, context: Context) -> None:
+    """What policies will ask about the new lock; what they refuse is told when they are asked."""
+    from provenv.workspace.governing import policies
+
+    with contextlib.suppress(ProvenvError):
+        policies.bring(project, context)
 
 
 def _recorded(
