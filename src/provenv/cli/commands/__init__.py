@@ -33,6 +33,7 @@ COMMANDS = {
     "why": "why a package is there",
     "outdated": "what is newer than the lock",
     "audit": "what is known against the packages of a project",
+    "sbom": "what an environment consists of, as CycloneDX or SPDX",
     "policy": "rules about what may be installed where",
     "advisories": "what is known of vulnerabilities, kept on this machine",
     "doctor": "what goes wrong with project, shell and machine",
@@ -60,7 +61,7 @@ COMMANDS = {
 GROUPS = {
     "Project": ("new", "init", "import", "add", "remove", "lock", "sync", "run"),
     "Questions": ("status", "tree", "why", "outdated", "doctor", "isolation"),
-    "Governance": ("audit", "policy", "advisories"),
+    "Governance": ("audit", "sbom", "policy", "advisories"),
     "Environments": ("env",),
     "Generations": ("history", "log", "diff", "rollback", "verify", "repair"),
     "Shell": ("shell", "activate", "hook", "allow", "disallow", "completion"),

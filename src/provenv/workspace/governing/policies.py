@@ -19,7 +19,7 @@ from provenv.interpreters.lifetimes import end_of_life
 from provenv.model import toml
 from provenv.model.manifest import EnvironmentSpec
 from provenv.model.policy import Kind, Policy, Rule, parse_policy
-from provenv.workspace.governing import auditing, described, subjects
+from provenv.workspace.governing import auditing, described, sboms, subjects
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.projects.context import Context, Project, read_text
 
@@ -151,6 +151,9 @@ def _question(
             fetched=fetched,
             now=now,
             doubts=doubts,
+            sboms={spec.name: sboms.problem(project, spec, chosen) for spec in specs}
+            if _asks(policies, "sbom-required")
+            else {},
         ),
         digest,
     )
