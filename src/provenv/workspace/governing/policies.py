@@ -13,14 +13,15 @@ from provenv.audit.findings import vulnerabilities
 from provenv.audit.policies import Policies, combine
 from provenv.audit.verdict import Item, Python, Question, Verdict, judge
 from provenv.core.errors import InputError, UsageError
-from provenv.core.values import frozen, replace
+from provenv.core.values import frozen
 from provenv.environments import generations, switch
 from provenv.interpreters.lifetimes import end_of_life
 from provenv.model import toml
 from provenv.model.manifest import EnvironmentSpec
-from provenv.model.policy import Kind, Policy, Rule, parse_policy
-from provenv.workspace.governing import auditing, described, sboms, subjects
+from provenv.model.policy import Policy, Rule, parse_policy
+from provenv.workspace.governing import auditing, subjects
 from provenv.workspace.governing.subjects import Subject
+from provenv.workspace.governing.supplying import supplied
 from provenv.workspace.projects.context import Context, Project, read_text
 
 FILE = "provenv-policy.toml"
@@ -93,7 +94,8 @@ def check(project: Project, context: Context, environments: Sequence[str] = ()) 
     specs = [spec for name in environments for spec in project.manifest.instances(name)]
     specs = specs or list(project.manifest.all_instances())
     found = subjects.of_locks(project)
-    question, digest = _question(project, context, specs, found, policies)
+    question, digest = _question(project, context, specs, found)
+    question = supplied(question, project, context, policies, found)
     return Checked(
         title=project.title,
         policies=policies,
@@ -103,26 +105,8 @@ def check(project: Project, context: Context, environments: Sequence[str] = ()) 
     )
 
 
-def bring(project: Project, context: Context) -> None:
-    """Have here what rules of the policies will ask of the locked packages, as far as indexes give it.
-
-    Raises:
-        InputError: A policy or a lock cannot be used.
-    """
-    if _asks(policies_of(project, context), "licence"):
-        described.describe(project, context, subjects.of_locks(project), fetch=True)
-
-
-def _asks(policies: Policies, kind: Kind) -> bool:
-    return any(rule.kind == kind for rule in policies.rules)
-
-
 def _question(
-    project: Project,
-    context: Context,
-    specs: Sequence[EnvironmentSpec],
-    found: Sequence[Subject],
-    policies: Policies,
+    project: Project, context: Context, specs: Sequence[EnvironmentSpec], found: Sequence[Subject]
 ) -> tuple[Question, str | None]:
     now = datetime.now(UTC)
     names = tuple(spec.name for spec in specs)
@@ -140,9 +124,6 @@ def _question(
             facts = here.facts
             fetched, digest = datetime.fromisoformat(facts.imported), facts.digest
             doubts = auditing.doubts(facts, now)
-    if _asks(policies, "licence"):
-        known = described.describe(project, context, chosen)
-        items = [replace(item, licence=known[item.name, item.version].licence) for item in items]
     return (
         Question(
             environments=names,
@@ -151,9 +132,6 @@ def _question(
             fetched=fetched,
             now=now,
             doubts=doubts,
-            sboms={spec.name: sboms.problem(project, spec, chosen) for spec in specs}
-            if _asks(policies, "sbom-required")
-            else {},
         ),
         digest,
     )

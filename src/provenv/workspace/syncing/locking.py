@@ -229,10 +229,13 @@ def _lock(
 
 def _bring(project: Project, context: Context) -> None:
     """What policies will ask about the new lock; what they refuse is told when they are asked."""
-    from provenv.workspace.governing import policies
+    from provenv.workspace.governing.described import describe
+    from provenv.workspace.governing.policies import policies_of
+    from provenv.workspace.governing.subjects import of_locks
 
     with contextlib.suppress(ProvenvError):
-        policies.bring(project, context)
+        if any(rule.kind == "licence" for rule in policies_of(project, context).rules):
+            describe(project, context, of_locks(project), fetch=True)
 
 
 def _recorded(
