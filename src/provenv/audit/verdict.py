@@ -15,10 +15,13 @@ from urllib.parse import urlsplit
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from provenv.audit import release_rules
 from provenv.audit.findings import Vulnerability
 from provenv.audit.licences import Licence, normalized, permitted
-from provenv.audit.policies import Policies
+from provenv.audit.policies import MAX_AGE, Policies
+from provenv.audit.releases import Standing
 from provenv.core.values import field, frozen, replace
+from provenv.core.words import length
 from provenv.model.policy import Rule, Waiver
 
 Outcome = Literal["pass", "fail", "inconclusive"]
@@ -37,6 +40,7 @@ class Item:
         built: It comes as source, and would be built.
         hashed: Every file has a hash. ``unaudited``: Why nothing can be said of vulnerabilities.
         licence: None where nobody has looked.
+        standing: What its index says of it; looked up only where a rule asks.
     """
 
     name: str
@@ -49,6 +53,7 @@ class Item:
     unaudited: str | None = None
     vulnerabilities: tuple[Vulnerability, ...] = ()
     licence: Licence | None = None
+    standing: Standing = field(default_factory=Standing)
 
 
 @frozen
@@ -70,6 +75,7 @@ class Question:
         doubts: Why the advisories may be incomplete.
         sboms: Environment → what is wrong with the SBOM that was written for it, None where nothing is;
             an environment that nobody has looked at is not in it.
+        max_age: Of what indexes said; the judge sets what the policies allow.
     """
 
     environments: tuple[str, ...]
@@ -79,6 +85,7 @@ class Question:
     now: datetime
     doubts: tuple[str, ...] = ()
     sboms: Mapping[str, str | None] = field(default_factory=dict)
+    max_age: timedelta = MAX_AGE
 
     @property
     def today(self) -> date:
@@ -136,6 +143,7 @@ class Verdict:
 
 def judge(policies: Policies, question: Question) -> Verdict:
     """Hold what is known against the rules."""
+    question = replace(question, max_age=policies.max_age)
     found = [
         decision
         for rule in policies.rules
@@ -180,8 +188,8 @@ def _doubts(policies: Policies, question: Question) -> Iterator[str]:
         return
     age = question.now - question.fetched
     if age > policies.max_age:
-        most = _length(policies.max_age)
-        yield f"the advisories were fetched {_length(age)} ago; the policy allows {most}"
+        most = length(policies.max_age)
+        yield f"the advisories were fetched {length(age)} ago; the policy allows {most}"
     yield from question.doubts
 
 
@@ -397,10 +405,23 @@ def _python_eol(rule: Rule, question: Question) -> Iterator[Decision]:
         )
 
 
+def _release(rule: Rule, question: Question) -> Iterator[Decision]:
+    for item in _items(rule, question):
+        asked = release_rules.Asked(
+            name=item.name,
+            version=item.version,
+            standing=item.standing,
+            now=question.now,
+            max_age=question.max_age,
+        )
+        for state, text in release_rules.decide(rule, asked):
+            yield _about(rule, item, state, text)
+
+
 _RULES = {
     "hash-required": _hash_required, "licence": _licence, "malware": _malware, "no-sdist": _no_sdist,
     "origin": _origin, "package": _package, "python-eol": _python_eol, "sbom-required": _sbom_required,
-    "vulnerability": _vulnerability,
+    "vulnerability": _vulnerability, **dict.fromkeys(release_rules.KINDS, _release),
 }  # fmt: skip
 
 
@@ -430,8 +451,3 @@ def _about(
 
 def _title(item: Item) -> str:
     return f"{item.name} {item.version}".rstrip()
-
-
-def _length(length: timedelta) -> str:
-    hours = int(length.total_seconds() // 3600)
-    return f"{hours} h" if hours < 72 else f"{hours // 24} days"

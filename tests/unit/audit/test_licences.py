@@ -184,6 +184,7 @@ def test_what_is_clarified_against_its_own_word_is_shown() -> None:
         ("allow = ['MIT']\npackages = { a = 'BSD' }", "is no licence of SPDX's list"),
         ("allow = ['MIT']\npackages = { 'a[b]' = 'MIT' }", "nothing else"),
         ("allow = ['MIT']\non-unknown = 'pass'", "none of deny, warn"),
+        ("allow = ['MIT']\non-unknown = 'ignore'", "one of deny, warn"),
         ("allow = ['MIT']\ndenied = ['ISC']", "unknown key"),
         ("allow = ['MIT']\ndeny = ['MIT']", "allowed by one and denied by the other"),
     ],

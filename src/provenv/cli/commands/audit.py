@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
@@ -17,21 +18,24 @@ from provenv.cli.session import Session
 from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from provenv.workspace.governing.auditing import AuditResult, Found
+    from provenv.workspace.governing.auditing import AuditResult, Found, Notice, Spoken
 
 DESCRIPTION = """\
 What is known against the packages of a project: of its locks, for every environment and platform; of
 an environment as it really is; of another tool's lock, or an SBOM. Answered offline, from the
-advisories of this machine. Exit code 1 where something is known, 3 where it cannot be told."""
+advisories of this machine and what indexes said when they were asked. Exit code 1 where something is known,
+3 where it cannot be told."""
 EXAMPLES = (
     ("provenv audit", "all environments of this project"),
     ("provenv audit -e prod", "one of them"),
     ("provenv audit --installed", "what really lies in the environment"),
     ("provenv audit poetry.lock", "a lock of another tool, or an SBOM"),
+    ("provenv audit --refresh", "ask the indexes first: yanked? archived? quarantined?"),
     ("provenv audit --format sarif --output audit.sarif", "for a code host"),
 )
 ENVIRONMENT = True
 _FORMATS = ("text", "sarif", "junit")
+ADVERSE = ("yanked", "removed", "quarantined", "archived", "deprecated", "python-eol")
 _CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 _STYLES = {"critical": "error", "high": "error", "medium": "warning", "low": "warning"}
 
@@ -41,6 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a lock of another tool, an SBOM (JSON), a virtual environment")  # fmt: skip
     parser.add_argument("--installed", action="store_true",
                         help="what lies in the environment, not what the lock says")  # fmt: skip
+    parser.add_argument("--refresh", action="store_true",
+                        help="ask the indexes of what is locked first (needs the network)")  # fmt: skip
+    parser.add_argument("--tolerate", action="append", metavar="KIND", choices=ADVERSE, default=[],
+                        help=f"told, and not failed for: {', '.join(ADVERSE)}")  # fmt: skip
     parser.add_argument("--format", choices=_FORMATS, default="text", help="text unless given")
     parser.add_argument("--output", metavar="FILE", help="write it there instead of to the screen")
 
@@ -48,19 +56,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.assuring.foreign import audit_path
     from provenv.workspace.governing import auditing
+    from provenv.workspace.governing.asking import refresh
 
     _check(args, session)
     root: str | None
+    tolerate = frozenset(args.tolerate)
     if args.path is not None:
         root, path = os.getcwd(), os.path.abspath(args.path)
-        result = audit_path(root, session.context, path)
+        result = audit_path(root, session.context, path, tolerate=tolerate)
         file = path if os.path.isfile(path) else None
     else:
         target = session.target if session.options.environments or args.installed else None
         project = session.project if target is None else target.project
         environment = None if target is None else target.name
+        failed = refresh(project, session.context).failed if args.refresh else ()
         result = auditing.audit(
-            project, session.context, environment=environment, installed=args.installed
+            project,
+            session.context,
+            environment=environment,
+            installed=args.installed,
+            tolerate=tolerate,
+            besides=[f"{index} was not asked anew: {reason}" for index, reason in failed],
         )
         root, file = project.root, project.lock_path(None)
     _tell(args, session, result, root, file)
@@ -70,6 +86,10 @@ def run(args: argparse.Namespace, session: Session) -> int:
 def _check(args: argparse.Namespace, session: Session) -> None:
     if args.path is not None and (args.installed or session.options.environments):
         raise UsageError("a path is audited as it is: neither -e nor --installed goes with it")
+    if args.refresh and (args.path is not None or args.installed):
+        raise UsageError(
+            "--refresh asks about what the project locks: no path, and not --installed"
+        )
     if args.format != "text" and args.output is None and session.options.json:
         raise UsageError(f"--format {args.format} and --json both write to standard output")
     if args.format == "text" and args.output is not None:
@@ -108,6 +128,7 @@ def text(result: AuditResult, screen: Screen) -> None:
         for found in same:
             _draw(found, screen)
         screen.line()
+    screen.table([_notice(one, screen) for one in result.notices])
     for subject, reason in result.unaudited:
         screen.line(f"{subject.name} {subject.version}".rstrip() + f": cannot be told: {reason}")
     for doubt in result.doubts:
@@ -141,6 +162,12 @@ def _draw(found: Found, screen: Screen) -> None:
         screen.block(printable(one.summary), "    ", style="dim")
 
 
+def _notice(one: Notice, screen: Screen) -> tuple[str, ...]:
+    kind = screen.paint("dim" if one.tolerated else "error", one.kind)
+    subject = f"{one.name} {one.version}".rstrip()
+    return kind, subject, ", ".join(one.environments), printable(one.text) or "no reason is given"
+
+
 def _summary(result: AuditResult, screen: Screen) -> str:
     styles = {"pass": "good", "fail": "bad", "inconclusive": "warn"}
     verdict = screen.paint(styles[result.verdict], result.verdict)
@@ -150,8 +177,21 @@ def _summary(result: AuditResult, screen: Screen) -> str:
         head = f"{count} in {many(hit, 'package')} of {len(result.subjects)}"
     else:
         head = f"nothing known against {many(len(result.subjects), 'package')}"
-    data = f"advisories {result.facts.digest[:12]}, {ago(result.facts.imported, datetime.now(UTC))}"
+    kinds = Counter(one.kind for one in result.notices)
+    head += "".join(f", {count} {kind}" for kind, count in sorted(kinds.items()))
+    now = datetime.now(UTC)
+    data = f"advisories {result.facts.digest[:12]}, {ago(result.facts.imported, now)}"
+    data += _indexes(result.spoken, now)
     return f"{verdict}: {result.audited}: {head} {screen.paint('dim', f'({data})')}"
+
+
+def _indexes(spoken: Spoken, now: datetime) -> str:
+    """Since when what indexes say is known; nothing where nothing comes from one."""
+    if spoken.oldest is None:
+        return "; indexes never asked" if spoken.of else ""
+    when = ago(spoken.oldest.isoformat(), now)
+    lacking = spoken.of - spoken.known
+    return f"; indexes asked {when}" + (f", not about {lacking} of {spoken.of}" if lacking else "")
 
 
 def data(result: AuditResult) -> dict[str, Any]:
@@ -161,6 +201,12 @@ def data(result: AuditResult) -> dict[str, Any]:
         "packages": len(result.subjects),
         "advisories": facts_data(result.facts, result.age),
         "findings": [finding_data(found) for found in result.findings],
+        "notices": [notice_data(one) for one in result.notices],
+        "indexes": {
+            "known": result.spoken.known,
+            "of": result.spoken.of,
+            "oldest": _said(result.spoken.oldest),
+        },
         "unaudited": [
             {
                 "package": subject.name,
@@ -172,6 +218,23 @@ def data(result: AuditResult) -> dict[str, Any]:
         ],
         "doubts": list(result.doubts),
     }
+
+
+def notice_data(one: Notice) -> dict[str, Any]:
+    """One notice."""
+    return {
+        "kind": one.kind,
+        "name": one.name,
+        "version": one.version,
+        "environments": list(one.environments),
+        "text": one.text,
+        "asked": _said(one.asked),
+        "tolerated": one.tolerated,
+    }
+
+
+def _said(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds") if moment is not None else None
 
 
 def finding_data(found: Found) -> dict[str, Any]:

@@ -16,11 +16,10 @@ from provenv.core.values import replace
 from provenv.formats.inventories import parts
 from provenv.model import graph
 from provenv.model.inventory import Bill, Component, Document, File, package_url
-from provenv.model.lock import is_direct
 from provenv.model.manifest import EnvironmentSpec
 from provenv.model.origins import PYPI
 from provenv.workspace.governing.described import Described, describe
-from provenv.workspace.governing.subjects import Subject
+from provenv.workspace.governing.subjects import of_package
 from provenv.workspace.projects.context import Context, Project, read_locks
 from provenv.workspace.syncing import locking
 
@@ -46,7 +45,7 @@ def of_lock(
     made, packages = graph.make_whole_graph(lock, project.manifest, spec)
     own = canonicalize_name(project.manifest.name or "")
     chosen = [package for package in packages if package.name != own]
-    found = [_subject(package) for package in chosen]
+    found = [of_package(package) for package in chosen]
     known = describe(project, context, found, fetch=True)
     told = [known[one.name, one.version] for one in found]
     drafts = unique(component(package, one) for package, one in zip(chosen, told, strict=True))
@@ -97,11 +96,6 @@ def _youngest(lock: Pylock) -> datetime | None:
         if file is not None and file.upload_time is not None
     ]
     return max(times, default=None)
-
-
-def _subject(package: Package) -> Subject:
-    version = str(package.version) if package.version else ""
-    return Subject(name=package.name, version=version, direct=is_direct(package), package=package)
 
 
 def component(package: Package, told: Described) -> Component:

@@ -12,6 +12,7 @@ from typing import Any
 _ELSEWHERE = {
     "advisories-import": "the advisories that were here are as they were",
     "advisories-update": "the advisories that were here are as they were",
+    "audit": "what was known of releases is as it was, or newer",
     "env-prune": "the environments that `provenv env list` shows are untouched",
     "env-remove": "the same command removes what is left",
     "new": "the folder is there as a whole, or not at all",

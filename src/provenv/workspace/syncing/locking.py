@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from provenv.core.errors import (
-    CheckFailedError,
-    InputError,
-    ProvenvError,
-    UnsatisfiableError,
-    UsageError,
-)
+from provenv.core.errors import CheckFailedError, InputError, UnsatisfiableError, UsageError
 from provenv.core.events import Warned
 from provenv.core.values import frozen, replace
 from provenv.model.generation import Change
@@ -212,10 +206,13 @@ def _lock(
         new = resolve_manifest(project, context, locks, upgrade=upgrade, python=python)
         made = render_locks(project, new)
         changed = any(k not in locks or locks[k].text != file.text for k, file in made.items())
+        if not dry_run:
+            from provenv.workspace.governing.asking import for_policies
+
+            for_policies(project, context, new)
         if changed and not dry_run:
             files.write(project, {file.path: file.text for file in made.values()})
             remember_fresh(project, context, made)
-            _bring(project, context)
     before = locks[None].lock if None in locks else None
     return LockResult(
         changed=changed,
@@ -225,17 +222,6 @@ def _lock(
         changes=lock_changes(before, new[None]),
         seconds=time.monotonic() - started,
     )
-
-
-def _bring(project: Project, context: Context) -> None:
-    """What policies will ask about the new lock; what they refuse is told when they are asked."""
-    from provenv.workspace.governing.described import describe
-    from provenv.workspace.governing.policies import policies_of
-    from provenv.workspace.governing.subjects import of_locks
-
-    with contextlib.suppress(ProvenvError):
-        if any(rule.kind == "licence" for rule in policies_of(project, context).rules):
-            describe(project, context, of_locks(project), fetch=True)
 
 
 def _recorded(
