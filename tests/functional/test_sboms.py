@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support import Index, Project, make_wheel
-from support.advisories import archive, record
+from support.advisories import GRAVE, archive, record
 from support.sboms import connected, valid
 from support.wheels import metadata_text
 
@@ -161,3 +162,71 @@ def test_a_rule_asks_for_one(shop: Project) -> None:
     shop.depends("web", "tool")
     shop.ok("lock")
     assert "was written for another lock" in shop.fails(1, "policy", "check").stdout
+
+
+WAIVER = """\
+schema = 1
+[[rule]]
+id = "vulns"
+kind = "vulnerability"
+[[waiver]]
+rule = "vulns"
+package = "core"
+versions = "==1.0"
+advisory = "CVE-1"
+reason = "not reachable"
+owner = "ana"
+approver = "bo"
+created = {today}
+expires = {later}
+"""
+
+
+@pytest.mark.slow
+def test_what_is_waived_is_not_called_harmless(shop: Project) -> None:
+    ranges = [[("introduced", "0"), ("fixed", "2.0")]]
+    known = [
+        record("PYSEC-1", "core", ranges=ranges, aliases=["CVE-1"], cvss=GRAVE),
+        record("PYSEC-2", "core", ranges=ranges),
+    ]
+    shop.ok("advisories", "import", str(archive(shop.home / "all.zip", known)))
+    today = datetime.now(UTC).date()
+    policy = WAIVER.format(today=today, later=today + timedelta(days=9))
+    shop.write("provenv-policy.toml", policy)
+    document = shop.fails(1, "audit", "--format", "vex").json
+    valid(document)
+    rows = {row["id"]: row for row in document["vulnerabilities"]}
+    assert rows["PYSEC-1"]["analysis"]["state"] == "exploitable"
+    assert rows["PYSEC-1"]["analysis"]["response"] == ["will_not_fix"]
+    assert rows["PYSEC-1"]["analysis"]["detail"].startswith("not reachable (Waived by ana")
+    assert rows["PYSEC-2"]["analysis"] == {"state": "in_triage"}
+    bom = shop.ok("sbom", "-e", "prod").json
+    assert rows["PYSEC-1"]["affects"][0]["ref"] == row(bom, "core")["bom-ref"]
+    # another rule that refuses it all the same
+    more = '[[rule]]\nid = "grave"\nkind = "vulnerability"\nmin-cvss = 9\n'
+    shop.write("provenv-policy.toml", f"{policy}{more}")
+    document = shop.fails(1, "audit", "--format", "vex").json
+    states = {row["id"]: row["analysis"]["state"] for row in document["vulnerabilities"]}
+    assert states == {"PYSEC-1": "in_triage", "PYSEC-2": "in_triage"}
+
+
+@pytest.mark.slow
+def test_other_tools_read_it(shop: Project) -> None:
+    """By the parser of the CycloneDX project itself."""
+    model = pytest.importorskip(
+        "cyclonedx.model.bom", reason="cyclonedx-python-lib is not installed"
+    )
+    shop.ok(
+        "advisories",
+        "import",
+        str(archive(shop.home / "all.zip", [record("PYSEC-1", "core", versions=["1.0"])])),
+    )
+    shop.ok("sync", "-e", "prod")
+    vex = shop.fails(1, "audit", "--format", "vex").json
+    bom = model.Bom.from_json(vex)
+    (found,) = bom.vulnerabilities
+    assert found.id == "PYSEC-1"
+    assert found.analysis.state.value == "in_triage"
+    bom = model.Bom.from_json(shop.ok("sbom", "-e", "prod").json)
+    assert {one.name for one in bom.components} == {"core", "web"}
+    assert bom.validate()
