@@ -26,7 +26,7 @@ _ACCEPT = f"{_JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 
 @frozen
 class IndexFile:
-    """One file, as an index names it; ``version`` is normalized.
+    """One file, as an index names it; ``version`` is normalized, ``yanked`` as PEP 592 has it.
 
     ``metadata`` are the hashes of its metadata, which lie beside it (PEP 658, PEP 714).
     """
@@ -37,6 +37,7 @@ class IndexFile:
     hashes: Mapping[str, str]
     size: int | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    yanked: bool = False
 
     @property
     def is_wheel(self) -> bool:
@@ -147,6 +148,7 @@ def _files(rows: list[dict[str, Any]], base: str) -> tuple[IndexFile, ...]:
                     hashes=row.get("hashes") or {},
                     size=row.get("size"),
                     metadata=_metadata(row),
+                    yanked=row.get("yanked", False) is not False,
                 )
             )
     return tuple(found)
@@ -203,5 +205,6 @@ class _Anchors(HTMLParser):
                 "url": urlunsplit(parts._replace(fragment="")),
                 "hashes": hashes,
                 "core-metadata": {kind: value.lower()} if equals else bool(said),
+                "yanked": "data-yanked" in values,
             }
         )

@@ -20,6 +20,7 @@ _ELSEWHERE = {
     "python-install": "the Pythons that were there are untouched",
     "python-uninstall": "the Pythons that `provenv python list` shows are untouched",
     "repair": "what was mended before it stays mended, and the rest is as it was",
+    "test": "the project's own environments are as they were",
     "store-gc": "no environment has lost what it needs",
 }
 
