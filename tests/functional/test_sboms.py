@@ -118,6 +118,21 @@ def test_what_is_bundled_is_seen_once_the_wheel_is_here(shop: Project) -> None:
 
 
 @pytest.mark.slow
+def test_an_index_that_does_not_answer_leaves_a_document(shop: Project, index: Index) -> None:
+    index.fault("*", cut=-1)
+    made = shop.ok("sbom", "-e", "prod")
+    valid(made.json)
+    assert "without metadata: core 1.0, web 1.0: http://127.0.0.1:" in made.stderr
+    assert "/ does not answer\n" in made.stderr
+    assert len(made.json["components"]) == 2
+    index.heal()
+    index.fault("*.metadata", wrong=True)
+    assert "another hash than its page says" in shop.ok("sbom", "-e", "prod").stderr
+    index.heal()
+    assert shop.ok("sbom", "-e", "prod").stderr == ""
+
+
+@pytest.mark.slow
 def test_times_and_files(shop: Project) -> None:
     env = {"SOURCE_DATE_EPOCH": "86400"}
     document = shop.ok("sbom", "--format", "spdx", env=env).json

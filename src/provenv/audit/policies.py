@@ -121,11 +121,13 @@ def _check_licences(rules: Sequence[Rule]) -> None:
         for other in rules:
             both = sorted(set(one.licences).intersection(other.forbidden))
             if both and _meet(one, other):
-                raise InputError(
-                    f"the rules {one.id!r} ({one.origin}) and {other.id!r} ({other.origin}) contradict "
-                    f"each other: {both[0]} is allowed by one and denied by the other",
-                    file=other.origin,
+                which = (
+                    f"the rule {one.id!r} contradicts itself"
+                    if one is other
+                    else f"the rules {one.id!r} ({one.origin}) and {other.id!r} ({other.origin}) "
+                    "contradict each other"
                 )
+                raise InputError(f"{which}: {both[0]} is allowed and denied", file=other.origin)
 
 
 def _meet(one: Rule, other: Rule) -> bool:

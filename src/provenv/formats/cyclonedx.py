@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from provenv.core import digest
 from provenv.model.inventory import (
@@ -141,14 +142,19 @@ def _distribution(file: File) -> dict[str, Any]:
     """One of its files; one that has no address on a network goes by its name."""
     return {
         "type": "distribution",
-        "url": file.url if is_address(file.url) else file.filename,
+        "url": file.url if is_address(file.url) else _reference(file.filename),
         "comment": file.filename,
         "hashes": _hashes(file),
     }
 
 
+def _reference(text: str) -> str:
+    """What may stand for an address that is none: nothing that has a meaning there (RFC 3986)."""
+    return quote(text, safe=":/@+?=&%#~")
+
+
 def _source(origin: str) -> dict[str, Any]:
-    return {"type": "source-distribution", "url": origin}
+    return {"type": "source-distribution", "url": _reference(origin)}
 
 
 def _links(urls: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -164,7 +170,7 @@ def _document(document: Document) -> dict[str, Any]:
     said = "" if document.parts is not None else ", which cannot be read"
     return {
         "type": "bom",
-        "url": document.path,
+        "url": _reference(document.path),
         "comment": f"in the wheel (PEP 770){said}",
         "hashes": [{"alg": "SHA-256", "content": document.sha256}],
     }

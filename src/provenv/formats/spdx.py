@@ -118,7 +118,7 @@ def _package(one: Component, own: str) -> dict[str, Any]:
         versionInfo=one.version,
         supplier=people[0] if people else _NOT_SAID,
         originator=people[0] if people else _NOT_SAID,
-        downloadLocation=one.origin or (_location(file) if file is not None else _NOT_SAID),
+        downloadLocation=_whence(one, file),
         packageFileName=file.filename if file is not None else "",
         checksums=_checksums(file.hashes) if file is not None else [],
         homepage=_homepage(one.urls),
@@ -192,6 +192,12 @@ def _actor(person: Person) -> str:
     """Metadata do not tell persons from organizations; the format wants a word for it."""
     name = (person.name or person.email).replace("(", "[").replace(")", "]")
     return f"Person: {name} ({person.email})" if is_email(person.email) else f"Person: {name}"
+
+
+def _whence(one: Component, file: File | None) -> str:
+    if "://" in one.origin and " " not in one.origin:
+        return one.origin
+    return _location(file) if file is not None else _NOT_SAID
 
 
 def _location(file: File) -> str:

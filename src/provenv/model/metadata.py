@@ -72,8 +72,8 @@ def parse_metadata(data: bytes) -> Metadata:
     if not name or not version:
         raise ValueError("it has no name, or no version")
     return Metadata(
-        name=name,
-        version=version,
+        name=_line(name),
+        version=_line(version),
         summary=_line(raw.get("summary")),
         expression=raw.get("license_expression"),
         licence=raw.get("license"),

@@ -186,7 +186,7 @@ def test_what_is_clarified_against_its_own_word_is_shown() -> None:
         ("allow = ['MIT']\non-unknown = 'pass'", "none of deny, warn"),
         ("allow = ['MIT']\non-unknown = 'ignore'", "one of deny, warn"),
         ("allow = ['MIT']\ndenied = ['ISC']", "unknown key"),
-        ("allow = ['MIT']\ndeny = ['MIT']", "allowed by one and denied by the other"),
+        ("allow = ['MIT']\ndeny = ['MIT']", "contradicts itself: MIT is allowed and denied"),
     ],
 )
 def test_what_a_policy_may_not_say(more: str, said: str) -> None:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 A software bill of materials: what an environment consists of by the lock, on every platform, or as it
-really is; with hashes, licences, package URLs, who made it and what needs what. The same lock gives the
-same bytes. Metadata that are not on this machine are fetched from the index, unless offline."""
+really is; with hashes, licences, package URLs, who made it and what needs what. Metadata that are not on
+this machine are fetched from the index, unless offline. Made again, it is the same to the byte."""
 EXAMPLES = (
     ("provenv sbom -e prod", "CycloneDX 1.6, to standard output"),
     ("provenv sbom -e prod -o sbom.prod.cdx.json", "to a file, which rules can ask for"),

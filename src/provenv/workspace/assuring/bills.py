@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from provenv import __version__
 from provenv.core.errors import CheckFailedError, InputError, UsageError
-from provenv.core.http import split_credentials
+from provenv.core.http import hidden, split_credentials
 from provenv.core.values import replace
 from provenv.formats.inventories import parts
 from provenv.model import graph
@@ -135,7 +135,7 @@ def described(made: Component, told: Described) -> Component:
         documents=None
         if told.documents is None
         else tuple(
-            Document(path=path, sha256=hashlib.sha256(data).hexdigest(), parts=parts(data))
+            Document(path=_shown(path), sha256=hashlib.sha256(data).hexdigest(), parts=parts(data))
             for path, data in told.documents.items()
         ),
     )
@@ -146,6 +146,11 @@ def _short(text: str, most: int = 100) -> str:
     line = next((bare for row in text.splitlines() if (bare := row.strip())), "")
     bare = "".join(c for c in line if c.isprintable())
     return "" if bare == "UNKNOWN" else bare[:most]
+
+
+def _shown(path: str) -> str:
+    """A path as it can stand in a document: file systems know names that no encoding does."""
+    return "".join(c if c.isprintable() else "?" for c in path)
 
 
 def purl_of(package: Package, version: str) -> str | None:
@@ -170,8 +175,12 @@ def _origin(package: Package) -> str:
 
 
 def bare(url: str) -> str:
-    """An address without who logs in there."""
-    return split_credentials(url)[0] if url.startswith(("http://", "https://")) else url
+    """An address without who logs in there, and a path as far as others may know it."""
+    if url.startswith(("http://", "https://")):
+        return split_credentials(url)[0]
+    if url.startswith(("/", "file:")):
+        return url.rstrip("/").rpartition("/")[2]
+    return hidden(url)
 
 
 def _files(package: Package) -> tuple[File, ...]:

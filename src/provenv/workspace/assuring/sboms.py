@@ -74,7 +74,7 @@ def sbom(
     spec = project.manifest.environment(environment)
     bill, told = (of_environment if installed else of_lock)(project, context, spec)
     document = write(bill)
-    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(document, indent=2) + "\n"
     filename = f"sbom.{spec.name}.{short}.json"
     path, changed = None, False
     if output is not None:

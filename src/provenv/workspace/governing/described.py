@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -22,6 +23,7 @@ from packaging.pylock import Package
 from provenv.audit import licences
 from provenv.audit.licences import Licence
 from provenv.core.errors import DiskError, IntegrityError, NetworkError
+from provenv.core.events import PhaseFinished, PhaseStarted
 from provenv.core.files import ensure_folder, write_atomic
 from provenv.core.http import Transport, redacted
 from provenv.core.seal import is_sealed, sealed
@@ -187,25 +189,39 @@ def _fetched(
         access.http_settings(project, context), emit=context.emit, look_up=access.look_up(context)
     )
 
+    silent: set[str] = set()  # an index that does not answer is not asked about all that is left
+
     def one(row: tuple[Subject, str, str]) -> tuple[tuple[str, str], Described]:
         subject, filename, sha256 = row
-        text = _from_index(transport, subject, filename, sha256)
+        text = _from_index(transport, subject, filename, sha256, silent)
         if isinstance(text, str):
             return (subject.name, subject.version), Described(metadata=None, reason=text)
         _keep(context, sha256, text)
         found = _read(text, subject.name, subject.version, sha256)
         return (subject.name, subject.version), found
 
+    started = time.monotonic()
+    context.emit(PhaseStarted(phase="fetch", total=len(missing)))
     with ThreadPoolExecutor(_WORKERS) as pool:
-        return dict(pool.map(one, missing))
+        found = dict(pool.map(one, missing))
+    seconds = time.monotonic() - started
+    context.emit(PhaseFinished(phase="fetch", count=len(missing), seconds=seconds))
+    return found
 
 
-def _from_index(transport: Transport, subject: Subject, filename: str, sha256: str) -> bytes | str:
-    """The metadata of a wheel as its index serves it, verified; or why there is none."""
+def _from_index(
+    transport: Transport, subject: Subject, filename: str, sha256: str, silent: set[str]
+) -> bytes | str:
+    """The metadata of a wheel as its index serves it, verified; or why there is none.
+
+    ``silent`` are indexes that do not answer; this may find another one.
+    """
     assert subject.package is not None
     index = subject.package.index or PYPI
     if not index.startswith(("http://", "https://")):
         return _absent(subject)
+    if index in silent:
+        return _silence(index)
     try:
         files = files_of(transport, index, subject.name) or ()
         file = next((f for f in files if f.filename == filename), None)
@@ -218,12 +234,19 @@ def _from_index(transport: Transport, subject: Subject, filename: str, sha256: s
             )
         answer = transport.get(f"{file.url}.metadata")
     except NetworkError as error:
-        return error.message
+        if "status" in error.details:
+            return error.message
+        silent.add(index)
+        return _silence(index)
     if answer.status != 200:
         return f"{redacted(index)} answered HTTP status {answer.status} for its metadata"
     if hashlib.sha256(answer.body).hexdigest() != wanted:
         return f"the metadata that {redacted(index)} serves have another hash than its page says"
     return answer.body
+
+
+def _silence(index: str) -> str:
+    return f"{redacted(index)} does not answer"
 
 
 def _place(context: Context, sha256: str) -> str:
