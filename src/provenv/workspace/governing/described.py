@@ -1,8 +1,7 @@
 """What locked packages say of themselves: their metadata, from the store or from their index.
 
 A wheel in the store has been verified against the lock, and its METADATA is held against its RECORD. Of
-what was never fetched, the index serves the metadata alone (PEP 658). They are believed where they have
-the hash that the index's page gives beside that very wheel, and kept under the wheel's own hash.
+what was never fetched, the index serves the metadata alone.
 
 One wheel of a version speaks for all of them, as it does for resolvers.
 """
@@ -10,36 +9,33 @@ One wheel of a version speaks for all of them, as it does for resolvers.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
-import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from packaging.pylock import Package
 
 from provenv.audit import licences
 from provenv.audit.licences import Licence
-from provenv.core.errors import DiskError, IntegrityError, NetworkError
+from provenv.core.errors import IntegrityError
 from provenv.core.events import PhaseFinished, PhaseStarted
-from provenv.core.files import ensure_folder, write_atomic
-from provenv.core.http import Transport, redacted
-from provenv.core.seal import is_sealed, sealed
 from provenv.core.values import frozen, replace
 from provenv.environments import generations, switch
 from provenv.model.metadata import Metadata, parse_metadata
 from provenv.model.origins import PYPI
-from provenv.resolve.pages import files_of
+from provenv.resolve.pages import IndexFile
 from provenv.store.documents import read_documents
 from provenv.store.objects import read_object
+from provenv.workspace.governing.served import Served, kept, sha256_of, speaker
 from provenv.workspace.governing.subjects import Subject
-from provenv.workspace.host import access
 from provenv.workspace.projects.context import Context, Project, read_lock
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _WORKERS = 16
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 
 @frozen
@@ -105,7 +101,7 @@ def _here(context: Context, subject: Subject, built: Mapping[str, str]) -> Descr
             return said
         unknown = said or unknown
     for sha256 in wheels:
-        text = _kept(context, sha256)
+        text = kept(context, sha256)
         if text is not None:
             return _read(text, subject.name, subject.version, sha256)
     return unknown
@@ -185,92 +181,55 @@ def _wheel(package: Package | None) -> tuple[str, str] | None:
 def _fetched(
     project: Project, context: Context, missing: Sequence[tuple[Subject, str, str]]
 ) -> Known:
-    transport = Transport(
-        access.http_settings(project, context), emit=context.emit, look_up=access.look_up(context)
-    )
-
-    silent: set[str] = set()  # an index that does not answer is not asked about all that is left
+    served = Served(project, context)
 
     def one(row: tuple[Subject, str, str]) -> tuple[tuple[str, str], Described]:
         subject, filename, sha256 = row
-        text = _from_index(transport, subject, filename, sha256, silent)
-        if isinstance(text, str):
-            return (subject.name, subject.version), Described(metadata=None, reason=text)
-        _keep(context, sha256, text)
-        found = _read(text, subject.name, subject.version, sha256)
-        return (subject.name, subject.version), found
+        assert subject.package is not None
+        index = subject.package.index or PYPI
+        key = subject.name, subject.version
+        if not index.startswith(("http://", "https://")):
+            return key, Described(metadata=None, reason=_absent(subject))
+        return key, _told(served.of_wheel(index, subject.name, filename, sha256), *key, sha256)
 
-    started = time.monotonic()
-    context.emit(PhaseStarted(phase="fetch", total=len(missing)))
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        found = dict(pool.map(one, missing))
-    seconds = time.monotonic() - started
-    context.emit(PhaseFinished(phase="fetch", count=len(missing), seconds=seconds))
-    return found
+    return dict(_at_once(context, one, missing))
 
 
-def _from_index(
-    transport: Transport, subject: Subject, filename: str, sha256: str, silent: set[str]
-) -> bytes | str:
-    """The metadata of a wheel as its index serves it, verified; or why there is none.
+def describe_offers(
+    project: Project, context: Context, subject: Subject, files: Sequence[IndexFile]
+) -> dict[str, Described]:
+    """What every version that an index has of a package says of itself, by version; as far as it tells.
 
-    ``silent`` are indexes that do not answer; this may find another one.
+    ``files`` are those on the index's page.
     """
-    assert subject.package is not None
-    index = subject.package.index or PYPI
-    if not index.startswith(("http://", "https://")):
-        return _absent(subject)
-    if index in silent:
-        return _silence(index)
-    try:
-        files = files_of(transport, index, subject.name) or ()
-        file = next((f for f in files if f.filename == filename), None)
-        if file is None or file.hashes.get("sha256", "").lower() != sha256:
-            return f"{redacted(index)} has no such file any more"
-        wanted = file.metadata.get("sha256", "").lower()
-        if not wanted:
-            return (
-                f"{redacted(index)} serves no metadata with a hash: `provenv sync` brings the wheel"
-            )
-        answer = transport.get(f"{file.url}.metadata")
-    except NetworkError as error:
-        if "status" in error.details:
-            return error.message
-        silent.add(index)
-        return _silence(index)
-    if answer.status != 200:
-        return f"{redacted(index)} answered HTTP status {answer.status} for its metadata"
-    if hashlib.sha256(answer.body).hexdigest() != wanted:
-        return f"the metadata that {redacted(index)} serves have another hash than its page says"
-    return answer.body
+    index = (subject.package.index if subject.package is not None else None) or PYPI
+    versions: dict[str, list[IndexFile]] = {}
+    for file in files:
+        versions.setdefault(file.version, []).append(file)
+    chosen = [(version, one) for version, rows in versions.items() if (one := speaker(rows))]
+    if context.offline or not index.startswith(("http://", "https://")):
+        return {}
+    served = Served(project, context)
+
+    def ask(row: tuple[str, IndexFile]) -> tuple[str, Described]:
+        version, wheel = row
+        text = served.of_file(index, wheel)
+        return version, _told(text, subject.name, version, sha256_of(wheel))
+
+    return dict(_at_once(context, ask, chosen))
 
 
-def _silence(index: str) -> str:
-    return f"{redacted(index)} does not answer"
+def _told(text: bytes | str, name: str, version: str, sha256: str) -> Described:
+    if isinstance(text, str):
+        return Described(metadata=None, reason=text)
+    return _read(text, name, version, sha256)
 
 
-def _place(context: Context, sha256: str) -> str:
-    return os.path.join(context.home.cache, "metadata", sha256[:2], f"{sha256}.json")
-
-
-def _kept(context: Context, sha256: str) -> bytes | None:
-    """What was fetched for a wheel before; None where that is not here, or not as it was written."""
-    try:
-        with open(_place(context, sha256), "rb") as stream:
-            text = stream.read()
-        if not is_sealed(text):
-            return None
-        data = json.loads(text)
-        return (
-            str(data["text"]).encode("utf-8", "surrogateescape") if data["of"] == sha256 else None
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _keep(context: Context, sha256: str, text: bytes) -> None:
-    data = {"of": sha256, "text": text.decode("utf-8", "surrogateescape")}
-    path = _place(context, sha256)
-    with contextlib.suppress(OSError, DiskError):  # it is asked for again, and nothing else
-        ensure_folder(os.path.dirname(path))
-        write_atomic(path, sealed(json.dumps(data).encode()))
+def _at_once(context: Context, one: Callable[[_T], _R], rows: Sequence[_T]) -> list[_R]:
+    started = time.monotonic()
+    context.emit(PhaseStarted(phase="fetch", total=len(rows)))
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        found = list(pool.map(one, rows))
+    seconds = time.monotonic() - started
+    context.emit(PhaseFinished(phase="fetch", count=len(rows), seconds=seconds))
+    return found
