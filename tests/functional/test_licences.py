@@ -39,6 +39,17 @@ def test_a_lock_brings_what_the_rule_asks(shop: Project) -> None:
     said = shop.fails(3, "policy", "check", "-e", "prod", "--offline").stdout
     assert "vague 1.0  prod  its licence cannot be told: 'BSD License' may be several" in said
     assert "free" not in said
+    told = shop.ok("policy", "explain", "free").stdout
+    assert "free 1.0: licence MIT OR GPL-3.0-only (License-Expression)" in told
+    assert shop.ok("policy", "explain", "vague", "--json").json["licences"] == [
+        {
+            "version": "1.0",
+            "expression": None,
+            "source": None,
+            "certain": True,
+            "reason": "'BSD License' may be several licences",
+        }
+    ]
     shop.write("provenv-policy.toml", RULE + 'packages = { "vague<2" = "BSD-3-Clause" }\n')
     assert "BSD-3-Clause is not allowed" in shop.fails(1, "policy", "check").stdout
     shop.write("provenv-policy.toml", RULE + 'packages = { "vague<2" = "MIT" }\n')
