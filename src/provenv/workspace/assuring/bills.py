@@ -13,6 +13,7 @@ from provenv import __version__
 from provenv.core.errors import CheckFailedError, InputError, UsageError
 from provenv.core.http import hidden, split_credentials
 from provenv.core.values import replace
+from provenv.environments import generations
 from provenv.formats.inventories import parts
 from provenv.model import graph
 from provenv.model.inventory import Bill, Component, Document, File, package_url
@@ -32,8 +33,15 @@ def of_lock(
     Metadata that are not here are fetched, unless offline.
 
     Raises:
-        InputError: There is no lock. CheckFailedError: It does not answer the manifest.
+        InputError: There is no lock, or the environment is made from something else.
+        CheckFailedError: The lock does not answer the manifest.
     """
+    source = generations.source_of(project.folder(spec))
+    if source is not None:
+        raise InputError(
+            f"environment {spec.name!r} is made from {source}, not from the project's own lock",
+            hint="`provenv sbom --installed` says what lies in it.",
+        )
     locks = read_locks(project)
     key = project.lock_key(spec)
     if key not in locks:
