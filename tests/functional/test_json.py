@@ -18,6 +18,7 @@ OPEN = (
     "interrupted.",
     "operations[].actor", "operations[].before", "operations[].after", "operations[].error", "unused.",
     "rule.", "sync.", "syncs[].", "tree[].children[]", "results[].result", "results[].error",
+    "projects[].new[].", "projects[].gone[].", "projects[].error.",
 )  # fmt: skip
 
 
@@ -170,6 +171,8 @@ def test_every_command(project: Project) -> None:
     project.write("provenv-policy.toml", POLICY)
     check(told("policy", "check", code=1), "provenv.policy-check/1")
     check(told("policy", "explain", "vulns"), "provenv.policy-explain/1")
+    draft = str(project.write("draft.toml", POLICY.replace("vulns", "others")))
+    check(told("policy", "simulate", draft), "provenv.policy-simulate/1")
     case = '[[case]]\nname = "a"\npackage = "b"\nversion = "1"\nexpect = "pass"\n'
     check(told("policy", "test", str(project.write("cases.toml", case))), "provenv.policy-test/1")
     check(project.ok("--json", "test", "true").json, "provenv.test/1")

@@ -56,6 +56,20 @@ def test_a_lock_brings_what_the_rule_asks(shop: Project) -> None:
     shop.ok("policy", "check")
 
 
+def test_locking_goes_round_what_is_not_allowed(
+    shop: Project, index: Index, tmp_path: Path
+) -> None:
+    for version in ("2.0", "3.0"):
+        put(index, tmp_path, "free", "License-Expression: GPL-3.0-only", version=version)
+    shop.depends("free")
+    shop.write("provenv-policy.toml", RULE)
+    said = shop.ok("lock").stderr
+    assert "excluded: free 3.0 by ours (GPL-3.0-only is not allowed)" in said
+    assert 'version = "1.0"' in shop.read("pylock.toml")
+    assert len(index.paths("*/free-2.0*.metadata")) > 0  # and was not locked first to find out
+    shop.ok("sync", "-e", "prod")
+
+
 @pytest.mark.slow
 def test_what_is_in_the_store_needs_no_index(shop: Project, index: Index) -> None:
     shop.depends("free")

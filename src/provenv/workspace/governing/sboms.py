@@ -31,7 +31,7 @@ def problem(project: Project, spec: EnvironmentSpec, found: Sequence[Subject]) -
         and one.package.directory is None
     }
     said = []
-    for path in _places(project, spec.name):
+    for path in filter(os.path.lexists, places(project, spec.name)):
         wrong = _problem(path, spec.name, lock.digest if lock is not None else "", wanted)
         if wrong is None:
             return None
@@ -41,12 +41,11 @@ def problem(project: Project, spec: EnvironmentSpec, found: Sequence[Subject]) -
     return said[0]
 
 
-def _places(project: Project, environment: str) -> Iterator[str]:
+def places(project: Project, environment: str) -> Iterator[str]:
+    """Where an SBOM of an environment may lie."""
     for folder in FOLDERS:
         for short in ("cdx", "spdx"):
-            path = os.path.join(project.root, folder, f"sbom.{environment}.{short}.json")
-            if os.path.lexists(path):
-                yield path
+            yield os.path.join(project.root, folder, f"sbom.{environment}.{short}.json")
 
 
 def _problem(path: str, environment: str, digest: str, wanted: set[tuple[str, str]]) -> str | None:
