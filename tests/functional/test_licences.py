@@ -77,8 +77,10 @@ def test_what_is_in_the_store_needs_no_index(shop: Project, index: Index) -> Non
     shop.write("provenv-policy.toml", RULE)
     said = shop.fails(3, "policy", "check").stdout
     assert "its metadata are not on this machine: `provenv sync`" in said
-    shop.ok("sync", "-e", "prod")
+    assert "its licence cannot be told" in shop.fails(3, "sync", "-e", "prod").stderr
+    shop.ok("sync", "-e", "dev")  # which the rule is not about
     shop.ok("policy", "check", "--offline")
+    shop.ok("sync", "-e", "prod")
     # and what was changed there is not believed
     (path,) = shop.home.glob("provenv/store/wheels/*/*/site/free-1.0.dist-info/METADATA")
     path.chmod(0o644)
@@ -94,7 +96,7 @@ def test_metadata_that_are_not_what_the_page_says(shop: Project, index: Index) -
     index.fault("*/free-1.0-py3-none-any.whl.metadata", wrong=True)
     shop.depends("free", "vague")
     shop.run("lock")  # the resolver may refuse as well
-    assert "free 1.0" in shop.fails(3, "policy", "check").stdout
+    assert "free" not in shop.fails(3, "policy", "check").stdout  # its wheel has said it
     assert not [p for p in shop.home.glob("provenv/cache/metadata/*/*") if "MIT" in p.read_text()]
 
 
@@ -111,8 +113,22 @@ def test_of_what_was_built_the_environment_knows(project: Project, tmp_path: Pat
     project.write("provenv-policy.toml", RULE)
     project.ok("lock")
     assert "it has to be built before it can be asked" in project.fails(3, "policy", "check").stdout
-    project.ok("sync", "-e", "prod")
+    project.fails(3, "sync", "-e", "prod")
+    project.ok("sync", "-e", "dev")
     project.ok("policy", "check")
+    project.ok("sync", "-e", "prod")
+
+
+@pytest.mark.slow
+def test_an_index_without_metadata(project: Project, index: Index, tmp_path: Path) -> None:
+    for version, licence in (("1.0", "MIT"), ("2.0", "GPL-3.0-only")):
+        text = metadata_text("old", version) + f"License-Expression: {licence}\n"
+        wheel = make_wheel(tmp_path / "w", "old", version, metadata=text)
+        index.add(wheel, metadata=False)
+    project.depends("old")
+    project.write("provenv-policy.toml", RULE)
+    assert "excluded: old 2.0 by ours" in project.ok("lock").stderr
+    project.ok("sync", "-e", "prod")
 
 
 BACKEND = """

@@ -154,6 +154,7 @@ def test_times_and_files(shop: Project) -> None:
 
 @pytest.mark.slow
 def test_a_rule_asks_for_one(shop: Project) -> None:
+    shop.ok("sync", "-e", "prod")
     rule = '[[rule]]\nid = "bom"\nkind = "sbom-required"\nenvironments = ["prod"]\n'
     shop.write("provenv-policy.toml", f"schema = 1\n{rule}")
     said = shop.fails(1, "policy", "check").stdout
@@ -166,7 +167,7 @@ def test_a_rule_asks_for_one(shop: Project) -> None:
     shop.write("sbom.prod.cdx.json", whole.replace("pkg:pypi/core@1.0", "pkg:pypi/core@2.0"))
     assert "does not list core 1.0" in shop.fails(1, "policy", "check").stdout
     (shop.folder / "sbom.prod.cdx.json").unlink()
-    shop.ok("sync", "-e", "prod")
+    assert "SBOM of prod" in shop.fails(1, "run", "-e", "prod", "true").stderr
     shop.ok("sbom", "-e", "prod", "--installed", "-o", ".")  # says nothing of other platforms
     assert "for which lock" in shop.fails(1, "policy", "check").stdout
     (shop.folder / "sbom.prod.cdx.json").unlink()
@@ -174,6 +175,10 @@ def test_a_rule_asks_for_one(shop: Project) -> None:
     assert "is of environment 'dev'" in shop.fails(1, "policy", "check").stdout
     shop.write("sbom.prod.cdx.json", whole)
     shop.ok("policy", "check")  # one that is right is enough
+    shop.ok("run", "-e", "prod", "true")
+    shop.write("sbom.prod.cdx.json", "{}")
+    shop.fails(1, "run", "-e", "prod", "true")  # though there was a verdict a moment ago
+    shop.write("sbom.prod.cdx.json", whole)
     shop.depends("web", "tool")
     shop.ok("lock")
     assert "was written for another lock" in shop.fails(1, "policy", "check").stdout

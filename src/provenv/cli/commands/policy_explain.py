@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from provenv.cli.commands.policy_check import decision_data, row
-from provenv.cli.draw import Screen, ago, printable
+from provenv.cli.draw import Screen, ago, many, printable
 from provenv.cli.session import Session
 from provenv.core.errors import UsageError
 
@@ -154,7 +154,7 @@ def _words(known: Known, now: datetime) -> Iterator[str]:
     if told["newest"] is not None:
         yield f"newest {told['newest']}"
     if told["attested"] is not None:
-        yield f"attested: {told['attested']} of {told['files']} "
+        yield f"attested: {told['attested']} of {many(told['files'], 'file')}"
     if told["publishers"]:
         yield f"by {printable(', '.join(told['publishers']))}"
     yield f"{told['index']} asked {ago(told['asked'], now)}"

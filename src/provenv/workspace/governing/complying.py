@@ -352,7 +352,8 @@ def _tell(context: Context, verdict: Verdict, told: Iterable[Exclusion]) -> None
     context.emit(
         Warned(
             message=f"the policy's verdict on this lock is {verdict.outcome}: {said}",
-            hint=f"{'No other version mends that. ' if first else ''}`provenv policy check` says all of it.",
+            hint=f"{'No other version mends that. ' if first else ''}"
+            "`provenv policy check` says all of it.",
         )
     )
 

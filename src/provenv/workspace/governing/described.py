@@ -19,17 +19,20 @@ from packaging.pylock import Package
 
 from provenv.audit import licences
 from provenv.audit.licences import Licence
-from provenv.core.errors import IntegrityError
+from provenv.core.errors import IntegrityError, ProvenvError
 from provenv.core.events import PhaseFinished, PhaseStarted
 from provenv.core.values import frozen, replace
 from provenv.environments import generations, switch
 from provenv.model.metadata import Metadata, parse_metadata
 from provenv.model.origins import PYPI
+from provenv.model.plan import Artifact, best_wheel
 from provenv.resolve.pages import IndexFile
 from provenv.store.documents import read_documents
+from provenv.store.fetch import fetch_objects
 from provenv.store.objects import read_object
 from provenv.workspace.governing.served import Served, kept, sha256_of, speaker
 from provenv.workspace.governing.subjects import Subject
+from provenv.workspace.host import access, choosing
 from provenv.workspace.projects.context import Context, Project, read_lock
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -132,7 +135,7 @@ def _read(text: bytes, name: str, version: str, sha256: str) -> Described:
 
 def _absent(subject: Subject) -> str:
     if _wheel(subject.package) is None:
-        return "it has to be built before it can be asked: `provenv sync` does"
+        return "it has to be built before it can be asked; `packages` of the rule may say it"
     return "its metadata are not on this machine: `provenv sync` or `provenv sbom` brings them"
 
 
@@ -217,6 +220,46 @@ def describe_offers(
         return version, _told(text, subject.name, version, sha256_of(wheel))
 
     return dict(_at_once(context, ask, chosen))
+
+
+def bring_wheels(project: Project, context: Context, found: Sequence[Subject]) -> None:
+    """Have the wheels of packages in the store, whose index serves no metadata: `sync` wants them anyway.
+
+    Those that fit an interpreter of this machine. What cannot be fetched stays unknown.
+    """
+    if context.offline:
+        return
+    with contextlib.suppress(ProvenvError):
+        python = project.manifest.environment().python[:1]
+        rank = {
+            tag: at
+            for at, tag in enumerate(choosing.default_interpreter(project, context, python).tags)
+        }
+        artifacts = [
+            Artifact(
+                name=one.name,
+                version=one.version,
+                kind="wheel",
+                filename=wheel.filename,
+                sha256=wheel.hashes["sha256"].lower(),
+                size=wheel.size,
+                url=wheel.url or "",
+                path=wheel.path or "",
+                index=one.package.index or "",
+            )
+            for one in found
+            if one.package is not None
+            and (wheel := best_wheel(one.package.wheels or (), rank)) is not None
+            and _SHA256.fullmatch(wheel.hashes.get("sha256", "").lower())
+        ]
+        fetch_objects(
+            context.home,
+            artifacts,
+            base=project.locker.root,
+            http=access.http_settings(project, context),
+            emit=context.emit,
+            look_up=access.look_up(context),
+        )
 
 
 def _told(text: bytes | str, name: str, version: str, sha256: str) -> Described:

@@ -13,7 +13,7 @@ from provenv.core.values import replace
 from provenv.model.policy import Kind
 from provenv.resolve.pages import IndexFile
 from provenv.workspace.governing import sboms
-from provenv.workspace.governing.described import describe, describe_offers
+from provenv.workspace.governing.described import bring_wheels, describe, describe_offers
 from provenv.workspace.governing.subjects import Subject, of_package
 from provenv.workspace.projects.context import Context, Project
 
@@ -59,9 +59,17 @@ def with_licences(
 def learn_licences(
     project: Project, context: Context, policies: Policies, packages: Iterable[Package]
 ) -> None:
-    """Have here what rules about licences will ask of these packages, as far as indexes give it."""
-    if any(rule.kind == "licence" for rule in policies.rules):
-        describe(project, context, [of_package(one) for one in packages], fetch=True)
+    """Have here what rules about licences will ask of these packages, as far as indexes give it.
+
+    Where one serves no metadata, the wheels: without an answer, what is locked could not be used.
+    """
+    if not any(rule.kind == "licence" for rule in policies.rules):
+        return
+    found = [of_package(one) for one in packages]
+    known = describe(project, context, found, fetch=True)
+    bring_wheels(
+        project, context, [one for one in found if known[one.name, one.version].metadata is None]
+    )
 
 
 def of_offers(
