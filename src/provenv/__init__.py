@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from provenv.model.finding import Place as Place
     from provenv.model.generation import Change as Change
     from provenv.model.generation import Generation as Generation
+    from provenv.workspace.assuring.sboms import SbomResult as SbomResult
+    from provenv.workspace.assuring.sboms import sbom as sbom
     from provenv.workspace.examining.doctor import DoctorResult as DoctorResult
     from provenv.workspace.examining.doctor import diagnose as diagnose
     from provenv.workspace.examining.isolation import IsolationResult as IsolationResult
@@ -158,6 +160,7 @@ _ROOMS = {
     "provenv.core.events": ("Emit", "Event", "silent"),
     "provenv.model.finding": ("Finding", "Place"),
     "provenv.model.generation": ("Change", "Generation"),
+    "provenv.workspace.assuring.sboms": ("SbomResult", "sbom"),
     "provenv.workspace.syncing.comparing": ("CompareResult", "compare_environments"),
     "provenv.workspace.projects.context": ("Context", "Project", "open_member", "open_project"),
     "provenv.workspace.proving.copies": ("PrivateCopy",),

@@ -14,7 +14,7 @@ from support.advisories import archive, record
 PAGE = Path(__file__).parents[2] / "docs/reference/json.md"
 # Below these, the page says what is there in words.
 OPEN = (
-    "error.details", "signed.", "records[].actor", "records[].subject", "records[].locks",
+    "error.details", "document.", "signed.", "records[].actor", "records[].subject", "records[].locks",
     "records[].details", "findings[].exploited.", "decisions[].waiver.", "interrupted[].", "interrupted.",
     "operations[].actor", "operations[].before", "operations[].after", "operations[].error", "unused.",
     "rule.", "sync.", "syncs[].", "tree[].children[]", "results[].result", "results[].error",
@@ -167,6 +167,7 @@ def test_every_command(project: Project) -> None:
     check(told("advisories", "update", "--url", str(names)), "provenv.advisories-update/1")
     check(told("advisories", "status"), "provenv.advisories-status/1")
     check(told("audit", code=1), "provenv.audit/1")
+    check(told("sbom", "--offline"), "provenv.sbom/1")
     project.write("provenv-policy.toml", POLICY)
     check(told("policy", "check", code=1), "provenv.policy-check/1")
     check(told("policy", "explain", "vulns"), "provenv.policy-explain/1")

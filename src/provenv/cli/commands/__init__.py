@@ -34,6 +34,7 @@ COMMANDS = {
     "why": "why a package is there",
     "outdated": "what is newer than the lock",
     "audit": "what is known against the packages of a project",
+    "sbom": "what an environment consists of, as CycloneDX or SPDX",
     "policy": "rules about what may be installed where",
     "evidence": "what happened here and why it was allowed, in a log that proves it",
     "report": "pages for those who have to know, such as auditors",
@@ -64,7 +65,7 @@ COMMANDS = {
 GROUPS = {
     "Project": ("new", "init", "import", "add", "remove", "lock", "sync", "run", "test"),
     "Questions": ("status", "tree", "why", "outdated", "doctor", "isolation", "bisect"),
-    "Governance": ("audit", "policy", "evidence", "report", "advisories"),
+    "Governance": ("audit", "sbom", "policy", "evidence", "report", "advisories"),
     "Environments": ("env",),
     "Generations": ("history", "log", "diff", "rollback", "verify", "repair"),
     "Shell": ("shell", "activate", "hook", "allow", "disallow", "completion"),

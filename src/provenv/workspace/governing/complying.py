@@ -30,6 +30,7 @@ from provenv.model.lock import tool_table
 from provenv.workspace.governing import auditing, releases, subjects
 from provenv.workspace.governing import policies as governing
 from provenv.workspace.governing.subjects import Subject
+from provenv.workspace.governing.supplying import learn_licences, of_offers, with_licences
 from provenv.workspace.host import access
 from provenv.workspace.projects.context import Context, Project, make_project, read_text
 
@@ -86,6 +87,7 @@ def judge_locks(
             found[subject.name, subject.version] = replace(known, environments=tuple(both))
     made = [python for python in pythons if python.version is not None]
     question, _ = governing.ask(context, policies, tuple(names), tuple(found.values()), made)
+    question = with_licences(question, project, context, policies, tuple(found.values()))
     return Judged(question=question, verdict=judge(policies, question), subjects=found)
 
 
@@ -179,6 +181,7 @@ class _Work:
         packages = [package for lock in locks.values() for package in lock.packages]
         if releases.needs(self.policies, packages):
             self._ask(packages)
+        learn_licences(self.project, self.context, self.policies, packages)
 
     def _ask(self, packages: Sequence[Package]) -> None:
         if self.context.offline:
@@ -234,10 +237,14 @@ class _Work:
     ) -> dict[str, Exclusion]:
         """Version → why the rules exclude it, of the versions of one package."""
         facts = self._facts(subject)
+        licences = of_offers(self.project, self.context, self.policies, subject, pages)
         with governing.known(self.context) as here:
             items = tuple(
-                self._offer(
-                    subject, version, [f for f in pages if f.version == version], facts, here
+                replace(
+                    self._offer(
+                        subject, version, [f for f in pages if f.version == version], facts, here
+                    ),
+                    licence=licences.get(version),
                 )
                 for version in versions
             )

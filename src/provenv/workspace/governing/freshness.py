@@ -33,6 +33,7 @@ from provenv.workspace import fast
 from provenv.workspace.governing import auditing, evidence, releases, subjects
 from provenv.workspace.governing import policies as governing
 from provenv.workspace.governing.subjects import Subject
+from provenv.workspace.governing.supplying import supplied, watched
 from provenv.workspace.projects.context import Context, LockFile, Project
 from provenv.workspace.projects.governed import may_be_governed
 
@@ -205,7 +206,9 @@ def _required(project: Project, context: Context, use: _Use) -> Fresh:
     python = auditing.python_named(use.environment, use.python)
     found = use.found()
     sources += _answers(context, policies, found)
+    sources += tuple(map(stamp.signature, watched(project, policies, use.environment)))
     question, data = governing.ask(context, policies, (use.environment,), found, (python,))
+    question = supplied(question, project, context, policies, found)
     verdict = judge(policies, question)
     checked = governing.Checked(
         title=project.title, policies=policies, question=question, verdict=verdict, advisories=data

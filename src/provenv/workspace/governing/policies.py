@@ -23,6 +23,7 @@ from provenv.model.policy import Policy, Rule, parse_policy
 from provenv.workspace import fast
 from provenv.workspace.governing import auditing, releases, signatures, subjects
 from provenv.workspace.governing.subjects import Subject
+from provenv.workspace.governing.supplying import supplied
 from provenv.workspace.projects.context import Context, Project, read_lock, read_text
 
 
@@ -113,6 +114,7 @@ def check(project: Project, context: Context, environments: Sequence[str] = ()) 
     names = tuple(spec.name for spec in specs)
     question, digest = ask(context, policies, names, found, pythons)
     question = replace(question, signatures=signatures.of_environments(project, policies))
+    question = supplied(question, project, context, policies, found)
     return Checked(
         title=project.title,
         policies=policies,

@@ -115,17 +115,21 @@ def _add(
     environment: str | None,
     paths: Iterable[tuple[str, ...]],
 ) -> None:
-    version = str(package.version or "")
-    subject = found.setdefault(
-        (package.name, version),
-        Subject(name=package.name, version=version, direct=is_direct(package), package=package),
-    )
+    made = of_package(package)
+    key = made.name, made.version
+    subject = found.setdefault(key, made)
     if environment is not None:
-        found[package.name, version] = replace(
+        found[key] = replace(
             subject,
             environments=tuple(dict.fromkeys((*subject.environments, environment))),
             paths=tuple(dict.fromkeys((*subject.paths, *paths))),
         )
+
+
+def of_package(package: Package) -> Subject:
+    """An entry of a lock, wherever it is needed."""
+    version = str(package.version or "")
+    return Subject(name=package.name, version=version, direct=is_direct(package), package=package)
 
 
 def of_folder(site: str, environment: str) -> tuple[Subject, ...]:
