@@ -179,8 +179,7 @@ class _Work:
     def learn(self, locks: Locks) -> None:
         """Ask the indexes what the rules need of these locks, unless that was done just now."""
         packages = [package for lock in locks.values() for package in lock.packages]
-        if releases.needs(self.policies, packages):
-            self._ask(packages)
+        self._ask(releases.wanted(self.policies, packages))
         learn_licences(self.project, self.context, self.policies, packages)
 
     def _ask(self, packages: Sequence[Package]) -> None:
