@@ -16,7 +16,8 @@ PAGE = Path(__file__).parents[2] / "docs/reference/json.md"
 OPEN = (
     "error.details", "findings[].exploited.", "decisions[].waiver.", "interrupted[].", "interrupted.",
     "operations[].actor", "operations[].before", "operations[].after", "operations[].error", "unused.",
-    "rule.", "sync.", "syncs[].", "tree[].children[]", "results[].result", "results[].error",
+    "rule.", "sync.", "before.", "after.",
+    "syncs[].", "tree[].children[]", "results[].result", "results[].error",
 )  # fmt: skip
 
 
@@ -162,6 +163,7 @@ def test_every_command(project: Project) -> None:
     check(told("advisories", "update", "--url", str(names)), "provenv.advisories-update/1")
     check(told("advisories", "status"), "provenv.advisories-status/1")
     check(told("audit", code=1), "provenv.audit/1")
+    check(told("audit", "--fix", "--dry-run", code=1), "provenv.audit-fix/1")
     project.write("provenv-policy.toml", POLICY)
     check(told("policy", "check", code=1), "provenv.policy-check/1")
     check(told("policy", "explain", "vulns"), "provenv.policy-explain/1")

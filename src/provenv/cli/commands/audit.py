@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from provenv.cli import asking
 from provenv.cli.advising import facts_data
 from provenv.cli.draw import Screen, ago, many, printable
 from provenv.cli.session import Session
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 What is known against the packages of a project: of its locks, for every environment and platform; of
 an environment as it really is; of another tool's lock, or an SBOM. Answered offline, from the
-advisories of this machine. Exit code 1 where something is known, 3 where it cannot be told."""
+advisories of this machine. Exit code 1 where something is known, 3 where it cannot be told.
+
+--fix works out the least upgrade that clears the findings, by really resolving it, shows it, and locks
+it where the answer is yes."""
 EXAMPLES = (
     ("provenv audit", "all environments of this project"),
     ("provenv audit -e prod", "one of them"),
     ("provenv audit --installed", "what really lies in the environment"),
     ("provenv audit poetry.lock", "a lock of another tool, or an SBOM"),
+    ("provenv audit --fix", "and what would mend it"),
     ("provenv audit --format sarif --output audit.sarif", "for a code host"),
 )
 ENVIRONMENT = True
@@ -41,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a lock of another tool, an SBOM (JSON), a virtual environment")  # fmt: skip
     parser.add_argument("--installed", action="store_true",
                         help="what lies in the environment, not what the lock says")  # fmt: skip
+    parser.add_argument("--fix", action="store_true",
+                        help="propose the least upgrade that clears them, and lock it on yes")  # fmt: skip
+    parser.add_argument("--beyond-bounds", action="store_true",
+                        help="with --fix: where no version within them helps, change bounds in "
+                        "pyproject.toml")  # fmt: skip
+    parser.add_argument("--dry-run", action="store_true", help="with --fix: only show it")
+    parser.add_argument("--yes", action="store_true", help="with --fix: lock it without a question")
     parser.add_argument("--format", choices=_FORMATS, default="text", help="text unless given")
     parser.add_argument("--output", metavar="FILE", help="write it there instead of to the screen")
 
@@ -50,6 +62,8 @@ def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.governing import auditing
 
     _check(args, session)
+    if args.fix:
+        return _fix(args, session)
     root: str | None
     if args.path is not None:
         root, path = os.getcwd(), os.path.abspath(args.path)
@@ -70,10 +84,40 @@ def run(args: argparse.Namespace, session: Session) -> int:
 def _check(args: argparse.Namespace, session: Session) -> None:
     if args.path is not None and (args.installed or session.options.environments):
         raise UsageError("a path is audited as it is: neither -e nor --installed goes with it")
+    if args.fix and (args.path is not None or args.installed or args.format != "text"):
+        raise UsageError(
+            "--fix is about the project's own lock: without PATH, --installed and --format"
+        )
+    if not args.fix and (args.yes or args.dry_run or args.beyond_bounds):
+        raise UsageError("--yes, --dry-run and --beyond-bounds go with --fix")
     if args.format != "text" and args.output is None and session.options.json:
         raise UsageError(f"--format {args.format} and --json both write to standard output")
     if args.format == "text" and args.output is not None:
         raise UsageError("--output goes with --format sarif or junit")
+
+
+def _fix(args: argparse.Namespace, session: Session) -> int:
+    from provenv.cli import mending
+    from provenv.workspace.assuring.mending import accept, propose
+
+    target = session.target if session.options.environments else None
+    project = session.project if target is None else target.project
+    proposal = propose(
+        project,
+        session.context,
+        environment=None if target is None else target.name,
+        beyond=args.beyond_bounds,
+    )
+    if not session.options.json:
+        session.verdict("audit-fix", dict, lambda screen: mending.text(proposal, screen))
+    if proposal.changing and not args.dry_run:
+        asking.confirm(session, mending.question(proposal), yes=args.yes)
+        proposal = accept(proposal, session.context)
+    if session.options.json:
+        session.verdict("audit-fix", lambda: mending.data(proposal), lambda screen: None)  # noqa: ARG005
+    else:
+        mending.ending(proposal, session.talk)
+    return _CODES[proposal.lies.verdict]
 
 
 def _tell(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from packaging.pylock import Package
 
@@ -12,7 +12,7 @@ from provenv.core.values import field, frozen, replace
 from provenv.model import graph
 from provenv.model.lock import is_direct
 from provenv.model.plan import canonical
-from provenv.workspace.projects.context import Project, read_locks
+from provenv.workspace.projects.context import LockFile, Project, read_locks
 
 
 @frozen
@@ -35,16 +35,20 @@ class Subject:
     package: Package | None = field(default=None, repr=False, compare=False)
 
 
-def of_locks(project: Project, environment: str | None = None) -> tuple[Subject, ...]:
+def of_locks(
+    project: Project,
+    environment: str | None = None,
+    locks: Mapping[str | None, LockFile] | None = None,
+) -> tuple[Subject, ...]:
     """All packages in the project's locks, or those of one environment.
 
     Every environment and platform is in it: what no environment gets is in it as well, unless one is
-    asked for.
+    asked for. ``locks``: In place of those that lie there.
 
     Raises:
         InputError: There is no lock, or it cannot be read.
     """
-    locks = read_locks(project)
+    locks = read_locks(project) if locks is None else locks
     if None not in locks:
         raise InputError("is missing", file=project.lock_path(None), hint="Run `provenv lock`.")
     specs = (
