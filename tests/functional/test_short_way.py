@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,78 @@ def test_what_is_asked_for_on_the_command_line_is_part_of_the_question(
     other.ok("sync", *options)
     assert other.ok("status", "--json").json["generation"]["link_mode"] == "copy"
     assert other.fails(1, "sync", "--python", "2.6").stderr.count("2.6") > 0
+
+
+@pytest.fixture
+def locks(synced: Project) -> Callable[[str], None]:
+    """Puts one of two states of the project in place, as a checkout does: both were synced once."""
+    kept: dict[str, list[tuple[str, str]]] = {}
+    for name, wanted in (("one", ["alpha"]), ("two", ["alpha", "beta"])):
+        synced.depends(*wanted)
+        synced.ok("sync")
+        files = ("pyproject.toml", "pylock.toml")
+        kept[name] = [(file, (synced.folder / file).read_text()) for file in files]
+
+    def put(name: str) -> None:
+        for file, text in kept[name]:
+            (synced.folder / file).unlink()
+            (synced.folder / file).write_text(text)
+
+    return put
+
+
+def short(project: Project, *args: str) -> str:
+    """What ``sync`` said, which must not have asked any interpreter: the long way does."""
+    probed = project.home / "provenv" / "interpreters.json"
+    probed.unlink(missing_ok=True)
+    said = project.ok("sync", *args).stderr
+    assert not probed.exists()
+    return said
+
+
+def test_going_to_and_fro_between_two_locks(synced: Project, locks: Callable[[str], None]) -> None:
+    locks("one")
+    assert short(synced).splitlines()[1:] == ["  - beta 1.0"]
+    synced.ok("verify")
+    locks("two")
+    first, second = short(synced).splitlines()
+    assert first.startswith("dev: generation 4 (Python ")
+    assert second == "  + beta 1.0"
+    assert synced.python("import beta; print(beta.__version__)") == "1.0"
+    told = synced.ok("history", "--json").json["generations"]
+    assert [row["number"] for row in told] == [1, 2, 3, 4]
+    assert synced.ok("status", "--json").json["agrees"]
+    synced.ok("rollback")
+    assert generations(synced) == ["1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("how", ["installed", "copied", "held", "killed", "edited"])
+def test_between_two_locks_the_long_way_looks_where_there_is_doubt(
+    synced: Project, locks: Callable[[str], None], how: str
+) -> None:
+    environment = synced.folder / ".venv"
+    if how == "copied":
+        synced.ok("sync", "--link-mode", "copy")
+    elif how == "held":
+        synced.ok("rollback", "--environment-only")
+    elif how == "edited":
+        synced.ok("env", "edit", "alpha")
+        site = next((environment / "lib").glob("python*/site-packages"))
+        (site / "alpha" / "__init__.py").write_text("__version__ = 'mine'\n")
+    locks("one")
+    if how == "installed":
+        site = next((environment / "lib").glob("python*/site-packages"))
+        (site / "foreign.py").write_text("")
+    elif how == "killed":
+        (environment / "generations" / ".new-1").mkdir()
+    said = synced.ok("sync").stderr
+    if how == "installed":
+        assert "undone: " in said
+    elif how == "copied":
+        assert synced.ok("status", "--json").json["generation"]["link_mode"] == "copy"
+    elif how == "killed":
+        assert all(name.isdigit() for name in generations(synced))
+    elif how == "edited":
+        assert synced.python("import alpha; print(alpha.__version__)") == "mine"
+    else:
+        assert "  - beta 1.0" not in said  # the rollback had taken it away already

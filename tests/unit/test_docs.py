@@ -18,7 +18,7 @@ import pytest
 import provenv
 from provenv.cli.parser import VARIABLES, parse
 from provenv.core import errors
-from provenv.model import manifest, settings
+from provenv.model import manifest, matrix, settings
 from provenv.workspace.projects.context import open_project, read_locks
 from provenv.workspace.syncing.locking import why_stale
 from support import Project
@@ -128,6 +128,7 @@ def test_the_configuration_is_what_the_code_knows() -> None:
         sorted(settings.DOCTOR_KEYS),
         sorted(settings.INDEX_KEYS),
         sorted(settings.WORKSPACE_KEYS),
+        sorted(matrix.MATRIX_KEYS),
     ]
 
 
@@ -152,6 +153,7 @@ new-api = []
     assert used == settings.ENVIRONMENT_KEYS
     assert {key for index in table["index"] for key in index} == settings.INDEX_KEYS
     assert set(table["workspace"]) == settings.WORKSPACE_KEYS
+    assert set(table["matrix"]) == matrix.MATRIX_KEYS
 
 
 def variables_read() -> set[str]:

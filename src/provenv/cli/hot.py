@@ -114,6 +114,29 @@ def _tell(call: _Call, outcome: fast.Outcome, started: float) -> None:
             took = f"in {time.monotonic() - started:.2f} s"
             said = f"generation {outcome.generation} {_facts(outcome)}{took}"
         _say(f"{outcome.environment}: {said}")
+        if outcome.previous is not None:
+            _tell_changes(outcome, outcome.previous)
+
+
+def _tell_changes(outcome: fast.Outcome, previous: int) -> None:
+    """What moved, as the whole program says it."""
+    from provenv.cli.changes import LIMIT, draw_changes
+    from provenv.cli.draw import Screen
+    from provenv.core.errors import IntegrityError
+    from provenv.environments.generations import read_generation
+    from provenv.model.generation import changes
+
+    try:
+        before, after = (
+            {
+                package.name: package.version
+                for package in read_generation(outcome.folder, n).packages
+            }
+            for n in (previous, outcome.generation)
+        )
+        draw_changes(changes(before, after), Screen(sys.stderr, os.environ), limit=LIMIT)
+    except (OSError, IntegrityError):
+        return  # the work is done, and counts for more
 
 
 def _say(line: str) -> None:

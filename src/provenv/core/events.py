@@ -93,6 +93,20 @@ class BuildOutput(Event):
 
 
 @frozen
+class CommandStarted(Event):
+    """The command of a cell runs now; what came before it took ``seconds``."""
+
+    seconds: float
+
+
+@frozen
+class CommandWrote(Event):
+    """The last line that the command of a cell has written so far."""
+
+    line: str
+
+
+@frozen
 class Noted(Event):
     """Something a person wants to know, for example that an sdist is being built."""
 

@@ -21,6 +21,7 @@ from provenv.core.errors import UsageError
 from provenv.core.values import field, frozen
 from provenv.model import toml
 from provenv.model.layout import base_name, is_environment_name
+from provenv.model.matrix import MatrixSpec, read_matrix
 from provenv.model.settings import (
     BUILT_IN_ENVIRONMENTS,
     LINK_MODES,
@@ -92,6 +93,7 @@ class Manifest:
         members: By normalized name, the other projects of the workspace that this one reaches;
             never read from the file, but found beside it (``model/members.py``).
         doctor_ignore: Codes of findings that ``doctor`` leaves out → why.
+        matrix: In which environments ``test`` runs the tests; None where that is not declared.
     """
 
     file: str
@@ -118,6 +120,7 @@ class Manifest:
     workspace: WorkspaceSpec | None = None
     members: Mapping[str, Member] = field(default_factory=dict)
     doctor_ignore: Mapping[str, str] = field(default_factory=dict)
+    matrix: MatrixSpec | None = None
 
     @property
     def installable(self) -> bool:
@@ -269,6 +272,7 @@ def parse_manifest(text: str, file: str = "pyproject.toml") -> Manifest:
         origins=read_origins(tool),
         workspace=read_workspace(tool),
         doctor_ignore=read_doctor_ignore(tool),
+        matrix=read_matrix(tool),
     )
 
 

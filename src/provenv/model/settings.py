@@ -20,7 +20,8 @@ _EDITABLE_BY_DEFAULT = frozenset({"dev", "test"})
 TOOL_KEYS = frozenset(
     {
         "conflicts", "default-environment", "default-groups", "doctor", "environments", "file-owners",
-        "index", "keep", "link-mode", "no-build", "origins", "policy", "python-mirror", "workspace",
+        "index", "keep", "link-mode", "matrix", "no-build", "origins", "policy", "python-mirror",
+        "workspace",
     }
 )  # fmt: skip
 ENVIRONMENT_KEYS = frozenset(

@@ -48,15 +48,27 @@ class Asked:
 
 
 class Outcome:
-    """What the short way found or made; ``made`` is False where there was nothing to do."""
+    """What the short way found or made; ``made`` is False where there was nothing to do.
 
-    __slots__ = ("environment", "folder", "generation", "made")
+    ``previous`` is the generation whose place it took.
+    """
 
-    def __init__(self, environment: str, folder: str, generation: int, *, made: bool) -> None:
+    __slots__ = ("environment", "folder", "generation", "made", "previous")
+
+    def __init__(
+        self,
+        environment: str,
+        folder: str,
+        generation: int,
+        *,
+        made: bool,
+        previous: int | None = None,
+    ) -> None:
         self.environment = environment
         self.folder = folder
         self.generation = generation
         self.made = made
+        self.previous = previous
 
 
 def find_root(start: str) -> str | None:

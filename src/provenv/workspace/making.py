@@ -1,4 +1,4 @@
-"""The short way to an environment that is not there yet: from a plan that is known, and nothing parsed.
+"""The short way to a new generation: from a plan that is known, and nothing parsed.
 
 In any doubt it answers None, and the long way (:mod:`provenv.workspace.syncing.sync`) is taken. Imports
 nothing but ``os``.
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 def sync_known(
     root: str, asked: fast.Asked, home: str, environ: Mapping[str, str], cause: str
 ) -> fast.Outcome | None:
-    """Make a first generation from a known plan; None where the long way must be taken.
+    """Make a generation from a known plan; None where the long way must be taken.
 
-    Only for an environment that has no generation yet: where there is one, it is compared first.
+    Where the environment has one already, it must be as it was left, and be of the same kind.
 
     Raises:
         OSError: What the file system says; nothing was switched.
@@ -34,19 +34,70 @@ def sync_known(
     if known is None:
         return None
     folder = f"{root}/{known.folder}"
-    if os.path.lexists(folder) or not plans.is_whole(f"{home}/plans", known):
-        return None
     plan = plans.plan_folder(f"{home}/plans", known.digest)
+    before = None
+    if os.path.lexists(folder):
+        before = _left(root, folder, known, plan, home)
+        if before is None:
+            return None
+    if not plans.is_whole(f"{home}/plans", known):
+        return None
     try:
         steps = tree.parse(_text(f"{plan}/recipe"))
     except OSError:
         return None
     if steps is None:
         return None
-    return make_first(root, known, plan, steps, asked, home, logged.Request("sync", cause, environ))
+    request = logged.Request("sync", cause, environ)
+    return make_known(root, known, plan, steps, asked, home, request, before)
 
 
-def make_first(
+def _left(root: str, folder: str, known: Known, plan: str, home: str) -> int | None:
+    """The current generation, where nobody touched it since its sync and the next may take its place.
+
+    None where the long way must look: what it would carry over, keep or say is told by the stamp, and by
+    what stands in the two plans before their packages.
+    """
+    old = stamp.read(folder)
+    if old is None or old.held or old.asked != "-" or old.home != home:
+        return None
+    if old.environment != known.environment or not set(known.inputs[:1]) <= set(old.signatures):
+        return None  # another interpreter
+    if not old.signatures[0].endswith(f" {root}/pyproject.toml"):
+        return None  # moved or copied here
+    if any(name.endswith(".tmp") for name in os.listdir(folder)):
+        return None  # a command was killed here; the long way sweeps
+    if any(not name.isdigit() for name in os.listdir(f"{folder}/generations")):
+        return None
+    if os.readlink(f"{folder}/current") != old.current:
+        return None
+    own = {*fast.watched(root, known.environment)}
+    own |= {f"{root}/{plans.content_path(line)}" for line in known.contents}
+    if not all(
+        stamp.is_unchanged(line) for line in old.signatures if line.split(" ", 3)[-1] not in own
+    ):
+        return None
+    here = _kind(_text(f"{folder}/{old.current}/.provenv/contents.json"))
+    if here is None or here != _kind(_text(f"{plan}/contents.json")):
+        return None
+    return int(old.current.rpartition("/")[2])
+
+
+_KINDS = ('"format"', '"environment"', '"python"', '"executable"', '"link-mode"')
+_SPECIAL = ('"source"', '"edited"')
+
+
+def _kind(contents: str) -> list[str] | None:
+    """What two plans must have in common; None where there are private copies or a foreign lock."""
+    lines = [line.strip() for line in contents.partition('"packages"')[0].split("\n")]
+    if any(line.startswith(_SPECIAL) for line in lines) or any(
+        f"\n {key}" in contents for key in _SPECIAL
+    ):
+        return None
+    return [line for line in lines if line.startswith(_KINDS)]
+
+
+def make_known(
     root: str,
     known: Known,
     plan: str,
@@ -54,10 +105,12 @@ def make_first(
     asked: fast.Asked,
     home: str,
     request: logged.Request,
+    before: int | None = None,
 ) -> fast.Outcome | None:
-    """Make the first generation of an environment from a plan; None where the long way must be taken.
+    """Make a generation of an environment from a plan; None where the long way must be taken.
 
-    So it is where the operations log cannot be written: that is said there.
+    ``before`` is the one that it has. The long way is taken, too, where the operations log cannot be
+    written: that is said there.
 
     Raises:
         OSError: What the file system says; nothing was switched.
@@ -67,7 +120,7 @@ def make_first(
         return None
     switch.prepare(folder)
     with _Locks(f"{folder}/.lock", f"{home}/store/lock") as held:
-        if not held or switch.current(folder) is not None:
+        if not held or switch.current(folder) != before:
             return None
         roots.register(f"{home}/roots", folder, plan)
         subject = logged.Subject(
@@ -97,7 +150,9 @@ def make_first(
             raise
         logged.write_end(home, subject, "done")
         _write_stamp(root, folder, home, known, asked, number, steps)
-    return fast.Outcome(known.environment, folder, number, made=True) if shared else None
+    if not shared:
+        return None
+    return fast.Outcome(known.environment, folder, number, made=True, previous=before)
 
 
 def _has_suspects(home: str) -> bool:

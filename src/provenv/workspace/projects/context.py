@@ -86,6 +86,7 @@ class Project:
         manifest: What it asks for; in a workspace with what it needs of other members.
         workspace: What it is a member or the root of.
         shared: The project whose lock decides, where the workspace has one lock for all members.
+        apart: The folder of its environment, where that is one that lies outside of the project.
     """
 
     root: str
@@ -93,6 +94,7 @@ class Project:
     manifest: Manifest
     workspace: Workspace | None = None
     shared: Project | None = None
+    apart: str | None = None
 
     @property
     def manifest_path(self) -> str:
@@ -135,6 +137,8 @@ class Project:
 
     def folder(self, environment: EnvironmentSpec) -> str:
         """Where an environment of this project lies; the default one (its first Python) in ``.venv``."""
+        if self.apart is not None:
+            return self.apart
         return environment_folder(self.root, environment.name, self.manifest.environment().name)
 
     def lock_key(self, environment: EnvironmentSpec) -> str | None:

@@ -309,6 +309,8 @@ def _place(
 ) -> _Place | None:
     """``folder`` as seen from the project; None where it need not go where the project goes."""
     inside = os.path.relpath(project.folder(spec), project.root)
+    if inside.startswith(".."):
+        return None  # the environment lies elsewhere, and stays there
     depth = len(f"{inside}/generations/N/{interpreter.site_packages}".split("/"))
     back = "/.." * depth
     if folder == project.root:

@@ -186,7 +186,7 @@ def _sync(
         files.sweep(project.root)
         with (
             waits.working_on(context, folder),
-            ahead(context.home, _least(lock.lock)) as crew,
+            ahead(context.home, least(lock.lock)) as crew,
         ):
             if fresh is None and opened is None and not _still(project, lock):
                 raise _OvertakenError
@@ -198,7 +198,7 @@ def _sync(
             # by its whole name: `test` may be several, and the short way must not take one for all
             asked = fast.Asked(spec.name if environment is not None else None, python, link_mode)
             request = SyncRequest(asked=asked, spec=spec, lock=lock, mode=mode, opened=opened)
-            prepared, outcome = _make(project, context, folder, interpreter, request, crew)
+            prepared, outcome = make(project, context, folder, interpreter, request, crew)
             # the switch is done: what cannot be written down now costs time later on
             with contextlib.suppress(OSError, DiskError, InputError):
                 finish(project, context, folder, prepared, request, outcome.number)
@@ -278,7 +278,7 @@ def _check_place(folder: str, *, adopt: bool) -> None:
         generations.refuse_foreign(folder)
 
 
-def _least(lock: Pylock) -> Iterator[int]:
+def least(lock: Pylock) -> Iterator[int]:
     """Bytes that each package takes at least, whichever of its wheels is chosen."""
     for package in lock.packages:
         yield min((wheel.size or 0 for wheel in package.wheels or ()), default=0)
@@ -410,7 +410,7 @@ class _Outcome:
     dropped: tuple[str, ...] = ()
 
 
-def _make(
+def make(
     project: Project,
     context: Context,
     folder: str,
@@ -418,7 +418,13 @@ def _make(
     request: SyncRequest,
     crew: Crew | None,
 ) -> tuple[Prepared, _Outcome]:
-    """Prepare and switch; objects that turn out to be damaged are set aside and fetched again."""
+    """Prepare and switch; objects that turn out to be damaged are set aside and fetched again.
+
+    The caller holds the locks of store and environment (:func:`waits.working_on`).
+
+    Raises:
+        ProvenvError: As preparing and linking say; ``current`` is as it was.
+    """
     force, moved = suspects.set_aside(context, folder)
     before = copies.carried(context, folder)
     for last in (False, True):

@@ -151,7 +151,7 @@ def make(
     try:
         for file in _FILES:
             _write(root, file, files[file])
-        outcome = making.make_first(root, own, plan, steps, fast.Asked(), home, request)
+        outcome = making.make_known(root, own, plan, steps, fast.Asked(), home, request)
     finally:
         if outcome is None and not os.path.lexists(f"{root}/.venv"):
             _undo(root)

@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provenv.core import watchdog
+from provenv.core.errors import DiskError
+from provenv.core.watchdog import Outcome, Watched, last_line, run_watched
+from support.leftovers import MARK, marked, wait_for_marked
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="found through /proc")
+SOURCE = str(Path(watchdog.__file__).parents[2])
+
+
+@pytest.fixture
+def mark() -> Iterator[str]:
+    mark = uuid.uuid4().hex
+    yield mark
+    for pid in marked(mark):
+        os.kill(pid, signal.SIGKILL)
+
+
+def watched(
+    folder: Path,
+    *command: str,
+    mark: str = "",
+    timeout: float | None = 30,
+    grace: float = 5,
+    until: str | None = None,
+) -> Outcome:
+    """What becomes of a command; it is cancelled when its log has the line ``until``."""
+
+    def cancel(one: Watched) -> None:
+        wait_for_line(folder, until or "")
+        one.cancel()
+        one.cancel()  # once more does no harm
+
+    threads: list[threading.Thread] = []
+
+    def started(one: Watched) -> None:
+        if until is not None:
+            threads.append(threading.Thread(target=cancel, args=(one,)))
+            threads[0].start()
+
+    got = run_watched(
+        command,
+        cwd=str(folder),
+        environ={"PATH": os.environ["PATH"], MARK: mark},
+        log=str(folder / "logs" / "cell.log"),
+        timeout=timeout,
+        grace=grace,
+        started=started,
+    )
+    for thread in threads:
+        thread.join()
+    return got
+
+
+def wait_for_line(folder: Path, line: str) -> None:
+    over = time.monotonic() + 30
+    while line not in log_of(folder).splitlines() and time.monotonic() < over:
+        time.sleep(0.01)
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-I", "-S", "-c", textwrap.dedent(code)]
+
+
+def log_of(folder: Path) -> str:
+    log = folder / "logs" / "cell.log"
+    return log.read_text() if log.exists() else ""
+
+
+def test_a_command_runs_where_it_should_with_what_it_should_and_is_logged(tmp_path: Path) -> None:
+    code = """
+        import os, sys
+        print(os.getcwd(), sorted(os.environ), sys.stdin.read() == "", flush=True)
+        print("aside", file=sys.stderr)
+        sys.exit(7)
+    """
+    got = watched(tmp_path, *python(code))
+    assert (got.how, got.code, got.good, got.ended, got.alive) == ("exited", 7, False, 0, 0)
+    names = sorted([MARK, "PATH", *(["LC_CTYPE"] if "LC_CTYPE" in log_of(tmp_path) else [])])
+    assert log_of(tmp_path) == f"{tmp_path} {names} True\naside\n"
+    assert last_line(str(tmp_path / "logs" / "cell.log")) == "aside"
+
+
+def test_arguments_and_variables_arrive_as_they_are(tmp_path: Path) -> None:
+    words = ["", "two\nlines", "ä", "\udcff", "$HOME", "x" * 100_000]
+    environ = {"EMPTY": "", "EQUALS": "a=b", "ODD": "\udcff\n"}
+    code = "import os, sys; print([*map(ascii, sys.argv[1:])], ascii(dict(os.environ)))"
+    log = str(tmp_path / "log")
+    command = [sys.executable, "-I", "-S", "-c", code, *words]
+    assert run_watched(command, cwd=str(tmp_path), environ=environ, log=log).good
+    text = Path(log).read_text()
+    assert str([*map(ascii, words)]) in text
+    assert all(f"{name!r}: {value!a}" in text for name, value in environ.items())
+
+
+def test_a_signal_that_ends_a_command_is_told(tmp_path: Path) -> None:
+    got = watched(tmp_path, "sh", "-c", "kill -SEGV $$")
+    assert (got.how, got.signal, got.code) == ("signalled", signal.SIGSEGV, None)
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("there-is-no-such-command", "command not found: there-is-no-such-command"),
+        ("./plain", "cannot execute ./plain: Permission denied"),
+        ("a\0b", "there is a NUL in it"),
+    ],
+)
+def test_a_command_that_cannot_be_started_says_why(tmp_path: Path, word: str, reason: str) -> None:
+    (tmp_path / "plain").write_text("not executable")
+    got = watched(tmp_path, word)
+    assert (got.how, got.code, got.reason) == ("unstarted", None, reason)
+
+
+def test_a_folder_that_is_not_there_and_a_log_that_cannot_be_written(tmp_path: Path) -> None:
+    log = str(tmp_path / "log")
+    got = run_watched(["true"], cwd=str(tmp_path / "gone"), environ={"PATH": "/bin"}, log=log)
+    assert got.reason == f"cannot enter {tmp_path}/gone: No such file or directory"
+    with pytest.raises(DiskError):
+        run_watched(["true"], cwd=str(tmp_path), environ={}, log=f"{log}/below/a/file")
+
+
+def test_a_command_ends_when_its_time_is_over(tmp_path: Path, mark: str) -> None:
+    got = watched(tmp_path, "sleep", "600", mark=mark, timeout=0.1)
+    assert (got.how, got.code, got.ended, got.alive) == ("late", None, 1, 0)
+    assert marked(mark) == []
+
+
+def test_cancelled_is_even_what_ignores_sigterm(tmp_path: Path, mark: str) -> None:
+    code = """
+        import signal, subprocess, time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        subprocess.Popen(["sleep", "600"])
+        print("up", flush=True)
+        time.sleep(600)
+    """
+    got = watched(tmp_path, *python(code), mark=mark, until="up", grace=0.2)
+    assert (got.how, got.code, got.ended, got.alive) == ("cancelled", None, 2, 0)
+    assert marked(mark) == []
+    assert log_of(tmp_path) == "up\n"
+
+
+def test_there_is_time_to_clean_up(tmp_path: Path) -> None:
+    code = "trap 'echo cleaned; exit 1' TERM; echo up; while :; do sleep 0.05; done"
+    got = watched(tmp_path, "sh", "-c", code, until="up")
+    assert got.how == "cancelled"
+    assert log_of(tmp_path).endswith("cleaned\n")
+
+
+DAEMON = """
+    import os, signal, sys, time
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            os.setsid()
+            print("hidden", flush=True)
+            time.sleep(600)
+        os._exit(0)
+    os.wait()
+    time.sleep(float(sys.argv[1]))
+"""
+
+
+@linux
+@pytest.mark.parametrize(("stays", "how"), [("0", "exited"), ("600", "cancelled")])
+def test_who_hides_in_another_session_is_found(
+    tmp_path: Path, mark: str, stays: str, how: str
+) -> None:
+    until = "hidden" if how == "cancelled" else None
+    got = watched(tmp_path, *python(DAEMON), stays, mark=mark, until=until, grace=0.1)
+    assert (got.how, got.alive) == (how, 0)
+    assert got.ended == (1 if how == "exited" else 2)
+    assert marked(mark) == []
+    assert log_of(tmp_path) == "hidden\n"
+
+
+@linux
+def test_what_forks_as_fast_as_it_is_killed_ends(tmp_path: Path, mark: str) -> None:
+    code = """
+        import os, signal, time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        print("up", flush=True)
+        while True:  # always somewhere else
+            if os.fork():
+                os._exit(0)
+            os.setsid()
+            time.sleep(0.001)
+    """
+    got = watched(tmp_path, *python(code), mark=mark, until="up", grace=0.1)
+    assert got.alive == 0
+    assert marked(mark) == []
+
+
+PARENT = """
+    import os, sys
+    from provenv.core.watchdog import run_watched
+    run_watched(sys.argv[2:], cwd="/", environ=os.environ, log="logs/cell.log", grace=0.2)
+"""
+
+
+@linux
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_nothing_outlives_the_process_that_asked_for_it(
+    tmp_path: Path, mark: str, number: signal.Signals
+) -> None:
+    environ = {**os.environ, MARK: mark, "PYTHONPATH": SOURCE}
+    parent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            textwrap.dedent(PARENT),
+            str(tmp_path / "log"),
+            *python(DAEMON),
+            "600",
+        ],
+        env=environ,
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_for_line(tmp_path, "hidden")
+        # the parent, its supervisor, the command and the daemon
+        assert len(wait_for_marked(mark, 4)) == 4
+        parent.send_signal(number)
+        parent.wait(30)
+        assert wait_for_marked(mark, 0) == []
+    finally:
+        parent.kill()
+        parent.wait()
+
+
+@linux
+def test_a_fork_that_holds_the_pipe_does_not_hide_the_death_of_the_parent(
+    tmp_path: Path, mark: str
+) -> None:
+    code = """
+        import os, sys, time
+        from provenv.core.watchdog import watch
+        watch(["sleep", "600"], cwd="/", environ=os.environ, log=sys.argv[1])
+        if os.fork() == 0:
+            time.sleep(600)
+        time.sleep(600)
+    """
+    environ = {**os.environ, MARK: mark, "PYTHONPATH": SOURCE}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "log")], env=environ
+    )
+    assert len(wait_for_marked(mark, 4)) == 4  # parent, supervisor, sleep, fork
+    parent.kill()
+    parent.wait()
+    (fork,) = wait_for_marked(mark, 1)
+    os.kill(fork, signal.SIGKILL)
+
+
+@linux
+def test_where_the_supervisor_is_killed_that_is_told(tmp_path: Path, mark: str) -> None:
+    def started(one: Watched) -> None:
+        assert len(wait_for_marked(mark, 2)) == 2  # a shell, and what it waits for
+        os.kill(one._supervisor.pid, signal.SIGKILL)
+
+    got = run_watched(
+        ["sh", "-c", "sleep 600; true"],
+        cwd=str(tmp_path),
+        environ={"PATH": os.environ["PATH"], MARK: mark},
+        log=str(tmp_path / "log"),
+        started=started,
+    )
+    assert (got.how, got.good) == ("lost", False)
+    assert wait_for_marked(mark, 0) == []
+
+
+def test_the_last_line_of_a_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert last_line(str(log)) == ""
+    log.write_bytes(b"x" * 10_000 + b"\nthe\x1b[31m last\xff\n \n\n")
+    assert last_line(str(log)) == "the[31m last\ufffd"
