@@ -164,6 +164,7 @@ def test_every_command(project: Project) -> None:
     check(told("advisories", "status"), "provenv.advisories-status/1")
     check(told("audit", code=1), "provenv.audit/1")
     check(told("audit", "--fix", "--dry-run", code=1), "provenv.audit-fix/1")
+    check(told("upgrade", "--dry-run", code=1), "provenv.upgrade/1")
     project.write("provenv-policy.toml", POLICY)
     check(told("policy", "check", code=1), "provenv.policy-check/1")
     check(told("policy", "explain", "vulns"), "provenv.policy-explain/1")

@@ -11,10 +11,10 @@ from provenv.cli.draw import Screen, many
 
 if TYPE_CHECKING:
     from provenv.workspace.assuring.bounds import Bound
-    from provenv.workspace.assuring.mending import Left, Proposal
+    from provenv.workspace.assuring.mending import Left, FixProposal
 
 
-def text(proposal: Proposal, screen: Screen) -> None:
+def text(proposal: FixProposal, screen: Screen) -> None:
     """The audit as it is, then the proposal."""
     audit.text(proposal.before, screen)
     if proposal.changing:
@@ -46,12 +46,12 @@ def bound_line(one: Bound) -> str:
     return f"{file}: {one.place}: {one.requirement} → {one.wanted}"
 
 
-def question(proposal: Proposal) -> str:
+def question(proposal: FixProposal) -> str:
     """What a person is asked."""
     return "Lock this, and change pyproject.toml?" if proposal.edits else "Lock this?"
 
 
-def ending(proposal: Proposal, screen: Screen) -> None:
+def ending(proposal: FixProposal, screen: Screen) -> None:
     """What was done, in one line."""
     if not proposal.changing:
         said = "there is nothing to mend" if not proposal.left else "nothing helps"
@@ -64,7 +64,7 @@ def ending(proposal: Proposal, screen: Screen) -> None:
         screen.line(f"{screen.paint('good', 'locked')}{rest}; `provenv sync` installs it")
 
 
-def data(proposal: Proposal) -> dict[str, Any]:
+def data(proposal: FixProposal) -> dict[str, Any]:
     """The proposal, and what was there before it."""
     return {
         "verdict": proposal.lies.verdict,

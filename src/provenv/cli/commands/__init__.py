@@ -32,6 +32,7 @@ COMMANDS = {
     "tree": "what needs what",
     "why": "why a package is there",
     "outdated": "what is newer than the lock",
+    "upgrade": "move the lock on in tested steps, security first",
     "audit": "what is known against the packages of a project",
     "policy": "rules about what may be installed where",
     "advisories": "what is known of vulnerabilities, kept on this machine",
@@ -58,7 +59,7 @@ COMMANDS = {
     "completion": "completion for a shell",
 }
 GROUPS = {
-    "Project": ("new", "init", "import", "add", "remove", "lock", "sync", "run"),
+    "Project": ("new", "init", "import", "add", "remove", "lock", "upgrade", "sync", "run"),
     "Questions": ("status", "tree", "why", "outdated", "doctor", "isolation"),
     "Governance": ("audit", "policy", "advisories"),
     "Environments": ("env",),

@@ -98,11 +98,11 @@ def _check(args: argparse.Namespace, session: Session) -> None:
 
 def _fix(args: argparse.Namespace, session: Session) -> int:
     from provenv.cli import mending
-    from provenv.workspace.assuring.mending import accept, propose
+    from provenv.workspace.assuring.mending import accept_fix, propose_fix
 
     target = session.target if session.options.environments else None
     project = session.project if target is None else target.project
-    proposal = propose(
+    proposal = propose_fix(
         project,
         session.context,
         environment=None if target is None else target.name,
@@ -112,7 +112,7 @@ def _fix(args: argparse.Namespace, session: Session) -> int:
         session.verdict("audit-fix", dict, lambda screen: mending.text(proposal, screen))
     if proposal.changing and not args.dry_run:
         asking.confirm(session, mending.question(proposal), yes=args.yes)
-        proposal = accept(proposal, session.context)
+        proposal = accept_fix(proposal, session.context)
     if session.options.json:
         session.verdict("audit-fix", lambda: mending.data(proposal), lambda screen: None)  # noqa: ARG005
     else:

@@ -61,7 +61,7 @@ def in_the_way(
     return tuple(
         replace(one, wanted=_lifted(one.requirement, found))
         for one in asked
-        if (found := versions.get(one.name)) and not _allows(one.requirement, found)
+        if (found := versions.get(one.name)) and not allows(one.requirement, found)
     )
 
 
@@ -75,7 +75,7 @@ def stated_against(project: Project, name: str, version: Version) -> tuple[Bound
         path = os.path.join(root, MANIFEST_FILE)
         text = project.manifest_text if root == project.root else read_text(path)
         for one in _stated(path, text):
-            if one.name == name and not _allows(one.requirement, [version]):
+            if one.name == name and not allows(one.requirement, [version]):
                 wanted = _lifted(one.requirement, [version])
                 found.append(replace(one, wanted=wanted, enough=False))
     return tuple(found)
@@ -110,7 +110,8 @@ def _opened(text: str) -> str:
     return str(found)
 
 
-def _allows(text: str, versions: Collection[Version]) -> bool:
+def allows(text: str, versions: Collection[Version]) -> bool:
+    """Whether a requirement lets all of some versions in."""
     requirement = Requirement(text)
     return all(bounds.allows(requirement, version) for version in versions)
 

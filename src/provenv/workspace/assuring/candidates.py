@@ -18,7 +18,7 @@ from provenv.core.values import field, frozen, replace
 from provenv.model.generation import Change
 from provenv.resolve import offers
 from provenv.resolve.offers import Market, Offers
-from provenv.workspace.governing import advisories, subjects
+from provenv.workspace.governing import advisories, policies, subjects
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.host import access, waits
 from provenv.workspace.operations.recording import recorded
@@ -166,6 +166,29 @@ def hits(desk: Desk, candidate: Candidate) -> dict[str, list[tuple[Subject, Vuln
             for one in vulnerabilities(desk.here, subject.name, subject.version):
                 found.setdefault(subject.name, []).append((subject, one))
     return found
+
+
+def findings(desk: Desk, candidate: Candidate) -> frozenset[tuple[str, str]]:
+    """What is known against a candidate: packages, each with the name of an advisory."""
+    return frozenset(_keys(hits(desk, candidate)))
+
+
+def refused(desk: Desk, candidate: Candidate) -> frozenset[str]:
+    """What counts against a candidate by the policies that hold, in words; empty where none do.
+
+    Raises:
+        InputError: A policy cannot be used.
+    """
+    found = policies.policies_of(candidate.project, desk.context)
+    if not found.rules:
+        return frozenset()
+    checked = policies.check(candidate.project, desk.context, locks=candidate.locks)
+    said = {
+        f"{one.rule.id}: {one.subject}: {one.text}"
+        for one in checked.verdict.decisions
+        if one.counts
+    }
+    return frozenset({*said, *checked.verdict.doubts})
 
 
 def moved(before: Candidate, after: Candidate) -> tuple[Change, ...]:

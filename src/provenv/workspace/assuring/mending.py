@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from packaging.version import Version
 
@@ -41,7 +41,7 @@ class Left:
 
 
 @frozen
-class Proposal:
+class FixProposal:
     """What would clear the findings.
 
     Attributes:
@@ -92,9 +92,9 @@ class Mended:
     constraints: list[str]
 
 
-def propose(
+def propose_fix(
     project: Project, context: Context, *, environment: str | None = None, beyond: bool = False
-) -> Proposal:
+) -> FixProposal:
     """Work out the least upgrade that clears the findings of an audit. Writes nothing.
 
     ``beyond``: Requirements of the project's own manifest may change, where nothing within them helps.
@@ -104,11 +104,11 @@ def propose(
         ProvenvError: As resolving says.
     """
     with candidates.opened(project, context, environment) as desk:
-        before = _audited(desk, desk.base)
+        before = audited(desk, desk.base)
         mended = mend(desk, desk.base, beyond=beyond)
-        after = _audited(desk, mended.candidate)
+        after = audited(desk, mended.candidate)
     still = {(one.subject.name, one.vulnerability.id) for one in after.findings}
-    return Proposal(
+    return FixProposal(
         before=before,
         after=after,
         changes=candidates.moved(desk.base, mended.candidate),
@@ -122,7 +122,7 @@ def propose(
     )
 
 
-def accept(proposal: Proposal, context: Context) -> Proposal:
+def accept_fix(proposal: FixProposal, context: Context) -> FixProposal:
     """Write what was proposed: lock and manifest, all or nothing.
 
     Raises:
@@ -133,20 +133,25 @@ def accept(proposal: Proposal, context: Context) -> Proposal:
     return replace(proposal, written=True)
 
 
-def _audited(desk: Desk, candidate: Candidate) -> AuditResult:
+def audited(desk: Desk, candidate: Candidate) -> AuditResult:
+    """The audit of a candidate."""
     project = desk.base.project
     title = project.title if desk.environment is None else f"{project.title}, {desk.environment}"
     return auditing.judge_subjects(desk.context, title, candidates.subjects_of(desk, candidate))
 
 
-def mend(desk: Desk, candidate: Candidate, *, beyond: bool) -> Mended:
-    """Move what is hit, until nothing is any more, or nothing helps."""
+def mend(
+    desk: Desk, candidate: Candidate, *, beyond: bool, names: Collection[str] | None = None
+) -> Mended:
+    """Move what is hit, until nothing is any more, or nothing helps. ``names``: These alone."""
     made = Mended(candidate, [], [], [])
     goals: dict[str, _Goal] = {}
     for _ in range(_ROUNDS):
         hit = candidates.hits(desk, made.candidate)
         given_up = {one.name for one in made.left}
         fresh = [name for name in hit if name not in given_up]
+        if names is not None:
+            fresh = [name for name in fresh if name in names]
         if not fresh:
             break
         for name in fresh:
@@ -156,7 +161,7 @@ def mend(desk: Desk, candidate: Candidate, *, beyond: bool) -> Mended:
             else:
                 made.left.append(_hopeless(hit[name]))
         _pursue(desk, made, goals, fresh, hit, beyond=beyond)
-    _lower(desk, made, goals)
+    _lower(desk, candidate, made, goals)
     return made
 
 
@@ -294,9 +299,9 @@ def _root(requirement: str) -> str:
         return requirement
 
 
-def _lower(desk: Desk, made: Mended, goals: dict[str, _Goal]) -> None:
+def _lower(desk: Desk, before: Candidate, made: Mended, goals: dict[str, _Goal]) -> None:
     """Bring down what moved further than it need: the packages around those that are mended first."""
-    names = [change.name for change in candidates.moved(desk.base, made.candidate)]
+    names = [change.name for change in candidates.moved(before, made.candidate)]
     goals_last = sorted(names, key=lambda name: name in goals)
     made.candidate = candidates.lowered(
         desk, made.candidate, goals_last, made.constraints, tries=_TRIES

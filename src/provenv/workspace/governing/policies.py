@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from packaging.pylock import Package
@@ -21,7 +21,7 @@ from provenv.model.manifest import EnvironmentSpec
 from provenv.model.policy import Policy, Rule, parse_policy
 from provenv.workspace.governing import auditing, subjects
 from provenv.workspace.governing.subjects import Subject
-from provenv.workspace.projects.context import Context, Project, read_text
+from provenv.workspace.projects.context import Context, LockFile, Project, read_text
 
 FILE = "provenv-policy.toml"
 SYSTEM = "/etc/provenv/policy.toml"
@@ -78,8 +78,15 @@ def _own(project: Project) -> list[tuple[Policy, str]]:
     return [(policy, repr(inner))]
 
 
-def check(project: Project, context: Context, environments: Sequence[str] = ()) -> Checked:
+def check(
+    project: Project,
+    context: Context,
+    environments: Sequence[str] = (),
+    locks: Mapping[str | None, LockFile] | None = None,
+) -> Checked:
     """Judge a project's locks by the policies that hold for it; ``environments``: all unless given.
+
+    ``locks``: In place of those that lie there.
 
     Raises:
         UsageError: No policy holds. InputError: One cannot be used, or there is no lock.
@@ -92,7 +99,7 @@ def check(project: Project, context: Context, environments: Sequence[str] = ()) 
         )
     specs = [spec for name in environments for spec in project.manifest.instances(name)]
     specs = specs or list(project.manifest.all_instances())
-    found = subjects.of_locks(project)
+    found = subjects.of_locks(project, locks=locks)
     question, digest = _question(project, context, specs, found)
     return Checked(
         title=project.title,
