@@ -11,7 +11,7 @@ from provenv.cli.draw import Screen, many
 
 if TYPE_CHECKING:
     from provenv.workspace.assuring.bounds import Bound
-    from provenv.workspace.assuring.mending import Left, FixProposal
+    from provenv.workspace.assuring.mending import FixProposal, Left
 
 
 def text(proposal: FixProposal, screen: Screen) -> None:
