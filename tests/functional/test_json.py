@@ -163,6 +163,7 @@ def test_every_command(project: Project) -> None:
     check(told("advisories", "update", "--url", str(names)), "provenv.advisories-update/1")
     check(told("advisories", "status"), "provenv.advisories-status/1")
     check(told("audit", code=1), "provenv.audit/1")
+    check(told("audit", "--all", code=1), "provenv.audit-many/1")
     check(told("audit", "--fix", "--dry-run", code=1), "provenv.audit-fix/1")
     check(told("upgrade", "--dry-run", code=1), "provenv.upgrade/1")
     project.write("provenv-policy.toml", POLICY)

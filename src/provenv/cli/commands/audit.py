@@ -18,6 +18,7 @@ from provenv.cli.session import Session
 from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from provenv.workspace.assuring.machine import MachineAudit, ProjectAudit
     from provenv.workspace.governing.auditing import AuditResult, Found
 
 DESCRIPTION = """\
@@ -32,12 +33,14 @@ EXAMPLES = (
     ("provenv audit -e prod", "one of them"),
     ("provenv audit --installed", "what really lies in the environment"),
     ("provenv audit poetry.lock", "a lock of another tool, or an SBOM"),
+    ("provenv audit --all", "every project of this machine"),
     ("provenv audit --fix", "and what would mend it"),
     ("provenv audit --format sarif --output audit.sarif", "for a code host"),
 )
 ENVIRONMENT = True
 _FORMATS = ("text", "sarif", "junit")
 _CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
+_VERDICTS = {"pass": "good", "fail": "bad", "inconclusive": "warn"}
 _STYLES = {"critical": "error", "high": "error", "medium": "warning", "low": "warning"}
 
 
@@ -46,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a lock of another tool, an SBOM (JSON), a virtual environment")  # fmt: skip
     parser.add_argument("--installed", action="store_true",
                         help="what lies in the environment, not what the lock says")  # fmt: skip
+    parser.add_argument("--all", action="store_true",
+                        help="every project of this machine, the worst first")  # fmt: skip
     parser.add_argument("--fix", action="store_true",
                         help="propose the least upgrade that clears them, and lock it on yes")  # fmt: skip
     parser.add_argument("--beyond-bounds", action="store_true",
@@ -64,6 +69,8 @@ def run(args: argparse.Namespace, session: Session) -> int:
     _check(args, session)
     if args.fix:
         return _fix(args, session)
+    if args.all:
+        return _all(session)
     root: str | None
     if args.path is not None:
         root, path = os.getcwd(), os.path.abspath(args.path)
@@ -84,6 +91,11 @@ def run(args: argparse.Namespace, session: Session) -> int:
 def _check(args: argparse.Namespace, session: Session) -> None:
     if args.path is not None and (args.installed or session.options.environments):
         raise UsageError("a path is audited as it is: neither -e nor --installed goes with it")
+    alone = args.path is not None or args.installed or args.format != "text" or args.fix
+    if args.all and (alone or session.options.environments):
+        raise UsageError(
+            "--all audits the locks of all projects: it goes with --json, and nothing else"
+        )
     if args.fix and (args.path is not None or args.installed or args.format != "text"):
         raise UsageError(
             "--fix is about the project's own lock: without PATH, --installed and --format"
@@ -94,6 +106,66 @@ def _check(args: argparse.Namespace, session: Session) -> None:
         raise UsageError(f"--format {args.format} and --json both write to standard output")
     if args.format == "text" and args.output is not None:
         raise UsageError("--output goes with --format sarif or junit")
+
+
+def _all(session: Session) -> int:
+    from provenv.workspace.assuring.machine import audit_machine
+    from provenv.workspace.projects.context import find_root
+
+    here = session.opened if find_root(os.getcwd()) is not None else None
+    found = audit_machine(session.context, here)
+    session.verdict("audit-many", lambda: data_all(found), lambda screen: text_all(found, screen))
+    return _CODES[found.verdict]
+
+
+def text_all(found: MachineAudit, screen: Screen) -> None:
+    """One table, the worst first."""
+    paint = screen.paint
+    rows = [
+        (
+            paint(_VERDICTS[one.verdict], one.verdict),
+            paint("strong", one.title),
+            _short(one),
+            one.root,
+        )
+        for one in found.projects
+    ]
+    screen.table(rows)
+    many_ = many(len(found.projects), "project")
+    screen.line(f"{paint(_VERDICTS[found.verdict], found.verdict)}: {many_} on this machine")
+
+
+def _short(one: ProjectAudit) -> str:
+    if one.error is not None:
+        return one.error.message
+    result = one.result
+    assert result is not None
+    hit = len({found.subject for found in result.findings})
+    if hit:
+        count = many(len(result.findings), "vulnerability", "vulnerabilities")
+        worst = result.findings[0].vulnerability
+        return f"{count} in {many(hit, 'package')}, first {worst.id} ({worst.package})"
+    if result.unaudited:
+        return f"{many(len(result.unaudited), 'package')} cannot be told"
+    if result.doubts:
+        return result.doubts[0]
+    return f"nothing known against {many(len(result.subjects), 'package')}"
+
+
+def data_all(found: MachineAudit) -> dict[str, Any]:
+    """The projects as of ``provenv.VERB-many/1``."""
+    return {
+        "results": [
+            {
+                "root": one.root,
+                "environment": None,
+                "exit_code": _CODES[one.verdict],
+                "result": None if one.result is None else data(one.result),
+                "error": None if one.error is None else one.error.data(),
+            }
+            for one in found.projects
+        ]
+    }
 
 
 def _fix(args: argparse.Namespace, session: Session) -> int:
@@ -186,8 +258,7 @@ def _draw(found: Found, screen: Screen) -> None:
 
 
 def _summary(result: AuditResult, screen: Screen) -> str:
-    styles = {"pass": "good", "fail": "bad", "inconclusive": "warn"}
-    verdict = screen.paint(styles[result.verdict], result.verdict)
+    verdict = screen.paint(_VERDICTS[result.verdict], result.verdict)
     hit = len({found.subject for found in result.findings})
     if hit:
         count = many(len(result.findings), "vulnerability", "vulnerabilities")

@@ -1,0 +1,130 @@
+"""``audit --all``: every project of this machine, the worst first; what cannot be asked is never clean."""
+
+from __future__ import annotations
+
+import os
+
+from provenv.audit import database
+from provenv.core.errors import InputError, ProvenvError, UndecidedError
+from provenv.core.events import silent
+from provenv.core.values import frozen, replace
+from provenv.environments import switch
+from provenv.workspace.governing import advisories, auditing
+from provenv.workspace.governing.auditing import AuditResult, Verdict
+from provenv.workspace.governing.subjects import Subject
+from provenv.workspace.host import claims, registry
+from provenv.workspace.host.registry import ABSENCES
+from provenv.workspace.projects.context import Context, Project, project_in
+
+_ORDER: tuple[Verdict, ...] = ("fail", "inconclusive", "pass")
+
+
+@frozen
+class ProjectAudit:
+    """One project of this machine: its audit, or why there is none.
+
+    Attributes:
+        root: Its folder; where an entry of the store cannot be read, that entry.
+        title: Its name; the folder's where the project cannot be read.
+    """
+
+    root: str
+    title: str
+    result: AuditResult | None = None
+    error: ProvenvError | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """That of its audit; ``inconclusive`` where there is none."""
+        return "inconclusive" if self.result is None else self.result.verdict
+
+
+@frozen
+class MachineAudit:
+    """All projects of this machine, the worst first."""
+
+    projects: tuple[ProjectAudit, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of all."""
+        verdicts = {one.verdict for one in self.projects}
+        return next((verdict for verdict in _ORDER if verdict in verdicts), "pass")
+
+
+def audit_machine(context: Context, here: Project | None = None) -> MachineAudit:
+    """Audit the locks of every project that has an environment on this machine, and of the one at hand.
+
+    An environment that no lock of provenv decides on is audited as it is installed. Projects that are gone,
+    or cannot be read, have an error in place of a result.
+
+    Raises:
+        UndecidedError: There are no advisories. IntegrityError: They are damaged.
+    """
+    folders, unread = _folders(context)
+    if here is not None and not here.bare:
+        folders.setdefault(os.path.realpath(here.root), [])
+    with database.opened(advisories.path(context)):
+        pass  # what holds for all of them is said once
+    quiet = replace(context, emit=silent)  # a thousand projects are no thousand phases
+    found = [_audited(quiet, root, own) for root, own in folders.items()]
+    found += [
+        _lost(path, UndecidedError(f"the store's entry {path} cannot be read")) for path in unread
+    ]
+    return MachineAudit(projects=tuple(sorted(found, key=_worst)))
+
+
+def _folders(context: Context) -> tuple[dict[str, list[str]], list[str]]:
+    """The environments by the project that they belong to, and entries of the store that cannot be read."""
+    found: dict[str, list[str]] = {}
+    unread = []
+    for entry in claims.entries(context):
+        if entry.folder is None:
+            unread.append(entry.path)
+        elif not entry.folder.startswith(f"{context.home.trials}/"):
+            found.setdefault(registry.project_folder(entry.folder), []).append(entry.folder)
+    return found, unread
+
+
+def _audited(context: Context, root: str, folders: list[str]) -> ProjectAudit:
+    try:
+        reasons = [registry.absence(folder) for folder in folders]
+        if reasons and all(reason in ("gone", "unreachable") for reason in reasons):
+            worst = next(reason for reason in reasons if reason is not None)
+            raise UndecidedError(f"{root} is not there: {ABSENCES[worst]}")
+        project = project_in(root)
+        if os.path.exists(project.lock_path(None)):
+            result = auditing.audit(project, context)
+        else:
+            result = _installed(context, project, folders)
+        return ProjectAudit(root=root, title=project.title, result=result)
+    except ProvenvError as error:
+        return _lost(root, error)
+    except OSError as error:
+        return _lost(root, UndecidedError(f"{root} cannot be read: {error.strerror or error}"))
+
+
+def _installed(context: Context, project: Project, folders: list[str]) -> AuditResult:
+    """What lies in the environments of a project that has no lock: another tool's decides on them."""
+    subjects: list[Subject] = []
+    for folder in folders:
+        number = switch.current(folder)
+        if number is not None:
+            place = f"{folder}/generations/{number}"
+            subjects += auditing.of_installed(place, os.path.basename(folder))
+    if not subjects:
+        raise InputError("is missing", file=project.lock_path(None), hint="Run `provenv lock`.")
+    return auditing.judge_subjects(context, f"{project.title}, as it is installed", subjects)
+
+
+def _lost(root: str, error: ProvenvError) -> ProjectAudit:
+    return ProjectAudit(root=root, title=os.path.basename(root), error=error)
+
+
+def _worst(one: ProjectAudit) -> tuple[int, int, float, int, str]:
+    """Exploited and hostile ones first, then by the gravest score, then by how many."""
+    findings = one.result.findings if one.result is not None else ()
+    known = [found.vulnerability for found in findings]
+    urgent = sum(v.malware or v.exploited is not None for v in known)
+    gravest = max((v.severity.score or 0.0 for v in known), default=0.0)
+    return (_ORDER.index(one.verdict), -urgent, -gravest, -len(known), one.root)
