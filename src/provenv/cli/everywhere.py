@@ -15,11 +15,11 @@ from provenv.cli.rows import Rows
 from provenv.cli.targets import Answer, Target, Tell, attempt, entry, instances
 from provenv.core.errors import InputError, ProvenvError, UsageError
 from provenv.core.events import Emit, Noted
-from provenv.workspace.host.parallel import Job, run_all
 from provenv.workspace.projects.context import Project, open_folder
 
 if TYPE_CHECKING:
     from provenv.cli.session import Session
+    from provenv.workspace.host.parallel import Job
     from provenv.workspace.projects.members import Workspace
 
 Entry = dict[str, Any]  # one of the `results` of `provenv.VERB-many/1`, and `short` beside it
@@ -82,6 +82,9 @@ def _run(
     told: bool,
 ) -> list[list[Entry]]:
     """Do the jobs, and show how they go on."""
+    # 13 ms, and most calls are about one project
+    from provenv.workspace.host.parallel import run_all
+
     rows = Rows(
         labels,
         session.alarm,
@@ -120,6 +123,8 @@ def _workspace(session: Session) -> Workspace:
 
 
 def _first(session: Session, first: Callable[[Session], None]) -> None:
+    from provenv.workspace.host.parallel import run_all
+
     def job(emit: Emit) -> None:
         session.rewire(emit)
         first(session)
