@@ -330,7 +330,7 @@ def project(folder: Path, groups: Sequence[Sequence[tuple[str, str]]]) -> str:
 def street(bench: Bench, shelf: Shelf, whole: str) -> Path:
     """A thousand projects that the store knows, each with a lock of 150 packages; the first's folder."""
     lock = parse_lock(whole)
-    by_name = {entry.name: entry for entry in lock.packages}
+    by_name = {str(entry.name): entry for entry in lock.packages}
     chance = random.Random(5)
     for number in range(MACHINE):
         folder = bench.work / "street" / f"p{number}"
@@ -491,6 +491,8 @@ def measured(args: argparse.Namespace, work: Path) -> str:
         project(work / "shop", shelf.groups[:PICKED])
         bench.call((*bench.provenv, "lock"), work / "shop")
         uv = args.uv or shutil.which("uv", path=f"{os.path.dirname(sys.executable)}:{env['PATH']}")
+        if uv is None:
+            raise BenchError("there is no uv")
         bench.call((uv, "lock"), work / "shop")
         rows = [pair for group in shelf.groups[:PICKED] for pair in group]
         (work / "shop" / "requirements.txt").write_text("".join(f"{n}=={v}\n" for n, v in rows))

@@ -135,6 +135,15 @@ if TYPE_CHECKING:
     from provenv.workspace.syncing.sync import sync as sync
     from provenv.workspace.syncing.upgrading import PythonMove as PythonMove
     from provenv.workspace.syncing.upgrading import upgrade_pythons as upgrade_pythons
+    from provenv.workspace.testing.bisecting import bisect as bisect
+    from provenv.workspace.testing.bisecting import bisect_on as bisect_on
+    from provenv.workspace.testing.culprits import BisectResult as BisectResult
+    from provenv.workspace.testing.culprits import Culprit as Culprit
+    from provenv.workspace.testing.matrix import MatrixReport as MatrixReport
+    from provenv.workspace.testing.matrix import MatrixRequest as MatrixRequest
+    from provenv.workspace.testing.matrix import choose_cells as choose_cells
+    from provenv.workspace.testing.matrix import run_matrix as run_matrix
+    from provenv.workspace.testing.trail import BisectTask as BisectTask
 
 __version__ = "0.1.0"
 
@@ -188,10 +197,16 @@ _ROOMS = {
     "provenv.workspace.run": ("environment_for", "start"),
     "provenv.workspace.proving.collection": ("GcResult", "StoreSize", "Waiting", "gc"),
     "provenv.workspace.proving.storage": ("Storage", "StoredItem", "list_store", "look_into_store"),
+    "provenv.workspace.testing.matrix": (
+        "MatrixReport", "MatrixRequest", "choose_cells", "run_matrix",
+    ),
     "provenv.workspace.syncing.sync": ("SyncResult", "sync"),
     "provenv.workspace.projects.trust": ("Trusted", "allow", "allowed_folders", "disallow"),
     "provenv.workspace.syncing.upgrading": ("PythonMove", "upgrade_pythons"),
     "provenv.workspace.proving.verification": ("VerifyResult", "verify"),
+    "provenv.workspace.testing.bisecting": ("bisect", "bisect_on"),
+    "provenv.workspace.testing.culprits": ("BisectResult", "Culprit"),
+    "provenv.workspace.testing.trail": ("BisectTask",),
 }  # fmt: skip
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -21,6 +21,7 @@ OPEN = (
 )  # fmt: skip
 
 
+BROKEN = "import importlib.metadata as m; exit(m.version('core') == '1.0')"
 POLICY = """
 schema = 1
 [[rule]]
@@ -114,6 +115,8 @@ def test_every_command(project: Project) -> None:
     check(told("log", "--check"), "provenv.log-check/1")
     check(told("diff"), "provenv.diff/1")
     check(told("diff", *two), "provenv.diff-environments/1")
+    words = ("--good", "1", "--bad", "2", "--", "python", "-c", BROKEN)
+    check(project.ok("bisect", "--json", *words).json, "provenv.bisect/1")
     check(told("rollback"), "provenv.rollback/1")
     project.write(".venv/current/bin/extra", "")
     check(told("verify", code=1), "provenv.verify/1")
@@ -171,6 +174,8 @@ def test_every_command(project: Project) -> None:
     check(told("policy", "explain", "vulns"), "provenv.policy-explain/1")
     case = '[[case]]\nname = "a"\npackage = "b"\nversion = "1"\nexpect = "pass"\n'
     check(told("policy", "test", str(project.write("cases.toml", case))), "provenv.policy-test/1")
+    check(project.ok("--json", "test", "true").json, "provenv.test/1")
+    check(project.ok("--json", "test", "--list", "true").json, "provenv.test-list/1")
     check(told("ci", "github"), "provenv.ci/1")
     check(told("ci", "gitlab", "--stdout"), "provenv.ci/1")
     check(told("new", "other", "--no-git", "--offline", code=3), "provenv.new/1")

@@ -8,7 +8,7 @@
         index.requests                                  # what was asked, in order
 
 PEP 503 (HTML) and PEP 691 (JSON) by ``Accept``, PEP 658 metadata, PEP 700 sizes and upload times,
-PEP 592 yanking, ETag and 304, range requests, HTTP/1.1 keep-alive.
+PEP 592 yanking, PEP 740 provenance, PEP 792 statuses, ETag and 304, range requests, HTTP/1.1 keep-alive.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class _File:
     metadata: bytes | None
     requires_python: str | None
     yanked: bool | str
-    upload_time: str
+    upload_time: str | None
+    publisher: Mapping[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -82,6 +83,8 @@ class Index:
         self.requests: list[Request] = []
         self._files: dict[str, dict[str, _File]] = {MAIN: {}}
         self._logins: dict[str, str] = {}
+        self._statuses: dict[tuple[str, str], dict[str, str]] = {}
+        self.attests = False
         self._faults: list[_Fault] = []
         self._guard = threading.Lock()
         self._closing = threading.Event()
@@ -124,10 +127,15 @@ class Index:
         *,
         to: str = MAIN,
         yanked: bool | str = False,
-        upload_time: str = "2024-01-01T00:00:00Z",
+        upload_time: str | None = "2024-01-01T00:00:00Z",
         metadata: bool = True,
+        publisher: Mapping[str, str] | None = None,
     ) -> str:
-        """Serve a wheel or sdist and return its address; ``metadata=False`` leaves PEP 658 out."""
+        """Serve a wheel or sdist and return its address; ``metadata=False`` leaves PEP 658 out.
+
+        ``publisher`` is said to have attested it (PEP 740); an index says nothing of that before
+        ``attests`` is set.
+        """
         content = path.read_bytes()
         text = _read_metadata(path)
         headers = Parser().parsestr(text or "", headersonly=True)
@@ -142,6 +150,7 @@ class Index:
             requires_python=headers.get("Requires-Python"),
             yanked=yanked,
             upload_time=upload_time,
+            publisher=publisher,
         )
         with self._guard:
             self._files.setdefault(to, {})[path.name] = entry
@@ -151,6 +160,10 @@ class Index:
         """Stop serving a file."""
         with self._guard:
             del self._files[of][filename]
+
+    def status(self, project: str, status: str, reason: str = "", *, of: str = MAIN) -> None:
+        """Say a project's status (PEP 792); a quarantined one has no files any more."""
+        self._statuses[of, project] = {"status": status, **({"reason": reason} if reason else {})}
 
     def protect(self, name: str, user: str, password: str) -> None:
         """Answer 401 to whoever does not give this user name and password (HTTP Basic)."""
@@ -218,13 +231,19 @@ class Index:
             return _Answer(401, b"", headers={"WWW-Authenticate": f'Basic realm="{name}"'})
         if rest.startswith("files/"):
             return _file_answer(files, rest.removeprefix("files/"))
+        if rest.startswith("integrity/"):
+            return _provenance_answer(files, rest.removeprefix("integrity/"))
         if not (match := re.fullmatch(r"simple/(?:([^/]+)/)?", rest)):
             return _Answer(404, b"not here")
         project = match.group(1)
         if project is None:
             return _projects_answer(sorted({file.project for file in files.values()}), accept)
         found = [file for file in files.values() if file.project == project]
-        return _project_answer(project, found, f"{self.origin}/{name}/files", accept)
+        status = self._statuses.get((name, project))
+        if status is not None and status["status"] == "quarantined":
+            found = []
+        base = f"{self.origin}/{name}/files"
+        return _project_answer(project, found, base, accept, status, attests=self.attests)
 
 
 @dataclass(slots=True)
@@ -257,8 +276,25 @@ def _projects_answer(names: list[str], accept: str) -> _Answer:
     return _Answer(200, f"<!DOCTYPE html><html><body>\n{links}</body></html>".encode(), _HTML)
 
 
-def _project_answer(name: str, files: list[_File], base: str, accept: str) -> _Answer:
-    if not files:
+def _provenance_answer(files: Mapping[str, _File], filename: str) -> _Answer:
+    publisher = files[filename].publisher if filename in files else None
+    if publisher is None:
+        return _Answer(404, b"no attestations")
+    bundle = {"publisher": {**publisher, "claims": None}, "attestations": [{"version": 1}]}
+    body = {"version": 1, "attestation_bundles": [bundle]}
+    return _Answer(200, json.dumps(body).encode(), "application/vnd.pypi.integrity.v1+json")
+
+
+def _project_answer(
+    name: str,
+    files: list[_File],
+    base: str,
+    accept: str,
+    status: Mapping[str, str] | None = None,
+    *,
+    attests: bool = False,
+) -> _Answer:
+    if not files and status is None:
         return _Answer(404, b"no such project")
     fresh = {"Cache-Control": "max-age=600, public", "Vary": "Accept"}
     if _wants_json(accept):
@@ -266,15 +302,17 @@ def _project_answer(name: str, files: list[_File], base: str, accept: str) -> _A
             "meta": {"api-version": "1.1"},
             "name": name,
             "versions": sorted({file.version for file in files}),
-            "files": [_json_file(file, base) for file in files],
+            "files": [_json_file(file, base, attests=attests) for file in files],
         }
+        if status is not None:
+            body["project-status"] = status
         return _Answer(200, json.dumps(body).encode(), _JSON, fresh)
     links = "".join(_html_file(file, base) for file in files)
     page = f"<!DOCTYPE html><html><body>\n{links}</body></html>"
     return _Answer(200, page.encode(), "text/html; charset=utf-8", fresh)
 
 
-def _json_file(file: _File, base: str) -> dict[str, Any]:
+def _json_file(file: _File, base: str, *, attests: bool) -> dict[str, Any]:
     row: dict[str, Any] = {
         "filename": file.filename,
         "url": f"{base}/{file.filename}",
@@ -284,6 +322,11 @@ def _json_file(file: _File, base: str) -> dict[str, Any]:
         "yanked": file.yanked,
         "requires-python": file.requires_python,
     }
+    if file.upload_time is None:
+        del row["upload-time"]
+    if attests:
+        where = f"{base.removesuffix('files')}integrity/{file.filename}"
+        row["provenance"] = where if file.publisher is not None else None
     if file.metadata is not None:
         row["core-metadata"] = {"sha256": hashlib.sha256(file.metadata).hexdigest()}
     return row

@@ -15,9 +15,12 @@ from urllib.parse import urlsplit
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from provenv.audit import release_rules
 from provenv.audit.findings import Vulnerability
-from provenv.audit.policies import Policies
+from provenv.audit.policies import MAX_AGE, Policies
+from provenv.audit.releases import Standing
 from provenv.core.values import field, frozen, replace
+from provenv.core.words import length
 from provenv.model.policy import Rule, Waiver
 
 Outcome = Literal["pass", "fail", "inconclusive"]
@@ -35,6 +38,7 @@ class Item:
         urls: Of its files. ``index``: The address that it was locked from; None where that is not said.
         built: It comes as source, and would be built.
         hashed: Every file has a hash. ``unaudited``: Why nothing can be said of vulnerabilities.
+        standing: What its index says of it; looked up only where a rule asks.
     """
 
     name: str
@@ -46,6 +50,7 @@ class Item:
     hashed: bool = True
     unaudited: str | None = None
     vulnerabilities: tuple[Vulnerability, ...] = ()
+    standing: Standing = field(default_factory=Standing)
 
 
 @frozen
@@ -65,6 +70,7 @@ class Question:
         environments: That are governed; a rule about none of them is not asked.
         fetched: When the advisories were; None where there are none.
         doubts: Why the advisories may be incomplete.
+        max_age: Of what indexes said; the judge sets what the policies allow.
     """
 
     environments: tuple[str, ...]
@@ -73,6 +79,7 @@ class Question:
     fetched: datetime | None
     now: datetime
     doubts: tuple[str, ...] = ()
+    max_age: timedelta = MAX_AGE
 
     @property
     def today(self) -> date:
@@ -130,6 +137,7 @@ class Verdict:
 
 def judge(policies: Policies, question: Question) -> Verdict:
     """Hold what is known against the rules."""
+    question = replace(question, max_age=policies.max_age)
     found = [
         decision
         for rule in policies.rules
@@ -174,8 +182,8 @@ def _doubts(policies: Policies, question: Question) -> Iterator[str]:
         return
     age = question.now - question.fetched
     if age > policies.max_age:
-        most = _length(policies.max_age)
-        yield f"the advisories were fetched {_length(age)} ago; the policy allows {most}"
+        most = length(policies.max_age)
+        yield f"the advisories were fetched {length(age)} ago; the policy allows {most}"
     yield from question.doubts
 
 
@@ -345,9 +353,23 @@ def _python_eol(rule: Rule, question: Question) -> Iterator[Decision]:
         )
 
 
+def _release(rule: Rule, question: Question) -> Iterator[Decision]:
+    for item in _items(rule, question):
+        asked = release_rules.Asked(
+            name=item.name,
+            version=item.version,
+            standing=item.standing,
+            now=question.now,
+            max_age=question.max_age,
+        )
+        for state, text in release_rules.decide(rule, asked):
+            yield _about(rule, item, state, text)
+
+
 _RULES = {
     "hash-required": _hash_required, "malware": _malware, "no-sdist": _no_sdist, "origin": _origin,
     "package": _package, "python-eol": _python_eol, "vulnerability": _vulnerability,
+    **dict.fromkeys(release_rules.KINDS, _release),
 }  # fmt: skip
 
 
@@ -377,8 +399,3 @@ def _about(
 
 def _title(item: Item) -> str:
     return f"{item.name} {item.version}".rstrip()
-
-
-def _length(length: timedelta) -> str:
-    hours = int(length.total_seconds() // 3600)
-    return f"{hours} h" if hours < 72 else f"{hours // 24} days"

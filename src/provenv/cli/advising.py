@@ -12,6 +12,7 @@ from provenv.cli.session import Session
 if TYPE_CHECKING:
     from provenv.audit.database import Facts
     from provenv.workspace.governing.advisories import Update
+    from provenv.workspace.governing.releases import Inquiry
 
 
 def add_force(parser: argparse.ArgumentParser) -> None:
@@ -23,19 +24,19 @@ def add_force(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def told(session: Session, verb: str, done: Update) -> None:
-    """Report an import or an update."""
+def told(session: Session, verb: str, done: Update, *, asked: Inquiry | None = None) -> None:
+    """Report an import or an update; ``asked``: what came of asking indexes."""
 
     def text(screen: Screen) -> None:
         facts = done.facts
         what = many(facts.records, "advisory", "advisories")
         if done.already:
             screen.line(f"nothing new: {what}")
-            return
-        moved = f"{done.added} new, {done.changed} changed, {done.removed} gone"
-        screen.line(
-            f"{screen.paint('good', what)} about {many(facts.packages, 'package')}: {moved}"
-        )
+        else:
+            _moved(screen, done, what)
+        if asked is not None:
+            news = f"{asked.changed} with news" if asked.changed else "nothing new"
+            screen.line(f"indexes asked about {many(asked.asked, 'package')}: {news}")
 
     def data() -> dict[str, Any]:
         return {
@@ -43,9 +44,26 @@ def told(session: Session, verb: str, done: Update) -> None:
             "changed": done.changed,
             "removed": done.removed,
             "advisories": facts_data(done.facts, None),
+            "indexes": None if asked is None else inquiry_data(asked),
         }
 
     session.report(verb, data, text)
+
+
+def inquiry_data(asked: Inquiry) -> dict[str, Any]:
+    """What came of asking indexes."""
+    return {
+        "asked": asked.asked,
+        "changed": asked.changed,
+        "silent": asked.silent,
+        "failed": [{"index": index, "reason": reason} for index, reason in asked.failed],
+    }
+
+
+def _moved(screen: Screen, done: Update, what: str) -> None:
+    moved = f"{done.added} new, {done.changed} changed, {done.removed} gone"
+    about = many(done.facts.packages, "package")
+    screen.line(f"{screen.paint('good', what)} about {about}: {moved}")
 
 
 def facts_data(facts: Facts, age: timedelta | None) -> dict[str, Any]:

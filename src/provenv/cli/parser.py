@@ -205,9 +205,15 @@ def with_subparsers(parser: CommandParser) -> Iterator[CommandParser]:
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What is provenv's, and what after ``run`` belongs to the command that is run, untouched."""
+    """What is provenv's, and what belongs to the command that is run, untouched.
+
+    That is what comes after `run` or `test` and its options, or after ``--``.
+    """
     position = _command_position(arguments)
-    if position is None or arguments[position] != "run":
+    if position is not None and arguments[position] in _AFTER_DASHES and "--" in arguments:
+        index = arguments.index("--")
+        return list(arguments[:index]), list(arguments[index + 1 :])
+    if position is None or arguments[position] not in RUNNING:
         return list(arguments), []
     index = position + 1
     while index < len(arguments):
@@ -220,7 +226,11 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(arguments[:index]), list(arguments[index:])
 
 
-# Options of `run` and of the program whose value is the next word (a test holds it to the parser).
+RUNNING = ("run", "test")
+"""Commands that are followed by a command of somebody else."""
+# Commands that take another one after ``--``.
+_AFTER_DASHES = frozenset({"bisect"})
+# Options of these and of the program whose value is the next word (a test holds it to the parser).
 VALUED = frozenset(
     {
         "-C",
@@ -232,6 +242,14 @@ VALUED = frozenset(
         "-p",
         "--member",
         "--python",
+        "--resolution",
+        "-k",
+        "--only",
+        "-j",
+        "--jobs",
+        "--timeout",
+        "--junit",
+        "--html",
     }
 )
 
@@ -264,7 +282,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse a command line.
 
     Returns:
-        The namespace; ``command`` is None where none was given, ``words`` what ``run`` runs.
+        The namespace; ``command`` is None where none was given, ``words`` what ``run`` or ``test`` runs.
 
     Raises:
         UsageError: It cannot be understood.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _PATIENCE = 0.3
-_NOUNS = {"python": "Python"}
+_NOUNS = {"python": "Python", "try": "environment"}
 _BAR = 24  # columns; fewer where the terminal is narrow
 _VERBS = {
     "resolve": "resolving",
@@ -46,6 +46,7 @@ _VERBS = {
     "python": "installing",
     "examine": "examining",
     "measure": "measuring",
+    "try": "trying",
 }
 
 

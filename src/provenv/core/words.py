@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -17,3 +22,9 @@ def size(count: float) -> str:
 def many(count: int, what: str, plural: str | None = None) -> str:
     """``1 package``, ``2 packages``."""
     return f"{count:,} {what if count == 1 else plural or what + 's'}"
+
+
+def length(span: timedelta) -> str:
+    """``5 h``, ``12 days``: hours up to three days, then days, each begun one left out."""
+    hours = int(span.total_seconds() // 3600)
+    return f"{hours} h" if hours < 72 else f"{hours // 24} days"

@@ -43,12 +43,13 @@ def sarif(
     read them as ``security-severity``.
     """
     used = sorted({finding.code for finding in findings})
+    known = {kind.code: kind for kind in kinds}
     run: dict[str, Any] = {
         "tool": {
             "driver": {
                 "name": tool,
                 "semanticVersion": version,
-                "rules": [_rule(kind, scores or {}) for kind in kinds if kind.code in used],
+                "rules": [_rule(known[code], scores or {}) for code in used if code in known],
             }
         },
         "results": [_result(finding, used, root, manifest) for finding in findings],

@@ -19,14 +19,14 @@ class HomeLayout:
     ``store/names/NAME`` the last object of a name ·
     ``plans/`` · ``roots/`` one link an environment · ``builds/`` what was built from which source ·
     ``environments/NAME/`` an environment outside projects · ``allowed/`` where the shell's hook may
-    activate · ``advisories/`` what is known of vulnerabilities · ``trials/`` what `test` and `bisect` made
-    and found, a folder for each project · ``interpreters.json`` · ``cache/`` what may be deleted at any
-    time.
+    activate · ``advisories/`` what is known of vulnerabilities · ``indexes/`` what indexes said of
+    releases · ``trials/`` what `test` and `bisect` made and found, a folder for each project ·
+    ``interpreters.json`` · ``cache/`` what may be deleted at any time.
     """
 
     __slots__ = (
-        "advisories", "allowed", "builds", "cache", "environments", "interpreters", "links", "lock",
-        "names", "plans", "quarantine", "released", "root", "roots", "suspects", "tmp", "trials",
+        "advisories", "allowed", "builds", "cache", "environments", "indexes", "interpreters", "links",
+        "lock", "names", "plans", "quarantine", "released", "root", "roots", "suspects", "tmp", "trials",
         "unsettled", "wheels",
     )  # fmt: skip
 
@@ -49,6 +49,7 @@ class HomeLayout:
         self.trials = os.path.join(root, "trials")
         self.allowed = os.path.join(root, "allowed")
         self.cache = os.path.join(root, "cache")
+        self.indexes = os.path.join(root, "indexes")
         self.interpreters = os.path.join(root, "interpreters.json")
 
     def object(self, sha256: str) -> str:

@@ -95,24 +95,11 @@ def make_plan(
             what the environment is seeded with is not in the lock.
     """
     _check_supported(lock, interpreter, file)
-    python = interpreter.version
-    chosen: dict[str, Package] = {}
-    for package in lock.packages:
-        if not _applies(package, environment, interpreter):
-            continue
-        _check_python(package.requires_python, interpreter, f"{file}: {package.name}")
-        if package.name in chosen:
-            raise InputError(
-                f"{package.name} {chosen[package.name].version} and {package.version} both apply to "
-                f"environment {environment.name!r} on Python {python}",
-                file=file,
-                hint="Lock again with `provenv lock`.",
-            )
-        chosen[package.name] = package
+    chosen = choose_packages(lock, environment, interpreter, file)
     if missing := [name for name in environment.seed if name not in chosen]:
         raise UnsatisfiableError(
             f"{file} has no {' and no '.join(missing)} for environment {environment.name!r} on Python "
-            f"{python}, which is seeded with it",
+            f"{interpreter.version}, which is seeded with it",
             hint="Lock again with `provenv lock`; into a lock of another tool it has to be put there.",
         )
     rank = {tag: position for position, tag in enumerate(interpreter.tags)}
@@ -125,6 +112,31 @@ def make_plan(
         lock_digest=lock_digest,
         artifacts=artifacts,
     )
+
+
+def choose_packages(
+    lock: Pylock, environment: EnvironmentSpec, interpreter: Interpreter, file: str
+) -> dict[str, Package]:
+    """The entries of a lock that apply to ``environment`` on ``interpreter``, by name.
+
+    Raises:
+        InputError: Two entries of one name apply.
+        UnsatisfiableError: One of them does not support the interpreter.
+    """
+    chosen: dict[str, Package] = {}
+    for package in lock.packages:
+        if not _applies(package, environment, interpreter):
+            continue
+        _check_python(package.requires_python, interpreter, f"{file}: {package.name}")
+        if package.name in chosen:
+            raise InputError(
+                f"{package.name} {chosen[package.name].version} and {package.version} both apply to "
+                f"environment {environment.name!r} on Python {interpreter.version}",
+                file=file,
+                hint="Lock again with `provenv lock`.",
+            )
+        chosen[package.name] = package
+    return chosen
 
 
 def _check_supported(lock: Pylock, interpreter: Interpreter, file: str) -> None:

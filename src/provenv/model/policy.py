@@ -23,10 +23,23 @@ LONGEST_WAIVER = timedelta(days=90)
 Action = Literal["deny", "warn", "info"]
 Mode = Literal["enforce", "dry-run"]
 Kind = Literal[
-    "hash-required", "malware", "no-sdist", "origin", "package", "python-eol", "vulnerability"
+    "hash-required",
+    "malware",
+    "no-sdist",
+    "origin",
+    "package",
+    "project-status",
+    "provenance",
+    "python-eol",
+    "release-age",
+    "version-lag",
+    "vulnerability",
+    "yanked",
 ]
 Level = Literal["critical", "high", "medium", "low", "unknown"]
 Lapse = Literal["fail", "warn", "ignore"]
+Unknown = Literal["deny", "warn", "ignore"]
+_STATUSES = ("archived", "deprecated", "quarantined")
 _TOP = frozenset({"schema", "data", "rule", "waiver"})
 _DATA = frozenset({"max-age", "on-unaudited"})
 _COMMON = frozenset({"action", "description", "environments", "id", "kind", "mode"})
@@ -36,8 +49,13 @@ _OWN: dict[Kind, frozenset[str]] = {
     "no-sdist": frozenset({"except"}),
     "origin": frozenset({"hosts", "packages"}),
     "package": frozenset({"allow", "deny"}),
+    "project-status": frozenset({"deny", "except", "on-unknown"}),
+    "provenance": frozenset({"except", "on-unknown", "present", "publisher-unchanged"}),
     "python-eol": frozenset({"within"}),
+    "release-age": frozenset({"bypass", "except", "min", "on-missing-timestamp"}),
+    "version-lag": frozenset({"except", "max-majors", "max-minors", "on-unknown"}),
     "vulnerability": frozenset({"epss-min", "kev", "min-cvss", "sla"}),
+    "yanked": frozenset({"on-unknown"}),
 }
 _WAIVER = frozenset(
     {
@@ -63,6 +81,12 @@ class Rule:
         allow, deny: Requirements (PEP 508), by normalized name; names of packages that may be built.
         hosts: That files may come from. ``packages``: Glob of names → index that they must come from.
         within: How long before its end a Python counts as dead.
+        on_unknown: What it does where an index does not say; None: undecided.
+        least_age: Of the newest file that could be installed. ``bypass``: What an advisory names as the fix
+            of an older version may be younger.
+        statuses: Of a project that are denied (PEP 792).
+        max_majors, max_minors: How many releases behind the newest; minor ones of its own major.
+        present: Every file is attested (PEP 740). ``publisher_unchanged``: By whom the version below was.
     """
 
     id: str
@@ -82,6 +106,14 @@ class Rule:
     hosts: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
     within: timedelta = timedelta(0)
+    on_unknown: Unknown | None = None
+    least_age: timedelta = timedelta(0)
+    bypass: bool = False
+    statuses: tuple[str, ...] = ()
+    max_majors: int | None = None
+    max_minors: int | None = None
+    present: bool = True
+    publisher_unchanged: bool = False
 
     def concerns(self, environment: str) -> bool:
         """Whether it is about that environment; of ``test@3.12``, ``test`` is enough."""
@@ -187,17 +219,62 @@ def _rule(table: toml.Table, file: str) -> Rule:
         epss_min=_number(table, "epss-min", 1),
         sla=_sla(table),
         allow=_requirements(table, "allow"),
-        deny=_requirements(table, "deny"),
+        deny=_requirements(table, "deny") if kind == "package" else {},
         exempt=frozenset(canonicalize_name(one) for one in table.strings("except")),
         hosts=table.strings("hosts"),
         packages={key: _text(table.table("packages"), key) for key in table.table("packages").data},
         within=_duration(table, "within") or timedelta(0),
+        on_unknown=_unknown(table),
+        least_age=_duration(table, "min") or timedelta(0),
+        bypass=_choice(table, "bypass", ("fixes-known-vulnerability",)) is not None,
+        statuses=_statuses(table) if kind == "project-status" else (),
+        max_majors=_count(table, "max-majors"),
+        max_minors=_count(table, "max-minors"),
+        present=table.get("present", bool) is not False,
+        publisher_unchanged=table.get("publisher-unchanged", bool) or False,
     )
+    _check_complete(table, rule)
+    return rule
+
+
+def _check_complete(table: toml.Table, rule: Rule) -> None:
+    """Refuse a rule that lacks what it is about."""
+    kind = rule.kind
     if kind == "package" and not (rule.allow or rule.deny):
         raise table.error("", "a rule about packages needs `allow` or `deny`")
     if kind == "origin" and not (rule.hosts or rule.packages):
         raise table.error("", "a rule about origins needs `hosts` or `packages`")
-    return rule
+    if kind == "release-age" and not rule.least_age:
+        raise table.error("min", "a rule about the age of releases needs it", hint='Such as "7d".')
+    if kind == "version-lag" and rule.max_majors is None and rule.max_minors is None:
+        raise table.error("", "a rule about lag needs `max-majors` or `max-minors`")
+    if kind == "provenance" and not (rule.present or rule.publisher_unchanged):
+        raise table.error("present", "a rule that asks for nothing", hint="Or publisher-unchanged.")
+
+
+def _unknown(table: toml.Table) -> Unknown | None:
+    key = "on-missing-timestamp" if "on-missing-timestamp" in table else "on-unknown"
+    found: Unknown | None = _choice(table, key, get_args(Unknown))
+    return found
+
+
+def _statuses(table: toml.Table) -> tuple[str, ...]:
+    found = table.strings("deny")
+    if not found:
+        raise table.error("deny", f"is missing: some of {', '.join(_STATUSES)}")
+    for one in found:
+        if one not in _STATUSES:
+            raise table.error("deny", f"{one!r} is none of {', '.join(_STATUSES)} (PEP 792)")
+    return found
+
+
+def _count(table: toml.Table, key: str) -> int | None:
+    value = table.data.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise table.error(key, "must be a whole number, 0 or more")
+    return value
 
 
 def _sla(table: toml.Table) -> dict[Level, timedelta]:

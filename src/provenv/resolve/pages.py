@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urljoin, urlsplit, urlunsplit
 
 from packaging.utils import (
@@ -17,7 +17,7 @@ from packaging.utils import (
 )
 
 from provenv.core.errors import NetworkError
-from provenv.core.http import Transport, redacted, status_error
+from provenv.core.http import Response, Transport, redacted, status_error
 from provenv.core.values import frozen
 
 _JSON = "application/vnd.pypi.simple.v1+json"
@@ -26,18 +26,79 @@ _ACCEPT = f"{_JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 
 @frozen
 class IndexFile:
-    """One file, as an index names it; ``version`` is normalized."""
+    """One file, as an index names it; ``version`` is normalized, ``yanked`` as PEP 592 has it."""
 
     filename: str
     version: str
     url: str
     hashes: Mapping[str, str]
     size: int | None = None
+    yanked: bool = False
 
     @property
     def is_wheel(self) -> bool:
         """Whether it needs no build."""
         return self.filename.endswith(".whl")
+
+
+@frozen
+class ProjectPage:
+    """What an index answered when it was asked for a project's page as JSON.
+
+    Attributes:
+        state: ``read``; ``same`` as the one with the given ``etag``; ``gone``: the index does not know the
+            name; ``silent``: it has a page, and not as JSON.
+        url: Where it came from; links on the page begin there.
+        data: The page, where it was read: an object with ``files``. Nothing in it is checked.
+    """
+
+    state: Literal["read", "same", "gone", "silent"]
+    url: str
+    data: Mapping[str, Any] | None = None
+    etag: str | None = None
+
+
+def project_page(
+    transport: Transport, index: str, name: str, *, etag: str | None = None
+) -> ProjectPage:
+    """Ask an index for all that it says of a project (PEP 691, and what later PEPs added to it).
+
+    Raises:
+        NetworkError: It does not answer, refuses, or the answer says that it is such a page and is none.
+    """
+    url = f"{index.rstrip('/')}/{canonicalize_name(name)}/"
+    if not index.startswith(("http://", "https://")):
+        return ProjectPage(state="silent", url=url)
+    headers = {"Accept": _ACCEPT} | ({"If-None-Match": etag} if etag else {})
+    answer = transport.get(url, headers=headers)
+    if answer.status == 304 and etag:
+        return ProjectPage(state="same", url=answer.url, etag=etag)
+    if answer.status in (404, 410):
+        return ProjectPage(state="gone", url=answer.url)
+    if answer.status != 200:
+        raise status_error(answer.status, url)
+    if not _is_json(answer):
+        return ProjectPage(state="silent", url=answer.url)
+    try:
+        data = json.loads(answer.body)
+        if not isinstance(data, dict) or not isinstance(data.get("files"), list):
+            raise ValueError("it lists no files")
+    except (ValueError, RecursionError) as error:
+        raise _no_page(url, error) from error
+    return ProjectPage(state="read", url=answer.url, data=data, etag=answer.headers.get("etag"))
+
+
+def _is_json(answer: Response) -> bool:
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind.endswith("json")
+
+
+def _no_page(url: str, error: Exception) -> NetworkError:
+    return NetworkError(
+        f"{redacted(url)}: the answer is not a page of an index: {error}",
+        hint="Check the index's address: it must be that of the simple API.",
+        details={"url": redacted(url), "page": True},
+    )
 
 
 def files_of(transport: Transport, index: str, name: str) -> tuple[IndexFile, ...] | None:
@@ -54,15 +115,10 @@ def files_of(transport: Transport, index: str, name: str) -> tuple[IndexFile, ..
         return None
     if answer.status != 200:
         raise status_error(answer.status, url)
-    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
-        rows = _json_rows(answer.body) if kind.endswith("json") else _html_rows(answer.body)
+        rows = _json_rows(answer.body) if _is_json(answer) else _html_rows(answer.body)
     except (ValueError, KeyError, TypeError) as error:
-        raise NetworkError(
-            f"{redacted(url)}: the answer is not a page of an index: {error}",
-            hint="Check the index's address: it must be that of the simple API.",
-            details={"url": redacted(url)},
-        ) from error
+        raise _no_page(url, error) from error
     return _files(rows, answer.url)
 
 
@@ -87,6 +143,7 @@ def _files(rows: list[dict[str, Any]], base: str) -> tuple[IndexFile, ...]:
                     url=urljoin(base, row["url"]),
                     hashes=row.get("hashes") or {},
                     size=row.get("size"),
+                    yanked=row.get("yanked", False) is not False,
                 )
             )
     return tuple(found)
@@ -123,7 +180,8 @@ class _Anchors(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Take a link."""
-        href = dict(attrs).get("href")
+        said = dict(attrs)
+        href = said.get("href")
         if tag != "a" or not href:
             return
         parts = urlsplit(href)
@@ -133,5 +191,6 @@ class _Anchors(HTMLParser):
                 "filename": unquote(parts.path.rpartition("/")[2]),
                 "url": urlunsplit(parts._replace(fragment="")),
                 "hashes": hashes,
+                "yanked": "data-yanked" in said,
             }
         )

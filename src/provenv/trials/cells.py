@@ -75,6 +75,7 @@ class CellResult:
         python: The version of the interpreter. ``executable``: Where it is.
         attempts: How often it was begun (on other machines, after one died).
         worker: Where it was run; empty for this machine.
+        left: Processes that the command left behind, and that were ended.
         inputs: A digest of all that decides on it; empty where that is not known.
     """
 
@@ -92,6 +93,7 @@ class CellResult:
     executable: str = ""
     attempts: int = 1
     worker: str = ""
+    left: int = 0
     inputs: str = ""
 
 

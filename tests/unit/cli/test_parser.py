@@ -31,6 +31,8 @@ def test_every_command_is_in_one_group() -> None:
         ("-C there run --python 3.12 tool -e x", "-C there run --python 3.12", "tool -e x"),
         ("run --environment=test tool", "run --environment=test", "tool"),
         ("sync run", "sync run", ""),
+        ("test --python 3.12 -k x pytest -q", "test --python 3.12 -k x", "pytest -q"),
+        ("test --fail-fast -- pytest -x", "test --fail-fast", "pytest -x"),
         ("run --locked", "run --locked", ""),
     ],
 )
@@ -39,10 +41,11 @@ def test_what_follows_the_command_of_run_is_its_own(words: str, own: str, rest: 
 
 
 def test_options_of_run_with_a_value_are_known_to_split() -> None:
-    run = parser.subparsers(parser.make_parser())["run"]
+    commands = parser.subparsers(parser.make_parser())
     valued = {
         name
-        for action in run._actions
+        for command in parser.RUNNING
+        for action in commands[command]._actions
         if action.option_strings and action.nargs is None
         for name in action.option_strings
     }

@@ -28,6 +28,7 @@ COMMANDS = {
     "sync": "make the environment what the lock says",
     "export": "the lock of an environment as requirements.txt, pylock.toml or constraints",
     "run": "run a command in the environment, synced first",
+    "test": "run a command in many environments, and show one table",
     "status": "whether project, lock and environment agree",
     "tree": "what needs what",
     "why": "why a package is there",
@@ -37,6 +38,7 @@ COMMANDS = {
     "policy": "rules about what may be installed where",
     "advisories": "what is known of vulnerabilities, kept on this machine",
     "doctor": "what goes wrong with project, shell and machine",
+    "bisect": "which dependency broke it, and from which release on",
     "isolation": "proof that an environment is closed",
     "env": "environments: create, remove, list; edit a package",
     "history": "the environment's generations",
@@ -59,8 +61,8 @@ COMMANDS = {
     "completion": "completion for a shell",
 }
 GROUPS = {
-    "Project": ("new", "init", "import", "add", "remove", "lock", "upgrade", "sync", "run"),
-    "Questions": ("status", "tree", "why", "outdated", "doctor", "isolation"),
+    "Project": ("new", "init", "import", "add", "remove", "lock", "upgrade", "sync", "run", "test"),
+    "Questions": ("status", "tree", "why", "outdated", "doctor", "isolation", "bisect"),
     "Governance": ("audit", "policy", "advisories"),
     "Environments": ("env",),
     "Generations": ("history", "log", "diff", "rollback", "verify", "repair"),

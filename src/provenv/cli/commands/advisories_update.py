@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
+from typing import TYPE_CHECKING
 
 from provenv.cli.advising import add_force, told
 from provenv.cli.session import Session
 
+if TYPE_CHECKING:
+    from provenv.workspace.governing.releases import Inquiry
+
 DESCRIPTION = """\
 Fetch what is new. Where the source lists its changes, only the changed records. Where anything fails,
-what was here stays."""
+what was here stays. In a project with a lock, the indexes are asked about what it locks as well."""
 EXAMPLES = (
     ("provenv advisories update", "from the OSV project"),
     ("provenv advisories update --kev --epss", "with what is exploited, and what is likely to be"),
@@ -40,5 +45,18 @@ def run(args: argparse.Namespace, session: Session) -> int:
         epss=advisories.EPSS if args.epss == "" else args.epss,
         force=args.force,
     )
-    told(session, "advisories-update", done)
+    told(session, "advisories-update", done, asked=_asked(session))
     return 0
+
+
+def _asked(session: Session) -> Inquiry | None:
+    """What indexes say of what the project at hand locks; None where there is none, or no lock."""
+    from provenv.workspace.governing.asking import refresh
+    from provenv.workspace.projects.context import find_root
+
+    if find_root(os.getcwd()) is None:
+        return None
+    project = session.opened
+    if not os.path.exists(project.lock_path(None)):
+        return None
+    return refresh(project, session.context, "advisories-update")

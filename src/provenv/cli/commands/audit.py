@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
@@ -19,12 +20,13 @@ from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
     from provenv.workspace.assuring.machine import MachineAudit, ProjectAudit
-    from provenv.workspace.governing.auditing import AuditResult, Found
+    from provenv.workspace.governing.auditing import AuditResult, Found, Notice, Spoken
 
 DESCRIPTION = """\
 What is known against the packages of a project: of its locks, for every environment and platform; of
 an environment as it really is; of another tool's lock, or an SBOM. Answered offline, from the
-advisories of this machine. Exit code 1 where something is known, 3 where it cannot be told.
+advisories of this machine and what indexes said when they were asked. Exit code 1 where something is known,
+3 where it cannot be told.
 
 --fix works out the least upgrade that clears the findings, by really resolving it, shows it, and locks
 it where the answer is yes."""
@@ -35,10 +37,12 @@ EXAMPLES = (
     ("provenv audit poetry.lock", "a lock of another tool, or an SBOM"),
     ("provenv audit --all", "every project of this machine"),
     ("provenv audit --fix", "and what would mend it"),
+    ("provenv audit --refresh", "ask the indexes first: yanked? archived? quarantined?"),
     ("provenv audit --format sarif --output audit.sarif", "for a code host"),
 )
 ENVIRONMENT = True
 _FORMATS = ("text", "sarif", "junit")
+ADVERSE = ("yanked", "removed", "quarantined", "archived", "deprecated", "python-eol")
 _CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 _VERDICTS = {"pass": "good", "fail": "bad", "inconclusive": "warn"}
 _STYLES = {"critical": "error", "high": "error", "medium": "warning", "low": "warning"}
@@ -58,6 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "pyproject.toml")  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="with --fix: only show it")
     parser.add_argument("--yes", action="store_true", help="with --fix: lock it without a question")
+    parser.add_argument("--refresh", action="store_true",
+                        help="ask the indexes of what is locked first (needs the network)")  # fmt: skip
+    parser.add_argument("--tolerate", action="append", metavar="KIND", choices=ADVERSE, default=[],
+                        help=f"told, and not failed for: {', '.join(ADVERSE)}")  # fmt: skip
     parser.add_argument("--format", choices=_FORMATS, default="text", help="text unless given")
     parser.add_argument("--output", metavar="FILE", help="write it there instead of to the screen")
 
@@ -65,23 +73,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.assuring.foreign import audit_path
     from provenv.workspace.governing import auditing
+    from provenv.workspace.governing.asking import refresh
 
     _check(args, session)
     if args.fix:
         return _fix(args, session)
     if args.all:
-        return _all(session)
+        return _all(args, session)
     root: str | None
+    tolerate = frozenset(args.tolerate)
     if args.path is not None:
         root, path = os.getcwd(), os.path.abspath(args.path)
-        result = audit_path(root, session.context, path)
+        result = audit_path(root, session.context, path, tolerate=tolerate)
         file = path if os.path.isfile(path) else None
     else:
         target = session.target if session.options.environments or args.installed else None
         project = session.project if target is None else target.project
         environment = None if target is None else target.name
+        failed = refresh(project, session.context).failed if args.refresh else ()
         result = auditing.audit(
-            project, session.context, environment=environment, installed=args.installed
+            project,
+            session.context,
+            environment=environment,
+            installed=args.installed,
+            tolerate=tolerate,
+            besides=[f"{index} was not asked anew: {reason}" for index, reason in failed],
         )
         root, file = project.root, project.lock_path(None)
     _tell(args, session, result, root, file)
@@ -94,7 +110,7 @@ def _check(args: argparse.Namespace, session: Session) -> None:
     alone = args.path is not None or args.installed or args.format != "text" or args.fix
     if args.all and (alone or session.options.environments):
         raise UsageError(
-            "--all audits the locks of all projects: it goes with --json, and nothing else"
+            "--all audits the locks of all projects: without PATH, -e, --installed, --fix and --format"
         )
     if args.fix and (args.path is not None or args.installed or args.format != "text"):
         raise UsageError(
@@ -102,18 +118,22 @@ def _check(args: argparse.Namespace, session: Session) -> None:
         )
     if not args.fix and (args.yes or args.dry_run or args.beyond_bounds):
         raise UsageError("--yes, --dry-run and --beyond-bounds go with --fix")
+    if args.refresh and (args.path is not None or args.installed or args.all or args.fix):
+        raise UsageError(
+            "--refresh asks about what the project locks: no path, and not --installed, --all or --fix"
+        )
     if args.format != "text" and args.output is None and session.options.json:
         raise UsageError(f"--format {args.format} and --json both write to standard output")
     if args.format == "text" and args.output is not None:
         raise UsageError("--output goes with --format sarif or junit")
 
 
-def _all(session: Session) -> int:
+def _all(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.assuring.machine import audit_machine
     from provenv.workspace.projects.context import find_root
 
     here = session.opened if find_root(os.getcwd()) is not None else None
-    found = audit_machine(session.context, here)
+    found = audit_machine(session.context, here, tolerate=frozenset(args.tolerate))
     session.verdict("audit-many", lambda: data_all(found), lambda screen: text_all(found, screen))
     return _CODES[found.verdict]
 
@@ -141,15 +161,16 @@ def _short(one: ProjectAudit) -> str:
     result = one.result
     assert result is not None
     hit = len({found.subject for found in result.findings})
+    said = []
     if hit:
         count = many(len(result.findings), "vulnerability", "vulnerabilities")
         worst = result.findings[0].vulnerability
-        return f"{count} in {many(hit, 'package')}, first {worst.id} ({worst.package})"
+        said.append(f"{count} in {many(hit, 'package')}, first {worst.id} ({worst.package})")
+    said += [f"{n.name} {n.version}: {n.kind}" for n in result.notices if not n.tolerated][:2]
     if result.unaudited:
-        return f"{many(len(result.unaudited), 'package')} cannot be told"
-    if result.doubts:
-        return result.doubts[0]
-    return f"nothing known against {many(len(result.subjects), 'package')}"
+        said.append(f"{many(len(result.unaudited), 'package')} cannot be told")
+    said += result.doubts[:1]
+    return "; ".join(said) or f"nothing known against {many(len(result.subjects), 'package')}"
 
 
 def data_all(found: MachineAudit) -> dict[str, Any]:
@@ -179,6 +200,7 @@ def _fix(args: argparse.Namespace, session: Session) -> int:
         session.context,
         environment=None if target is None else target.name,
         beyond=args.beyond_bounds,
+        tolerate=frozenset(args.tolerate),
     )
     if not session.options.json:
         session.verdict("audit-fix", dict, lambda screen: mending.text(proposal, screen))
@@ -224,6 +246,7 @@ def text(result: AuditResult, screen: Screen) -> None:
         for found in same:
             _draw(found, screen)
         screen.line()
+    screen.table([_notice(one, screen) for one in result.notices])
     for subject, reason in result.unaudited:
         screen.line(f"{subject.name} {subject.version}".rstrip() + f": cannot be told: {reason}")
     for doubt in result.doubts:
@@ -257,6 +280,12 @@ def _draw(found: Found, screen: Screen) -> None:
         screen.block(printable(one.summary), "    ", style="dim")
 
 
+def _notice(one: Notice, screen: Screen) -> tuple[str, ...]:
+    kind = screen.paint("dim" if one.tolerated else "error", one.kind)
+    subject = f"{one.name} {one.version}".rstrip()
+    return kind, subject, ", ".join(one.environments), printable(one.text) or "no reason is given"
+
+
 def _summary(result: AuditResult, screen: Screen) -> str:
     verdict = screen.paint(_VERDICTS[result.verdict], result.verdict)
     hit = len({found.subject for found in result.findings})
@@ -265,8 +294,21 @@ def _summary(result: AuditResult, screen: Screen) -> str:
         head = f"{count} in {many(hit, 'package')} of {len(result.subjects)}"
     else:
         head = f"nothing known against {many(len(result.subjects), 'package')}"
-    data = f"advisories {result.facts.digest[:12]}, {ago(result.facts.imported, datetime.now(UTC))}"
+    kinds = Counter(one.kind for one in result.notices)
+    head += "".join(f", {count} {kind}" for kind, count in sorted(kinds.items()))
+    now = datetime.now(UTC)
+    data = f"advisories {result.facts.digest[:12]}, {ago(result.facts.imported, now)}"
+    data += _indexes(result.spoken, now)
     return f"{verdict}: {result.audited}: {head} {screen.paint('dim', f'({data})')}"
+
+
+def _indexes(spoken: Spoken, now: datetime) -> str:
+    """Since when what indexes say is known; nothing where nothing comes from one."""
+    if spoken.oldest is None:
+        return "; indexes never asked" if spoken.of else ""
+    when = ago(spoken.oldest.isoformat(), now)
+    lacking = spoken.of - spoken.known
+    return f"; indexes asked {when}" + (f", not about {lacking} of {spoken.of}" if lacking else "")
 
 
 def data(result: AuditResult) -> dict[str, Any]:
@@ -276,6 +318,12 @@ def data(result: AuditResult) -> dict[str, Any]:
         "packages": len(result.subjects),
         "advisories": facts_data(result.facts, result.age),
         "findings": [finding_data(found) for found in result.findings],
+        "notices": [notice_data(one) for one in result.notices],
+        "indexes": {
+            "known": result.spoken.known,
+            "of": result.spoken.of,
+            "oldest": _said(result.spoken.oldest),
+        },
         "unaudited": [
             {
                 "package": subject.name,
@@ -287,6 +335,23 @@ def data(result: AuditResult) -> dict[str, Any]:
         ],
         "doubts": list(result.doubts),
     }
+
+
+def notice_data(one: Notice) -> dict[str, Any]:
+    """One notice."""
+    return {
+        "kind": one.kind,
+        "name": one.name,
+        "version": one.version,
+        "environments": list(one.environments),
+        "text": one.text,
+        "asked": _said(one.asked),
+        "tolerated": one.tolerated,
+    }
+
+
+def _said(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds") if moment is not None else None
 
 
 def finding_data(found: Found) -> dict[str, Any]:

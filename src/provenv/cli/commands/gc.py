@@ -93,6 +93,9 @@ def text(result: GcResult, screen: Screen) -> None:
         screen.line(f"  {paint('bad', '-')} {short_path(folder)}, generation {number}")
     for folder in result.forgotten:
         screen.line(f"  {paint('bad', '-')} {short_path(folder)}, missing for too long")
+    if result.trials:
+        count = many(len(result.trials), "environment")
+        screen.line(f"  {paint('bad', '-')} {count} of tests, not used for two weeks")
     kept = {"in use": result.in_use, "edited": result.edited, "used lately": result.recent}
     for reason, pairs in kept.items():
         for folder, number in pairs:
@@ -153,6 +156,7 @@ def data(result: GcResult) -> dict[str, Any]:
             for item in result.waiting
         ],
         "forgotten": list(result.forgotten),
+        "trials": list(result.trials),
         "before": result.before,
         "size": size_data(result.size),
         "over": result.over,

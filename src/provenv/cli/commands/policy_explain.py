@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from provenv.cli.commands.policy_check import decision_data, row
-from provenv.cli.draw import Screen
+from provenv.cli.draw import Screen, ago, printable
 from provenv.cli.session import Session
 from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
     from provenv.audit.verdict import Decision
     from provenv.model.policy import Rule
+    from provenv.workspace.governing.policies import Known
 
 DESCRIPTION = """\
-What the rules say of one package in the lock, or where a rule comes from and what it is about."""
+What the rules say of one package in the lock, and what its index said of it; or where a rule comes from
+and what it is about."""
 EXAMPLES = (
     ("provenv policy explain jinja2", "every rule that has something to say of it"),
     ("provenv policy explain vulns", "a rule, by its id"),
@@ -30,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from packaging.utils import canonicalize_name
 
-    from provenv.workspace.governing.policies import check, rule_named
+    from provenv.workspace.governing.policies import check, known_of, rule_named
 
     checked = check(session.project, session.context, session.options.environments)
     rule = rule_named(checked.policies, args.name)
@@ -52,16 +56,22 @@ def run(args: argparse.Namespace, session: Session) -> int:
         if one.kind != "python-eol" and one.id not in {decision.rule.id for decision in found}
         and any(map(one.concerns, checked.question.environments))
     ]  # fmt: skip
+    facts = known_of(session.project, session.context, name) if known else ()
     session.answer(
         "policy-explain",
-        lambda: data(args.name, rule, found, kept),
-        lambda screen: text(args.name, rule, found, kept, screen),
+        lambda: data(args.name, rule, found, kept, facts),
+        lambda screen: text(args.name, rule, found, kept, facts, screen),
     )
     return 0
 
 
 def text(
-    name: str, rule: Rule | None, found: list[Decision], kept: list[Rule], screen: Screen
+    name: str,
+    rule: Rule | None,
+    found: list[Decision],
+    kept: list[Rule],
+    facts: Sequence[Known],
+    screen: Screen,
 ) -> None:
     if rule is not None:
         where = ", ".join(rule.environments) or "every environment"
@@ -77,9 +87,75 @@ def text(
         screen.line(f"{screen.paint('good', 'kept')}  {one.id}  {screen.paint('dim', one.kind)}")
     if not found and not kept:
         screen.line(f"nothing speaks against {name}" if rule is None else "nothing breaks it")
+    now = datetime.now(UTC)
+    for known in facts:
+        screen.block(f"{name} {known.version}: {'; '.join(_words(known, now))}", "", style="dim")
 
 
-def data(name: str, rule: Rule | None, found: list[Decision], kept: list[Rule]) -> dict[str, Any]:
+def _words(known: Known, now: datetime) -> Iterator[str]:
+    """What the index said, and when."""
+    told = facts_data(known, now)
+    if told["why"] is not None:
+        yield told["why"]
+    if told["uploaded"] is not None:
+        yield f"uploaded {told['uploaded'][:16].replace('T', ' ')} UTC"
+    if told["asked"] is None:
+        yield "its index was never asked"
+        return
+    if told["status"] is not None:
+        yield " ".join(filter(None, ("status", told["status"], printable(told["reason"] or ""))))
+    if not told["listed"]:
+        yield "not listed any more"
+    if told["yanked"] is not None:
+        yield f"yanked: {printable(told['yanked']) or 'without a reason'}"
+    if told["newest"] is not None:
+        yield f"newest {told['newest']}"
+    if told["attested"] is not None:
+        yield f"attested: {told['attested']} of {told['files']} "
+    if told["publishers"]:
+        yield f"by {printable(', '.join(told['publishers']))}"
+    yield f"{told['index']} asked {ago(told['asked'], now)}"
+
+
+def facts_data(known: Known, now: datetime) -> dict[str, Any]:
+    """What is known of one version as a release."""
+    from provenv.audit.release_rules import newest_of
+
+    standing, version = known.standing, known.version
+    facts = standing.facts
+    times = standing.uploaded(version).values()
+    dated = max((time for time in times if time is not None), default=None)
+    spoken = facts is not None and facts.state != "silent"
+    files = [facts.file(version, name) for name in standing.files] if facts is not None else []
+    return {
+        "version": version or None,
+        "why": standing.why,
+        "index": facts.index if facts is not None else None,
+        "asked": facts.fetched.isoformat(timespec="seconds") if facts is not None else None,
+        "age_seconds": int((now - facts.fetched).total_seconds()) if facts is not None else None,
+        "uploaded": dated.isoformat(timespec="seconds") if dated is not None else None,
+        "listed": facts.lists(version) if facts is not None and spoken else None,
+        "yanked": facts.why_yanked(version) if facts is not None else None,
+        "status": facts.status if facts is not None else None,
+        "reason": facts.reason or None if facts is not None else None,
+        "newest": newest_of(facts) if facts is not None else None,
+        "files": len(standing.files),
+        "attested": sum(one is not None and one.provenance is not None for one in files)
+        if facts is not None and facts.attests
+        else None,
+        "publishers": sorted(
+            {who for one in files if one is not None for who in one.publishers or ()}
+        ),
+    }
+
+
+def data(
+    name: str,
+    rule: Rule | None,
+    found: list[Decision],
+    kept: list[Rule],
+    facts: Sequence[Known],
+) -> dict[str, Any]:
     return {
         "name": name,
         "rule": None
@@ -95,4 +171,5 @@ def data(name: str, rule: Rule | None, found: list[Decision], kept: list[Rule]) 
         },
         "decisions": [decision_data(one) for one in found],
         "kept": [one.id for one in kept],
+        "facts": [facts_data(one, datetime.now(UTC)) for one in facts],
     }

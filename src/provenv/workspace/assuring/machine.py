@@ -52,11 +52,13 @@ class MachineAudit:
         return next((verdict for verdict in _ORDER if verdict in verdicts), "pass")
 
 
-def audit_machine(context: Context, here: Project | None = None) -> MachineAudit:
+def audit_machine(
+    context: Context, here: Project | None = None, *, tolerate: frozenset[str] = frozenset()
+) -> MachineAudit:
     """Audit the locks of every project that has an environment on this machine, and of the one at hand.
 
     An environment that no lock of provenv decides on is audited as it is installed. Projects that are gone,
-    or cannot be read, have an error in place of a result.
+    or cannot be read, have an error in place of a result. ``tolerate``: Kinds of notices that do not fail.
 
     Raises:
         UndecidedError: There are no advisories. IntegrityError: They are damaged.
@@ -67,7 +69,7 @@ def audit_machine(context: Context, here: Project | None = None) -> MachineAudit
     with database.opened(advisories.path(context)):
         pass  # what holds for all of them is said once
     quiet = replace(context, emit=silent)  # a thousand projects are no thousand phases
-    found = [_audited(quiet, root, own) for root, own in folders.items()]
+    found = [_audited(quiet, root, own, tolerate) for root, own in folders.items()]
     found += [
         _lost(path, UndecidedError(f"the store's entry {path} cannot be read")) for path in unread
     ]
@@ -86,7 +88,9 @@ def _folders(context: Context) -> tuple[dict[str, list[str]], list[str]]:
     return found, unread
 
 
-def _audited(context: Context, root: str, folders: list[str]) -> ProjectAudit:
+def _audited(
+    context: Context, root: str, folders: list[str], tolerate: frozenset[str]
+) -> ProjectAudit:
     try:
         reasons = [registry.absence(folder) for folder in folders]
         if reasons and all(reason in ("gone", "unreachable") for reason in reasons):
@@ -94,9 +98,9 @@ def _audited(context: Context, root: str, folders: list[str]) -> ProjectAudit:
             raise UndecidedError(f"{root} is not there: {ABSENCES[worst]}")
         project = project_in(root)
         if os.path.exists(project.lock_path(None)):
-            result = auditing.audit(project, context)
+            result = auditing.audit(project, context, tolerate=tolerate)
         else:
-            result = _installed(context, project, folders)
+            result = _installed(context, project, folders, tolerate)
         return ProjectAudit(root=root, title=project.title, result=result)
     except ProvenvError as error:
         return _lost(root, error)
@@ -104,7 +108,9 @@ def _audited(context: Context, root: str, folders: list[str]) -> ProjectAudit:
         return _lost(root, UndecidedError(f"{root} cannot be read: {error.strerror or error}"))
 
 
-def _installed(context: Context, project: Project, folders: list[str]) -> AuditResult:
+def _installed(
+    context: Context, project: Project, folders: list[str], tolerate: frozenset[str]
+) -> AuditResult:
     """What lies in the environments of a project that has no lock: another tool's decides on them."""
     subjects: list[Subject] = []
     for folder in folders:
@@ -114,7 +120,8 @@ def _installed(context: Context, project: Project, folders: list[str]) -> AuditR
             subjects += auditing.of_installed(place, os.path.basename(folder))
     if not subjects:
         raise InputError("is missing", file=project.lock_path(None), hint="Run `provenv lock`.")
-    return auditing.judge_subjects(context, f"{project.title}, as it is installed", subjects)
+    what = f"{project.title}, as it is installed"
+    return auditing.judge_subjects(context, what, subjects, tolerate=tolerate)
 
 
 def _lost(root: str, error: ProvenvError) -> ProjectAudit:

@@ -93,20 +93,26 @@ class Mended:
 
 
 def propose_fix(
-    project: Project, context: Context, *, environment: str | None = None, beyond: bool = False
+    project: Project,
+    context: Context,
+    *,
+    environment: str | None = None,
+    beyond: bool = False,
+    tolerate: frozenset[str] = frozenset(),
 ) -> FixProposal:
     """Work out the least upgrade that clears the findings of an audit. Writes nothing.
 
     ``beyond``: Requirements of the project's own manifest may change, where nothing within them helps.
+    ``tolerate``: As for :func:`provenv.workspace.governing.auditing.audit`.
 
     Raises:
         CheckFailedError: The lock is stale, or was edited. UndecidedError: There are no advisories.
         ProvenvError: As resolving says.
     """
     with candidates.opened(project, context, environment) as desk:
-        before = audited(desk, desk.base)
+        before = audited(desk, desk.base, tolerate)
         mended = mend(desk, desk.base, beyond=beyond)
-        after = audited(desk, mended.candidate)
+        after = audited(desk, mended.candidate, tolerate)
     still = {(one.subject.name, one.vulnerability.id) for one in after.findings}
     return FixProposal(
         before=before,
@@ -133,11 +139,24 @@ def accept_fix(proposal: FixProposal, context: Context) -> FixProposal:
     return replace(proposal, written=True)
 
 
-def audited(desk: Desk, candidate: Candidate) -> AuditResult:
-    """The audit of a candidate."""
+def audited(
+    desk: Desk, candidate: Candidate, tolerate: frozenset[str] = frozenset()
+) -> AuditResult:
+    """The audit of a candidate; ``tolerate`` are kinds of notices that do not fail."""
     project = desk.base.project
+    specs = (
+        project.manifest.instances(desk.environment)
+        if desk.environment is not None
+        else project.manifest.all_instances()
+    )
     title = project.title if desk.environment is None else f"{project.title}, {desk.environment}"
-    return auditing.judge_subjects(desk.context, title, candidates.subjects_of(desk, candidate))
+    return auditing.judge_subjects(
+        desk.context,
+        title,
+        candidates.subjects_of(desk, candidate),
+        pythons=[auditing.python_of(project, spec) for spec in specs],
+        tolerate=tolerate,
+    )
 
 
 def mend(

@@ -135,9 +135,11 @@ class Upgrade:
     @property
     def code(self) -> int:
         """Exit code: 1 where something was left out, or stays vulnerable; 3 where that cannot be told."""
-        if self.after.verdict == "fail" or any(step.rejected for step in self.steps):
+        after = self.after
+        left = any(found.vulnerability.certain for found in after.findings)
+        if left or any(step.rejected for step in self.steps):
             return 1
-        return 3 if self.after.verdict == "inconclusive" else 0
+        return 3 if after.findings or after.unaudited or after.doubts else 0
 
 
 @frozen

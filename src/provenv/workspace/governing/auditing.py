@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from provenv.audit import database
 from provenv.audit.database import Facts
 from provenv.audit.findings import Vulnerability, vulnerabilities
+from provenv.audit.releases import Facts as Said
+from provenv.audit.verdict import Python
 from provenv.core.errors import InputError, UsageError
 from provenv.core.events import PhaseFinished, PhaseStarted
-from provenv.core.values import frozen
+from provenv.core.values import frozen, replace
 from provenv.doctor.facts_sources import site_packages
-from provenv.environments import switch
-from provenv.workspace.governing import advisories, subjects
+from provenv.environments import generations, switch
+from provenv.interpreters.lifetimes import end_of_life
+from provenv.model.manifest import EnvironmentSpec
+from provenv.workspace.governing import advisories, releases, subjects
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.projects.context import Context, Project
 
@@ -38,6 +42,40 @@ class Found:
     vulnerability: Vulnerability
 
 
+Adverse = Literal["yanked", "removed", "quarantined", "archived", "deprecated", "python-eol"]
+ADVERSE: tuple[Adverse, ...] = get_args(Adverse)
+
+
+@frozen
+class Notice:
+    """What speaks against a release, or a Python, without being a vulnerability.
+
+    Attributes:
+        kind: ``yanked`` (PEP 592); ``removed``: its index lists it no more; a status of its project
+            (PEP 792); ``python-eol``: an interpreter that gets no more fixes.
+        name: Of the package, or ``Python``. ``text``: The reason that is given, or what happened.
+        asked: When its index said so; None for an interpreter.
+        tolerated: It is told, and does not fail.
+    """
+
+    kind: Adverse
+    name: str
+    version: str
+    environments: tuple[str, ...]
+    text: str
+    asked: datetime | None = None
+    tolerated: bool = False
+
+
+@frozen
+class Spoken:
+    """Of how many packages it is known what their index says, of all that have one, and since when."""
+
+    known: int
+    of: int
+    oldest: datetime | None
+
+
 @frozen
 class AuditResult:
     """What an audit says.
@@ -48,6 +86,7 @@ class AuditResult:
         findings: The gravest first.
         unaudited: Packages that nothing can be said of, with the reason.
         doubts: Why the answer may be incomplete, besides.
+        notices: What else speaks against packages and interpreters. ``spoken``: What that is known from.
     """
 
     audited: str
@@ -57,33 +96,77 @@ class AuditResult:
     findings: tuple[Found, ...]
     unaudited: tuple[tuple[Subject, str], ...]
     doubts: tuple[str, ...]
+    notices: tuple[Notice, ...] = ()
+    spoken: Spoken = Spoken(known=0, of=0, oldest=None)
 
     @property
     def verdict(self) -> Verdict:
         """``fail`` where something is known, ``inconclusive`` where not all could be asked."""
         if any(found.vulnerability.certain for found in self.findings):
             return "fail"
+        if any(not one.tolerated for one in self.notices):
+            return "fail"
         return "inconclusive" if self.findings or self.unaudited or self.doubts else "pass"
 
 
 def audit(
-    project: Project, context: Context, *, environment: str | None = None, installed: bool = False
+    project: Project,
+    context: Context,
+    *,
+    environment: str | None = None,
+    installed: bool = False,
+    tolerate: frozenset[str] = frozenset(),
+    besides: Sequence[str] = (),
 ) -> AuditResult:
     """Audit the locks of a project, of all its environments or one; or what is ``installed``.
+
+    ``tolerate`` are kinds of notices that do not fail; ``besides``, why the answer may be incomplete.
 
     Raises:
         UndecidedError: There are no advisories. InputError: No lock, or no environment.
     """
     if not installed:
         what = project.title if environment is None else f"{project.title}, {environment}"
-        return judge_subjects(context, what, subjects.of_locks(project, environment))
+        found = subjects.of_locks(project, environment)
+        specs = (
+            project.manifest.instances(environment)
+            if environment is not None
+            else project.manifest.all_instances()
+        )
+        pythons = tuple(python_of(project, spec) for spec in specs)
+        return judge_subjects(
+            context, what, found, pythons=pythons, tolerate=tolerate, besides=besides
+        )
     spec = project.manifest.environment(environment)
     folder = project.folder(spec)
     number = switch.current(folder)
     if number is None:
         raise InputError("is not there", file=folder, hint="`provenv sync` makes it.")
     found = of_installed(f"{folder}/generations/{number}", spec.name)
-    return judge_subjects(context, f"{spec.name}, generation {number} as it is", found)
+    what = f"{spec.name}, generation {number} as it is"
+    return judge_subjects(
+        context,
+        what,
+        found,
+        pythons=(python_of(project, spec),),
+        tolerate=tolerate,
+        besides=besides,
+    )
+
+
+def python_of(project: Project, spec: EnvironmentSpec) -> Python:
+    """The interpreter of an environment as it is made; unknown where it is not."""
+    folder = project.folder(spec)
+    number = switch.current(folder)
+    if number is None:
+        return Python(environment=spec.name, version=None, end=None)
+    return python_named(spec.name, generations.read_generation(folder, number).python)
+
+
+def python_named(environment: str, version: str) -> Python:
+    """An interpreter by its version, with the end of its fixes."""
+    minor = ".".join(version.split(".")[:2])
+    return Python(environment=environment, version=version, end=end_of_life(minor))
 
 
 def of_installed(folder: str, environment: str) -> tuple[Subject, ...]:
@@ -98,8 +181,18 @@ def of_installed(folder: str, environment: str) -> tuple[Subject, ...]:
     return subjects.of_folder(site, environment)
 
 
-def judge_subjects(context: Context, audited: str, found: Sequence[Subject]) -> AuditResult:
+def judge_subjects(
+    context: Context,
+    audited: str,
+    found: Sequence[Subject],
+    *,
+    pythons: Sequence[Python] = (),
+    tolerate: frozenset[str] = frozenset(),
+    besides: Sequence[str] = (),
+) -> AuditResult:
     """What the advisories of this machine say of packages; ``audited`` is what a person calls them.
+
+    ``pythons`` are the interpreters that they are for; ``tolerate`` and ``besides`` as for :func:`audit`.
 
     Raises:
         UndecidedError: There are no advisories. IntegrityError: They are damaged.
@@ -120,6 +213,8 @@ def judge_subjects(context: Context, audited: str, found: Sequence[Subject]) -> 
     context.emit(PhaseFinished(phase="audit", count=len(found), seconds=time.monotonic() - started))
     now = datetime.now(UTC)
     age = advisories.age(facts, now)
+    notices, spoken = _notices(context, found)
+    notices += _dead(pythons, now)
     return AuditResult(
         audited=audited,
         subjects=tuple(found),
@@ -127,8 +222,66 @@ def judge_subjects(context: Context, audited: str, found: Sequence[Subject]) -> 
         age=age,
         findings=tuple(sorted(findings, key=_gravest)),
         unaudited=tuple(silent),
-        doubts=(*_old(age), *doubts(facts, now)),
+        doubts=(*_old(age), *doubts(facts, now), *besides),
+        notices=tuple(replace(one, tolerated=one.kind in tolerate) for one in notices),
+        spoken=spoken,
     )
+
+
+def _notices(context: Context, found: Sequence[Subject]) -> tuple[list[Notice], Spoken]:
+    """What indexes have said against packages, as far as they were ever asked."""
+    made: list[Notice] = []
+    times: list[datetime] = []
+    asked = 0
+    for subject in found:
+        index = releases.index_of(subject.package) if subject.package is not None else None
+        if index is None:
+            continue
+        asked += 1
+        facts = releases.head(context, index, subject.name)
+        if facts is None or facts.state == "silent":
+            continue
+        times.append(facts.fetched)
+        made += [
+            Notice(
+                kind=kind,
+                name=subject.name,
+                version=subject.version,
+                environments=subject.environments,
+                text=text,
+                asked=facts.fetched,
+            )
+            for kind, text in _adverse(facts, subject.version)
+        ]
+    return made, Spoken(known=len(times), of=asked, oldest=min(times, default=None))
+
+
+def _adverse(facts: Said, version: str) -> Iterator[tuple[Adverse, str]]:
+    status = next((one for one in ADVERSE if one == facts.status), None)
+    if status is not None:
+        yield status, facts.reason
+    reason = facts.why_yanked(version)
+    if reason is not None:
+        yield "yanked", reason
+    elif status != "quarantined" and not facts.lists(version):  # those offer nothing at all
+        what = "the project" if facts.state == "gone" else "the version"
+        yield "removed", f"its index does not list {what} any more"
+
+
+def _dead(pythons: Sequence[Python], now: datetime) -> Iterator[Notice]:
+    """Interpreters without fixes, each once with its environments."""
+    found: dict[str, list[Python]] = {}
+    for python in pythons:
+        if python.version is not None and python.end is not None and python.end < now.date():
+            found.setdefault(python.version, []).append(python)
+    for version, rows in found.items():
+        yield Notice(
+            kind="python-eol",
+            name="Python",
+            version=version,
+            environments=tuple(row.environment for row in rows),
+            text=f"its fixes ended on {rows[0].end}",
+        )
 
 
 def unaudited(subject: Subject) -> str | None:

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from provenv.audit.findings import Vulnerability
 from provenv.audit.policies import Policies
+from provenv.audit.releases import Facts, File, Standing, normal
 from provenv.audit.severity import Severity, level_of
 from provenv.audit.verdict import Item, Outcome, Python, Question, Verdict, judge
 from provenv.core.values import frozen, replace
@@ -19,8 +21,9 @@ from provenv.workspace.projects.context import read_text
 
 _KEYS = frozenset(
     {
-        "advisory", "built", "cvss", "environment", "epss", "expect", "fixed", "hashed", "index", "kev",
-        "malware", "name", "now", "package", "published", "python", "rules", "url", "version",
+        "advisory", "attested", "built", "cvss", "environment", "epss", "expect", "fixed", "fixes",
+        "hashed", "index", "kev", "malware", "name", "now", "package", "published", "publisher",
+        "publisher-before", "python", "releases", "rules", "status", "uploaded", "url", "version", "yanked",
     }
 )  # fmt: skip
 _ADVISORY = ("advisory", "cvss", "epss", "fixed", "kev", "malware", "published")
@@ -108,10 +111,66 @@ def _item(table: toml.Table, environment: str, now: datetime) -> Item:
         index=table.get("index", str) or "https://pypi.org/simple",
         built=table.get("built", bool) or False,
         hashed=table.get("hashed", bool) is not False,
+        standing=_standing(table, now),
     )
     if not any(key in table for key in _ADVISORY):
         return item
     return replace(item, vulnerabilities=(_vulnerability(table, item, now),))
+
+
+_BEFORE = "0"
+"""The version below the one of a case, where a key is about it."""
+
+
+def _standing(table: toml.Table, now: datetime) -> Standing:
+    """What an index is said to have said; what no key is about, it does not say."""
+    version = normal(str(table.get("version", str)))
+    uploaded, status = _moment(table, "uploaded"), table.get("status", str)
+    who, former = (table.get(key, str) for key in ("publisher", "publisher-before"))
+    file = File(
+        name="file",
+        uploaded=uploaded,
+        provenance="said" if who is not None or table.get("attested", bool) else None,
+        publishers=(who,) if who is not None else None,
+    )
+    before = File(
+        name="before",
+        uploaded=datetime.min.replace(tzinfo=UTC),
+        provenance="said" if former is not None else None,
+        publishers=(former,) if former is not None else None,
+    )
+    yanked = table.data.get("yanked")
+    lower = former is not None or "fixes" in table
+    files = {version: (file,), **({_BEFORE: (before,)} if lower else {})}
+    others = [one for one in _versions(table, "releases") if one not in files]
+    facts = Facts(
+        index=table.get("index", str) or "https://pypi.org/simple",
+        name=canonicalize_name(str(table.get("package", str))),
+        fetched=now,
+        status=status,
+        attests="attested" in table or who is not None,
+        versions=(*filter(_is_version, files), *others),
+        yanked={version: yanked if isinstance(yanked, str) else ""} if yanked else {},
+        files=files,
+    )
+    fixes = {_BEFORE: table.strings("fixes")} if "fixes" in table else {}
+    return Standing(files={"file": uploaded}, facts=facts, fixes=fixes)
+
+
+def _versions(table: toml.Table, key: str) -> list[str]:
+    found = [normal(one) for one in table.strings(key)]
+    for one in found:
+        if not _is_version(one):
+            raise table.error(key, f"{one!r} is no version (PEP 440)")
+    return found
+
+
+def _is_version(text: str) -> bool:
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
 
 
 def _vulnerability(table: toml.Table, item: Item, now: datetime) -> Vulnerability:

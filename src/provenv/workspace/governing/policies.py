@@ -8,18 +8,17 @@ from datetime import UTC, datetime
 
 from packaging.pylock import Package
 
-from provenv.audit import database
+from provenv.audit import database, release_rules
 from provenv.audit.findings import vulnerabilities
 from provenv.audit.policies import Policies, combine
-from provenv.audit.verdict import Item, Python, Question, Verdict, judge
+from provenv.audit.releases import Standing
+from provenv.audit.verdict import Item, Question, Verdict, judge
 from provenv.core.errors import InputError, UsageError
-from provenv.core.values import frozen
-from provenv.environments import generations, switch
-from provenv.interpreters.lifetimes import end_of_life
+from provenv.core.values import frozen, replace
 from provenv.model import toml
 from provenv.model.manifest import EnvironmentSpec
 from provenv.model.policy import Policy, Rule, parse_policy
-from provenv.workspace.governing import auditing, subjects
+from provenv.workspace.governing import auditing, releases, subjects
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.projects.context import Context, LockFile, Project, read_text
 
@@ -100,7 +99,7 @@ def check(
     specs = [spec for name in environments for spec in project.manifest.instances(name)]
     specs = specs or list(project.manifest.all_instances())
     found = subjects.of_locks(project, locks=locks)
-    question, digest = _question(project, context, specs, found)
+    question, digest = _question(project, context, policies, specs, found)
     return Checked(
         title=project.title,
         policies=policies,
@@ -111,7 +110,11 @@ def check(
 
 
 def _question(
-    project: Project, context: Context, specs: Sequence[EnvironmentSpec], found: Sequence[Subject]
+    project: Project,
+    context: Context,
+    policies: Policies,
+    specs: Sequence[EnvironmentSpec],
+    found: Sequence[Subject],
 ) -> tuple[Question, str | None]:
     now = datetime.now(UTC)
     names = tuple(spec.name for spec in specs)
@@ -122,10 +125,13 @@ def _question(
     doubts: tuple[str, ...] = ()
     items: list[Item]
     if path is None:
-        items = [_item(subject, names, None) for subject in chosen]
+        items = _stood(
+            context, policies, [_item(one, names, None) for one in chosen], chosen, None, now
+        )
     else:
         with database.opened(path) as here:
-            items = [_item(subject, names, here) for subject in chosen]
+            items = [_item(one, names, here) for one in chosen]
+            items = _stood(context, policies, items, chosen, here, now)
             facts = here.facts
             fetched, digest = datetime.fromisoformat(facts.imported), facts.digest
             doubts = auditing.doubts(facts, now)
@@ -133,7 +139,7 @@ def _question(
         Question(
             environments=names,
             items=tuple(items),
-            pythons=tuple(_python(project, spec) for spec in specs),
+            pythons=tuple(auditing.python_of(project, spec) for spec in specs),
             fetched=fetched,
             now=now,
             doubts=doubts,
@@ -165,6 +171,27 @@ def _item(subject: Subject, names: Sequence[str], here: database.Database | None
     )
 
 
+def _stood(
+    context: Context,
+    policies: Policies,
+    items: Sequence[Item],
+    found: Sequence[Subject],
+    here: database.Database | None,
+    now: datetime,
+) -> list[Item]:
+    """The same, each with what its index says, where a rule asks for that."""
+    rules = [rule for rule in policies.rules if rule.kind in release_rules.KINDS]
+    if not rules:
+        return list(items)
+    made = []
+    for item, subject in zip(items, found, strict=True):
+        assert subject.package is not None
+        standing = releases.standing(context, subject.package)
+        standing = releases.with_fixes(standing, item.name, item.version, rules, here, now)
+        made.append(replace(item, standing=standing))
+    return made
+
+
 def _files(package: Package) -> tuple[list[str], bool]:
     """Where the files of a package come from, and whether each has a hash."""
     rows = [(wheel.url, wheel.hashes) for wheel in package.wheels or ()]
@@ -179,15 +206,21 @@ def _files(package: Package) -> tuple[list[str], bool]:
     return [url or "file://" for url, _ in rows], all(hashes for _, hashes in rows)
 
 
-def _python(project: Project, spec: EnvironmentSpec) -> Python:
-    """The interpreter of an environment as it is made; unknown where it is not."""
-    folder = project.folder(spec)
-    number = switch.current(folder)
-    if number is None:
-        return Python(environment=spec.name, version=None, end=None)
-    version = generations.read_generation(folder, number).python
-    minor = ".".join(version.split(".")[:2])
-    return Python(environment=spec.name, version=version, end=end_of_life(minor))
+@frozen
+class Known:
+    """What is known of one locked version as a release."""
+
+    version: str
+    standing: Standing
+
+
+def known_of(project: Project, context: Context, name: str) -> tuple[Known, ...]:
+    """What indexes said of the locked versions of a package (normalized name), whatever the rules ask."""
+    return tuple(
+        Known(version=one.version, standing=releases.standing(context, one.package))
+        for one in subjects.of_locks(project)
+        if one.name == name and one.package is not None
+    )
 
 
 def rule_named(policies: Policies, name: str) -> Rule | None:

@@ -33,6 +33,11 @@ def registered(context: Context) -> list[str]:
     return [root.folder for root in claims.entries(context) if root.folder is not None]
 
 
+def is_trial(context: Context, folder: str) -> bool:
+    """Whether the environment in ``folder`` is one that `test` or `bisect` made for itself."""
+    return folder.startswith(f"{context.home.trials}/")
+
+
 def project_folder(folder: str) -> str:
     """The project that the environment in ``folder`` belongs to, by where it lies."""
     above = os.path.dirname(folder)

@@ -79,10 +79,11 @@ def list_environments(
 ) -> Inventory:
     """Every environment that is registered on this machine; with ``project``, that project's.
 
-    Those of a project are listed as far as it knows them, also where they were not made yet.
+    Those of a project are listed as far as it knows them, also where they were not made yet. What
+    `test` and `bisect` make for themselves is not among them.
     ``measure`` looks at every file for its size.
     """
-    folders = registry.registered(context)
+    folders = [f for f in registry.registered(context) if not registry.is_trial(context, f)]
     names: dict[str, str] = {}
     if project is not None:
         names = {project.folder(s): s.name for s in project.manifest.all_instances()}

@@ -12,6 +12,7 @@ from typing import Any
 _ELSEWHERE = {
     "advisories-import": "the advisories that were here are as they were",
     "advisories-update": "the advisories that were here are as they were",
+    "audit": "what was known of releases is as it was, or newer",
     "env-prune": "the environments that `provenv env list` shows are untouched",
     "env-remove": "the same command removes what is left",
     "new": "the folder is there as a whole, or not at all",
@@ -19,6 +20,7 @@ _ELSEWHERE = {
     "python-install": "the Pythons that were there are untouched",
     "python-uninstall": "the Pythons that `provenv python list` shows are untouched",
     "repair": "what was mended before it stays mended, and the rest is as it was",
+    "test": "the project's own environments are as they were",
     "store-gc": "no environment has lost what it needs",
 }
 

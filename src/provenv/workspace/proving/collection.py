@@ -23,6 +23,7 @@ from provenv.workspace.host.claims import Root
 from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context
 from provenv.workspace.proving import thinning
+from provenv.workspace.proving.spent import remove_spent
 
 GRACE = 3600.0
 """For how many seconds an object stays that was stored, and that nothing has used yet."""
@@ -81,6 +82,7 @@ class GcResult:
         missing: Environments that are registered and not there.
         waiting: Those, and others that cannot be read, for which something stays.
         forgotten: Those that were missing for too long.
+        trials: Environments that `test` or `bisect` made, and that nobody has used for two weeks.
         before, size: What the store took, and takes now.
         over: Bytes by which it is still larger than was asked for: all of it is held.
     """
@@ -96,6 +98,7 @@ class GcResult:
     missing: tuple[str, ...]
     waiting: tuple[Waiting, ...]
     forgotten: tuple[str, ...]
+    trials: tuple[str, ...]
     before: int
     size: StoreSize
     over: int
@@ -156,6 +159,7 @@ def _gc(
         locked(context.home.lock, shared=dry_run, waiting=waiting),
     ):
         used = processes.generations_in_use()
+        spent = remove_spent(context, used, dry_run=dry_run)
         sweep = _Sweep(context, keep, limits.unused, patience, used, weigh(context.home), dry_run)
         before = sweep.ledger.total
         for root in claims.entries(context):
@@ -179,6 +183,7 @@ def _gc(
         missing=tuple(sweep.missing),
         waiting=tuple(sweep.waiting),
         forgotten=tuple(sweep.forgotten),
+        trials=tuple(spent),
         before=before,
         size=size,
         over=0 if limits.size is None else max(0, size.total - limits.size),

@@ -206,6 +206,10 @@ def _lock(
         new = resolve_manifest(project, context, locks, upgrade=upgrade, python=python)
         made = render_locks(project, new)
         changed = any(k not in locks or locks[k].text != file.text for k, file in made.items())
+        if not dry_run:
+            from provenv.workspace.governing.asking import for_policies
+
+            for_policies(project, context, new)
         if changed and not dry_run:
             files.write(project, {file.path: file.text for file in made.values()})
             remember_fresh(project, context, made)

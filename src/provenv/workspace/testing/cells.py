@@ -9,10 +9,11 @@ from provenv.core import digest
 from provenv.core.errors import CommandError, ProvenvError, UsageError
 from provenv.core.events import CommandStarted, CommandWrote
 from provenv.core.values import replace
+from provenv.core.watchdog import Outcome, last_line
 from provenv.model.interpreter import Interpreter
 from provenv.model.layout import NAMED_ENVIRONMENTS_FOLDER, base_name
 from provenv.model.manifest import EnvironmentSpec
-from provenv.trials.cells import Cell, CellResult
+from provenv.trials.cells import Cell, CellResult, State
 from provenv.workspace.host import choosing
 from provenv.workspace.projects.context import Context, LockFile, Project, project_name
 from provenv.workspace.run import environment_for
@@ -60,7 +61,7 @@ def run_cell(
         executable=interpreter.executable,
     )
     try:
-        ended = run_logged(
+        outcome = run_logged(
             words,
             environ=environ,
             cwd=project.root,
@@ -70,13 +71,30 @@ def run_cell(
         )
     except ProvenvError as error:
         return replace(known, reason=error.message, hint=error.hint)
-    known = replace(known, code=ended.code, seconds=ended.seconds, line=ended.line)
-    if ended.code is None:
-        reason = (
-            f"did not end within {cell.timeout:g} seconds, and was ended with all it had started"
-        )
+    return _told(known, outcome)
+
+
+def _told(known: CellResult, outcome: Outcome) -> CellResult:
+    """The result of a cell whose command has ended, or could not be started."""
+    line = last_line(known.log) if known.log else ""
+    known = replace(known, seconds=outcome.seconds, line=line)
+    if outcome.how in ("exited", "signalled"):
+        known = replace(known, left=outcome.ended + outcome.alive)
+    if outcome.how == "exited":
+        state: State = "passed" if outcome.code == 0 else "failed"
+        return replace(known, state=state, code=outcome.code)
+    if outcome.how == "signalled":
+        number = outcome.signal or 0
+        reason = f"was ended by signal {number}"
+        return replace(known, state="failed", code=-number, reason=reason)
+    if outcome.how == "late":
+        limit = f"{known.cell.timeout or 0:g}"
+        reason = f"did not end within {limit} s, and was ended with all that it had started"
         return replace(known, state="timeout", reason=reason)
-    return replace(known, state="passed" if ended.code == 0 else "failed")
+    if outcome.how == "cancelled":
+        return replace(known, state="cancelled", reason="was ended from outside")
+    lost = "its watchdog was killed, and with it the answer"
+    return replace(known, reason=outcome.reason or lost, code=None)
 
 
 def failed(

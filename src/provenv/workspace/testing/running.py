@@ -1,34 +1,17 @@
-"""Running the command of a cell: its output in a file, and all that it started ended with it."""
+"""Running the command of a cell under a watchdog, with all that it writes in a file."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import signal
-import subprocess
-import time
 from collections.abc import Callable, Mapping, Sequence
 
-from provenv.core.disk import refuse_sick
 from provenv.core.errors import CommandError
-from provenv.core.files import ensure_folder
-from provenv.core.values import frozen
+from provenv.core.files import disk_error, ensure_folder
+from provenv.core.watchdog import Outcome, last_line, watch
 
 _LOOK = 0.2
 """Seconds between two looks at what was written last."""
-_GRACE = 3.0
-"""Seconds that a command has after SIGTERM, before SIGKILL."""
-_TAIL = 4096
-
-
-@frozen
-class Ended:
-    """How a command ended: ``code`` is None where it was ended because its time was over."""
-
-    code: int | None
-    seconds: float
-    line: str
 
 
 def run_logged(
@@ -38,93 +21,34 @@ def run_logged(
     cwd: str,
     log: str,
     timeout: float | None = None,
-    wrote: Callable[[str], None] | None = None,
-) -> Ended:
-    """Run ``command`` to its end, with everything that it writes in the file ``log``.
+    wrote: Callable[[str], None],
+) -> Outcome:
+    """Run ``command`` to its end, with everything that it writes in the file ``log``, written anew.
 
     ``environ`` is its whole environment. ``wrote`` is told the last line now and then. What the command
-    started and left running is ended with it.
+    started and left running is ended with it, and all of it where this call is interrupted.
 
     Raises:
-        CommandError: It cannot be started.
-        DiskError: The log cannot be written.
+        DiskError: The log cannot be written, or the system cannot start anything.
+        UndecidedError: The watchdog cannot be started.
     """
     ensure_folder(os.path.dirname(log))
-    started = time.monotonic()
     try:
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+        with open(log, "wb"):
+            pass
     except OSError as error:
-        refuse_sick(error, log, "write")
-        raise
-    try:
-        child = subprocess.Popen(
-            list(command),
-            env=dict(environ),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    except OSError as error:
-        refuse_sick(error, command[0], "start")
-        raise CommandError(
-            f"cannot execute {command[0]}: {error.strerror}", hint=None, code=126
-        ) from error
-    finally:
-        os.close(output)
-    try:
-        code = _wait(child, started, log, timeout, wrote)
-    finally:
-        _end(child)
-    return Ended(code=code, seconds=time.monotonic() - started, line=last_line(log))
-
-
-def _wait(
-    child: subprocess.Popen[bytes],
-    started: float,
-    log: str,
-    timeout: float | None,
-    wrote: Callable[[str], None] | None,
-) -> int | None:
-    """The exit code; None where the time is over."""
+        raise disk_error(error, "write", log) from error
     said = ""
-    while True:
-        left = None if timeout is None else started + timeout - time.monotonic()
-        if left is not None and left <= 0:
-            return None
-        step = min(_LOOK if wrote is not None else 60.0, 60.0 if left is None else left)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return child.wait(step)
-        if wrote is not None and (line := last_line(log)) != said:
-            said = line
-            wrote(line)
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """End what is left of the command's session: first kindly."""
-    if child.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(_GRACE)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-
-
-def last_line(path: str) -> str:
-    """The last line of a log that says something; empty where there is none."""
+    watched = watch(command, cwd=cwd, environ=environ, log=log, timeout=timeout)
     try:
-        with open(path, "rb") as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
-            text = stream.read().decode("utf-8", "replace")
-    except OSError:
-        return ""
-    for line in reversed(text.splitlines()):
-        if line.strip():
-            return line.strip()
-    return ""
+        while (outcome := watched.wait(_LOOK)) is None:
+            if (line := last_line(log)) != said:
+                said = line
+                wrote(line)
+    except BaseException:
+        watched.kill()
+        raise
+    return outcome
 
 
 def found_command(

@@ -1,0 +1,395 @@
+"""What an index said of a project's releases, kept on this machine: one file for each project of an index.
+
+Two sealed lines of JSON: what audits ask of every package (when the index was asked, the project's status,
+its versions, which are yanked), then every file with its upload time and where its attestations lie. A
+file that is damaged counts as one that is not there.
+
+The page: PEP 691 (JSON), PEP 592 (``yanked``), PEP 700 (``upload-time``), PEP 740 (``provenance``), PEP 792
+(``project-status``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+from urllib.parse import urljoin, urlsplit
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from provenv.core import digest
+from provenv.core.files import disk_error, ensure_folder, write_atomic
+from provenv.core.seal import is_sealed, sealed
+from provenv.core.values import field, frozen, replace
+
+SCHEMA = 1
+STATUSES = ("active", "archived", "deprecated", "quarantined")
+"""Those that PEP 792 has."""
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,198}[a-z0-9])?")
+_MAJOR = "1"  # of the API's version, which a client must refuse to guess about (PEP 629)
+_LONGEST = 300  # characters of a reason
+_UNNAMED = ("claims", "environment", "kind")  # what does not tell one publisher from another
+
+
+@frozen
+class File:
+    """One file of a release.
+
+    Attributes:
+        uploaded: When; None where the index does not say.
+        provenance: The address of its attestations; None where it has none.
+        publishers: Who published it, as its attestations say, each in one word a field; None where that has
+            not been asked.
+    """
+
+    name: str
+    uploaded: datetime | None = None
+    provenance: str | None = None
+    publishers: tuple[str, ...] | None = None
+
+
+@frozen
+class Facts:
+    """What an index said of one project.
+
+    Attributes:
+        fetched: When it was asked last. ``etag``: Of that answer.
+        state: ``silent``: its page is not JSON, and says nothing of what is kept here; ``gone``: it does
+            not know the name any more.
+        status: The project's (PEP 792), with ``reason``; None where the index does not say.
+        attests: Whether the index says anything of attestations (PEP 740).
+        versions: That it lists, as files spell them (normalized).
+        yanked: Version → reason (empty where none is given); one yanked file of it is enough.
+        files: By version; empty where only the head was read.
+    """
+
+    index: str
+    name: str
+    fetched: datetime
+    state: Literal["read", "silent", "gone"] = "read"
+    etag: str | None = None
+    status: str | None = None
+    reason: str = ""
+    attests: bool = False
+    versions: tuple[str, ...] = ()
+    yanked: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, tuple[File, ...]] = field(default_factory=dict, repr=False)
+
+    def lists(self, version: str) -> bool:
+        """Whether the index has a file of that version."""
+        return normal(version) in self.versions
+
+    def why_yanked(self, version: str) -> str | None:
+        """The reason why a version is yanked, perhaps empty; None where it is not."""
+        return self.yanked.get(normal(version))
+
+    def file(self, version: str, name: str) -> File | None:
+        """A file of a version, by its name."""
+        row = self.files.get(normal(version), ())
+        return next((one for one in row if one.name == name), None)
+
+    def uploaded(self, version: str) -> datetime | None:
+        """When the newest file of a version was uploaded; None where that is not said of all."""
+        times = [one.uploaded for one in self.files.get(normal(version), ())]
+        known = [time for time in times if time is not None]
+        return max(known) if known and len(known) == len(times) else None
+
+    def below(self, version: str) -> list[str]:
+        """The versions below one that one would choose instead of it, the highest first.
+
+        Without what is yanked; pre-releases where it is one itself.
+        """
+        own = Version(version)
+        return [
+            str(one)
+            for one in sorted(map(Version, self.versions), reverse=True)
+            if one < own
+            and str(one) not in self.yanked
+            and (own.is_prerelease or not one.is_prerelease)
+        ]
+
+
+@frozen
+class Standing:
+    """All that is known of one version of one package as a release.
+
+    Attributes:
+        files: That could be installed, by name, each with the time that the lock has for it.
+        facts: What its index said; None where it was never asked.
+        why: Why its index cannot be asked: it has none, or the lock does not name it.
+        fixes: Earlier version → names of the vulnerabilities of that one which name this one as their fix.
+    """
+
+    files: Mapping[str, datetime | None] = field(default_factory=dict)
+    facts: Facts | None = None
+    why: str | None = None
+    fixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def uploaded(self, version: str) -> dict[str, datetime | None]:
+        """When each file was uploaded: by the lock or by the index, the later one where both say."""
+        found: dict[str, datetime | None] = {}
+        for name, locked in self.files.items():
+            row = self.facts.file(version, name) if self.facts is not None else None
+            known = [one for one in (locked, row.uploaded if row else None) if one is not None]
+            found[name] = max(known, default=None)
+        return found
+
+
+def normal(version: str) -> str:
+    """A version as facts spell it; one that PEP 440 does not know, as it is."""
+    try:
+        return str(Version(version))
+    except InvalidVersion:
+        return version
+
+
+def facts_of_page(
+    page: Mapping[str, Any],
+    *,
+    index: str,
+    name: str,
+    url: str,
+    fetched: datetime,
+    etag: str | None,
+    version_of: Callable[[str], str | None],
+) -> Facts:
+    """What a page says; a row that makes no sense is left out, a time that makes none is not known.
+
+    ``version_of`` reads the version from a file's name; ``url`` is where the page came from.
+
+    Raises:
+        ValueError: It is a page of another API, or about another project.
+    """
+    meta = page.get("meta")
+    told = meta.get("api-version") if isinstance(meta, Mapping) else None
+    if isinstance(told, str) and told.partition(".")[0] != _MAJOR:
+        raise ValueError(f"it speaks version {told} of the API, and 1 is known")
+    about = page.get("name")
+    if isinstance(about, str) and canonicalize_name(about) != canonicalize_name(name):
+        raise ValueError(f"it is about {about}")
+    rows = [row for row in page.get("files", ()) if isinstance(row, Mapping)]
+    files: dict[str, list[File]] = {}
+    yanked: dict[str, str] = {}
+    for row in rows:
+        filename = row.get("filename")
+        version = version_of(filename) if isinstance(filename, str) else None
+        if version is None or not isinstance(filename, str):
+            continue
+        files.setdefault(version, []).append(
+            File(
+                name=filename,
+                uploaded=moment(row.get("upload-time")),
+                provenance=_address(row.get("provenance"), url),
+            )
+        )
+        if row.get("yanked") not in (None, False):
+            said = row["yanked"]
+            yanked[version] = _text(said) if isinstance(said, str) else yanked.get(version, "")
+    status, reason = _status(page.get("project-status"))
+    return Facts(
+        index=index,
+        name=canonicalize_name(name),
+        fetched=fetched,
+        etag=etag,
+        status=status,
+        reason=reason,
+        attests=any("provenance" in row for row in rows),
+        versions=tuple(files),
+        yanked=yanked,
+        files={version: tuple(found) for version, found in files.items()},
+    )
+
+
+def moment(said: object) -> datetime | None:
+    """A time as an index writes it (RFC 3339), or a lock; None where it is none."""
+    if isinstance(said, str):
+        try:
+            said = datetime.fromisoformat(said)
+        except ValueError:
+            return None
+    if not isinstance(said, datetime):
+        return None
+    try:
+        return said.replace(tzinfo=UTC) if said.tzinfo is None else said.astimezone(UTC)
+    except OverflowError:  # at the very end of the calendar
+        return None
+
+
+def _address(said: object, base: str) -> str | None:
+    """Where attestations lie; an address that is less safe than the index's is none."""
+    if not isinstance(said, str) or not said:
+        return None
+    try:
+        made = urljoin(base, said)
+        scheme = urlsplit(made).scheme
+    except ValueError:
+        return None
+    known = ("https",) if base.startswith("https:") else ("http", "https")
+    return made if scheme in known else None
+
+
+def _status(said: object) -> tuple[str | None, str]:
+    if not isinstance(said, Mapping) or not isinstance(said.get("status"), str):
+        return None, ""
+    reason = said.get("reason")
+    return _text(said["status"]), _text(reason) if isinstance(reason, str) else ""
+
+
+def _text(said: str) -> str:
+    """What somebody else wrote, as one line without anything that a terminal obeys."""
+    line = "".join(c for c in " ".join(said.split()) if c.isprintable())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} …"
+
+
+def publishers_of(body: bytes) -> tuple[str, ...]:
+    """Who published a file, as a provenance object says (PEP 740): ``GitHub octo/tool release.yml``.
+
+    The environment that a publisher may name is left out, and so are its claims: they change without
+    anybody else publishing.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        bundles = json.loads(body)["attestation_bundles"]
+        found = {_publisher(bundle["publisher"]) for bundle in bundles if bundle["attestations"]}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError("it is no provenance object (PEP 740)") from error
+    if not found:
+        raise ValueError("it holds no attestation")
+    return tuple(sorted(found))
+
+
+def _publisher(row: Mapping[str, Any]) -> str:
+    named = {key: value for key, value in row.items() if isinstance(value, str)}
+    words = [named["kind"], *(named[key] for key in sorted(named) if key not in _UNNAMED)]
+    return " ".join("_".join(_text(word).split()) for word in words)
+
+
+def remembered(facts: Facts, before: Facts | None) -> Facts:
+    """``facts``, with the publishers that are known already: what a file's attestations say stays so."""
+    known = {
+        (one.name, one.provenance): one.publishers
+        for row in (before.files.values() if before is not None else ())
+        for one in row
+        if one.publishers is not None
+    }
+    return with_publishers(facts, known) if known else facts
+
+
+def with_publishers(
+    facts: Facts, known: Mapping[tuple[str, str | None], tuple[str, ...] | None]
+) -> Facts:
+    """``facts``, with what is known of files by their name and the address of their attestations."""
+    return replace(
+        facts,
+        files={
+            version: tuple(
+                replace(one, publishers=known.get((one.name, one.provenance), one.publishers))
+                for one in row
+            )
+            for version, row in facts.files.items()
+        },
+    )
+
+
+def place(folder: str, index: str, name: str) -> str | None:
+    """The file with the facts of a project; None for a name that none has."""
+    normal = canonicalize_name(name)
+    if not _NAME.fullmatch(normal):
+        return None
+    where = digest.of_bytes(index.rstrip("/").encode())[:16]
+    return os.path.join(folder, where, f"{normal}.json")
+
+
+def save(folder: str, facts: Facts) -> None:
+    """Keep facts; whole, or what was there stays.
+
+    Raises:
+        DiskError: The file system refused.
+    """
+    path = place(folder, facts.index, facts.name)
+    if path is None:
+        return
+    head = {
+        "schema": SCHEMA,
+        "index": facts.index,
+        "name": facts.name,
+        "fetched": facts.fetched.isoformat(timespec="seconds"),
+        "state": facts.state,
+        "etag": facts.etag,
+        "status": facts.status,
+        "reason": facts.reason,
+        "attests": facts.attests,
+        "versions": list(facts.versions),
+        "yanked": dict(facts.yanked),
+    }
+    body = {"files": {version: _rows(row) for version, row in facts.files.items()}}
+    ensure_folder(os.path.dirname(path))
+    write_atomic(path, b"".join(sealed(json.dumps(part).encode()) for part in (head, body)))
+
+
+def _rows(files: Iterable[File]) -> list[list[Any]]:
+    return [
+        [
+            one.name,
+            one.uploaded.isoformat() if one.uploaded is not None else None,
+            one.provenance,
+            list(one.publishers) if one.publishers is not None else None,
+        ]
+        for one in files
+    ]
+
+
+def load(folder: str, index: str, name: str, *, whole: bool = True) -> Facts | None:
+    """What is known of a project of an index; without its files unless ``whole``.
+
+    None where nothing is, or what is there is damaged or of another version of provenv.
+
+    Raises:
+        DiskError: The file system refused.
+    """
+    path = place(folder, index, name)
+    if path is None:
+        return None
+    try:
+        with open(path, "rb") as stream:
+            head = stream.readline()
+            body = stream.readline() if whole else b""
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise disk_error(error, "read", path) from error
+    if not is_sealed(head) or (whole and not is_sealed(body)):
+        return None
+    told = json.loads(head)
+    if told["schema"] != SCHEMA:
+        return None
+    rows = json.loads(body)["files"] if whole else {}
+    return Facts(
+        index=told["index"],
+        name=told["name"],
+        fetched=datetime.fromisoformat(told["fetched"]),
+        state=told["state"],
+        etag=told["etag"],
+        status=told["status"],
+        reason=told["reason"],
+        attests=told["attests"],
+        versions=tuple(told["versions"]),
+        yanked=told["yanked"],
+        files={version: tuple(map(_file, row)) for version, row in rows.items()},
+    )
+
+
+def _file(row: list[Any]) -> File:
+    name, uploaded, provenance, publishers = row
+    return File(
+        name=name,
+        uploaded=moment(uploaded),
+        provenance=provenance,
+        publishers=tuple(publishers) if publishers is not None else None,
+    )

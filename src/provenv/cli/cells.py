@@ -1,0 +1,157 @@
+"""Listening to cells: a row for each that runs while a person watches, plain lines otherwise."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from provenv.cli.draw import Screen, many, printable, seconds
+from provenv.cli.progress import Phase, begin_live, spoken, write_beside
+from provenv.core.events import (
+    BuildOutput,
+    CommandStarted,
+    CommandWrote,
+    Event,
+    ItemAdvanced,
+    ItemFinished,
+    ItemStarted,
+    PhaseFinished,
+    PhaseStarted,
+)
+from provenv.trials.cells import Cell, CellResult
+from provenv.workspace.testing.reporting import said
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.table import Table
+
+STYLES = {
+    "passed": "good", "failed": "bad", "timeout": "bad", "error": "bad", "skipped": "warn",
+    "cancelled": "warn",
+}  # fmt: skip
+_COLOURS = {"good": "green", "bad": "red", "warn": "yellow"}
+_ENDED = 8  # rows of cells that did not pass, while others run
+
+
+class Cells:
+    """How the cells go on. Close it before anything else is written."""
+
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        screen: Screen,
+        *,
+        quiet: bool,
+        verbose: bool,
+        settle: Callable[[], None],
+    ) -> None:
+        self._cells = cells
+        self._screen = screen
+        self._quiet = quiet
+        self._verbose = verbose
+        self._settle = settle
+        self._states: dict[int, _State] = {}
+        self._results: dict[int, CellResult] = {}
+        self._width = max(len(cell.label) for cell in cells)
+        self._live: Live | None = None
+
+    def ready(self, count: int, jobs: int) -> None:
+        """So many cells are run now, ``jobs`` at once."""
+        self._settle()
+        if not self._quiet and not self._screen.watched:
+            known = len(self._cells) - count
+            more = f", {known} known or skipped" if known else ""
+            self._screen.line(f"running {many(count, 'cell')}, {jobs} at once{more}")
+
+    def begun(self, number: int) -> None:
+        """A cell's turn has come."""
+        self._states[number] = _State()
+        if self._live is None and self._screen.watched and not self._quiet:
+            self._live = begin_live(self._screen, self._picture)
+
+    def hear(self, number: int, event: Event) -> None:
+        """What is done for a cell."""
+        state = self._states[number]
+        if isinstance(event, CommandStarted):
+            state.running, state.phase = time.monotonic(), None
+        elif isinstance(event, CommandWrote):
+            state.line = event.line
+        elif isinstance(event, PhaseStarted):
+            state.phase = Phase(event, time.monotonic())
+        elif isinstance(event, PhaseFinished):
+            state.phase = None
+        elif isinstance(event, (ItemStarted, ItemAdvanced, ItemFinished)):
+            if state.phase is not None and state.phase.name == event.phase:
+                state.phase.count(event)
+        elif not isinstance(event, BuildOutput) or self._verbose:
+            who = f"{self._cells[number].label}: "
+            told = spoken(event, self._screen, quiet=self._quiet, verbose=self._verbose, who=who)
+            for label, text in told:
+                write_beside(self._live, self._screen, label, text)
+
+    def done(self, number: int, result: CellResult) -> None:
+        """A cell has its result."""
+        self._states.pop(number, None)
+        self._results[number] = result
+        if self._screen.watched or self._quiet or result.cached or result.state == "cancelled":
+            return
+        took = seconds(result.seconds) if result.seconds else ""
+        state = self._screen.paint(STYLES[result.state], f"{result.state:9}")
+        label = f"{result.cell.label:{self._width}}"
+        self._screen.line(f"{state} {label}  {took:>8}  {printable(said(result))}".rstrip())
+
+    def close(self) -> None:
+        """Take the rows off the screen."""
+        live, self._live = self._live, None
+        if live is not None:
+            live.stop()
+
+    def _picture(self) -> Table:
+        from rich.spinner import Spinner
+        from rich.table import Table
+        from rich.text import Text
+
+        now = time.monotonic()
+        table = Table.grid(padding=(0, 1))
+        for _ in range(4):
+            table.add_column(no_wrap=True, overflow="ellipsis")
+        bad = [r for r in self._results.values() if STYLES[r.state] == "bad"]
+        for result in bad[-_ENDED:]:
+            colour = _COLOURS[STYLES[result.state]]
+            word, took = Text(result.state, style=colour), Text(seconds(result.seconds))
+            table.add_row(word, Text(result.cell.label), took, Text(printable(said(result)), "dim"))
+        for number, state in sorted(self._states.items()):
+            spinner = Spinner("dots", style="cyan")
+            spinner.start_time = 0.0
+            doing, for_, line = state.told(now)
+            label = Text(self._cells[number].label, style="bold")
+            row = Table.grid(padding=(0, 1))
+            row.add_row(spinner.render(now), Text(doing))
+            table.add_row(row, label, Text(for_), Text(printable(line), style="dim"))
+        counts = Counter(result.state for result in self._results.values())
+        told = ", ".join(f"{count} {state}" for state, count in counts.items())
+        table.add_row(
+            Text(f"{len(self._results)} of {len(self._cells)}", style="dim"),
+            Text(told, style="dim"),
+        )
+        return table
+
+
+class _State:
+    """How far one cell is."""
+
+    def __init__(self) -> None:
+        self.phase: Phase | None = None
+        self.running: float | None = None
+        self.begun = time.monotonic()
+        self.line = ""
+
+    def told(self, now: float) -> tuple[str, str, str]:
+        """What is done, for how long, and the last line."""
+        if self.running is not None:
+            return "running", f"{now - self.running:.0f} s", self.line
+        if self.phase is not None:
+            return self.phase.verb(), f"{now - self.begun:.0f} s", self.phase.counts()
+        return "preparing", f"{now - self.begun:.0f} s", ""

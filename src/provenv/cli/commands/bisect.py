@@ -1,0 +1,169 @@
+"""``provenv bisect``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING, Any
+
+from provenv.cli.draw import Screen, many, seconds, short_path
+from provenv.cli.session import Session
+from provenv.core.errors import UsageError
+from provenv.core.values import as_dict
+
+if TYPE_CHECKING:
+    from provenv.trials.mixing import Changed
+    from provenv.workspace.testing.culprits import BisectResult, Culprit
+    from provenv.workspace.testing.trail import BisectTask, Step
+
+DESCRIPTION = """\
+Find the dependency that broke a command: the smallest set of changes between two locks that turns good into
+bad, and the first bad release. The command says by its exit code how it is: 0 good, 125 skip, else bad.
+Exit code 0 where it is found, 3 where it cannot be told apart."""
+EXAMPLES = (
+    (
+        "provenv bisect --good 12 --bad 15 -- pytest -x tests/test_orders.py",
+        "between two generations",
+    ),
+    ("provenv bisect --good v1.4 --bad HEAD -- pytest -q", "between two commits of the lock"),
+    ("provenv bisect --good 2026-11-01 --bad pylock.toml -- python check.py", "a date, a file"),
+    ("provenv bisect --continue", "after Ctrl-C"),
+)
+ENVIRONMENT = True
+FOUND, UNDECIDED = 0, 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    end = "a generation's number, a lock file, a date or a git revision"
+    parser.add_argument("--good", metavar="END", help=f"where it worked: {end}")
+    parser.add_argument("--bad", metavar="END", help="where it does not")
+    parser.add_argument("--python", metavar="REQUEST", help="interpreter, as for sync")
+    parser.add_argument(
+        "--repeat",
+        metavar="N",
+        type=int,
+        default=1,
+        help="run each N times; what differs is skipped",
+    )
+    parser.add_argument(
+        "--timeout", metavar="SECONDS", type=float, help="end the command after so long"
+    )
+    parser.add_argument(
+        "--continue", dest="resume", action="store_true", help="go on with the last one"
+    )
+
+
+def run(args: argparse.Namespace, session: Session) -> int:
+    from provenv.workspace.testing.bisecting import bisect, bisect_on
+
+    if args.resume:
+        _refuse_more(args, session)
+        result = bisect_on(session.project, session.context)
+    else:
+        result = bisect(session.project, session.context, _task(args, session))
+    session.answer("bisect", lambda: data(result), lambda screen: text(result, screen))
+    return FOUND if result.told else UNDECIDED
+
+
+def _refuse_more(args: argparse.Namespace, session: Session) -> None:
+    more = args.good or args.bad or args.python or args.timeout or session.words
+    if more or args.repeat != 1 or session.options.environment:
+        raise UsageError(
+            "--continue goes on with what was asked for: it takes nothing besides",
+            hint="Without --continue a new bisection begins.",
+        )
+
+
+def _task(args: argparse.Namespace, session: Session) -> BisectTask:
+    from provenv.workspace.testing.trail import BisectTask
+
+    missing = [f"--{name}" for name in ("good", "bad") if not getattr(args, name)]
+    if missing or not session.words:
+        what = [*missing, *([] if session.words else ["-- COMMAND"])]
+        raise UsageError(
+            f"bisect needs {' and '.join(what)}",
+            hint="For example: `provenv bisect --good 12 --bad 15 -- pytest -x`.",
+        )
+    if args.repeat < 1:
+        raise UsageError(f"--repeat {args.repeat}: at least once")
+    if args.timeout is not None and not 0 < args.timeout < float("inf"):
+        raise UsageError(f"--timeout {args.timeout:g}: more than no seconds")
+    spec = session.project.manifest.environment(session.options.environment)
+    return BisectTask(
+        good=_place(args.good),
+        bad=_place(args.bad),
+        command=session.words,
+        environment=spec.name,
+        python=session.request(args.python),
+        repeat=args.repeat,
+        timeout=args.timeout,
+    )
+
+
+def _place(end: str) -> str:
+    """A file as a whole path; everything else as it is."""
+    return os.path.abspath(end) if not end.isdecimal() and os.path.isfile(end) else end
+
+
+def text(result: BisectResult, screen: Screen) -> None:
+    paint = screen.paint
+    screen.line(paint("good" if result.told else "warn", result.sentence))
+    for one in result.culprits:
+        if one.unknown is not None:
+            screen.line(f"{one.name}: its releases were not looked at: {one.unknown}")
+        if one.changelog is not None:
+            screen.line(f"what changed in {one.name}: {one.changelog}")
+    held = " or ".join(f'"{one.constraint}"' for one in result.culprits if one.constraint)
+    if held:
+        screen.line(f"to hold it back: {held}")
+    if not result.told:
+        for step in result.steps:
+            if step.answer == "skip":
+                screen.line(paint("dim", f"skipped  {step.what}: {step.reason}"))
+    ran = many(result.runs, "run")
+    took = f"{ran} of the command over {many(len(result.changes), 'change')}, {seconds(result.seconds)}"
+    screen.line(paint("dim", f"{took}; logs in {short_path(result.folder)}/logs"))
+
+
+def data(result: BisectResult) -> dict[str, Any]:
+    return {
+        "told": result.told,
+        "sentence": result.sentence,
+        "over": result.over,
+        "good": result.good,
+        "bad": result.bad,
+        "environment": result.environment,
+        "python": result.python,
+        "command": list(result.command),
+        "changes": [change_data(one) for one in result.changes],
+        "followers": [change_data(one) for one in result.followers],
+        "culprits": [culprit_data(one) for one in result.culprits],
+        "needed": [change_data(one) for one in result.needed],
+        "remaining": [[change_data(one) for one in group] for group in result.remaining],
+        "unproven": result.unproven,
+        "more": list(result.more),
+        "steps": [step_data(one) for one in result.steps],
+        "runs": result.runs,
+        "seconds": result.seconds,
+        "folder": result.folder,
+    }
+
+
+def change_data(one: Changed) -> dict[str, Any]:
+    """One change."""
+    return as_dict(one)
+
+
+def culprit_data(one: Culprit) -> dict[str, Any]:
+    """One culprit."""
+    return {
+        **as_dict(one),
+        "together": [change_data(other) for other in one.together],
+        "skipped": list(one.skipped),
+    }
+
+
+def step_data(step: Step) -> dict[str, Any]:
+    """One step."""
+    kept = ("number", "kind", "what", "answer", "runs", "code", "seconds", "reason", "line", "log")
+    return {**{name: getattr(step, name) for name in kept}, "key": list(step.key)}

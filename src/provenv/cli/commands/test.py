@@ -1,0 +1,304 @@
+"""``provenv test``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from provenv.cli import signals
+from provenv.cli.cells import STYLES, Cells
+from provenv.cli.draw import Screen, many, printable, seconds, short_path
+from provenv.cli.session import Session
+from provenv.core.errors import UsageError
+from provenv.trials.cells import STATES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from provenv.trials.cells import Cell, CellResult
+    from provenv.workspace.testing.matrix import MatrixReport, MatrixRequest
+
+DESCRIPTION = """\
+Run a command in every cell of [tool.provenv.matrix]: for each Python, each resolution and each variant,
+in an environment of its own, several at once. A cell that passed, and of which nothing has changed since,
+is not run again. Exit code 0 where all passed, 1 where some did not, 2 where the matrix is wrong or a
+Python is nowhere to be had, 3 where it could not be decided (no environment, no command)."""
+EXAMPLES = (
+    ("provenv test", "the whole matrix, as it is declared"),
+    ("provenv test --python 3.12 --python 3.13", "with these Pythons instead"),
+    ("provenv test -- pytest -x tests/unit", "another command"),
+    ("provenv test -k lowest --last-failed", "of these cells, those that did not pass"),
+    ("provenv test --junit report.xml --html report.html", "for CI systems, and for people"),
+    ("provenv test --list", "which cells there are"),
+)
+ENVIRONMENT = True
+_VERDICTS = {0: "pass", 1: "fail", 3: "inconclusive"}
+_LABELS = 6  # of cells that have the same to say
+_TAIL = 12  # lines of the log of a cell that did not pass
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from provenv.model.matrix import RESOLUTIONS
+
+    parser.add_argument("--python", metavar="REQUEST", action="append", default=[],
+                        help="instead of the matrix's; may be given several times")  # fmt: skip
+    parser.add_argument("--resolution", metavar="WHICH", action="append", default=[],
+                        choices=RESOLUTIONS, help=f"likewise: {', '.join(RESOLUTIONS)}")  # fmt: skip
+    parser.add_argument("-k", "--only", metavar="TEXT", action="append", default=[],
+                        help="only cells whose label contains it, or matches it as a pattern")  # fmt: skip
+    parser.add_argument("-j", "--jobs", metavar="N", type=int,
+                        help="so many at once; unless given, as processors and memory allow")  # fmt: skip
+    parser.add_argument("--timeout", metavar="TIME", help="for each cell: 90s, 10m")
+    parser.add_argument("--fail-fast", action="store_true",
+                        help="the first cell that does not pass ends all others")  # fmt: skip
+    parser.add_argument("--last-failed", action="store_true",
+                        help="only cells that did not pass the last time")  # fmt: skip
+    parser.add_argument("--fresh", action="store_true",
+                        help="run also what is as it was when it passed; ask indexes anew")  # fmt: skip
+    parser.add_argument("--skip-missing", action="store_true",
+                        help="skip cells whose Python is not here, and show them as skipped")  # fmt: skip
+    parser.add_argument("--locked", action="store_true", help="refuse a stale lock")
+    parser.add_argument("--yes", action="store_true", help="run them even where they are very many")
+    parser.add_argument("--list", action="store_true", help="name the cells, and run nothing")
+    parser.add_argument("--junit", metavar="FILE", help="write the report as JUnit XML, too")
+    parser.add_argument("--html", metavar="FILE", help="write the report as a page, too")
+    parser.add_argument("words", nargs="...", metavar="CMD",
+                        help="the command and its arguments, instead of the matrix's")  # fmt: skip
+
+
+def run(args: argparse.Namespace, session: Session) -> int:
+    from provenv.workspace.testing import matrix
+
+    request = _request(args, session)
+    project = session.project
+    cells = matrix.choose_cells(project, session.context, request)
+    if args.list:
+        session.answer("test-list", lambda: list_data(cells), lambda screen: _list(cells, screen))
+        return 0
+    if not cells:
+        session.verdict("test", lambda: _nothing(project.title), _say_nothing)
+        return 0
+    told = Cells(
+        cells,
+        session.alarm,
+        quiet=session.options.quiet or session.options.json,
+        verbose=session.options.verbose,
+        settle=session.progress.close,
+    )
+    try:
+        report = matrix.run_matrix(cells, project, session.context, request, told)
+    finally:
+        told.close()
+    _write(args, report)
+    session.verdict("test", lambda: data(report), lambda screen: text(report, screen))
+    if report.ended_by is not None:
+        return signals.exit_code(report.ended_by)
+    return report.code
+
+
+def _request(args: argparse.Namespace, session: Session) -> MatrixRequest:
+    from provenv.model import amounts
+    from provenv.workspace.testing.matrix import MatrixRequest
+
+    if args.jobs is not None and args.jobs < 1:
+        raise UsageError(f"--jobs {args.jobs}: there must be one at least")
+    for option, path in (("--junit", args.junit), ("--html", args.html)):
+        if path is not None and not os.path.isdir(os.path.dirname(path) or "."):
+            raise UsageError(f"{option} {path}: there is no such folder")
+    timeout = None
+    if args.timeout is not None:
+        try:
+            timeout = amounts.age(args.timeout)
+        except ValueError as error:
+            raise UsageError(f"--timeout {args.timeout!r} is no time; write 90s, 10m") from error
+    return MatrixRequest(
+        command=session.words,
+        python=tuple(dict.fromkeys(filter(None, map(session.request, args.python)))),
+        resolution=tuple(dict.fromkeys(args.resolution)),
+        only=tuple(args.only),
+        environment=session.options.environment,
+        timeout=timeout or None,
+        jobs=args.jobs,
+        fail_fast=args.fail_fast,
+        last_failed=args.last_failed,
+        fresh=args.fresh,
+        skip_missing=args.skip_missing,
+        many=args.yes or args.list,
+        locked_only=args.locked,
+    )
+
+
+def _write(args: argparse.Namespace, report: MatrixReport) -> None:
+    from provenv.core.files import write_atomic
+    from provenv.workspace.testing import page, reporting
+
+    if args.junit is not None:
+        write_atomic(args.junit, reporting.as_junit(report).encode())
+    if args.html is not None:
+        write_atomic(args.html, page.as_page(report).encode())
+
+
+def _list(cells: Sequence[Cell], screen: Screen) -> None:
+    rows = [(c.id, c.label, c.environment, " ".join(c.command)) for c in cells]
+    screen.table(rows, head=("id", "cell", "environment", "command"))
+
+
+def _say_nothing(screen: Screen) -> None:
+    screen.line("nothing failed the last time")
+
+
+def text(report: MatrixReport, screen: Screen) -> None:
+    from provenv.workspace.testing.reporting import grid, log_end
+
+    rows, columns, places = grid(report.results)
+
+    def shown(row: str, column: str) -> str:
+        number = places.get((row, column))
+        if number is None:
+            return screen.paint("dim", "-")
+        result = report.results[number]
+        state = screen.paint(STYLES[result.state], result.state)
+        if result.cached:
+            return f"{state} {screen.paint('dim', '(known)')}"
+        if result.state in ("skipped", "cancelled", "error"):
+            return state
+        return f"{state} {screen.paint('dim', seconds(result.seconds))}"
+
+    head = ("python", *(printable(column) for column in columns))
+    screen.table(
+        [(screen.paint("strong", row), *(shown(row, c) for c in columns)) for row in rows],
+        head=head,
+    )
+    bad = [r for r in report.results if r.state in ("failed", "timeout", "error")]
+    same: dict[tuple[str, str | None], list[CellResult]] = {}
+    for number, result in enumerate(bad):  # cells that share a lock share what is wrong with it
+        key = (result.state, result.reason if result.log is None else str(number))
+        same.setdefault(key, []).append(result)
+    for group in same.values():
+        _tell_bad(group, log_end(group[0], _TAIL), screen)
+    skipped = [r for r in report.results if r.state == "skipped"]
+    for reason in dict.fromkeys(str(r.reason) for r in skipped):
+        screen.line()
+        screen.line(f"{screen.paint('warn', 'skipped')} {printable(reason)}")
+    left = [result for result in report.results if result.left]
+    for result in left:
+        screen.line(
+            f"{screen.paint('warning', 'note:')} {result.cell.label} left "
+            f"{many(result.left, 'process', 'processes')} behind, which had to be ended"
+        )
+    screen.line()
+    screen.line(_summary(report, screen))
+
+
+def _tell_bad(same: Sequence[CellResult], tail: str, screen: Screen) -> None:
+    """What became of a cell, or of several for the same reason."""
+    result = same[0]
+    screen.line()
+    state = screen.paint(STYLES[result.state], result.state)
+    labels = [screen.paint("strong", printable(one.cell.label)) for one in same]
+    if len(labels) > _LABELS:
+        labels = [*labels[: _LABELS - 1], f"and {len(labels) - _LABELS + 1} more"]
+    screen.line(f"{state} {', '.join(labels)}")
+    if result.reason is not None:
+        for line in _shortened(result.reason.splitlines()):
+            screen.block(printable(line.expandtabs()), "  ")
+    elif result.code is not None:
+        screen.line(f"  exit code {result.code}")
+    if result.log is not None:
+        for line in tail.splitlines():
+            screen.line(f"  {screen.paint('dim', '|')} {printable(line.expandtabs())}")
+        screen.line(f"  {screen.paint('dim', short_path(result.log))}")
+    if result.hint:
+        screen.block(result.hint, "  ")
+
+
+def _shortened(lines: Sequence[str]) -> list[str]:
+    """The beginning and the end of a long story; ``--json`` and the page have the whole."""
+    if len(lines) <= _TAIL + 2:
+        return list(lines)
+    half = _TAIL // 2
+    return [*lines[:half], f"({len(lines) - 2 * half} more lines)", *lines[-half:]]
+
+
+def _summary(report: MatrixReport, screen: Screen) -> str:
+    counts = Counter(result.state for result in report.results)
+    parts = [
+        screen.paint(STYLES[state], f"{counts[state]} {state}") for state in STATES if counts[state]
+    ]
+    known = sum(result.cached for result in report.results)
+    if known:
+        parts[0] += f" ({known} known from before)"
+    ended = {"fail-fast": ", ended by --fail-fast", "interrupted": ", interrupted", None: ""}
+    verdict = _VERDICTS[report.code]
+    style = {"pass": "good", "fail": "bad", "inconclusive": "warn"}[verdict]
+    took = screen.paint("dim", f"in {seconds(report.seconds)}, {report.jobs} at once")
+    how = ended[report.stopped]
+    return f"{screen.paint(style, verdict)}: {', '.join(parts)}{how} {took}"
+
+
+def data(report: MatrixReport) -> dict[str, Any]:
+    counts = Counter(result.state for result in report.results)
+    return {
+        "project": report.project,
+        "verdict": _VERDICTS[report.code],
+        "stopped": report.stopped,
+        "seconds": round(report.seconds, 3),
+        "first": None if report.first is None else round(report.first, 3),
+        "jobs": report.jobs,
+        "counts": {state: counts[state] for state in STATES},
+        "cells": [cell_data(result) for result in report.results],
+    }
+
+
+def _nothing(project: str) -> dict[str, Any]:
+    return {
+        "project": project,
+        "verdict": "pass",
+        "stopped": None,
+        "seconds": 0.0,
+        "first": None,
+        "jobs": 0,
+        "counts": dict.fromkeys(STATES, 0),
+        "cells": [],
+    }
+
+
+def list_data(cells: Sequence[Cell]) -> dict[str, Any]:
+    return {"cells": [_place(cell) for cell in cells]}
+
+
+def _place(cell: Cell) -> dict[str, Any]:
+    return {
+        "id": cell.id,
+        "label": cell.label,
+        "python": cell.python or None,
+        "resolution": cell.resolution,
+        "environment": cell.environment,
+        "variant": cell.variant or None,
+        "packages": list(cell.packages),
+        "command": list(cell.command),
+        "timeout": cell.timeout,
+    }
+
+
+def cell_data(result: CellResult) -> dict[str, Any]:
+    """One cell, and what came of it."""
+    return {
+        **_place(result.cell),
+        "state": result.state,
+        "cached": result.cached,
+        "code": result.code,
+        "seconds": round(result.seconds, 3),
+        "prepared": round(result.prepared, 3),
+        "version": result.python or None,
+        "executable": result.executable or None,
+        "reason": result.reason,
+        "hint": result.hint,
+        "line": result.line,
+        "log": result.log,
+        "left": result.left,
+        "attempts": result.attempts,
+        "worker": result.worker or None,
+    }

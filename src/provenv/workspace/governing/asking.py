@@ -1,0 +1,53 @@
+"""Asking indexes about what a project locks: all of it, or what its policies need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from packaging.pylock import Package, Pylock
+
+from provenv.core.errors import UsageError
+from provenv.workspace.governing import releases, subjects
+from provenv.workspace.governing.policies import policies_of
+from provenv.workspace.governing.releases import Inquiry
+from provenv.workspace.operations.recording import recorded
+from provenv.workspace.projects.context import Context, Project
+
+
+def refresh(project: Project, context: Context, verb: str = "audit") -> Inquiry:
+    """Ask the indexes about every package in the project's locks; ``verb``: recorded in the operations log.
+
+    Raises:
+        UsageError: Nothing may be fetched. InputError: There is no lock. DiskError: See there.
+    """
+    if context.offline:
+        raise UsageError("to ask indexes needs the network; --offline forbids it")
+    found = subjects.of_locks(project)
+    packages = [subject.package for subject in found if subject.package is not None]
+    publishers = releases.wants_publishers(policies_of(project, context))
+    with recorded(context, verb, root=project.root) as operation:
+        return releases.ask(project, operation.context, packages, publishers=publishers)
+
+
+def for_policies(
+    project: Project, context: Context, locks: Mapping[str | None, Pylock]
+) -> Inquiry | None:
+    """Ask the indexes what the policies need of freshly made locks; None where they need nothing."""
+    if context.offline:
+        return None
+    policies = policies_of(project, context)
+    packages = list(_packages(locks.values()))
+    if not releases.needs(policies, packages):
+        return None
+    return releases.ask(
+        project,
+        context,
+        packages,
+        publishers=releases.wants_publishers(policies),
+        unless_since=releases.JUST_NOW,
+    )
+
+
+def _packages(locks: Iterable[Pylock]) -> Iterable[Package]:
+    for lock in locks:
+        yield from lock.packages

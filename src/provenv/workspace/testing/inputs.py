@@ -1,0 +1,161 @@
+"""What decides on the result of a cell besides its environment: the files of the project, as a digest."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from provenv.core import digest, process
+from provenv.core.errors import ProvenvError
+from provenv.core.files import ensure_folder, write_atomic
+from provenv.core.values import frozen
+from provenv.workspace.projects.context import Context, LockFile, Project
+from provenv.workspace.testing.cells import trials_folder
+
+_GIT_TIME = 20.0
+_FRESH = 2.0
+"""Seconds: a file that was changed so short a time ago may change again without its time telling so."""
+_PASSED_OVER = frozenset(
+    {
+        ".eggs", ".git", ".hg", ".hypothesis", ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache",
+        ".svn", ".tox", ".venv", ".venvs", "__pycache__", "htmlcov", "node_modules",
+    }
+)  # fmt: skip
+
+
+@frozen
+class Files:
+    """Files as they are: by path, relative to the project. ``digest`` is over all of them."""
+
+    contents: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """One digest for all of them."""
+        return digest.of_json(self.contents)
+
+    def changed(self, others: Files) -> list[str]:
+        """Paths that differ, also those that came or went."""
+        names = {*self.contents, *others.contents}
+        return sorted(n for n in names if self.contents.get(n) != others.contents.get(n))
+
+
+def read_files(project: Project, locks: Iterable[LockFile], context: Context) -> Files:
+    """The project's files, those of its workspace, and of what its locks have from folders beside it.
+
+    In a git repository, what git tracks and what it does not ignore; elsewhere everything but
+    environments and caches. A file whose time, size and inode are those of last time is not read again.
+    """
+    cache = os.path.join(trials_folder(project, context), "files.json")
+    known = _recalled(cache)
+    now = time.time()
+    kept: dict[str, list[Any]] = {}
+    contents: dict[str, str] = {}
+    for folder in _folders(project, locks):
+        for path in _paths(folder, context):
+            name = os.path.relpath(path, project.root)
+            told = _look(path, known.get(path))
+            if told is None:
+                continue
+            contents[name] = told[-1]
+            if now - told[0] / 1e9 > _FRESH:
+                kept[path] = told
+    if kept != known:
+        with contextlib.suppress(OSError, ProvenvError):  # it costs time later on, and nothing else
+            ensure_folder(os.path.dirname(cache))
+            write_atomic(cache, json.dumps(kept).encode())
+    return Files(contents=contents)
+
+
+def _folders(project: Project, locks: Iterable[LockFile]) -> list[str]:
+    """The project or its workspace, and folders that packages of the locks are built from."""
+    root = project.workspace.root if project.workspace is not None else project.root
+    found = [os.path.realpath(root)]
+    for file in locks:
+        base = os.path.dirname(file.path)
+        for package in file.lock.packages:
+            if package.directory is not None:
+                path = os.path.realpath(os.path.join(base, package.directory.path))
+                if not any(path == one or path.startswith(f"{one}/") for one in found):
+                    found.append(path)
+    return found
+
+
+def _paths(folder: str, context: Context) -> Iterator[str]:
+    listed = _by_git(folder, context)
+    if listed is not None:
+        yield from listed
+        return
+    stack = [folder]
+    while stack:
+        here = stack.pop()
+        try:
+            with os.scandir(here) as entries:
+                found = list(entries)
+        except OSError:
+            continue
+        if any(entry.name == "pyvenv.cfg" for entry in found) and here != folder:
+            continue
+        for entry in found:
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in _PASSED_OVER and not entry.name.endswith(".egg-info"):
+                    stack.append(entry.path)
+            elif not entry.name.endswith((".pyc", ".pyo")) and not entry.name.startswith(
+                ".coverage"
+            ):
+                yield entry.path
+
+
+def _by_git(folder: str, context: Context) -> list[str] | None:
+    """What git knows and does not ignore in a folder; None where there is no git, or no answer."""
+    program = shutil.which("git", path=context.environ.get("PATH", os.defpath))
+    if program is None:
+        return None
+    environ = {k: v for k, v in context.environ.items() if not k.startswith("GIT_")}
+    environ |= {"LC_ALL": "C.UTF-8", "GIT_OPTIONAL_LOCKS": "0"}
+    words = [program, "-c", "core.fsmonitor=false", "ls-files", "-z", "-c", "-o"]
+    try:
+        done = process.run(
+            [*words, "--exclude-standard"], env=environ, cwd=folder, timeout=_GIT_TIME
+        )
+    except ProvenvError:
+        return None
+    if done.code != 0 or "\ufffd" in done.stdout:  # a name that is not UTF-8 would be lost
+        return None
+    return [os.path.join(folder, name) for name in dict.fromkeys(done.stdout.split("\0")) if name]
+
+
+def _look(path: str, known: list[Any] | None) -> list[Any] | None:
+    """Time, size, inode and digest of a file; None where it is gone. Links are what they lead to."""
+    try:
+        status = os.lstat(path)
+        signs = [status.st_mtime_ns, status.st_size, status.st_ino]
+        if stat.S_ISLNK(status.st_mode):
+            return [*signs, f"link {digest.of_bytes(os.fsencode(os.readlink(path)))}"]
+        if not stat.S_ISREG(status.st_mode):
+            return [*signs, "special"]
+        if known is not None and known[:3] == signs:
+            return known
+        with open(path, "rb") as stream:
+            text = digest.of_bytes(stream.read())
+        mode = "x" if status.st_mode & 0o100 else ""
+        return [*signs, f"{text}{mode}"]
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return [0, 0, 0, f"unreadable: {error.errno}"]
+
+
+def _recalled(path: str) -> dict[str, list[Any]]:
+    try:
+        with open(path, "rb") as stream:
+            found = json.load(stream)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,412 @@
+"""`test`: one command in every cell of a matrix, several at once, and a result for each cell."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import NoReturn, Protocol
+
+from provenv.core.errors import InputError, ProvenvError, UndecidedError, UsageError
+from provenv.core.events import ChangeBegun, CommandStarted, Emit, Event, Noted, PhaseStarted
+from provenv.core.files import ensure_folder
+from provenv.core.values import field, frozen, mutable, replace
+from provenv.model.interpreter import Interpreter
+from provenv.model.matrix import MatrixSpec
+from provenv.trials.cells import Cell, CellResult, counted, verdict
+from provenv.workspace.host.parallel import Job, cores, run_all
+from provenv.workspace.operations.recording import recorded
+from provenv.workspace.projects.context import Context, Project, require_manifest
+from provenv.workspace.testing import inputs, results
+from provenv.workspace.testing.cells import failed, run_cell
+from provenv.workspace.testing.pythons import Broken, Missing, look_for
+from provenv.workspace.testing.resolutions import (
+    Resolution,
+    Resolved,
+    resolution_of,
+    resolve_all,
+)
+
+MEMORY = 400 * 1000**2
+"""Bytes that a cell is thought to need, where nobody says how many run at once."""
+
+
+@frozen
+class MatrixRequest:
+    """What a call asks for besides the manifest.
+
+    Attributes:
+        command: Instead of the matrix's; empty for that.
+        python, resolution: Instead of the matrix's; empty for these.
+        only: Patterns (``fnmatch``), one of which a cell's label must match or contain.
+        environment: Instead of the matrix's.
+        timeout: Seconds for each cell, instead of the matrix's.
+        jobs: How many cells at once; None for as many as processors and memory allow.
+        fail_fast: The first cell that does not pass ends all others.
+        last_failed: Only those cells that did not pass the last time.
+        fresh: Run every cell, and ask the indexes again for the highest versions.
+        skip_missing: Cells whose Python is not here are skipped, and shown as such.
+        many: Run them even where they are very many.
+        locked_only: Refuse a stale lock instead of making it anew.
+    """
+
+    command: tuple[str, ...] = ()
+    python: tuple[str, ...] = ()
+    resolution: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    environment: str | None = None
+    timeout: float | None = None
+    jobs: int | None = None
+    fail_fast: bool = False
+    last_failed: bool = False
+    fresh: bool = False
+    skip_missing: bool = False
+    many: bool = False
+    locked_only: bool = False
+
+
+@frozen
+class MatrixReport:
+    """What came of a matrix.
+
+    Attributes:
+        results: One for each cell, in the order of the matrix.
+        seconds: Of all of it. ``first``: Until the first command was started; None where none was.
+        stopped: Why cells were not run: ``fail-fast``, ``interrupted``, or None.
+        ended_by: What interrupted it.
+    """
+
+    project: str
+    results: tuple[CellResult, ...]
+    seconds: float
+    jobs: int
+    first: float | None = None
+    stopped: str | None = None
+    ended_by: KeyboardInterrupt | None = None
+
+    @property
+    def code(self) -> int:
+        """The exit code (:func:`provenv.trials.cells.verdict`)."""
+        return verdict(self.results)
+
+
+class Listener(Protocol):
+    """Who is told how the cells go on, by their numbers."""
+
+    def ready(self, count: int, jobs: int) -> None: ...  # noqa: D102  # so many are run now
+    def begun(self, number: int) -> None: ...  # noqa: D102  # a cell's turn has come
+    def hear(self, number: int, event: Event) -> None: ...  # noqa: D102  # what is done for it
+    def done(self, number: int, result: CellResult) -> None: ...  # noqa: D102  # it has its result
+
+
+@frozen
+class Silent:
+    """The listener that does not listen."""
+
+    def ready(self, count: int, jobs: int) -> None:
+        """Nothing."""
+
+    def begun(self, number: int) -> None:
+        """Nothing."""
+
+    def hear(self, number: int, event: Event) -> None:
+        """Nothing."""
+
+    def done(self, number: int, result: CellResult) -> None:
+        """Nothing."""
+
+
+SILENT = Silent()
+
+
+def choose_cells(project: Project, context: Context, request: MatrixRequest) -> tuple[Cell, ...]:
+    """The cells that a call is about. Nothing is looked for yet, and nothing made.
+
+    Raises:
+        InputError: The project has no manifest, or the matrix has no cell.
+        UsageError: No command, no such environment, no cell that is meant, or too many.
+    """
+    require_manifest(project)
+    spec = project.manifest.matrix or MatrixSpec()
+    command = request.command or spec.command
+    if not command:
+        raise UsageError(
+            "there is no command to run in the cells",
+            hint='Write `command = "pytest -q"` into [tool.provenv.matrix], or say it: '
+            "`provenv test -- pytest -q`.",
+        )
+    environment = request.environment or spec.environment or "test"
+    found = project.manifest.environment(environment)
+    if not (request.python or spec.python) and len(found.python) > 1:
+        spec = replace(spec, python=found.python)
+    spec = replace(
+        spec,
+        python=request.python or spec.python,
+        resolution=request.resolution or spec.resolution,
+    )
+    cells = counted(
+        spec,
+        environment=environment,
+        command=command,
+        timeout=request.timeout,
+        many=request.many or bool(request.only) or request.last_failed,
+    )
+    if request.only:
+        cells = tuple(cell for cell in cells if _is_meant(cell, request.only))
+        if not cells:
+            raise UsageError(
+                f"no cell is called {' or '.join(map(repr, request.only))}",
+                hint="`provenv test --list` names them all.",
+            )
+    if request.last_failed:
+        cells = results.failed_last(cells, project, context)
+    return cells
+
+
+def _is_meant(cell: Cell, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(cell.label, p) or p in cell.label for p in patterns)
+
+
+def run_matrix(
+    cells: Sequence[Cell],
+    project: Project,
+    context: Context,
+    request: MatrixRequest,
+    listener: Listener = SILENT,
+) -> MatrixReport:
+    """Lock, make environments, and run the command in each cell.
+
+    A cell that cannot be locked or made has the state ``error``, and the others run. Where this is
+    interrupted, every process that was started is ended, and the report says what had finished.
+
+    Raises:
+        InputError: A Python is nowhere to be had, and not ``skip_missing``; nothing was run.
+        CheckFailedError: The project's own lock cannot be used.
+        ProvenvError: It cannot be made.
+    """
+    started = time.monotonic()
+    with recorded(context, "test", root=project.root, at_once=False) as operation:
+        run = _Run(cells, project, operation.context, request, listener, started)
+        try:
+            run.prepare()
+            run.all()
+        except _EnoughError:
+            run.cancel("another cell did not pass (--fail-fast)")
+            run.stopped = "fail-fast"
+        except KeyboardInterrupt as error:
+            if run.nothing_begun:
+                raise
+            run.cancel("it was interrupted")
+            run.stopped, run.ended_by = "interrupted", error
+        report = run.report()
+        operation.facts["cells"] = len(report.results)
+    return report
+
+
+class _EnoughError(Exception):
+    """A cell did not pass, and that was to be the end."""
+
+
+@mutable
+class _Run:
+    """One call of `test` under way."""
+
+    cells: Sequence[Cell]
+    project: Project
+    context: Context
+    request: MatrixRequest
+    listener: Listener
+    started: float
+    results: dict[int, CellResult] = field(default_factory=dict)
+    pythons: Mapping[str, Interpreter | Missing | Broken] = field(default_factory=dict)
+    locks: Mapping[Resolution, Resolved | ProvenvError] = field(default_factory=dict)
+    files: inputs.Files | None = None
+    digests: dict[int, str] = field(default_factory=dict)
+    jobs: int = 1
+    first: float | None = None
+    stopped: str | None = None
+    ended_by: KeyboardInterrupt | None = None
+
+    @property
+    def nothing_begun(self) -> bool:
+        """Whether there is nothing to report yet."""
+        return self.files is None
+
+    def prepare(self) -> None:
+        """Find the interpreters, lock, and take from last time what is as it was."""
+        self.pythons = look_for(self.cells, self.project, self.context)
+        missing = [f for f in self.pythons.values() if isinstance(f, Missing)]
+        if missing and not self.request.skip_missing:
+            raise _nowhere(missing)
+        able = [c for c in self.cells if isinstance(self.pythons[c.python], Interpreter)]
+        self.locks = resolve_all(
+            able,
+            self.project,
+            self.context,
+            locked_only=self.request.locked_only,
+            fresh=self.request.fresh,
+        )
+        self.files = self._read_files()
+        for number, cell in enumerate(self.cells):
+            known = self._known(number, cell)
+            if known is not None:
+                self._done(number, known)
+
+    def _read_files(self) -> inputs.Files:
+        resolved = [one for one in self.locks.values() if isinstance(one, Resolved)]
+        return inputs.read_files(self.project, [one.lock for one in resolved], self.context)
+
+    def _known(self, number: int, cell: Cell) -> CellResult | None:
+        """The result of a cell that need not, or cannot, be run."""
+        python = self.pythons[cell.python]
+        if isinstance(python, Missing):
+            return CellResult(cell=cell, state="skipped", reason=python.reason, hint=python.hint)
+        if isinstance(python, Broken):
+            return failed(cell, UndecidedError(python.reason, hint=python.hint))
+        resolved = self.locks[resolution_of(cell, self.project)]
+        if isinstance(resolved, ProvenvError):
+            return failed(cell, resolved, interpreter=python)
+        assert self.files is not None
+        self.digests[number] = results.inputs_of(cell, python, resolved, self.files.digest)
+        if self.request.fresh or self.request.last_failed:
+            return None
+        return results.served(cell, self.digests[number], self.project, self.context)
+
+    def all(self) -> None:
+        """Run what is left, several at once."""
+        left = [number for number in range(len(self.cells)) if number not in self.results]
+        if not left:
+            return
+        self.jobs = self.request.jobs or budget(len(left))
+
+        def begun(number: int) -> None:
+            self.listener.begun(left[number])
+
+        def hear(number: int, event: Event) -> None:
+            if self.first is None and isinstance(event, CommandStarted):
+                self.first = time.monotonic() - self.started
+            if isinstance(event, PhaseStarted) and event.phase in ("fetch", "build", "link"):
+                self.context.emit(ChangeBegun())
+            self.listener.hear(left[number], event)
+
+        def done(number: int, result: CellResult | ProvenvError) -> None:
+            cell = self.cells[left[number]]
+            found = failed(cell, result) if isinstance(result, ProvenvError) else result
+            self._done(left[number], found)
+
+        jobs = [self._job(number) for number in left]
+        self.listener.ready(len(left), self.jobs)
+        run_all(jobs, hear=hear, begun=begun, done=done, workers=self.jobs)
+        self._remember(left)
+
+    def _job(self, number: int) -> Job:
+        """What a worker process does for one cell."""
+        cell, project = self.cells[number], self.project
+        python, resolved = self.pythons[cell.python], self.locks[resolution_of(cell, project)]
+        assert isinstance(python, Interpreter)
+        assert isinstance(resolved, Resolved)
+        log = results.log_path(cell, project, self.context)
+        own = f"{log}.{os.getpid()}.part"
+
+        def job(emit: Emit) -> CellResult:
+            _take_way_out()
+            ensure_folder(os.path.dirname(log))
+            context = replace(self.context, emit=emit)
+            try:
+                result = run_cell(
+                    cell, resolved.lock, resolved.project, context, log=own, interpreter=python
+                )
+            finally:
+                there = os.path.exists(own)
+                if there:  # another call of `test` may write a log of this cell at this moment
+                    os.replace(own, log)
+            return replace(result, log=log if there else None)
+
+        return job
+
+    def _done(self, number: int, result: CellResult) -> None:
+        result = replace(result, inputs=self.digests.get(number, ""))
+        self.results[number] = result
+        self.listener.done(number, result)
+        if not result.cached and result.state not in ("skipped", "cancelled", "passed"):
+            results.remember(result, self.project, self.context)
+            if self.request.fail_fast and not self.nothing_begun:
+                raise _EnoughError
+
+    def _remember(self, numbers: Sequence[int]) -> None:
+        """Keep what passed; for nothing but `--last-failed` where the project's files changed meanwhile."""
+        there = ((n, self.results[n]) for n in numbers if n in self.results)
+        passed = [n for n, r in there if r.state == "passed" and not r.cached]
+        if not passed or self.files is None:
+            return
+        changed = self.files.changed(self._read_files())
+        if changed:
+            others = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            self.context.emit(
+                Noted(
+                    message=f"{changed[0]}{others} changed while the cells ran: no result is kept for "
+                    "next time. What tests write should be ignored by git."
+                )
+            )
+        for number in passed:
+            result = self.results[number]
+            kept = replace(result, inputs="") if changed else result
+            results.remember(kept, self.project, self.context)
+
+    def cancel(self, why: str) -> None:
+        """Give every cell that has no result one that says why."""
+        self._remember(list(self.results))
+        for number, cell in enumerate(self.cells):
+            if number not in self.results:
+                self.results[number] = CellResult(cell=cell, state="cancelled", reason=why)
+                self.listener.done(number, self.results[number])
+
+    def report(self) -> MatrixReport:
+        """What came of it."""
+        return MatrixReport(
+            project=self.project.title,
+            results=tuple(self.results[number] for number in range(len(self.cells))),
+            seconds=time.monotonic() - self.started,
+            jobs=self.jobs,
+            first=self.first,
+            stopped=self.stopped,
+            ended_by=self.ended_by,
+        )
+
+
+def budget(cells: int) -> int:
+    """How many cells run at once: as many as there are processors, and as free memory has room for."""
+    most = min(cells, cores())
+    try:
+        with open("/proc/meminfo", encoding="ascii") as stream:
+            rows = dict(line.split(":", 1) for line in stream if ":" in line)
+        free = int(rows["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError, IndexError):
+        return max(1, most)
+    return max(1, min(most, free // MEMORY))
+
+
+def _nowhere(missing: Sequence[Missing]) -> InputError:
+    names = [one.request for one in missing]
+    reasons = "; ".join(dict.fromkeys(one.reason for one in missing))
+    advice = next((one.hint for one in missing if one.hint), "")
+    return InputError(
+        f"nowhere to be had: Python {', '.join(names)}: {reasons}",
+        hint=f"{advice} `--skip-missing` runs the others, and shows these as skipped.".strip(),
+        details={"missing": names},
+    )
+
+
+def _take_way_out() -> None:
+    """Let SIGTERM end what a worker process runs before it ends itself, also without a command line."""
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _raise)
+
+
+def _raise(number: int, frame: FrameType | None) -> NoReturn:
+    del frame
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt

@@ -1,0 +1,100 @@
+"""The releases of one distribution between two of its versions, and locks that differ in it alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+
+from packaging.pylock import Package
+from packaging.version import InvalidVersion, Version
+
+from provenv.core.events import silent
+from provenv.core.http import Transport
+from provenv.core.values import replace
+from provenv.model.interpreter import Interpreter
+from provenv.model.lock import is_direct
+from provenv.resolve import resolve_requirements
+from provenv.resolve.indexes import authorized, collect_indexes
+from provenv.resolve.pages import files_of
+from provenv.workspace.host import access
+from provenv.workspace.projects.context import Context, Project
+
+
+def releases_between(
+    project: Project,
+    context: Context,
+    interpreter: Interpreter,
+    package: Package,
+    before: str,
+    after: str,
+) -> tuple[str, ...]:
+    """The versions on the index of ``package`` between two others, from ``before`` to ``after``.
+
+    Yanked ones are left out, and pre-releases where neither of the two is one.
+
+    Raises:
+        NetworkError: The index does not answer.
+    """
+    settings = access.resolve_settings(project, context, interpreter)
+    indexes = collect_indexes(project.manifest, project.root, settings.index_url)
+    transport = Transport(authorized(settings, indexes), emit=context.emit)
+    first, last = Version(before), Version(after)
+    low, high = sorted((first, last))
+    early = first.is_prerelease or last.is_prerelease
+    found: set[Version] = set()
+    for file in files_of(transport, package.index or indexes.default, package.name) or ():
+        version = _version(file.version)
+        if version is None or file.yanked or not low < version < high:
+            continue
+        if early or not version.is_prerelease:
+            found.add(version)
+    return tuple(map(str, sorted(found, reverse=first > last)))
+
+
+def _version(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
+
+
+def packages_with(
+    project: Project,
+    context: Context,
+    interpreter: Interpreter,
+    held: Mapping[str, Package],
+    free: Collection[str],
+    wanted: str,
+) -> list[Package]:
+    """The packages of a mix with another release of one: ``wanted`` (``werkzeug==3.0.4``).
+
+    ``held`` stay as they are. ``free`` is what may move with the release; what it needs besides comes.
+
+    Raises:
+        UnsatisfiableError: It does not go together with the others.
+        NetworkError, BuildError: As they say.
+    """
+    kept = {name: package for name, package in held.items() if name not in free}
+    base = os.path.dirname(project.lock_path(None))
+    made = resolve_requirements(
+        [wanted, *(_pin(package, base) for package in kept.values())],
+        interpreter=interpreter,
+        settings=access.resolve_settings(project, context, interpreter),
+        emit=silent,
+        manifest=replace(project.manifest, sources={}),
+        project=project.root,
+    )
+    return [kept.get(package.name, package) for package in made.packages]
+
+
+def _pin(package: Package, base: str) -> str:
+    """The very same package, PEP 508."""
+    if not is_direct(package):
+        return f"{package.name}=={package.version}"
+    entry = package.archive or package.directory or package.vcs
+    url, path = getattr(entry, "url", None), getattr(entry, "path", None)
+    address = url or f"file://{os.path.normpath(os.path.join(base, str(path)))}"
+    if package.vcs is not None:
+        address = f"{package.vcs.type}+{address}@{package.vcs.commit_id}"
+    folder = getattr(entry, "subdirectory", None)
+    return f"{package.name} @ {address}" + (f"#subdirectory={folder}" if folder else "")
