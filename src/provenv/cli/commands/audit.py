@@ -21,6 +21,7 @@ from provenv.core.errors import UsageError
 if TYPE_CHECKING:
     from provenv.workspace.assuring.machine import MachineAudit, ProjectAudit
     from provenv.workspace.governing.auditing import AuditResult, Found, Notice, Spoken
+    from provenv.workspace.projects.context import Project
 
 DESCRIPTION = """\
 What is known against the packages of a project: of its locks, for every environment and platform; of
@@ -71,9 +72,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.assuring.foreign import audit_path
-    from provenv.workspace.governing import auditing
-    from provenv.workspace.governing.asking import refresh
 
     _check(args, session)
     if args.fix:
@@ -83,14 +81,18 @@ def run(args: argparse.Namespace, session: Session) -> int:
     root: str | None
     tolerate = frozenset(args.tolerate)
     if args.path is not None:
+        from provenv.workspace.assuring.foreign import audit_path
+
         root, path = os.getcwd(), os.path.abspath(args.path)
         result = audit_path(root, session.context, path, tolerate=tolerate)
         file = path if os.path.isfile(path) else None
     else:
+        from provenv.workspace.governing import auditing
+
         target = session.target if session.options.environments or args.installed else None
         project = session.project if target is None else target.project
         environment = None if target is None else target.name
-        failed = refresh(project, session.context).failed if args.refresh else ()
+        failed = _refresh(project, session) if args.refresh else ()
         result = auditing.audit(
             project,
             session.context,
@@ -102,6 +104,12 @@ def run(args: argparse.Namespace, session: Session) -> int:
         root, file = project.root, project.lock_path(None)
     _tell(args, session, result, root, file)
     return _CODES[result.verdict]
+
+
+def _refresh(project: Project, session: Session) -> Sequence[tuple[str, str]]:
+    from provenv.workspace.governing.asking import refresh
+
+    return refresh(project, session.context).failed
 
 
 def _check(args: argparse.Namespace, session: Session) -> None:

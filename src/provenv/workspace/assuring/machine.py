@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from provenv.audit import database
+from provenv.audit.database import Database
 from provenv.core.errors import InputError, ProvenvError, UndecidedError
 from provenv.core.events import silent
 from provenv.core.values import frozen, replace
@@ -66,10 +66,9 @@ def audit_machine(
     folders, unread = _folders(context)
     if here is not None and not here.bare:
         folders.setdefault(os.path.realpath(here.root), [])
-    with database.opened(advisories.path(context)):
-        pass  # what holds for all of them is said once
     quiet = replace(context, emit=silent)  # a thousand projects are no thousand phases
-    found = [_audited(quiet, root, own, tolerate) for root, own in folders.items()]
+    with advisories.open_late(context) as data:
+        found = [_audited(quiet, root, own, tolerate, data) for root, own in folders.items()]
     found += [
         _lost(path, UndecidedError(f"the store's entry {path} cannot be read")) for path in unread
     ]
@@ -89,7 +88,7 @@ def _folders(context: Context) -> tuple[dict[str, list[str]], list[str]]:
 
 
 def _audited(
-    context: Context, root: str, folders: list[str], tolerate: frozenset[str]
+    context: Context, root: str, folders: list[str], tolerate: frozenset[str], data: Database
 ) -> ProjectAudit:
     try:
         reasons = [registry.absence(folder) for folder in folders]
@@ -98,9 +97,9 @@ def _audited(
             raise UndecidedError(f"{root} is not there: {ABSENCES[worst]}")
         project = project_in(root)
         if os.path.exists(project.lock_path(None)):
-            result = auditing.audit(project, context, tolerate=tolerate)
+            result = auditing.audit(project, context, tolerate=tolerate, here=data)
         else:
-            result = _installed(context, project, folders, tolerate)
+            result = _installed(context, project, folders, tolerate, data)
         return ProjectAudit(root=root, title=project.title, result=result)
     except ProvenvError as error:
         return _lost(root, error)
@@ -109,7 +108,11 @@ def _audited(
 
 
 def _installed(
-    context: Context, project: Project, folders: list[str], tolerate: frozenset[str]
+    context: Context,
+    project: Project,
+    folders: list[str],
+    tolerate: frozenset[str],
+    data: Database,
 ) -> AuditResult:
     """What lies in the environments of a project that has no lock: another tool's decides on them."""
     subjects: list[Subject] = []
@@ -121,7 +124,7 @@ def _installed(
     if not subjects:
         raise InputError("is missing", file=project.lock_path(None), hint="Run `provenv lock`.")
     what = f"{project.title}, as it is installed"
-    return auditing.judge_subjects(context, what, subjects, tolerate=tolerate)
+    return auditing.judge_subjects(context, what, subjects, tolerate=tolerate, here=data)
 
 
 def _lost(root: str, error: ProvenvError) -> ProjectAudit:

@@ -62,10 +62,11 @@ def of_locks(
         if key not in locks:
             raise InputError("is missing", file=project.lock_path(key), hint="Run `provenv lock`.")
         made, packages = graph.make_whole_graph(locks[key].lock, project.manifest, spec)
+        whole = graph.why_all(made)
         for package in packages:
             if _is_own(project, package):
                 continue
-            paths = [(p.root.requirement, *p.names[1:]) for p in graph.why(made, package.name)]
+            paths = [(p.root.requirement, *p.names[1:]) for p in whole.get(package.name, ())]
             _add(found, package, spec.name, paths)
     if environment is None:
         for file in locks.values():
