@@ -18,7 +18,7 @@ from provenv.core.values import field, frozen, replace
 from provenv.model.generation import Change
 from provenv.resolve import offers
 from provenv.resolve.offers import Market, Offers
-from provenv.workspace.governing import advisories, policies, subjects
+from provenv.workspace.governing import advisories, complying, policies, subjects
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.host import access, waits
 from provenv.workspace.operations.recording import recorded
@@ -36,6 +36,10 @@ class Candidate:
 
     project: Project
     locks: Mapping[str | None, LockFile]
+
+    def pylocks(self) -> dict[str | None, Pylock]:
+        """The locks without their texts."""
+        return {key: file.lock for key, file in self.locks.items()}
 
     def versions(self) -> dict[str, list[Version]]:
         """The versions that each distribution is locked at, the lowest first; none without a version."""
@@ -155,7 +159,7 @@ def _preferring(lock: Pylock, prefer: Preferred) -> Pylock:
 
 def subjects_of(desk: Desk, candidate: Candidate) -> tuple[Subject, ...]:
     """The packages of a candidate that count."""
-    return subjects.of_locks(candidate.project, desk.environment, candidate.locks)
+    return subjects.of_pylocks(candidate.project, candidate.pylocks(), desk.environment)
 
 
 def hits(desk: Desk, candidate: Candidate) -> dict[str, list[tuple[Subject, Vulnerability]]]:
@@ -182,13 +186,13 @@ def refused(desk: Desk, candidate: Candidate) -> frozenset[str]:
     found = policies.policies_of(candidate.project, desk.context)
     if not found.rules:
         return frozenset()
-    checked = policies.check(candidate.project, desk.context, locks=candidate.locks)
+    judged = complying.judge_locks(candidate.project, desk.context, found, candidate.pylocks())
     said = {
         f"{one.rule.id}: {one.subject}: {one.text}"
-        for one in checked.verdict.decisions
+        for one in judged.verdict.decisions
         if one.counts
     }
-    return frozenset({*said, *checked.verdict.doubts})
+    return frozenset({*said, *judged.verdict.doubts})
 
 
 def moved(before: Candidate, after: Candidate) -> tuple[Change, ...]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
-from packaging.pylock import Package
+from packaging.pylock import Package, Pylock
 
 from provenv.core.errors import InputError
 from provenv.core.values import field, frozen, replace
 from provenv.model import graph
 from provenv.model.lock import is_direct
 from provenv.model.plan import canonical
-from provenv.workspace.projects.context import LockFile, Project, read_locks
+from provenv.workspace.projects.context import Project, read_locks
 
 
 @frozen
@@ -35,22 +35,29 @@ class Subject:
     package: Package | None = field(default=None, repr=False, compare=False)
 
 
-def of_locks(
-    project: Project,
-    environment: str | None = None,
-    locks: Mapping[str | None, LockFile] | None = None,
-) -> tuple[Subject, ...]:
+def of_locks(project: Project, environment: str | None = None) -> tuple[Subject, ...]:
     """All packages in the project's locks, or those of one environment.
 
     Every environment and platform is in it: what no environment gets is in it as well, unless one is
-    asked for. ``locks``: In place of those that lie there.
+    asked for.
 
     Raises:
         InputError: There is no lock, or it cannot be read.
     """
-    locks = read_locks(project) if locks is None else locks
+    locks = {key: file.lock for key, file in read_locks(project).items()}
     if None not in locks:
         raise InputError("is missing", file=project.lock_path(None), hint="Run `provenv lock`.")
+    return of_pylocks(project, locks, environment)
+
+
+def of_pylocks(
+    project: Project, locks: Mapping[str | None, Pylock], environment: str | None = None
+) -> tuple[Subject, ...]:
+    """The same of locks that need not lie there yet.
+
+    Raises:
+        InputError: That of an environment is not among them.
+    """
     specs = (
         project.manifest.instances(environment)
         if environment is not None
@@ -61,7 +68,7 @@ def of_locks(
         key = project.lock_key(spec)
         if key not in locks:
             raise InputError("is missing", file=project.lock_path(key), hint="Run `provenv lock`.")
-        made, packages = graph.make_whole_graph(locks[key].lock, project.manifest, spec)
+        made, packages = graph.make_whole_graph(locks[key], project.manifest, spec)
         whole = graph.why_all(made)
         for package in packages:
             if _is_own(project, package):
@@ -69,10 +76,21 @@ def of_locks(
             paths = [(p.root.requirement, *p.names[1:]) for p in whole.get(package.name, ())]
             _add(found, package, spec.name, paths)
     if environment is None:
-        for file in locks.values():
-            for package in file.lock.packages:
+        for lock in locks.values():
+            for package in lock.packages:
                 if not _is_own(project, package):
                     _add(found, package, None, ())
+    return tuple(found[key] for key in sorted(found))
+
+
+def of_packages(
+    project: Project, packages: Iterable[Package], environment: str
+) -> tuple[Subject, ...]:
+    """Packages of a lock, all of which the environment gets."""
+    found: dict[tuple[str, str], Subject] = {}
+    for package in packages:
+        if not _is_own(project, package):
+            _add(found, package, environment, ())
     return tuple(found[key] for key in sorted(found))
 
 
