@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support import Index, Project, make_wheel
-from support.advisories import archive, record
+from support.advisories import archive, now, record
 
 DAY = "2026-01-01T00:00:00Z"
 
@@ -228,3 +228,33 @@ def test_the_report_is_text_whatever_stands_in_it() -> None:
 
     assert _plain("a|b\n@team <img> [x](y)") == "a\\|b @\u200bteam \\<img\\> \\[x\\](y)"
     assert _code("`|x") == "`'¦x`"
+
+
+@pytest.mark.slow
+def test_what_the_policy_excludes_is_not_proposed(
+    project: Project, index: Index, tmp_path: Path
+) -> None:
+    serve(index, tmp_path, {"core": nothing("1.0", "1.1", "2.0"), "other": nothing("1.0")})
+    index.add(make_wheel(tmp_path / "w", "other", "1.1"), upload_time=now())
+    lock_at(project, "core==1.0", "other==1.0", then=("core", "other"))
+    learn(project, record("PYSEC-1", "another", versions=["1.0"]))
+    project.write(
+        "provenv-policy.toml",
+        """
+        schema = 1
+        [[rule]]
+        id = "approved"
+        kind = "package"
+        deny = ["core>=2"]
+        [[rule]]
+        id = "cooldown"
+        kind = "release-age"
+        min = "7d"
+        """,
+    )
+    told = project.ok("upgrade", "--json").json
+    assert locked(project) == {"core": "1.1", "other": "1.0"}
+    reasons = {row["package"]: row["reason"] for row in told["stayed"]}
+    assert "approved" in reasons["core"]
+    assert "cooldown" in reasons["other"]
+    project.ok("policy", "check")

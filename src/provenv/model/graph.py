@@ -270,7 +270,7 @@ def _paths(
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Every name that ``start`` leads to, with a shortest path to it; the nearest first."""
     seen = {start}
-    pending = deque([(start, (start,))])
+    pending: deque[tuple[str, tuple[str, ...]]] = deque([(start, (start,))])
     while pending:
         name, names = pending.popleft()
         yield name, names

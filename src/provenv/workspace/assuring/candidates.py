@@ -18,7 +18,7 @@ from provenv.core.values import field, frozen, replace
 from provenv.model.generation import Change
 from provenv.resolve import offers
 from provenv.resolve.offers import Market, Offers
-from provenv.workspace.governing import advisories, complying, policies, subjects
+from provenv.workspace.governing import advisories, asking, complying, policies, subjects
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.host import access, waits
 from provenv.workspace.operations.recording import recorded
@@ -180,12 +180,15 @@ def findings(desk: Desk, candidate: Candidate) -> frozenset[tuple[str, str]]:
 def refused(desk: Desk, candidate: Candidate) -> frozenset[str]:
     """What counts against a candidate by the policies that hold, in words; empty where none do.
 
+    What only the indexes say of its packages is asked of them first.
+
     Raises:
         InputError: A policy cannot be used.
     """
     found = policies.policies_of(candidate.project, desk.context)
     if not found.rules:
         return frozenset()
+    asking.for_policies(candidate.project, replace(desk.context, emit=silent), candidate.pylocks())
     judged = complying.judge_locks(candidate.project, desk.context, found, candidate.pylocks())
     said = {
         f"{one.rule.id}: {one.subject}: {one.text}"

@@ -508,6 +508,9 @@ def _plain_reason(
     if held:
         where = ", ".join(f"{one.requirement!r} ({one.place})" for one in held)
         return f"held by {where}"
+    for row in locking.excluded_rows(work.state.locks[None].lock):
+        if row.get("name") == name and row.get("version") in (None, str(newest)):
+            return f"excluded by the rule {row.get('rule')!r}: {row.get('why')}"
     if work.desk.against(name).hits(str(newest)):
         return f"something is known against {newest}"
     wanted = versions_bounds.step(version, newest)
@@ -521,7 +524,7 @@ def _resolvers_reason(work: _Work, name: str, newest: Version) -> str | None:
         candidates.resolved(work.desk, work.state, [f"{name}=={newest}"], upgrade=[name])
     except UnsatisfiableError as error:
         for who, what, clause in _NEEDS.findall(" ".join(error.message.split())):
-            if what == name:
+            if what == name and who != "project":
                 return f"{who} needs {what}{clause.rstrip('.')}"
         return _short(error.message)
     except ProvenvError as error:
