@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from provenv.audit.database import Database
 from provenv.core.errors import InputError, ProvenvError, UndecidedError
@@ -13,9 +14,12 @@ from provenv.workspace.governing import advisories, auditing
 from provenv.workspace.governing.auditing import AuditResult, Verdict
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.host import claims, registry
+from provenv.workspace.host.parallel import cores, run_all
 from provenv.workspace.host.registry import ABSENCES
 from provenv.workspace.projects.context import Context, Project, project_in
 
+_MANY = 24
+"""So many projects are worth the processes to share them out to."""
 _ORDER: tuple[Verdict, ...] = ("fail", "inconclusive", "pass")
 
 
@@ -67,12 +71,38 @@ def audit_machine(
     if here is not None and not here.bare:
         folders.setdefault(os.path.realpath(here.root), [])
     quiet = replace(context, emit=silent)  # a thousand projects are no thousand phases
-    with advisories.open_late(context) as data:
-        found = [_audited(quiet, root, own, tolerate, data) for root, own in folders.items()]
+    advisories.path(context)
+    found = _shared_out(quiet, list(folders.items()), tolerate)
     found += [
         _lost(path, UndecidedError(f"the store's entry {path} cannot be read")) for path in unread
     ]
     return MachineAudit(projects=tuple(sorted(found, key=_worst)))
+
+
+def _shared_out(
+    context: Context, folders: Sequence[tuple[str, list[str]]], tolerate: frozenset[str]
+) -> list[ProjectAudit]:
+    """Audit them one after the other; where they are many, in several processes."""
+
+    def some(rows: Sequence[tuple[str, list[str]]]) -> list[ProjectAudit]:
+        with advisories.open_late(context) as data:
+            return [_audited(context, root, own, tolerate, data) for root, own in rows]
+
+    if len(folders) < _MANY or cores() == 1:
+        return some(folders)
+    parts = [folders[at :: cores()] for at in range(cores())]
+    results = run_all(
+        [lambda emit, rows=rows: some(rows) for rows in parts],  # type: ignore[misc]  # noqa: ARG005
+        hear=lambda number, event: None,  # noqa: ARG005
+        begun=lambda number: None,  # noqa: ARG005
+        done=lambda number, result: None,  # noqa: ARG005
+    )
+    found = []
+    for result in results:
+        if isinstance(result, ProvenvError):
+            raise result
+        found += result
+    return found
 
 
 def _folders(context: Context) -> tuple[dict[str, list[str]], list[str]]:
@@ -100,6 +130,9 @@ def _audited(
             result = auditing.audit(project, context, tolerate=tolerate, here=data)
         else:
             result = _installed(context, project, folders, tolerate, data)
+        # what they lock is of no use any more, and would have to be handed from process to process
+        bare = tuple(replace(subject, package=None) for subject in result.subjects)
+        result = replace(result, subjects=bare)
         return ProjectAudit(root=root, title=project.title, result=result)
     except ProvenvError as error:
         return _lost(root, error)

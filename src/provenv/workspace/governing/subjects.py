@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from packaging.pylock import Package, Pylock
 
 from provenv.core.errors import InputError
-from provenv.core.values import field, frozen, replace
+from provenv.core.values import field, frozen, mutable
 from provenv.model import graph
 from provenv.model.lock import is_direct
 from provenv.model.plan import canonical
@@ -63,7 +63,7 @@ def of_pylocks(
         if environment is not None
         else project.manifest.all_instances()
     )
-    found: dict[tuple[str, str], Subject] = {}
+    found: dict[tuple[str, str], _Seen] = {}
     for spec in specs:
         key = project.lock_key(spec)
         if key not in locks:
@@ -80,18 +80,18 @@ def of_pylocks(
             for package in lock.packages:
                 if not _is_own(project, package):
                     _add(found, package, None, ())
-    return tuple(found[key] for key in sorted(found))
+    return tuple(_subject(key, found[key]) for key in sorted(found))
 
 
 def of_packages(
     project: Project, packages: Iterable[Package], environment: str
 ) -> tuple[Subject, ...]:
     """Packages of a lock, all of which the environment gets."""
-    found: dict[tuple[str, str], Subject] = {}
+    found: dict[tuple[str, str], _Seen] = {}
     for package in packages:
         if not _is_own(project, package):
             _add(found, package, environment, ())
-    return tuple(found[key] for key in sorted(found))
+    return tuple(_subject(key, found[key]) for key in sorted(found))
 
 
 def _is_own(project: Project, package: Package) -> bool:
@@ -104,23 +104,39 @@ def _is_own(project: Project, package: Package) -> bool:
     return place == top or place.startswith(f"{top}/")
 
 
+@mutable
+class _Seen:
+    """What is gathered of one package; the keys of both are in their order."""
+
+    package: Package
+    environments: dict[str, None]
+    paths: dict[tuple[str, ...], None]
+
+
 def _add(
-    found: dict[tuple[str, str], Subject],
+    found: dict[tuple[str, str], _Seen],
     package: Package,
     environment: str | None,
     paths: Iterable[tuple[str, ...]],
 ) -> None:
-    version = str(package.version or "")
-    subject = found.setdefault(
-        (package.name, version),
-        Subject(name=package.name, version=version, direct=is_direct(package), package=package),
-    )
+    key = package.name, str(package.version or "")
+    seen = found.get(key)
+    if seen is None:
+        seen = found[key] = _Seen(package, {}, {})
     if environment is not None:
-        found[package.name, version] = replace(
-            subject,
-            environments=tuple(dict.fromkeys((*subject.environments, environment))),
-            paths=tuple(dict.fromkeys((*subject.paths, *paths))),
-        )
+        seen.environments[environment] = None
+        seen.paths |= dict.fromkeys(paths)
+
+
+def _subject(key: tuple[str, str], seen: _Seen) -> Subject:
+    return Subject(
+        name=key[0],
+        version=key[1],
+        environments=tuple(seen.environments),
+        paths=tuple(seen.paths),
+        direct=is_direct(seen.package),
+        package=seen.package,
+    )
 
 
 def of_folder(site: str, environment: str) -> tuple[Subject, ...]:
