@@ -17,7 +17,8 @@ OPEN = (
     "error.details", "document.", "signed.", "records[].actor", "records[].subject", "records[].locks",
     "records[].details", "findings[].exploited.", "decisions[].waiver.", "interrupted[].", "interrupted.",
     "operations[].actor", "operations[].before", "operations[].after", "operations[].error", "unused.",
-    "rule.", "sync.", "syncs[].", "tree[].children[]", "results[].result", "results[].error",
+    "rule.", "sync.", "before.", "after.",
+    "syncs[].", "tree[].children[]", "results[].result", "results[].error",
     "projects[].new[].", "projects[].gone[].", "projects[].error.",
 )  # fmt: skip
 
@@ -168,6 +169,9 @@ def test_every_command(project: Project) -> None:
     check(told("advisories", "status"), "provenv.advisories-status/1")
     check(told("audit", code=1), "provenv.audit/1")
     check(told("sbom", "--offline"), "provenv.sbom/1")
+    check(told("audit", "--all", code=1), "provenv.audit-many/1")
+    check(told("audit", "--fix", "--dry-run", code=1), "provenv.audit-fix/1")
+    check(told("upgrade", "--dry-run", code=1), "provenv.upgrade/1")
     project.write("provenv-policy.toml", POLICY)
     check(told("policy", "check", code=1), "provenv.policy-check/1")
     check(told("policy", "explain", "vulns"), "provenv.policy-explain/1")

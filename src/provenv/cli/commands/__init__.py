@@ -33,6 +33,7 @@ COMMANDS = {
     "tree": "what needs what",
     "why": "why a package is there",
     "outdated": "what is newer than the lock",
+    "upgrade": "move the lock on in tested steps, security first",
     "audit": "what is known against the packages of a project",
     "sbom": "what an environment consists of, as CycloneDX or SPDX",
     "policy": "rules about what may be installed where",
@@ -63,7 +64,7 @@ COMMANDS = {
     "completion": "completion for a shell",
 }
 GROUPS = {
-    "Project": ("new", "init", "import", "add", "remove", "lock", "sync", "run", "test"),
+    "Project": ("new", "init", "import", "add", "remove", "lock", "upgrade", "sync", "run", "test"),
     "Questions": ("status", "tree", "why", "outdated", "doctor", "isolation", "bisect"),
     "Governance": ("audit", "sbom", "policy", "evidence", "report", "advisories"),
     "Environments": ("env",),
