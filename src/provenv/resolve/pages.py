@@ -26,7 +26,11 @@ _ACCEPT = f"{_JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 
 @frozen
 class IndexFile:
-    """One file, as an index names it; ``version`` is normalized, ``yanked`` as PEP 592 has it."""
+    """One file, as an index names it.
+
+    ``version`` is normalized, ``yanked`` as PEP 592 has it, ``uploaded`` ISO 8601 where the index says it
+    (PEP 700).
+    """
 
     filename: str
     version: str
@@ -34,6 +38,7 @@ class IndexFile:
     hashes: Mapping[str, str]
     size: int | None = None
     yanked: bool = False
+    uploaded: str | None = None
 
     @property
     def is_wheel(self) -> bool:
@@ -144,6 +149,7 @@ def _files(rows: list[dict[str, Any]], base: str) -> tuple[IndexFile, ...]:
                     hashes=row.get("hashes") or {},
                     size=row.get("size"),
                     yanked=row.get("yanked", False) is not False,
+                    uploaded=row.get("upload-time"),
                 )
             )
     return tuple(found)

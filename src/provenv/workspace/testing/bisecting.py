@@ -37,7 +37,7 @@ from provenv.workspace.testing import trail as trails
 from provenv.workspace.testing.cells import cell_environment, spec_of, trials_folder
 from provenv.workspace.testing.culprits import BisectResult, Breakage, Culprit, hold_back, sentence
 from provenv.workspace.testing.ends import End, find_end, lock_text, open_lock
-from provenv.workspace.testing.releases import packages_with, releases_between
+from provenv.workspace.testing.releases import packages_with, releases_between, why
 from provenv.workspace.testing.sides import Installed, artifacts_of, changed, look
 from provenv.workspace.testing.trail import BisectTask, Step, Trail
 from provenv.workspace.testing.trying import check_end, make_trying
@@ -373,8 +373,7 @@ class _Bisection:
                 self.project, self.context, self.interpreter, held, free, wanted
             )
         except (UnsatisfiableError, BuildError) as error:
-            reason = error.message.splitlines()[0]
-            return self.trying.skip("release", key, what, reason, left)
+            return self.trying.skip("release", key, what, why(error.message), left)
         return self.trying.step("release", key, what, self._lock(packages), left=left)
 
     def _result(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime, timedelta
 
 from packaging.pylock import Package
 from packaging.version import InvalidVersion, Version
@@ -19,6 +21,10 @@ from provenv.resolve.pages import files_of
 from provenv.workspace.host import access
 from provenv.workspace.projects.context import Context, Project
 
+_DAY = len("2026-11-22")
+_BECAUSE = re.compile(r"Because (.+?)(?: and your project|, we can conclude|$)", re.DOTALL)
+_LONG = 160
+
 
 def releases_between(
     project: Project,
@@ -30,7 +36,8 @@ def releases_between(
 ) -> tuple[str, ...]:
     """The versions on the index of ``package`` between two others, from ``before`` to ``after``.
 
-    Yanked ones are left out, and pre-releases where neither of the two is one.
+    Yanked ones are left out, pre-releases where neither of the two is one, and what the project itself
+    leaves out as too new (``exclude-newer`` of ``[tool.uv]``).
 
     Raises:
         NetworkError: The index does not answer.
@@ -41,14 +48,29 @@ def releases_between(
     first, last = Version(before), Version(after)
     low, high = sorted((first, last))
     early = first.is_prerelease or last.is_prerelease
+    until = _moment(project.manifest.uv.get("exclude-newer"))
     found: set[Version] = set()
     for file in files_of(transport, package.index or indexes.default, package.name) or ():
         version = _version(file.version)
         if version is None or file.yanked or not low < version < high:
             continue
+        uploaded = _moment(file.uploaded)
+        if until is not None and uploaded is not None and uploaded >= until:
+            continue
         if early or not version.is_prerelease:
             found.add(version)
     return tuple(map(str, sorted(found, reverse=first > last)))
+
+
+def _moment(text: object) -> datetime | None:
+    """A time as ISO 8601; None for what is none, as a span (``1 week``). A day ends with itself."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    if len(str(text)) == _DAY:
+        found += timedelta(days=1)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def _version(text: str) -> Version | None:
@@ -98,3 +120,10 @@ def _pin(package: Package, base: str) -> str:
         address = f"{package.vcs.type}+{address}@{package.vcs.commit_id}"
     folder = getattr(entry, "subdirectory", None)
     return f"{package.name} @ {address}" + (f"#subdirectory={folder}" if folder else "")
+
+
+def why(message: str) -> str:
+    """Why something does not go together, in a line, out of a resolver's explanation."""
+    found = _BECAUSE.search(message)
+    text = " ".join((found[1] if found else message.splitlines()[0]).split())
+    return f"{text[:_LONG]} …" if len(text) > _LONG else text
