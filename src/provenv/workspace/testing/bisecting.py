@@ -38,13 +38,14 @@ from provenv.workspace.testing.cells import cell_environment, spec_of, trials_fo
 from provenv.workspace.testing.culprits import BisectResult, Breakage, Culprit, hold_back, sentence
 from provenv.workspace.testing.ends import End, find_end, lock_text, open_lock
 from provenv.workspace.testing.releases import packages_with, releases_between, why
-from provenv.workspace.testing.sides import Installed, artifacts_of, changed, look
+from provenv.workspace.testing.sides import Installed, artifacts_of, changed, look, suspect
 from provenv.workspace.testing.trail import BisectTask, Step, Trail
 from provenv.workspace.testing.trying import check_end, make_trying
 
 _FOLDER = "bisect"
 _MOST = 3
 """So many independent reasons are looked for."""
+_TAIL = 1 << 20
 _NUMBERS = re.compile(r"[0-9][0-9.,:]*|=+")
 
 
@@ -171,6 +172,7 @@ class _Bisection:
         self.ground = survey(self.good.installed.side, self.bad.installed.side)
         self.changes = {change.name: change for change in self.ground.changes}
         self.board = lay_out([*self.changes], self.ground.needs)
+        self.guess = self._guessed()
         breakages: list[Breakage] = []
         rest: frozenset[str] = frozenset(self.changes)
         whole: bool | None = False
@@ -184,6 +186,14 @@ class _Bisection:
                 whole = self._is_good(rest) if verdict.told else None
         breakages.sort(key=lambda breakage: not breakage.alike)
         return self._result(breakages, whole, time.monotonic() - started)
+
+    def _guessed(self) -> str | None:
+        """The change that the output at the bad end speaks of."""
+        good, bad = (self.trail.find("end", (end,)) for end in ("good", "bad"))
+        if good is None or bad is None:
+            return None
+        owners = {**self.good.installed.owners, **self.bad.installed.owners}
+        return suspect(_output(good), _output(bad), owners, self.changes)
 
     def _is_good(self, mix: Collection[str]) -> bool | None:
         """None where that cannot be told. Of no changes at all, the good end has shown it."""
@@ -227,7 +237,8 @@ class _Bisection:
     def _searched(self, names: Collection[str]) -> Verdict:
         """What comes of a search among these changes; what was tried before counts."""
         answers = {frozenset(step.key): step.answer for step in self.trail.of("mix")}
-        search = Search([n for n in self.changes if n in names], self.ground.needs, answers)
+        guess = [name for name in names if name == self.guess]
+        search = Search([n for n in self.changes if n in names], self.ground.needs, answers, guess)
         while search.mix is not None:
             search.tell(self._mix(search.mix, max(search.estimate - 1, 0)).answer)
         assert search.verdict is not None
@@ -401,6 +412,16 @@ def _alike(one: Step, other: Step) -> bool:
     """Whether two fail in the same way, as far as the exit code and the last line tell."""
     first, second = (_NUMBERS.sub("0", step.line) for step in (one, other))
     return one.code == other.code and first == second
+
+
+def _output(step: Step) -> str:
+    """What the command wrote, as far as it is still there: the end of it."""
+    try:
+        with open(step.log or os.devnull, "rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
+            return stream.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def _short(change: Changed) -> str:
