@@ -12,6 +12,7 @@ nothing, and reads neither environment variables nor the working directory by it
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
+    from provenv.cli.serving import cluster as cluster
     from provenv.cli.world import make_context as make_context
     from provenv.core.errors import BuildError as BuildError
     from provenv.core.errors import CheckFailedError as CheckFailedError
@@ -129,8 +130,12 @@ if TYPE_CHECKING:
     from provenv.workspace.syncing.sync import sync as sync
     from provenv.workspace.syncing.upgrading import PythonMove as PythonMove
     from provenv.workspace.syncing.upgrading import upgrade_pythons as upgrade_pythons
+    from provenv.workspace.testing.ahead import AheadReport as AheadReport
+    from provenv.workspace.testing.ahead import look_ahead as look_ahead
     from provenv.workspace.testing.bisecting import bisect as bisect
     from provenv.workspace.testing.bisecting import bisect_on as bisect_on
+    from provenv.workspace.testing.bounds import BoundsReport as BoundsReport
+    from provenv.workspace.testing.bounds import find_bounds as find_bounds
     from provenv.workspace.testing.culprits import BisectResult as BisectResult
     from provenv.workspace.testing.culprits import Breakage as Breakage
     from provenv.workspace.testing.culprits import Culprit as Culprit
@@ -147,6 +152,7 @@ _ERRORS = (
     "NetworkError", "ProvenvError", "UndecidedError", "UnsatisfiableError", "UsageError",
 )  # fmt: skip
 _ROOMS = {
+    "provenv.cli.serving": ("cluster",),
     "provenv.cli.world": ("make_context",),
     "provenv.core.errors": _ERRORS,
     "provenv.core.events": ("Emit", "Event", "silent"),
@@ -190,6 +196,8 @@ _ROOMS = {
     "provenv.workspace.run": ("environment_for", "start"),
     "provenv.workspace.proving.collection": ("GcResult", "StoreSize", "Waiting", "gc"),
     "provenv.workspace.proving.storage": ("Storage", "StoredItem", "list_store", "look_into_store"),
+    "provenv.workspace.testing.ahead": ("AheadReport", "look_ahead"),
+    "provenv.workspace.testing.bounds": ("BoundsReport", "find_bounds"),
     "provenv.workspace.testing.matrix": (
         "MatrixReport", "MatrixRequest", "choose_cells", "run_matrix",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -30,4 +31,14 @@ def wait_for_marked(mark: str, count: int, *, seconds: float = 30) -> list[int]:
     over = time.monotonic() + seconds
     while len(found := marked(mark)) != count and time.monotonic() < over:
         time.sleep(0.02)
+    return found
+
+
+def commands(mark: str) -> list[str]:
+    """The command lines of those processes."""
+    found = []
+    for pid in marked(mark):
+        with contextlib.suppress(OSError):
+            text = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
+            found.append(text.decode(errors="replace"))
     return found

@@ -250,6 +250,9 @@ VALUED = frozenset(
         "--timeout",
         "--junit",
         "--html",
+        "--on",
+        "--attempts",
+        "--wheels",
     }
 )
 

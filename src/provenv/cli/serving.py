@@ -1,4 +1,4 @@
-"""The worker's end of `test --on`: from the environment of a worker's process to a use case, and back.
+"""Both ends of `test --on`: what workers are asked to call, from their process's environment to a use case.
 
 These functions are named to workers, which import them from the provenv that they have. No command: what
 they answer is data for the provenv that asks.
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from provenv.cli import signals
 from provenv.cli.world import make_context
 from provenv.core.errors import ProvenvError
 from provenv.store.worker import encode_error
-from provenv.workspace.projects.context import Context
+from provenv.trials.cells import Cell
+from provenv.workspace.projects.context import Context, Project
 from provenv.workspace.testing import serving
+from provenv.workspace.testing.cluster import Cluster, Entry
 
 _VERBS: Mapping[str, Callable[[Context, Mapping[str, Any]], Any]] = {
     "cancel": lambda _, asked: serving.cancel(asked["run"]),
@@ -28,6 +30,33 @@ _VERBS: Mapping[str, Callable[[Context, Mapping[str, Any]], Any]] = {
     "pythons": serving.pythons,
     "receive": lambda context, asked: serving.receive(context, asked["project"], asked["data"]),
 }
+
+
+def cluster(
+    address: str,
+    project: Project,
+    context: Context,
+    cells: Sequence[Cell],
+    *,
+    attempts: int = 3,
+    wheels: str | None = None,
+    fresh: bool = False,
+) -> Cluster:
+    """The workers of the Dask scheduler at ``address``, for ``run_matrix(…, elsewhere=…)``.
+
+    A cell is begun ``attempts`` times at most, where workers die. ``wheels`` is the URL of a folder with
+    the files of the lock, for workers that reach no index.
+    """
+    return Cluster(
+        address,
+        Entry(answer=answer, perform=perform),
+        project,
+        context,
+        cells,
+        attempts=attempts,
+        wheels=wheels,
+        fresh=fresh,
+    )
 
 
 async def answer(verb: str, asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import zlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Self
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 import provenv
 from provenv.core import digest
@@ -35,6 +35,9 @@ from provenv.store.worker import decode_error
 from provenv.trials.cells import Cell, CellResult
 from provenv.workspace.projects.context import Context, LockFile, Project
 from provenv.workspace.testing import archive, serving
+from provenv.workspace.testing.cells import failed
+from provenv.workspace.testing.elsewhere import Order
+from provenv.workspace.testing.pythons import Distant, Missing
 
 _CONNECT = 10.0  # seconds for the first answer of the scheduler
 _ANSWER = 30.0  # seconds for a worker's answer to a short question
@@ -51,23 +54,6 @@ class Entry:
 
     answer: Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
     perform: Callable[[Mapping[str, Any]], dict[str, Any]]
-
-
-@frozen
-class Order:
-    """A cell that is to be run: with its lock, and the file that its log goes to."""
-
-    cell: Cell
-    lock: LockFile
-    log: str
-
-
-@frozen
-class Found:
-    """The Python that a request leads to on some worker."""
-
-    version: str
-    implementation: str
 
 
 @mutable
@@ -88,7 +74,11 @@ class _Member:
 
 
 class Cluster:
-    """The workers of one scheduler, for one call of `test`. A context manager."""
+    """The workers of one scheduler, for one call of `test` with these ``cells``. A context manager.
+
+    A cell is begun ``attempts`` times at most. ``wheels`` is the URL of a folder with the files of
+    the locks. ``fresh`` runs also what a worker knows from before.
+    """
 
     def __init__(
         self,
@@ -110,6 +100,7 @@ class Cluster:
         self._cells = tuple({cell.python: cell for cell in cells}.values())
         self.attempts = attempts
         self._wheels = wheels
+        self._locks: dict[str, str] = {}
         self.fresh = fresh
         self.members: dict[str, _Member] = {}
         self._refused: dict[str, str] = {}
@@ -138,21 +129,17 @@ class Cluster:
         """How many cells can run at once."""
         return sum(member.threads for member in self.members.values() if member.ready)
 
-    def pythons(self) -> dict[str, Found | str]:
+    def pythons(self) -> dict[str, Distant | Missing]:
         """By request, the Python that some worker has for it, or why there is none."""
-        found: dict[str, Found | str] = {}
-        for cell in self._cells:
-            told = [m.pythons.get(cell.python, {}) for m in self.members.values() if m.ready]
-            there = [one for one in told if "version" in one]
-            if there:
-                best = there[0]
-                found[cell.python] = Found(
-                    version=best["version"], implementation=best["implementation"]
-                )
-            else:
-                reasons = dict.fromkeys(one["reason"].splitlines()[0] for one in told)
-                found[cell.python] = "; ".join(reasons)
-        return found
+        return {cell.python: self._python(cell.python) for cell in self._cells}
+
+    def _python(self, request: str) -> Distant | Missing:
+        told = [m.pythons.get(request, {}) for m in self.members.values() if m.ready]
+        for one in told:
+            if "version" in one:
+                return Distant(version=one["version"], implementation=one["implementation"])
+        reasons = dict.fromkeys(one["reason"].splitlines()[0] for one in told if "reason" in one)
+        return Missing(request=request, reason=f"no worker has it: {'; '.join(reasons)}")
 
     def run(
         self,
@@ -173,7 +160,7 @@ class Cluster:
 
     async def _open(self) -> None:
         distributed = _distributed()
-        logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
+        _silence()
         try:
             self.client = distributed.Client(
                 self.address,
@@ -256,6 +243,11 @@ class Cluster:
         member.gone.set()
         self.losses += 1
         self._changed = time.monotonic()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the scheduler is there. Dask would wait for another one at the same address."""
+        return bool(self.client.status == "running")
 
     def lose_all(self) -> None:
         """Nobody can be reached any more."""
@@ -340,6 +332,14 @@ class Cluster:
             raise decode_error(answer["error"])
         return answer["answer"]
 
+    def refuse(self, order: Order) -> None:
+        """Refuse an order whose lock leads to what does not travel.
+
+        Raises:
+            UsageError: It does; says to what.
+        """
+        _refuse_distant(order.lock, self._project, led=self._wheels is not None)
+
     def inputs(self, order: Order) -> str:
         """A digest of all that decides on an order's result but the worker's interpreter."""
         return digest.of_json([provenv.__version__, self._asked(order)])
@@ -348,9 +348,14 @@ class Cluster:
         return {
             **self._place(),
             "cell": as_dict(order.cell),
-            "lock": _lock_text(order.lock, self._wheels),
+            "lock": self._lock_text(order.lock),
             "lock_path": os.path.relpath(order.lock.path, _root(self._project)),
         }
+
+    def _lock_text(self, lock: LockFile) -> str:
+        if lock.digest not in self._locks:  # many cells share one
+            self._locks[lock.digest] = _lock_text(lock, self._wheels)
+        return self._locks[lock.digest]
 
     async def perform(self, order: Order, attempt: int, member: _Member) -> Data:
         """Have an order carried out by one worker, once; the state ``unknown`` where nobody can tell."""
@@ -396,7 +401,8 @@ class Cluster:
             for task in (*watching, *run.tasks):
                 task.cancel()
             await asyncio.gather(*watching, *run.tasks, return_exceptions=True)
-            await self._end_cells()
+            if self.is_connected:
+                await self._end_cells()
 
     async def _end_cells(self) -> None:
         """Whatever still runs is ended; what was kept for this run is taken away."""
@@ -408,7 +414,7 @@ class Cluster:
     async def _close(self) -> None:
         if self.client is not None:
             with contextlib.suppress(OSError):  # the scheduler is gone
-                await asyncio.wait_for(self.client.close(), _CONNECT)
+                await asyncio.wait_for(self.client.close(1), _CONNECT)
 
     def _drive(self, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work`` to its end, also where a signal raises in the middle of the loop."""
@@ -466,9 +472,12 @@ class _Run:
 
     async def all(self) -> None:
         """Until every order has its result."""
+        self._refuse()
         if not self._cluster.fresh:
             await self._ask_who_knows()
         while self._waiting or self.tasks:
+            if self._lost is None and not self._cluster.is_connected:
+                self._lose_scheduler()
             self._hand_out()
             self._give_up()
             if not self.tasks and not self._waiting:
@@ -483,6 +492,15 @@ class _Run:
                 self.tasks.discard(task)
                 self._settle(*task.result())
 
+    def _refuse(self) -> None:
+        """Orders that cannot be carried out on any other machine."""
+        for number, order in enumerate(self._orders):
+            try:
+                self._cluster.refuse(order)
+            except UsageError as error:
+                self._waiting[order.cell.python].remove(number)
+                self._done(number, failed(order.cell, error))
+
     async def _ask_who_knows(self) -> None:
         """Orders of which a worker keeps the result go there at once, however busy it is."""
         numbers = {self._cluster.inputs(order): n for n, order in enumerate(self._orders)}
@@ -495,7 +513,7 @@ class _Run:
         for member, known in zip(ready, answers, strict=True):
             for inputs in known if isinstance(known, list) else ():
                 number = numbers[inputs]
-                waiting = self._waiting[self._orders[number].cell.python]
+                waiting = self._waiting.get(self._orders[number].cell.python, deque())
                 if number in waiting:
                     waiting.remove(number)
                     self._send(number, member)
@@ -527,16 +545,16 @@ class _Run:
         """Orders that nobody can carry out, now and for a while."""
         cluster = self._cluster
         for python, numbers in [*self._waiting.items()]:
-            if self._lost is not None:
-                why = self._lost
-            elif any(m.has(python) for m in cluster.members.values()) or cluster.may_still_come:
+            if self._lost is None and (
+                any(m.has(python) for m in cluster.members.values()) or cluster.may_still_come
+            ):
                 continue
-            else:
-                why = f"no worker {'is left that ' if cluster.losses else ''}has Python {python}"
+            left = "is left that " if cluster.losses else ""
+            why = self._lost or f"no worker {left}has Python {python}"
             del self._waiting[python]
             for number in numbers:
-                before = self._why.get(number)
-                self._fail(number, f"{why} ({before})" if before and before != why else why)
+                before = self._why.get(number) if self._lost is None else None
+                self._fail(number, f"{why}; {before}" if before else why)
 
     def _settle(self, number: int, answer: Data) -> None:
         """One answer: the order is done, or has to be carried out once more."""
@@ -563,7 +581,7 @@ class _Run:
             state="error",
             reason=reason,
             hint="The same command goes on from here: what has passed is not run again.",
-            log=order.log if os.path.exists(order.log) else None,
+            log=order.log if tried and os.path.exists(order.log) else None,
             attempts=len(tried),
             worker=tried[-1] if tried else "",
         )
@@ -593,15 +611,19 @@ class _Run:
                     current = asyncio.current_task()
                     if current is not None and current.cancelling():
                         raise
-                    self._lost = f"the scheduler at {self._cluster.address} is gone"
                     del error
-                    self._cluster.lose_all()
+                    self._lose_scheduler()
                 greeting = {task for task in greeting if not task.done()}
                 self._bell.set()
                 await asyncio.sleep(_LOOK)
         finally:
             for task in greeting:
                 task.cancel()
+
+    def _lose_scheduler(self) -> None:
+        """Nothing more can be handed out, and nothing that is at work will answer."""
+        self._lost = f"the scheduler at {self._cluster.address} is gone"
+        self._cluster.lose_all()
 
     async def watch_logs(self) -> None:
         """Fetch what the commands write while they run."""
@@ -662,8 +684,7 @@ def _lock_text(lock: LockFile, wheels: str | None) -> str:
         return lock.text
 
     def led(file: Any) -> Any:
-        name = file.name or unquote(urlsplit(file.url or file.path).path.rpartition("/")[2])
-        return replace(file, url=f"{wheels.rstrip('/')}/{quote(name)}", path=None)
+        return replace(file, url=f"{wheels.rstrip('/')}/{quote(file.filename)}", path=None)
 
     packages = [
         replace(
@@ -676,22 +697,24 @@ def _lock_text(lock: LockFile, wheels: str | None) -> str:
     return render_lock(replace(lock.lock, packages=packages))
 
 
-def refuse_distant(lock: LockFile, project: Project) -> None:
-    """Refuse packages that are built from folders which do not travel with the project.
+def _refuse_distant(lock: LockFile, project: Project, *, led: bool) -> None:
+    """Refuse what lies beside the project, and so does not travel with it; ``led``: files come from a URL.
 
     Raises:
-        UsageError: There is one; names it.
+        UsageError: There is something; names it.
     """
-    root = _root(project)
+    root, base = _root(project), os.path.dirname(lock.path)
     for package in lock.lock.packages:
-        if package.directory is None:
-            continue
-        path = os.path.realpath(os.path.join(os.path.dirname(lock.path), package.directory.path))
-        if path != root and not path.startswith(f"{root}/"):
-            raise UsageError(
-                f"{package.name} is built from {path}, which is not sent to other machines",
-                hint="Make both members of one workspace, or depend on a wheel of it.",
-            )
+        files = [] if led else [*(package.wheels or ()), package.sdist]
+        for local in (package.directory, package.archive, *files):
+            if local is None or local.path is None or getattr(local, "url", None) is not None:
+                continue
+            path = os.path.realpath(os.path.join(base, local.path))
+            if path != root and not path.startswith(f"{root}/"):
+                raise UsageError(
+                    f"{package.name} comes from {path}, which is not sent to other machines",
+                    hint="Put it into the project, or make both members of one workspace.",
+                )
 
 
 def _distributed() -> Any:
@@ -707,6 +730,13 @@ def _distributed() -> Any:
             "running cells on other machines needs Dask, which is not installed",
             hint="pip install 'provenv[dask]'",
         ) from error
+
+
+def _silence() -> None:
+    """Dask writes to standard error what is told here in other words; each of its loggers has a level."""
+    for name in [*logging.root.manager.loggerDict, "distributed"]:
+        if name.partition(".")[0] in ("distributed", "tornado"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _short(error: BaseException) -> str:

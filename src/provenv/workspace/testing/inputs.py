@@ -5,28 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from provenv.core import digest, process
+from provenv.core import digest
 from provenv.core.errors import ProvenvError
 from provenv.core.files import ensure_folder, write_atomic
 from provenv.core.values import frozen
 from provenv.workspace.projects.context import Context, LockFile, Project
 from provenv.workspace.testing.cells import trials_folder
+from provenv.workspace.testing.files import own_files
 
-_GIT_TIME = 20.0
 _FRESH = 2.0
 """Seconds: a file that was changed so short a time ago may change again without its time telling so."""
-_PASSED_OVER = frozenset(
-    {
-        ".eggs", ".git", ".hg", ".hypothesis", ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache",
-        ".svn", ".tox", ".venv", ".venvs", "__pycache__", "htmlcov", "node_modules",
-    }
-)  # fmt: skip
 
 
 @frozen
@@ -58,7 +51,8 @@ def read_files(project: Project, locks: Iterable[LockFile], context: Context) ->
     kept: dict[str, list[Any]] = {}
     contents: dict[str, str] = {}
     for folder in _folders(project, locks):
-        for path in _paths(folder, context):
+        for own in own_files(folder, context.environ):
+            path = os.path.join(folder, own)
             name = os.path.relpath(path, project.root)
             told = _look(path, known.get(path))
             if told is None:
@@ -85,50 +79,6 @@ def _folders(project: Project, locks: Iterable[LockFile]) -> list[str]:
                 if not any(path == one or path.startswith(f"{one}/") for one in found):
                     found.append(path)
     return found
-
-
-def _paths(folder: str, context: Context) -> Iterator[str]:
-    listed = _by_git(folder, context)
-    if listed is not None:
-        yield from listed
-        return
-    stack = [folder]
-    while stack:
-        here = stack.pop()
-        try:
-            with os.scandir(here) as entries:
-                found = list(entries)
-        except OSError:
-            continue
-        if any(entry.name == "pyvenv.cfg" for entry in found) and here != folder:
-            continue
-        for entry in found:
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name not in _PASSED_OVER and not entry.name.endswith(".egg-info"):
-                    stack.append(entry.path)
-            elif not entry.name.endswith((".pyc", ".pyo")) and not entry.name.startswith(
-                ".coverage"
-            ):
-                yield entry.path
-
-
-def _by_git(folder: str, context: Context) -> list[str] | None:
-    """What git knows and does not ignore in a folder; None where there is no git, or no answer."""
-    program = shutil.which("git", path=context.environ.get("PATH", os.defpath))
-    if program is None:
-        return None
-    environ = {k: v for k, v in context.environ.items() if not k.startswith("GIT_")}
-    environ |= {"LC_ALL": "C.UTF-8", "GIT_OPTIONAL_LOCKS": "0"}
-    words = [program, "-c", "core.fsmonitor=false", "ls-files", "-z", "-c", "-o"]
-    try:
-        done = process.run(
-            [*words, "--exclude-standard"], env=environ, cwd=folder, timeout=_GIT_TIME
-        )
-    except ProvenvError:
-        return None
-    if done.code != 0 or "\ufffd" in done.stdout:  # a name that is not UTF-8 would be lost
-        return None
-    return [os.path.join(folder, name) for name in dict.fromkeys(done.stdout.split("\0")) if name]
 
 
 def _look(path: str, known: list[Any] | None) -> list[Any] | None:

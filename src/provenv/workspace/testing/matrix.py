@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
-import os
-import signal
 import time
 from collections.abc import Mapping, Sequence
-from types import FrameType
-from typing import NoReturn, Protocol
 
 from provenv.core.errors import InputError, ProvenvError, UndecidedError, UsageError
-from provenv.core.events import ChangeBegun, CommandStarted, Emit, Event, Noted, PhaseStarted
-from provenv.core.files import ensure_folder
+from provenv.core.events import CommandStarted, Event, Noted
 from provenv.core.values import field, frozen, mutable, replace
 from provenv.model.interpreter import Interpreter
 from provenv.model.matrix import MatrixSpec
 from provenv.trials.cells import Cell, CellResult, counted, verdict
-from provenv.workspace.host.parallel import Job, cores, run_all
 from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context, Project, require_manifest
 from provenv.workspace.testing import inputs, results
-from provenv.workspace.testing.cells import failed, run_cell
-from provenv.workspace.testing.pythons import Broken, Missing, look_for
+from provenv.workspace.testing.cells import failed
+from provenv.workspace.testing.elsewhere import Elsewhere, Order
+from provenv.workspace.testing.pool import SILENT, Listener, Trial, budget, run_pool
+from provenv.workspace.testing.pythons import Broken, Distant, Missing, look_for
 from provenv.workspace.testing.resolutions import (
     Resolution,
     Resolved,
     resolution_of,
     resolve_all,
 )
-
-MEMORY = 400 * 1000**2
-"""Bytes that a cell is thought to need, where nobody says how many run at once."""
 
 
 @frozen
@@ -93,35 +87,6 @@ class MatrixReport:
         return verdict(self.results)
 
 
-class Listener(Protocol):
-    """Who is told how the cells go on, by their numbers."""
-
-    def ready(self, count: int, jobs: int) -> None: ...  # noqa: D102  # so many are run now
-    def begun(self, number: int) -> None: ...  # noqa: D102  # a cell's turn has come
-    def hear(self, number: int, event: Event) -> None: ...  # noqa: D102  # what is done for it
-    def done(self, number: int, result: CellResult) -> None: ...  # noqa: D102  # it has its result
-
-
-@frozen
-class Silent:
-    """The listener that does not listen."""
-
-    def ready(self, count: int, jobs: int) -> None:
-        """Nothing."""
-
-    def begun(self, number: int) -> None:
-        """Nothing."""
-
-    def hear(self, number: int, event: Event) -> None:
-        """Nothing."""
-
-    def done(self, number: int, result: CellResult) -> None:
-        """Nothing."""
-
-
-SILENT = Silent()
-
-
 def choose_cells(project: Project, context: Context, request: MatrixRequest) -> tuple[Cell, ...]:
     """The cells that a call is about. Nothing is looked for yet, and nothing made.
 
@@ -176,8 +141,9 @@ def run_matrix(
     context: Context,
     request: MatrixRequest,
     listener: Listener = SILENT,
+    elsewhere: Elsewhere | None = None,
 ) -> MatrixReport:
-    """Lock, make environments, and run the command in each cell.
+    """Lock, make environments, and run the command in each cell; with ``elsewhere``, on other machines.
 
     A cell that cannot be locked or made has the state ``error``, and the others run. Where this is
     interrupted, every process that was started is ended, and the report says what had finished.
@@ -185,13 +151,16 @@ def run_matrix(
     Raises:
         InputError: A Python is nowhere to be had, and not ``skip_missing``; nothing was run.
         CheckFailedError: The project's own lock cannot be used.
-        ProvenvError: It cannot be made.
+        ProvenvError: It cannot be made, or the other machines cannot be used.
     """
     started = time.monotonic()
-    with recorded(context, "test", root=project.root, at_once=False) as operation:
-        run = _Run(cells, project, operation.context, request, listener, started)
+    with (
+        recorded(context, "test", root=project.root, at_once=False) as operation,
+        contextlib.ExitStack() as stack,
+    ):
+        run = _Run(cells, project, operation.context, request, listener, started, elsewhere)
         try:
-            run.prepare()
+            run.prepare(stack)
             run.all()
         except _EnoughError:
             run.cancel("another cell did not pass (--fail-fast)")
@@ -220,8 +189,9 @@ class _Run:
     request: MatrixRequest
     listener: Listener
     started: float
+    elsewhere: Elsewhere | None = None
     results: dict[int, CellResult] = field(default_factory=dict)
-    pythons: Mapping[str, Interpreter | Missing | Broken] = field(default_factory=dict)
+    pythons: Mapping[str, Interpreter | Distant | Missing | Broken] = field(default_factory=dict)
     locks: Mapping[Resolution, Resolved | ProvenvError] = field(default_factory=dict)
     files: inputs.Files | None = None
     digests: dict[int, str] = field(default_factory=dict)
@@ -235,25 +205,38 @@ class _Run:
         """Whether there is nothing to report yet."""
         return self.files is None
 
-    def prepare(self) -> None:
-        """Find the interpreters, lock, and take from last time what is as it was."""
-        self.pythons = look_for(self.cells, self.project, self.context)
-        missing = [f for f in self.pythons.values() if isinstance(f, Missing)]
-        if missing and not self.request.skip_missing:
-            raise _nowhere(missing)
-        able = [c for c in self.cells if isinstance(self.pythons[c.python], Interpreter)]
-        self.locks = resolve_all(
-            able,
-            self.project,
-            self.context,
-            locked_only=self.request.locked_only,
-            fresh=self.request.fresh,
-        )
+    def prepare(self, stack: contextlib.ExitStack) -> None:
+        """Find the interpreters, lock, and take from last time what is as it was.
+
+        Other machines are asked when all is locked: locking forks, and who talks with them has threads.
+        """
+        if self.elsewhere is None:
+            self._take_pythons(look_for(self.cells, self.project, self.context))
+            self._lock([c for c in self.cells if isinstance(self.pythons[c.python], Interpreter)])
+        else:
+            self._lock(self.cells)
+            stack.enter_context(self.elsewhere)
+            self._take_pythons(self.elsewhere.pythons())
         self.files = self._read_files()
         for number, cell in enumerate(self.cells):
             known = self._known(number, cell)
             if known is not None:
                 self._done(number, known)
+
+    def _take_pythons(self, found: Mapping[str, Interpreter | Distant | Missing | Broken]) -> None:
+        self.pythons = found
+        missing = [one for one in found.values() if isinstance(one, Missing)]
+        if missing and not self.request.skip_missing:
+            raise _nowhere(missing)
+
+    def _lock(self, cells: Sequence[Cell]) -> None:
+        self.locks = resolve_all(
+            cells,
+            self.project,
+            self.context,
+            locked_only=self.request.locked_only,
+            fresh=self.request.fresh,
+        )
 
     def _read_files(self) -> inputs.Files:
         resolved = [one for one in self.locks.values() if isinstance(one, Resolved)]
@@ -268,7 +251,8 @@ class _Run:
             return failed(cell, UndecidedError(python.reason, hint=python.hint))
         resolved = self.locks[resolution_of(cell, self.project)]
         if isinstance(resolved, ProvenvError):
-            return failed(cell, resolved, interpreter=python)
+            here = python if isinstance(python, Interpreter) else None
+            return failed(cell, resolved, interpreter=here)
         assert self.files is not None
         self.digests[number] = results.inputs_of(cell, python, resolved, self.files.digest)
         if self.request.fresh or self.request.last_failed:
@@ -280,52 +264,58 @@ class _Run:
         left = [number for number in range(len(self.cells)) if number not in self.results]
         if not left:
             return
+        if self.elsewhere is not None:
+            self._all_elsewhere(self.elsewhere, left)
+            return
         self.jobs = self.request.jobs or budget(len(left))
 
-        def begun(number: int) -> None:
-            self.listener.begun(left[number])
-
-        def hear(number: int, event: Event) -> None:
-            if self.first is None and isinstance(event, CommandStarted):
-                self.first = time.monotonic() - self.started
-            if isinstance(event, PhaseStarted) and event.phase in ("fetch", "build", "link"):
-                self.context.emit(ChangeBegun())
-            self.listener.hear(left[number], event)
-
-        def done(number: int, result: CellResult | ProvenvError) -> None:
-            cell = self.cells[left[number]]
-            found = failed(cell, result) if isinstance(result, ProvenvError) else result
-            self._done(left[number], found)
-
-        jobs = [self._job(number) for number in left]
-        self.listener.ready(len(left), self.jobs)
-        run_all(jobs, hear=hear, begun=begun, done=done, workers=self.jobs)
+        run_pool(
+            {number: self._trial(number) for number in left},
+            self.project,
+            self.context,
+            self.jobs,
+            self.listener,
+            self._done,
+            self._note_start,
+        )
         self._remember(left)
 
-    def _job(self, number: int) -> Job:
-        """What a worker process does for one cell."""
-        cell, project = self.cells[number], self.project
-        python, resolved = self.pythons[cell.python], self.locks[resolution_of(cell, project)]
+    def _all_elsewhere(self, elsewhere: Elsewhere, left: Sequence[int]) -> None:
+        """Have other machines run what is left."""
+        self.jobs = max(1, min(len(left), elsewhere.threads))
+        self.listener.ready(len(left), self.jobs)
+
+        def hear(place: int, event: Event) -> None:
+            if isinstance(event, CommandStarted):
+                self._note_start()
+            self.listener.hear(left[place], event)
+
+        elsewhere.run(
+            [self._order(number) for number in left],
+            begun=lambda place: self.listener.begun(left[place]),
+            hear=hear,
+            done=lambda place, result: self._done(left[place], result),
+        )
+        self._remember(left)
+
+    def _order(self, number: int) -> Order:
+        cell = self.cells[number]
+        resolved = self.locks[resolution_of(cell, self.project)]
+        assert isinstance(resolved, Resolved)
+        log = results.log_path(cell, self.project, self.context)
+        return Order(cell=cell, lock=resolved.lock, log=log)
+
+    def _note_start(self) -> None:
+        if self.first is None:
+            self.first = time.monotonic() - self.started
+
+    def _trial(self, number: int) -> Trial:
+        cell = self.cells[number]
+        python = self.pythons[cell.python]
+        resolved = self.locks[resolution_of(cell, self.project)]
         assert isinstance(python, Interpreter)
         assert isinstance(resolved, Resolved)
-        log = results.log_path(cell, project, self.context)
-        own = f"{log}.{os.getpid()}.part"
-
-        def job(emit: Emit) -> CellResult:
-            _take_way_out()
-            ensure_folder(os.path.dirname(log))
-            context = replace(self.context, emit=emit)
-            try:
-                result = run_cell(
-                    cell, resolved.lock, resolved.project, context, log=own, interpreter=python
-                )
-            finally:
-                there = os.path.exists(own)
-                if there:  # another call of `test` may write a log of this cell at this moment
-                    os.replace(own, log)
-            return replace(result, log=log if there else None)
-
-        return job
+        return Trial(cell=cell, interpreter=python, resolved=resolved)
 
     def _done(self, number: int, result: CellResult) -> None:
         result = replace(result, inputs=self.digests.get(number, ""))
@@ -377,18 +367,6 @@ class _Run:
         )
 
 
-def budget(cells: int) -> int:
-    """How many cells run at once: as many as there are processors, and as free memory has room for."""
-    most = min(cells, cores())
-    try:
-        with open("/proc/meminfo", encoding="ascii") as stream:
-            rows = dict(line.split(":", 1) for line in stream if ":" in line)
-        free = int(rows["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError, IndexError):
-        return max(1, most)
-    return max(1, min(most, free // MEMORY))
-
-
 def _nowhere(missing: Sequence[Missing]) -> InputError:
     names = [one.request for one in missing]
     reasons = "; ".join(dict.fromkeys(one.reason for one in missing))
@@ -398,15 +376,3 @@ def _nowhere(missing: Sequence[Missing]) -> InputError:
         hint=f"{advice} `--skip-missing` runs the others, and shows these as skipped.".strip(),
         details={"missing": names},
     )
-
-
-def _take_way_out() -> None:
-    """Let SIGTERM end what a worker process runs before it ends itself, also without a command line."""
-    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _raise)
-
-
-def _raise(number: int, frame: FrameType | None) -> NoReturn:
-    del frame
-    signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt

@@ -19,6 +19,14 @@ from provenv.workspace.testing.cells import find_interpreter
 
 
 @frozen
+class Distant:
+    """What was asked for is on another machine."""
+
+    version: str
+    implementation: str
+
+
+@frozen
 class Missing:
     """Nothing here is what was asked for, or the project does not allow it."""
 

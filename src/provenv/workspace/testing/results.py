@@ -16,23 +16,34 @@ from provenv.model.interpreter import Interpreter
 from provenv.trials.cells import STATES, Cell, CellResult
 from provenv.workspace.projects.context import Context, Project
 from provenv.workspace.testing.cells import spec_of, trials_folder
+from provenv.workspace.testing.pythons import Distant
 from provenv.workspace.testing.resolutions import Resolved
 
 _FORMAT = 1
 
 
-def inputs_of(cell: Cell, interpreter: Interpreter, resolved: Resolved, files: str) -> str:
+def inputs_of(
+    cell: Cell, interpreter: Interpreter | Distant, resolved: Resolved, files: str
+) -> str:
     """A digest of all that decides on a cell's result, as far as provenv can know it.
 
     Lock, interpreter, environment, command and the project's files. Environment variables, the network,
     the clock and what else the tests look at are not among it.
     """
     spec = spec_of(cell, resolved.project)
+    python: list[object] = [interpreter.implementation, interpreter.version]
+    if isinstance(interpreter, Interpreter):
+        python = [
+            interpreter.executable,
+            interpreter.version,
+            interpreter.size,
+            interpreter.mtime_ns,
+        ]
     return digest.of_json(
         [
             _FORMAT,
             resolved.lock.digest,
-            [interpreter.executable, interpreter.version, interpreter.size, interpreter.mtime_ns],
+            python,
             [spec.name, list(spec.lock_groups), list(spec.extras)],
             [spec.editable, spec.link_mode, spec.system_site_packages],
             list(cell.command),

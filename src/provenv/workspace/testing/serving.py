@@ -144,9 +144,9 @@ def pythons(context: Context, question: Mapping[str, Any]) -> dict[str, Data]:
 def perform(context: Context, order: Mapping[str, Any], wanted: Callable[[], bool]) -> Data:
     """Run one cell to its end, however long that takes, and answer with its result and its log.
 
-    ``order`` has ``run``, ``attempt``, ``cell``, ``project``, ``member``, ``lock``, ``lock_path``,
-    ``fresh``, and ``inputs``, a digest of all but the first two. It is cancelled when ``wanted`` says no,
-    or :func:`cancel` was called.
+    ``order`` has ``run`` and ``attempt``; ``project``, ``member``, ``cell``, ``lock`` and ``lock_path``;
+    ``inputs``, a digest of these five; and ``fresh``. It is cancelled when ``wanted`` says no, or
+    :func:`cancel` was called.
 
     Begun twice under one number, it answers the second time with what came of the first, or with the state
     ``unknown``: it is for whoever asked to say whether it is to be tried again.

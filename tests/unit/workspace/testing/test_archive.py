@@ -10,7 +10,8 @@ import pytest
 from provenv.building.unpack import unpack
 from provenv.core.errors import UsageError
 from provenv.workspace.testing import archive
-from provenv.workspace.testing.archive import own_files, pack
+from provenv.workspace.testing.archive import pack
+from provenv.workspace.testing.files import own_files
 
 ENVIRON = {"PATH": os.environ["PATH"], "HOME": "/nowhere"}
 
