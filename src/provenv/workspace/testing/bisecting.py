@@ -31,7 +31,7 @@ from provenv.model.plan import Artifact
 from provenv.trials.bisecting import Answer, Bounds, LineSearch, Search, Verdict, lay_out
 from provenv.trials.mixing import Changed, mixed, survey
 from provenv.workspace.host import choosing
-from provenv.workspace.projects.context import Context, LockFile, Project, require_manifest
+from provenv.workspace.projects.context import Context, LockFile, Project
 from provenv.workspace.testing import pythons_between
 from provenv.workspace.testing import trail as trails
 from provenv.workspace.testing.cells import cell_environment, spec_of, trials_folder
@@ -61,7 +61,6 @@ def bisect(project: Project, context: Context, task: BisectTask) -> BisectResult
         UndecidedError: An end says nothing: it cannot be made, or is not the same each time.
         ProvenvError: As breakage and reading the ends says.
     """
-    require_manifest(project)
     folder = os.path.join(trials_folder(project, context), _FOLDER)
     with _alone(folder):
         if task.over == "python":
