@@ -378,13 +378,36 @@ class _Bisection:
         free: Collection[str],
         left: int,
     ) -> Step:
-        try:
-            packages = packages_with(
-                self.project, self.context, self.interpreter, held, free, wanted
+        def resolved(ranges: Mapping[str, str]) -> list[Package]:
+            return packages_with(
+                self.project, self.context, self.interpreter, held, free, wanted, ranges
             )
+
+        try:
+            packages = resolved({})
         except (UnsatisfiableError, BuildError) as error:
-            return self.trying.skip("release", key, what, why(error.message), left)
+            try:  # others may be what they were between the ends
+                packages = resolved(self._ranges({*held} - {*free}))
+            except (UnsatisfiableError, BuildError):
+                return self.trying.skip("release", key, what, why(error.message), left)
+            moved = [
+                p.name for p in packages if p.name in held and p.version != held[p.name].version
+            ]
+            others = [name for name in moved if name != key[0]]
+            what = f"{what} with others between the ends ({', '.join(others)})" if others else what
         return self.trying.step("release", key, what, self._lock(packages), left=left)
+
+    def _ranges(self, names: Collection[str]) -> dict[str, str]:
+        """Name → all versions between the ends, of what differs in nothing but its version."""
+        found = {}
+        for name in names & self.changes.keys():
+            before, after = self.good.packages.get(name), self.bad.packages.get(name)
+            if before is None or after is None or is_direct(before) or is_direct(after):
+                continue
+            if before.version is not None and after.version is not None:
+                low, high = sorted((before.version, after.version))
+                found[name] = f"{name}>={low.public},<={high.public}"
+        return found
 
     def _result(
         self, breakages: Sequence[Breakage], whole: bool | None, seconds: float

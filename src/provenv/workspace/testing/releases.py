@@ -87,10 +87,12 @@ def packages_with(
     held: Mapping[str, Package],
     free: Collection[str],
     wanted: str,
+    ranges: Mapping[str, str] | None = None,
 ) -> list[Package]:
     """The packages of a mix with another release of one: ``wanted`` (``werkzeug==3.0.4``).
 
-    ``held`` stay as they are. ``free`` is what may move with the release; what it needs besides comes.
+    ``held`` stay as they are, but for ``ranges``: name → what it may move within (``flask>=2.2,<=3.0``).
+    ``free`` is what may move with the release; what it needs besides comes.
 
     Raises:
         UnsatisfiableError: It does not go together with the others.
@@ -99,14 +101,21 @@ def packages_with(
     kept = {name: package for name, package in held.items() if name not in free}
     base = os.path.dirname(project.lock_path(None))
     made = resolve_requirements(
-        [wanted, *(_pin(package, base) for package in kept.values())],
+        [wanted, *((ranges or {}).get(name) or _pin(kept[name], base) for name in kept)],
         interpreter=interpreter,
         settings=access.resolve_settings(project, context, interpreter),
         emit=silent,
         manifest=replace(project.manifest, sources={}),
         project=project.root,
     )
-    return [kept.get(package.name, package) for package in made.packages]
+    return [_same(package, kept.get(package.name)) for package in made.packages]
+
+
+def _same(made: Package, kept: Package | None) -> Package:
+    """The entry that was there, where it is of the same version: with its own files and hashes."""
+    if kept is None or (made.version != kept.version and not is_direct(kept)):
+        return made
+    return kept
 
 
 def _pin(package: Package, base: str) -> str:
