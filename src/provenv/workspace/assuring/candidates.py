@@ -18,7 +18,7 @@ from provenv.core.values import field, frozen, replace
 from provenv.model.generation import Change
 from provenv.resolve import offers
 from provenv.resolve.offers import Market, Offers
-from provenv.workspace.governing import advisories, asking, complying, policies, subjects
+from provenv.workspace.governing import advisories, complying, policies, subjects
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.host import access, waits
 from provenv.workspace.operations.recording import recorded
@@ -188,7 +188,8 @@ def refused(desk: Desk, candidate: Candidate) -> frozenset[str]:
     found = policies.policies_of(candidate.project, desk.context)
     if not found.rules:
         return frozenset()
-    asking.for_policies(candidate.project, replace(desk.context, emit=silent), candidate.pylocks())
+    quiet = replace(desk.context, emit=silent)
+    complying.learn(candidate.project, quiet, found, candidate.pylocks())
     judged = complying.judge_locks(candidate.project, desk.context, found, candidate.pylocks())
     said = {
         f"{one.rule.id}: {one.subject}: {one.text}"

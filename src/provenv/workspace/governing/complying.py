@@ -153,6 +153,11 @@ def comply(
     )
 
 
+def learn(project: Project, context: Context, policies: Policies, locks: Locks) -> None:
+    """Ask the indexes what the rules need of locks, unless that was done just now."""
+    _Work(project, context, policies).learn(locks)
+
+
 def why_not(project: Project, context: Context, policies: Policies, locks: Locks) -> str | None:
     """What of locks that are there the rules exclude today, in a few words; None where nothing is."""
     found = judge_locks(project, context, policies, locks).broken
