@@ -519,8 +519,7 @@ class _Run:
                     self._send(number, member)
 
     def _send(self, number: int, member: _Member) -> None:
-        if not self._tried[number]:
-            self._begun(number)
+        self._begun(number)
         member.busy += 1
         self._tried[number].append(member.name)
         self.tasks.add(asyncio.create_task(self._attempt(number, member)))
@@ -562,6 +561,9 @@ class _Run:
         if answer["state"] == "unknown":
             self._why[number] = answer["reason"]
             if len(tried) < self._cluster.attempts or self._lost is not None:
+                if self._lost is None:
+                    again = f"{answer['reason']}; the cell is begun again"
+                    self._hear(number, Warned(message=again))
                 self._waiting.setdefault(order.cell.python, deque()).appendleft(number)
             else:
                 times = "once" if len(tried) == 1 else f"{len(tried)} times"
