@@ -130,9 +130,14 @@ if TYPE_CHECKING:
     from provenv.workspace.syncing.sync import sync as sync
     from provenv.workspace.syncing.upgrading import PythonMove as PythonMove
     from provenv.workspace.syncing.upgrading import upgrade_pythons as upgrade_pythons
+    from provenv.workspace.testing.ahead import AheadReport as AheadReport
+    from provenv.workspace.testing.ahead import look_ahead as look_ahead
     from provenv.workspace.testing.bisecting import bisect as bisect
     from provenv.workspace.testing.bisecting import bisect_on as bisect_on
+    from provenv.workspace.testing.bounds import BoundsReport as BoundsReport
+    from provenv.workspace.testing.bounds import find_bounds as find_bounds
     from provenv.workspace.testing.culprits import BisectResult as BisectResult
+    from provenv.workspace.testing.culprits import Breakage as Breakage
     from provenv.workspace.testing.culprits import Culprit as Culprit
     from provenv.workspace.testing.matrix import MatrixReport as MatrixReport
     from provenv.workspace.testing.matrix import MatrixRequest as MatrixRequest
@@ -191,6 +196,8 @@ _ROOMS = {
     "provenv.workspace.run": ("environment_for", "start"),
     "provenv.workspace.proving.collection": ("GcResult", "StoreSize", "Waiting", "gc"),
     "provenv.workspace.proving.storage": ("Storage", "StoredItem", "list_store", "look_into_store"),
+    "provenv.workspace.testing.ahead": ("AheadReport", "look_ahead"),
+    "provenv.workspace.testing.bounds": ("BoundsReport", "find_bounds"),
     "provenv.workspace.testing.matrix": (
         "MatrixReport", "MatrixRequest", "choose_cells", "run_matrix",
     ),
@@ -199,7 +206,7 @@ _ROOMS = {
     "provenv.workspace.syncing.upgrading": ("PythonMove", "upgrade_pythons"),
     "provenv.workspace.proving.verification": ("VerifyResult", "verify"),
     "provenv.workspace.testing.bisecting": ("bisect", "bisect_on"),
-    "provenv.workspace.testing.culprits": ("BisectResult", "Culprit"),
+    "provenv.workspace.testing.culprits": ("BisectResult", "Breakage", "Culprit"),
     "provenv.workspace.testing.trail": ("BisectTask",),
 }  # fmt: skip
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}

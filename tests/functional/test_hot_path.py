@@ -80,6 +80,16 @@ def test_nothing_heavy_is_imported(shop: Project, arguments: tuple[str, ...]) ->
     assert len(modules - own) <= 8, modules - own
 
 
+def test_a_verdict_that_holds_is_compared_and_nothing_imported(shop: Project) -> None:
+    rule = 'schema = 1\n[[rule]]\nid = "list"\nkind = "package"\ndeny = ["other"]\n'
+    shop.write("provenv-policy.toml", rule)
+    shop.ok("sync")
+    assert "\nvalid " in shop.read(".venv/.stamp")
+    modules = modules_of(shop, "run", "true")
+    assert heavy(modules) == set()
+    assert {m for m in modules if m.startswith("provenv")} <= OWN | {"provenv.workspace.run"}
+
+
 def test_a_known_plan_is_linked_without_anything_heavy(shop: Project) -> None:
     (shop.folder / ".venv").rename(shop.home / "old")
     modules = modules_of(shop, "sync")
@@ -122,6 +132,16 @@ def traced(shop: Project, *program: str) -> list[str]:
 def test_a_sync_with_nothing_to_do_asks_the_kernel_little(shop: Project) -> None:
     bare = traced(shop, command()[0], "-P", "-c", "import runpy")
     assert len(traced(shop, *command(), "sync")) - len(bare) < 300
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_a_verdict_that_holds_costs_a_few_system_calls(shop: Project) -> None:
+    before = len(traced(shop, *command(), "sync"))
+    rule = 'schema = 1\n[[rule]]\nid = "list"\nkind = "package"\ndeny = ["other"]\n'
+    shop.write("provenv-policy.toml", rule)
+    shop.ok("sync")
+    assert len(traced(shop, *command(), "sync")) - before < 10
 
 
 @pytest.mark.parametrize("words", [("sync",), ("run", "true")], ids=" ".join)

@@ -12,9 +12,11 @@ import pytest
 import support
 from support import Index, Project, make_wheel
 from support.advisories import archive, record
+from support.pythons import pyenv_python
 
 SCHEMA = Path(support.__file__).parent / "sarif-2.1.0.json"
 OURS = {"kind": "GitHub", "repository": "octo/core", "workflow": "release.yml"}
+SAME = "publisher-unchanged = true"
 THEIRS = {**OURS, "repository": "other/core"}
 
 
@@ -51,16 +53,19 @@ def shop(project: Project, index: Index, tmp_path: Path) -> Project:
     return project
 
 
-def test_a_governed_lock_asks_and_the_check_is_offline(shop: Project, index: Index) -> None:
+def test_a_check_is_offline_and_tells_what_was_said(shop: Project, index: Index) -> None:
+    shop.ok("lock")
+    learn(shop)
     govern(
         shop,
         rule("release-age", 'min = "7d"'),
         rule("yanked"),
         rule("project-status", 'deny = ["archived"]'),
         rule("version-lag", "max-majors = 0"),
-        rule("provenance", "publisher-unchanged = true"),
+        rule("provenance", SAME),
     )
-    shop.ok("lock")
+    assert "its index was never asked" in shop.fails(1, "policy", "check").stdout
+    shop.fails(1, "audit", "--refresh")
     before = len(index.requests)
     found = shop.fails(1, "policy", "check", "--offline", "--json").json["decisions"]
     assert len(index.requests) == before
@@ -108,6 +113,19 @@ def test_an_audit_tells_them_and_fails(shop: Project, index: Index) -> None:
     shop.ok("audit", "--tolerate", "yanked", "--tolerate", "archived")
 
 
+def test_a_governed_lock_asks(shop: Project, index: Index) -> None:
+    govern(shop, rule("yanked", 'action = "warn"'), rule("provenance", f'action = "warn"\n{SAME}'))
+    shop.ok("lock")
+    told = shop.ok("policy", "check", "--offline", "--json").json["decisions"]
+    assert {(one["rule"], one["subject"], one["state"]) for one in told} == {
+        ("provenance", "core 1.1", "broken"),
+        ("yanked", "old 1.0", "broken"),
+    }
+    before = len(index.paths("*/integrity/*"))
+    shop.ok("lock", "--upgrade")
+    assert len(index.paths("*/integrity/*")) == before  # what is attested stays so
+
+
 @pytest.mark.slow
 def test_what_has_not_changed_is_not_sent_again(shop: Project, index: Index) -> None:
     shop.ok("lock")
@@ -138,9 +156,10 @@ def test_what_has_not_changed_is_not_sent_again(shop: Project, index: Index) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["html", "cut", "garbled", "forbidden", "refused"])
 def test_what_an_index_cannot_be_asked_stays_known(shop: Project, index: Index, how: str) -> None:
-    govern(shop, rule("yanked"))
     shop.ok("lock")
+    govern(shop, rule("yanked"))
     learn(shop)
+    shop.fails(1, "audit", "--refresh")
     shop.fails(1, "policy", "check")
     for name in ("core", "old"):
         index.status(name, "deprecated")  # it has news, if only it could be asked
@@ -180,10 +199,11 @@ def test_an_index_that_says_nothing_is_unknown(shop: Project, index: Index) -> N
 @pytest.mark.slow
 def test_a_fix_is_let_through_the_cool_down(shop: Project, index: Index) -> None:
     cooldown = rule("release-age", 'min = "7d"\nbypass = "fixes-known-vulnerability"')
-    govern(shop, cooldown)
     shop.depends("core")
     shop.ok("lock")
+    govern(shop, cooldown)
     learn(shop)
+    shop.ok("audit", "--refresh")
     shop.fails(1, "policy", "check")
     ranges = [[("introduced", "0"), ("fixed", "1.1")]]
     learn(shop, record("PYSEC-1", "Core", ranges=ranges, aliases=["CVE-1"]))
@@ -233,6 +253,24 @@ def test_a_python_without_fixes_is_told(project: Project, tmp_path: Path) -> Non
     said = project.fails(1, "audit", str(tmp_path / "venv")).stdout
     assert "python-eol  Python 3.8.18  venv  its fixes ended on 2024-10-07" in said
     project.ok("audit", str(tmp_path / "venv"), "--tolerate", "python-eol")
+
+
+@pytest.mark.slow
+def test_a_project_on_a_python_without_fixes(project: Project) -> None:
+    table = f'[tool.provenv.environments]\ndev = {{ python = "{pyenv_python("3.9")}" }}\n'
+    head = '[project]\nname = "shop"\nversion = "1"\nrequires-python = ">=3.9"\ndependencies = []\n'
+    project.pyproject(f"{head}{table}")
+    learn(project)
+    project.ok("lock")
+    project.ok("audit")  # nobody has made an environment yet
+    project.ok("sync")
+    (told,) = project.fails(1, "audit", "--json").json["notices"]
+    assert (told["kind"], told["name"], told["environments"]) == ("python-eol", "Python", ["dev"])
+    assert told["version"].startswith("3.9.")
+    project.fails(1, "audit", "--installed")
+    project.ok("audit", "-e", "prod")
+    case = project.fails(1, "audit", "--format", "junit").stdout
+    assert f'name="Python {told["version"]}"' in case
 
 
 def test_cases_of_policies(project: Project) -> None:

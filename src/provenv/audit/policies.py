@@ -8,7 +8,7 @@ from datetime import timedelta
 from provenv.core import digest
 from provenv.core.errors import InputError
 from provenv.core.values import frozen
-from provenv.model.policy import Lapse, Policy, Rule, Waiver
+from provenv.model.policy import Doubt, Lapse, Policy, Rule, Waiver
 
 _STRICT: tuple[Lapse, ...] = ("ignore", "warn", "fail")
 MAX_AGE = timedelta(days=7)
@@ -29,6 +29,7 @@ class Policies:
     on_unaudited: Lapse
     rules: tuple[Rule, ...]
     waivers: tuple[Waiver, ...]
+    on_inconclusive: Doubt = "fail"
 
 
 def combine(policies: Sequence[tuple[Policy, str]]) -> Policies:
@@ -41,8 +42,13 @@ def combine(policies: Sequence[tuple[Policy, str]]) -> Policies:
     rules: list[Rule] = []
     max_age: timedelta | None = None
     lapse: Lapse | None = None
-    for policy, _ in policies:
+    doubt: Doubt | None = None
+    for number, (policy, _) in enumerate(policies):
         _check_looser(policy, rules, max_age, lapse)
+        if number and policy.on_inconclusive == "warn" and doubt != "warn":
+            reason = "the policy above it lets nothing inconclusive pass"
+            raise _loosens(policy, "data.on-inconclusive", reason)
+        doubt = policy.on_inconclusive or doubt
         rules += policy.rules
         max_age = policy.max_age if policy.max_age is not None else max_age
         lapse = policy.on_unaudited if policy.on_unaudited is not None else lapse
@@ -54,6 +60,7 @@ def combine(policies: Sequence[tuple[Policy, str]]) -> Policies:
         on_unaudited=lapse or "fail",
         rules=tuple(rules),
         waivers=tuple(waiver for policy, _ in policies for waiver in policy.waivers),
+        on_inconclusive=doubt or "fail",
     )
 
 

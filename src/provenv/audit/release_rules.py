@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
-from provenv.audit.releases import STATUSES, Facts, File, Standing
+from provenv.audit.releases import STATUSES, Facts, File, Standing, is_version, ordered
 from provenv.core.values import frozen
 from provenv.core.words import length, many
 from provenv.model.policy import Kind, Rule
@@ -80,9 +81,10 @@ def _release_age(rule: Rule, asked: Asked) -> Iterator[Said]:
     least = rule.least_age
     if known and asked.now - max(known) < least:
         newest = max(known)
-        age = asked.now - newest
-        said = f"uploaded {length(age)} ago" if age >= timedelta(0) else "its upload is to come"
-        text = f"{said} ({newest:%Y-%m-%d %H:%M} UTC), and {length(least)} is the least"
+        when = f"{newest:%Y-%m-%d %H:%M} UTC"  # and no age: a lock may keep this text
+        text = f"uploaded {when}, and {length(least)} is the least"
+        if newest > asked.now:
+            text = f"uploaded {when}, which is to come"
         older, names = relief(rule, asked) if rule.bypass else (None, ())
         if names:
             yield "tolerated", f"{text}; let through: it fixes {', '.join(names)} of {older}"
@@ -113,7 +115,7 @@ def relief(rule: Rule, asked: Asked) -> tuple[str | None, tuple[str, ...]]:
 def instead(rule: Rule, asked: Asked) -> str | None:
     """The highest version below that is old enough and not yanked; None where none is known."""
     facts = asked.standing.facts
-    if facts is None or not _is_version(asked.version):
+    if facts is None or not is_version(asked.version):
         return None
     for version in facts.below(asked.version):
         time = facts.uploaded(version)
@@ -167,7 +169,7 @@ def _version_lag(rule: Rule, asked: Asked) -> Iterator[Said]:
         if not isinstance(facts, Facts):
             yield facts
             continue
-        if not _is_version(asked.version):
+        if not is_version(asked.version):
             yield "unknown", "its version cannot be compared"
             continue
         text = _behind(rule, Version(asked.version), facts)
@@ -179,30 +181,42 @@ def _version_lag(rule: Rule, asked: Asked) -> Iterator[Said]:
             yield "unknown", old
 
 
-def _offered(facts: Facts) -> list[Version]:
-    """Releases that are neither yanked nor pre-releases."""
-    found = [Version(one) for one in facts.versions if one not in facts.yanked]
-    return [one for one in found if not one.is_prerelease]
+@frozen
+class _Offer:
+    """Releases that are neither yanked nor pre-releases; ``lines``: the newest of each minor line."""
+
+    newest: Version | None
+    lines: Mapping[tuple[int, int, int], Version]
+
+
+def _offer(facts: Facts) -> _Offer:
+    return _offer_of(facts.versions, tuple(facts.yanked))
+
+
+@lru_cache(maxsize=256)
+def _offer_of(versions: tuple[str, ...], yanked: tuple[str, ...]) -> _Offer:
+    bad = {Version(one) for one in yanked}
+    found = [one for one in ordered(versions) if one not in bad and not one.is_prerelease]
+    lines = {(one.epoch, one.major, one.minor): one for one in found}
+    return _Offer(newest=found[-1] if found else None, lines=lines)
 
 
 def newest_of(facts: Facts) -> str | None:
     """The newest release that is neither yanked nor a pre-release."""
-    return str(max(_offered(facts))) if _offered(facts) else None
+    newest = _offer(facts).newest
+    return str(newest) if newest is not None else None
 
 
 def _behind(rule: Rule, own: Version, facts: Facts) -> str | None:
-    newer = [one for one in _offered(facts) if one > own]
-    if not newer:
-        return None
-    line = own.epoch, own.major
-    majors = {(one.epoch, one.major) for one in newer} - {line}
-    minors = {one.minor for one in newer if (one.epoch, one.major) == line} - {own.minor}
+    offer = _offer(facts)
+    newer = [line for line, newest in offer.lines.items() if newest > own]
+    majors = {line[:2] for line in newer} - {(own.epoch, own.major)}
+    minors = [line for line in newer if line[:2] == (own.epoch, own.major) and line[2] != own.minor]
     if rule.max_majors is not None and len(majors) > rule.max_majors:
-        behind = f"{many(len(majors), 'major release')} behind {max(newer)}"
+        behind = f"{many(len(majors), 'major release')} behind {offer.newest}"
         return f"{behind}, and {rule.max_majors} is the most"
     if rule.max_minors is not None and len(minors) > rule.max_minors:
-        newest = max(one for one in newer if (one.epoch, one.major) == line)
-        behind = f"{many(len(minors), 'minor release')} behind {newest}"
+        behind = f"{many(len(minors), 'minor release')} behind {offer.lines[max(minors)]}"
         return f"{behind}, and {rule.max_minors} is the most"
     return None
 
@@ -230,35 +244,27 @@ def _attested(
     bare = sorted(name for name, one in files.items() if one is not None and not one.provenance)
     if bare and rule.present:
         yield "broken", f"not attested: {_some(bare)} ({len(bare)} of {many(len(files), 'file')})"
-    if not rule.publisher_unchanged or not _is_version(version):
+    if not rule.publisher_unchanged or not is_version(version):
         return
-    below = facts.below(version)
-    before = [one for one in facts.files.get(below[0], ()) if one.provenance] if below else []
+    below = next(facts.below(version), "")
+    before = [one for one in facts.files.get(below, ()) if one.provenance]
     if not before:
         return  # the first of its kind: there is nobody to compare with
     if bare and not rule.present:
-        yield "broken", f"{below[0]} was attested, and this is not: {_some(bare)}"
+        yield "broken", f"{below} was attested, and this is not: {_some(bare)}"
     now = [one for one in files.values() if one is not None and one.provenance]
     if any(one.publishers is None for one in (*now, *before)):
-        yield "unknown", f"who published it, or {below[0]}, is not known; {_HOW}"
+        yield "unknown", f"who published it, or {below}, is not known; {_HOW}"
         return
     known = {who.casefold() for one in before for who in one.publishers or ()}
     others = {who for one in now for who in one.publishers or () if who.casefold() not in known}
     if others:
         former = ", ".join(sorted({who for one in before for who in one.publishers or ()}))
-        yield "broken", f"published by {', '.join(sorted(others))}; {below[0]} was by {former}"
+        yield "broken", f"published by {', '.join(sorted(others))}; {below} was by {former}"
 
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
-
-
-def _is_version(text: str) -> bool:
-    try:
-        Version(text)
-    except InvalidVersion:
-        return False
-    return True
 
 
 _RULES: Mapping[Kind, Callable[[Rule, Asked], Iterator[Said]]] = {

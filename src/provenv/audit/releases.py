@@ -13,8 +13,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import urljoin, urlsplit
 
@@ -98,19 +100,23 @@ class Facts:
         known = [time for time in times if time is not None]
         return max(known) if known and len(known) == len(times) else None
 
-    def below(self, version: str) -> list[str]:
+    def below(self, version: str) -> Iterator[str]:
         """The versions below one that one would choose instead of it, the highest first.
 
         Without what is yanked; pre-releases where it is one itself.
         """
-        own = Version(version)
-        return [
-            str(one)
-            for one in sorted(map(Version, self.versions), reverse=True)
-            if one < own
-            and str(one) not in self.yanked
-            and (own.is_prerelease or not one.is_prerelease)
-        ]
+        own, known = Version(version), ordered(self.versions)
+        for one in reversed(known[: bisect_left(known, own)]):
+            if own.is_prerelease or not one.is_prerelease:
+                text = str(one)
+                if text not in self.yanked:
+                    yield text
+
+
+@lru_cache(maxsize=256)
+def ordered(versions: tuple[str, ...]) -> tuple[Version, ...]:
+    """Versions of an index, the lowest first. Some projects have thousands, and all are judged at once."""
+    return tuple(sorted(map(Version, versions)))
 
 
 @frozen
@@ -145,6 +151,15 @@ def normal(version: str) -> str:
         return str(Version(version))
     except InvalidVersion:
         return version
+
+
+def is_version(text: str) -> bool:
+    """Whether PEP 440 knows it."""
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
 
 
 def facts_of_page(
@@ -381,8 +396,24 @@ def load(folder: str, index: str, name: str, *, whole: bool = True) -> Facts | N
         attests=told["attests"],
         versions=tuple(told["versions"]),
         yanked=told["yanked"],
-        files={version: tuple(map(_file, row)) for version, row in rows.items()},
+        files=_Files(rows),
     )
+
+
+class _Files(Mapping[str, tuple[File, ...]]):
+    """The files of each version, made when they are asked for: of thousands, a rule wants a few."""
+
+    def __init__(self, rows: Mapping[str, list[list[Any]]]) -> None:
+        self._rows = rows
+
+    def __getitem__(self, version: str) -> tuple[File, ...]:
+        return tuple(map(_file, self._rows[version]))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 def _file(row: list[Any]) -> File:

@@ -54,7 +54,7 @@ class Cells:
         self._settle = settle
         self._states: dict[int, _State] = {}
         self._results: dict[int, CellResult] = {}
-        self._width = max(len(cell.label) for cell in cells)
+        self._width = max((len(cell.label) for cell in cells), default=0)
         self._live: Live | None = None
 
     def ready(self, count: int, jobs: int) -> None:

@@ -55,8 +55,21 @@ def _as_it_is(session: Session) -> tuple[str, int]:
         raise CommandError(
             registry.gone(lost), hint="Without --no-sync it is repaired with another.", code=126
         )
+    _refuse(target, session, folder, number)
     registry.take_note(session.context, folder, number)
     return folder, number
+
+
+def _refuse(target: Target, session: Session, folder: str, number: int) -> None:
+    """Refuse what a policy refuses: that nothing is synced changes nothing about what runs."""
+    from provenv.workspace.projects.governed import may_be_governed
+
+    if may_be_governed(target.project, session.context):
+        from provenv.environments import generations
+        from provenv.workspace.governing.freshness import require_generation
+
+        made = generations.read_generation(folder, number)
+        require_generation(target.project, session.context, folder, made)
 
 
 def _settled(target: Target, session: Session) -> tuple[str, int] | None:
@@ -70,8 +83,27 @@ def _settled(target: Target, session: Session) -> tuple[str, int] | None:
         with locked(home.lock, shared=True):
             settle(session.context)
     asked = fast.Asked(target.environment)
-    outcome = fast.in_sync(target.project.root, asked, home.root, held=True)
+    outcome = fast.in_sync(
+        target.project.root, asked, home.root, session.context.environ, held=True
+    )
+    if outcome is None and _renewed(target, session):
+        outcome = fast.in_sync(
+            target.project.root, asked, home.root, session.context.environ, held=True
+        )
     return None if outcome is None else (outcome.folder, outcome.generation)
+
+
+def _renewed(target: Target, session: Session) -> bool:
+    """Whether what a rollback chose may go on being used: only the verdict on it was too old."""
+    from provenv.environments import stamp
+
+    folder = target.project.folder(target.project.manifest.environment(target.environment))
+    known = stamp.read(folder)
+    if known is None or not known.held:
+        return False
+    from provenv.workspace.governing.freshness import renew
+
+    return renew(target.project, session.context, folder)
 
 
 def _synced(args: argparse.Namespace, session: Session) -> tuple[str, int]:

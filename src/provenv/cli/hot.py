@@ -84,7 +84,7 @@ def _attempt(call: _Call, cause: str) -> int | None:
         if fast.unsettled(home) or fast.is_open(home):
             return None
         held = call.command == "run"
-        outcome = fast.in_sync(root, call.asked, home, held=held)
+        outcome = fast.in_sync(root, call.asked, home, os.environ, held=held)
         if outcome is None:
             from provenv.cli import signals  # from here on something is written
 
@@ -183,7 +183,7 @@ def _root(call: _Call, home: str) -> str | None:
 
 
 def _lock(call: _Call, root: str, home: str) -> int | None:
-    known = fast.lock_known(root, home)
+    known = fast.lock_known(root, home, os.environ)
     if known is None:
         return None
     if not call.quiet:

@@ -36,6 +36,7 @@ _PATIENCE = 0.3
 _NOUNS = {"python": "Python", "try": "environment"}
 _BAR = 24  # columns; fewer where the terminal is narrow
 _VERBS = {
+    "ask": "asking about",
     "resolve": "resolving",
     "fetch": "downloading",
     "build": "building",

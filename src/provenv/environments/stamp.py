@@ -7,16 +7,21 @@
     held no                              yes: a rollback chose this generation against the lock
     asked <what was asked for besides the project's files, or ->
     <mtime_ns> <size> <inode> <path>     or  - - - <path>  for a file that must not be there
+    valid <from> <until> -               where a policy governs: seconds between which its verdict holds
+
+What follows on ``valid`` are the files that the verdict was made from.
 
 It is a cache: where it is missing, unreadable or no longer true, the long way round decides.
-Beside it lies ``.used``, whose time is that of the last use. Imports nothing but ``os``.
+Beside it lies ``.used``, whose time is that of the last use. Imports nothing but ``os`` and ``time``.
 """
 
 from __future__ import annotations
 
 import os
+import time
 
-_HEADER = "provenv-stamp 1"
+_HEADER = "provenv-stamp 2"
+_VALID = "valid "
 
 
 class Stamp:
@@ -51,10 +56,32 @@ def signature(path: str) -> str:
     return f"{status.st_mtime_ns} {status.st_size} {status.st_ino} {path}"
 
 
+def valid(since: int, until: int) -> str:
+    """A line that holds from ``since`` until ``until``, and not while the clock is set back."""
+    return f"{_VALID}{since} {until} -"
+
+
 def is_unchanged(line: str) -> bool:
-    """Whether the file of a signature still looks the same."""
+    """Whether the file of a signature still looks the same, or the time of a verdict is not over."""
+    if line.startswith(_VALID):
+        try:
+            _, since, until, _ = line.split(" ")
+            return int(since) <= time.time() < int(until)
+        except ValueError:
+            return False
     path = line.split(" ", 3)[-1]
     return signature(path) == line
+
+
+def without_verdict(lines: list[str]) -> list[str]:
+    """The lines before those of a policy's verdict."""
+    return lines[: len(lines) - len(verdict(lines))]
+
+
+def verdict(lines: list[str]) -> list[str]:
+    """The lines of a policy's verdict: until when it holds, and the files that it was made from."""
+    at = next((at for at, line in enumerate(lines) if line.startswith(_VALID)), len(lines))
+    return lines[at:]
 
 
 def write(folder: str, stamp: Stamp) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from provenv.environments.tree import Steps
 
-OWN_FILES = (".gitignore", ".log", ".stamp", ".used", ".suspect", ".lock")
+OWN_FILES = (".gitignore", ".log", ".stamp", ".used", ".suspect", ".lock", ".despite")
 """What lies in an environment's folder besides ``generations`` and symlinks; the lock goes last."""
 _NOT_THERE = (
     errno.EACCES, errno.EINVAL, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR,

@@ -3,7 +3,8 @@
 What provenv adds stands under ``[tool.provenv]``, which PEP 751 leaves to tools:
 
 * ``manifest-digest``: what the lock was made from (:meth:`Manifest.lock_digest`);
-* ``packages-digest``: over the lock's own packages, so that an edit by hand is seen.
+* ``packages-digest``: over the lock's own packages, so that an edit by hand is seen;
+* ``policy-digest`` and ``excluded``: the rules that governed, and the versions that they did not let in.
 """
 
 from __future__ import annotations
@@ -199,7 +200,12 @@ def render_lock(lock: Pylock, header: str = _HEADER) -> str:
     for package in packages:
         lines += ["", "[[packages]]", *_package_lines(_fields(package) or {})]
     for name, table in (tool or {}).items():
-        lines += ["", f"[tool.{name}]", *_assignments(table)]
+        excluded = table.get("excluded") if isinstance(table, Mapping) else None
+        rows = excluded if isinstance(excluded, list) else []
+        lines += ["", f"[tool.{name}]"]
+        lines += _assignments({k: v for k, v in table.items() if not (rows and k == "excluded")})
+        if rows:
+            lines += ["excluded = [", *(f"    {_value(row)}," for row in rows), "]"]
     return "\n".join(lines) + "\n"
 
 

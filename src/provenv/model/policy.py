@@ -38,10 +38,11 @@ Kind = Literal[
 ]
 Level = Literal["critical", "high", "medium", "low", "unknown"]
 Lapse = Literal["fail", "warn", "ignore"]
+Doubt = Literal["fail", "warn"]
 Unknown = Literal["deny", "warn", "ignore"]
 _STATUSES = ("archived", "deprecated", "quarantined")
 _TOP = frozenset({"schema", "data", "rule", "waiver"})
-_DATA = frozenset({"max-age", "on-unaudited"})
+_DATA = frozenset({"max-age", "on-inconclusive", "on-unaudited"})
 _COMMON = frozenset({"action", "description", "environments", "id", "kind", "mode"})
 _OWN: dict[Kind, frozenset[str]] = {
     "hash-required": frozenset(),
@@ -165,11 +166,13 @@ class Policy:
 
     Attributes:
         max_age: Advisories that were fetched before that make a verdict inconclusive.
+        on_inconclusive: What `sync` and `run` do where the verdict is inconclusive.
         on_unaudited: What a package that nothing can be said of does.
     """
 
     file: str
     max_age: timedelta | None = None
+    on_inconclusive: Doubt | None = None
     on_unaudited: Lapse | None = None
     rules: tuple[Rule, ...] = ()
     waivers: tuple[Waiver, ...] = ()
@@ -194,6 +197,7 @@ def parse_policy(data: Mapping[str, Any], file: str, *, text: str = "", path: st
     return Policy(
         file=file,
         max_age=_duration(told, "max-age"),
+        on_inconclusive=_choice(told, "on-inconclusive", get_args(Doubt)),
         on_unaudited=_choice(told, "on-unaudited", get_args(Lapse)),
         rules=rules,
         waivers=tuple(_waiver(one, file) for one in table.tables("waiver")),

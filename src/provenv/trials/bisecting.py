@@ -79,6 +79,13 @@ class Board:
         """``mask`` without a unit, and without those that need it."""
         return _union(1 << i for i in _bits(mask) if not self.closures[i] >> unit & 1)
 
+    def all_but(self, names: Collection[str], units: Iterable[Sequence[str]]) -> Mix:
+        """These changes without some units, and without what cannot be made without them."""
+        mask = _union(1 << i for i, unit in enumerate(self.units) if unit[0] in names)
+        for unit in units:
+            mask = self.without(mask, self.units.index(tuple(unit)))
+        return self.names(mask)
+
     def names(self, mask: int) -> Mix:
         """The names of all units of a mix."""
         return frozenset(name for i in _bits(mask) for name in self.units[i])

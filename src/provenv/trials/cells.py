@@ -70,7 +70,7 @@ class CellResult:
         code: The command's exit code, negative for a signal; None where it did not run to its end.
         seconds: Of the command. ``prepared``: Of what came before it.
         line: The last line that it wrote. ``log``: The file with all of them.
-        reason: Why there is no result, in words. ``hint``: What to do about it.
+        reason: Why there is no result, in words. ``hint``: What to do about it. ``kind``: Of the error.
         cached: It was not run: nothing has changed since it passed.
         python: The version of the interpreter. ``executable``: Where it is.
         attempts: How often it was begun (on other machines, after one died).
@@ -88,6 +88,7 @@ class CellResult:
     log: str | None = None
     reason: str | None = None
     hint: str | None = None
+    kind: str | None = None
     cached: bool = False
     python: str = ""
     executable: str = ""

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from provenv.environments.tree import Steps
 
 _MANIFEST = "pyproject.toml"
+POLICY = "provenv-policy.toml"
+SYSTEM_POLICY = "/etc/provenv/policy.toml"
+_HOME_POLICY = "policy.toml"
 # What a person says about interpreters besides the project's files. PATH is not among it: the same
 # files get the same interpreter as long as that is there, whatever stands first on PATH today.
 _WATCHED_VARIABLES = ("PYENV_VERSION",)
@@ -117,16 +120,31 @@ def candidate_folder(root: str, name: str | None) -> str:
     return f"{root}/.venv" if name is None else f"{root}/.venvs/{name}"
 
 
-def watched(root: str, environment: str) -> list[str]:
-    """The project's files that decide whether an environment is in sync."""
+def watched(root: str, environment: str, home: str) -> list[str]:
+    """The files that decide whether an environment is in sync: the project's, and policies."""
     return [
         f"{root}/{_MANIFEST}",
         f"{root}/pylock.toml",
         f"{root}/pylock.{environment.partition('@')[0]}.toml",
         f"{root}/.python-version",
         f"{root}/.tool-versions",
+        f"{root}/{POLICY}",
+        SYSTEM_POLICY,
+        f"{home}/{_HOME_POLICY}",
         *(f"{folder}/{_MANIFEST}" for folder in _above(root)),
     ]
+
+
+def policies_above(home: str, environ: Mapping[str, str]) -> list[str]:
+    """Where policies lie that hold for every project here, if they are there: the organisation's first."""
+    named = environ.get("PROVENV_POLICY")
+    return [*([named] if named else []), SYSTEM_POLICY, f"{home}/{_HOME_POLICY}"]
+
+
+def governed_above(home: str, environ: Mapping[str, str]) -> bool:
+    """Whether such a policy may be there."""
+    named = environ.get("PROVENV_POLICY")
+    return bool(named) or any(map(os.path.lexists, policies_above(home, {})))
 
 
 def _above(root: str) -> list[str]:
@@ -152,10 +170,13 @@ def stored(home: str, steps: Steps) -> list[str]:
     return []
 
 
-def in_sync(root: str, asked: Asked, home: str, *, held: bool) -> Outcome | None:
+def in_sync(
+    root: str, asked: Asked, home: str, environ: Mapping[str, str], *, held: bool
+) -> Outcome | None:
     """The environment as it is, where its stamp says that nothing has changed.
 
-    ``held``: an environment that a rollback chose against the lock counts, too.
+    ``held``: an environment that a rollback chose against the lock counts, too. Where a policy governs, the
+    verdict that the stamp was written after must hold still.
     """
     name = asked.environment
     folder = candidate_folder(root, name)
@@ -171,6 +192,9 @@ def in_sync(root: str, asked: Asked, home: str, *, held: bool) -> Outcome | None
         return None
     if not known.signatures[0].endswith(f" {root}/{_MANIFEST}"):
         return None  # the environment was copied here together with another project's stamp
+    named = environ.get("PROVENV_POLICY")
+    if named and not any(line.endswith(f" {named}") for line in known.signatures):
+        return None  # a policy that the verdict knows nothing of
     number = int(known.current.rpartition("/")[2])
     return Outcome(known.environment, folder, number, made=False)
 
@@ -185,7 +209,7 @@ def still_in_sync(root: str, asked: Asked, home: str, environ: Mapping[str, str]
 
     folder = candidate_folder(root, asked.environment)
     old = stamp.read(folder)
-    key = plan_key(root, asked, environ) if old is not None and not old.held else None
+    key = plan_key(root, asked, home, environ) if old is not None and not old.held else None
     known = plans.recall(f"{home}/plans", key, root) if key is not None else None
     if old is None or known is None or old.home != home or f"{root}/{known.folder}" != folder:
         return None
@@ -203,14 +227,17 @@ def still_in_sync(root: str, asked: Asked, home: str, environ: Mapping[str, str]
             return None
     except OSError:
         return None
-    own = {*watched(root, known.environment)}
+    own = {*watched(root, known.environment, home)}
     own |= {f"{root}/{plans.content_path(line)}" for line in known.contents}
     if not all(
         stamp.is_unchanged(line) for line in old.signatures if line.split(" ", 3)[-1] not in own
     ):
         return None
-    signatures = [stamp.signature(line.split(" ", 3)[-1]) for line in old.signatures]
-    if key != plan_key(root, asked, environ):
+    signatures = [
+        stamp.signature(line.split(" ", 3)[-1]) for line in stamp.without_verdict(old.signatures)
+    ]
+    signatures += stamp.verdict(known.inputs)
+    if key != plan_key(root, asked, home, environ):
         return None  # changed meanwhile: the signatures may be those of what was not looked at
     made = stamp.Stamp(home, known.environment, old.current, signatures, asked=old.asked)
     stamp.write(folder, made)
@@ -218,15 +245,17 @@ def still_in_sync(root: str, asked: Asked, home: str, environ: Mapping[str, str]
     return Outcome(known.environment, folder, number, made=False)
 
 
-def plan_key(root: str, asked: Asked, environ: Mapping[str, str]) -> str | None:
+def plan_key(root: str, asked: Asked, home: str, environ: Mapping[str, str]) -> str | None:
     """The key of the plan for this project's files as they are; None where a lock is missing."""
     from provenv.environments import plans
 
     above = _manifests_above(root)
     locks = _locks(root)
+    policies = [f"{root}/{POLICY}", *policies_above(home, environ)]
     for folder, text in above:
         if b"shared-lock" in text:
             locks += _locks(folder)
+            policies.append(f"{folder}/{POLICY}")
     if not locks:
         return None
     parts = [*(text for _, text in above)]
@@ -238,6 +267,7 @@ def plan_key(root: str, asked: Asked, environ: Mapping[str, str]) -> str | None:
         _read(f"{root}/.tool-versions"),
     ]
     parts += [os.fsencode(environ.get(variable, "")) for variable in _WATCHED_VARIABLES]
+    parts += [os.fsencode(environ.get("PROVENV_POLICY", "")), *map(_read, policies)]
     return plans.key_of([*parts, *locks])
 
 
@@ -264,7 +294,7 @@ def _lock_path(root: str, home: str) -> str:
     from provenv.environments import plans
 
     above = [text for _, text in _manifests_above(root)]
-    key = plans.key_of([b"lock", _read(f"{root}/{_MANIFEST}"), *above, *_locks(root)])
+    key = plans.key_of([b"lock 2", _read(f"{root}/{_MANIFEST}"), *above, *_locks(root)])
     return f"{home}/plans/locks/{key}"
 
 
@@ -284,12 +314,17 @@ def remember_lock(root: str, home: str, said: str, around: tuple[str, ...] = ())
     stamp.replace(path, said)
 
 
-def lock_known(root: str, home: str) -> tuple[str, int] | None:
+def lock_known(root: str, home: str, environ: Mapping[str, str]) -> tuple[str, int] | None:
     """Names of the lock files and how many packages they hold, where they answer the manifest.
 
-    None where that is not known.
+    None where that is not known, or a policy may have a say in it. (One in the manifest has had it: then
+    nothing was written down.)
     """
     from provenv.environments import plans
+
+    near = [f"{folder}/{POLICY}" for folder in (root, *_above(root))]
+    if governed_above(home, environ) or any(map(os.path.lexists, near)):
+        return None
 
     said = _read(_lock_path(root, home))
     names, _, rest = os.fsdecode(said[1:]).partition("\n")

@@ -29,7 +29,7 @@ def sync_known(
     Raises:
         OSError: What the file system says; nothing was switched.
     """
-    key = fast.plan_key(root, asked, environ)
+    key = fast.plan_key(root, asked, home, environ)
     known = plans.recall(f"{home}/plans", key, root) if key is not None else None
     if known is None:
         return None
@@ -71,7 +71,7 @@ def _left(root: str, folder: str, known: Known, plan: str, home: str) -> int | N
         return None
     if os.readlink(f"{folder}/current") != old.current:
         return None
-    own = {*fast.watched(root, known.environment)}
+    own = {*fast.watched(root, known.environment, home)}
     own |= {f"{root}/{plans.content_path(line)}" for line in known.contents}
     if not all(
         stamp.is_unchanged(line) for line in old.signatures if line.split(" ", 3)[-1] not in own
@@ -183,7 +183,7 @@ def _write_stamp(
 ) -> None:
     site = next(p for kind, _, p in steps if kind == "D" and p.endswith("site-packages"))
     paths = [
-        *fast.watched(root, known.environment),
+        *fast.watched(root, known.environment, home),
         *fast.installed(folder, site),
         *fast.stored(home, steps),
         *(f"{root}/{plans.content_path(line)}" for line in known.contents),

@@ -28,6 +28,27 @@ def test_a_stamp_holds_until_something_that_it_names_changes(tmp_path: Path) -> 
     assert not stamp.holds(str(tmp_path), known)
 
 
+@pytest.mark.parametrize(
+    ("line", "holds"),
+    [
+        (stamp.valid(0, 1 << 40), True),
+        (stamp.valid(0, 1), False),  # its time is over
+        (stamp.valid(1 << 40, 1 << 41), False),  # the clock was set back
+        ("valid 0", False),
+        ("valid 0 soon -", False),
+    ],
+)
+def test_a_verdict_holds_between_two_moments(line: str, holds: bool) -> None:
+    assert stamp.is_unchanged(line) is holds
+
+
+def test_what_a_verdict_was_made_from_follows_on_its_time() -> None:
+    lines = ["1 2 3 /a", "- - - /b", stamp.valid(1, 2), "1 2 3 /policy"]
+    assert stamp.without_verdict(lines) == lines[:2]
+    assert stamp.verdict(lines) == lines[2:]
+    assert (stamp.without_verdict(lines[:2]), stamp.verdict(lines[:2])) == (lines[:2], [])
+
+
 def test_a_stamp_of_another_generation_does_not_hold(tmp_path: Path) -> None:
     os.symlink("generations/2", tmp_path / "current")
     file = tmp_path / "x"

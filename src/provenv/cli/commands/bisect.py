@@ -12,8 +12,7 @@ from provenv.core.errors import UsageError
 from provenv.core.values import as_dict
 
 if TYPE_CHECKING:
-    from provenv.trials.mixing import Changed
-    from provenv.workspace.testing.culprits import BisectResult, Culprit
+    from provenv.workspace.testing.culprits import BisectResult, Breakage, Culprit
     from provenv.workspace.testing.trail import BisectTask, Step
 
 DESCRIPTION = """\
@@ -27,6 +26,10 @@ EXAMPLES = (
     ),
     ("provenv bisect --good v1.4 --bad HEAD -- pytest -q", "between two commits of the lock"),
     ("provenv bisect --good 2026-11-01 --bad pylock.toml -- python check.py", "a date, a file"),
+    (
+        "provenv bisect --over python --good 3.9 --bad 3.13 -- pytest -x",
+        "the Pythons of this machine",
+    ),
     ("provenv bisect --continue", "after Ctrl-C"),
 )
 ENVIRONMENT = True
@@ -38,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--good", metavar="END", help=f"where it worked: {end}")
     parser.add_argument("--bad", metavar="END", help="where it does not")
     parser.add_argument("--python", metavar="REQUEST", help="interpreter, as for sync")
+    parser.add_argument(
+        "--over",
+        choices=("packages", "python"),
+        default="packages",
+        help="what lies between the ends; with python, each END is an interpreter as for sync",
+    )
     parser.add_argument(
         "--repeat",
         metavar="N",
@@ -67,7 +76,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
 def _refuse_more(args: argparse.Namespace, session: Session) -> None:
     more = args.good or args.bad or args.python or args.timeout or session.words
-    if more or args.repeat != 1 or session.options.environment:
+    if more or args.repeat != 1 or args.over != "packages" or session.options.environment:
         raise UsageError(
             "--continue goes on with what was asked for: it takes nothing besides",
             hint="Without --continue a new bisection begins.",
@@ -90,39 +99,63 @@ def _task(args: argparse.Namespace, session: Session) -> BisectTask:
         raise UsageError(f"--timeout {args.timeout:g}: more than no seconds")
     spec = session.project.manifest.environment(session.options.environment)
     return BisectTask(
-        good=_place(args.good),
-        bad=_place(args.bad),
+        good=_end(args.good, args, session),
+        bad=_end(args.bad, args, session),
         command=session.words,
         environment=spec.name,
         python=session.request(args.python),
         repeat=args.repeat,
         timeout=args.timeout,
+        over=args.over,
     )
 
 
-def _place(end: str) -> str:
+def _end(end: str, args: argparse.Namespace, session: Session) -> str:
     """A file as a whole path; everything else as it is."""
+    if args.over == "python":
+        return str(session.request(end))
     return os.path.abspath(end) if not end.isdecimal() and os.path.isfile(end) else end
 
 
 def text(result: BisectResult, screen: Screen) -> None:
-    paint = screen.paint
-    screen.line(paint("good" if result.told else "warn", result.sentence))
-    for one in result.culprits:
-        if one.unknown is not None:
-            screen.line(f"{one.name}: its releases were not looked at: {one.unknown}")
-        if one.changelog is not None:
-            screen.line(f"what changed in {one.name}: {one.changelog}")
-    held = " or ".join(f'"{one.constraint}"' for one in result.culprits if one.constraint)
-    if held:
-        screen.line(f"to hold it back: {held}")
+    for number, breakage in enumerate(result.breakages):
+        if number:
+            screen.line("and for another reason:")
+        _breakage(breakage, screen, one=len(result.breakages) == 1)
     if not result.told:
         for step in result.steps:
             if step.answer == "skip":
-                screen.line(paint("dim", f"skipped  {step.what}: {step.reason}"))
-    ran = many(result.runs, "run")
-    took = f"{ran} of the command over {many(len(result.changes), 'change')}, {seconds(result.seconds)}"
-    screen.line(paint("dim", f"{took}; logs in {short_path(result.folder)}/logs"))
+                screen.line(screen.paint("dim", f"skipped  {step.what}: {step.reason}"))
+    if result.more:
+        listed = ", ".join(result.more[:6]) + (" …" if len(result.more) > 6 else "")
+        screen.line(f"could be installed, and lie between: {listed}; `provenv python install`")
+    if result.whole is False:
+        said = "the bad end is bad without all that, too: bisect again when that is held back"
+        screen.line(screen.paint("warn", said))
+    took = f"{many(result.runs, 'run')} of the command"
+    took += f" over {many(len(result.changes), 'change')}" if result.changes else ""
+    took += f", {seconds(result.seconds)}"
+    screen.line(screen.paint("dim", f"{took}; logs in {short_path(result.folder)}/logs"))
+
+
+def _breakage(breakage: Breakage, screen: Screen, *, one: bool) -> None:
+    paint = screen.paint
+    screen.line(paint("good" if breakage.told else "warn", breakage.sentence))
+    if not breakage.alike and not one:
+        screen.line(paint("warn", "it does not fail as the bad end does: look at the logs of both"))
+    for culprit in breakage.culprits:
+        if culprit.unknown is not None:
+            said = f"{culprit.name}: its releases were not looked at: {culprit.unknown}"
+            screen.line(said)
+        if culprit.changelog is not None:
+            screen.line(f"what changed in {culprit.name}: {culprit.changelog}")
+        if culprit.name == "python" and culprit.constraint:
+            bound = culprit.constraint.removeprefix("python")
+            screen.line(f'to hold it back: requires-python = "{bound}"')
+            return
+    held = " or ".join(f'"{one.constraint}"' for one in breakage.culprits if one.constraint)
+    if held:
+        screen.line(f"to hold it back: {held}")
 
 
 def data(result: BisectResult) -> dict[str, Any]:
@@ -135,12 +168,10 @@ def data(result: BisectResult) -> dict[str, Any]:
         "environment": result.environment,
         "python": result.python,
         "command": list(result.command),
-        "changes": [change_data(one) for one in result.changes],
-        "followers": [change_data(one) for one in result.followers],
-        "culprits": [culprit_data(one) for one in result.culprits],
-        "needed": [change_data(one) for one in result.needed],
-        "remaining": [[change_data(one) for one in group] for group in result.remaining],
-        "unproven": result.unproven,
+        "changes": [as_dict(one) for one in result.changes],
+        "followers": [as_dict(one) for one in result.followers],
+        "breakages": [breakage_data(one) for one in result.breakages],
+        "whole": result.whole,
         "more": list(result.more),
         "steps": [step_data(one) for one in result.steps],
         "runs": result.runs,
@@ -149,16 +180,21 @@ def data(result: BisectResult) -> dict[str, Any]:
     }
 
 
-def change_data(one: Changed) -> dict[str, Any]:
-    """One change."""
-    return as_dict(one)
+def breakage_data(one: Breakage) -> dict[str, Any]:
+    """One breakage."""
+    return {
+        **as_dict(one),
+        "culprits": [culprit_data(culprit) for culprit in one.culprits],
+        "needed": [as_dict(change) for change in one.needed],
+        "remaining": [[as_dict(change) for change in group] for group in one.remaining],
+    }
 
 
 def culprit_data(one: Culprit) -> dict[str, Any]:
     """One culprit."""
     return {
         **as_dict(one),
-        "together": [change_data(other) for other in one.together],
+        "together": [as_dict(other) for other in one.together],
         "skipped": list(one.skipped),
     }
 

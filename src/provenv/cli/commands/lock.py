@@ -156,5 +156,6 @@ def data(result: LockResult) -> dict[str, Any]:
         "packages": result.packages,
         "changes": changes_data(result.changes),
         "compared": result.compared,
+        "excluded": [dict(row) for row in result.excluded],
         "seconds": round(result.seconds, 4),
     }

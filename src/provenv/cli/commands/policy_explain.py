@@ -8,18 +8,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from provenv.cli.commands.policy_check import decision_data, row
-from provenv.cli.draw import Screen, ago, printable
+from provenv.cli.draw import Screen, ago, many, printable
 from provenv.cli.session import Session
 from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from provenv.audit.excluding import Exclusion
     from provenv.audit.verdict import Decision
     from provenv.model.policy import Rule
     from provenv.workspace.governing.policies import Known
 
 DESCRIPTION = """\
-What the rules say of one package in the lock, and what its index said of it; or where a rule comes from
-and what it is about."""
+What the rules say of one package in the lock, which of its versions they did not let in when it was
+locked, and what its index said of it; or where a rule comes from and what it is about."""
 EXAMPLES = (
     ("provenv policy explain jinja2", "every rule that has something to say of it"),
     ("provenv policy explain vulns", "a rule, by its id"),
@@ -34,13 +35,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from packaging.utils import canonicalize_name
 
-    from provenv.workspace.governing.policies import check, known_of, rule_named
+    from provenv.workspace.governing.policies import check, excluded, known_of, rule_named
 
     checked = check(session.project, session.context, session.options.environments)
     rule = rule_named(checked.policies, args.name)
     name = canonicalize_name(args.name)
     known = any(item.name == name for item in checked.question.items)
-    if rule is None and not known:
+    out = [
+        told
+        for one in excluded(session.project)
+        for told in one.told
+        if (told.rule == rule.id if rule is not None else told.package == name)
+    ]
+    if rule is None and not known and not out:
         raise UsageError(
             f"{args.name!r} is neither a package in the lock nor a rule",
             hint=f"Rules: {', '.join(one.id for one in checked.policies.rules) or 'none'}.",
@@ -48,9 +55,9 @@ def run(args: argparse.Namespace, session: Session) -> int:
     found = [
         one
         for one in checked.verdict.decisions
-        if (rule is not None and one.rule.id == rule.id) or (known and one.package == name)
+        if (one.rule.id == rule.id if rule is not None else one.package == name)
     ]
-    kept = [] if rule is not None else [
+    kept = [] if rule is not None or not known else [
         one
         for one in checked.policies.rules
         if one.kind != "python-eol" and one.id not in {decision.rule.id for decision in found}
@@ -59,8 +66,8 @@ def run(args: argparse.Namespace, session: Session) -> int:
     facts = known_of(session.project, session.context, name) if known else ()
     session.answer(
         "policy-explain",
-        lambda: data(args.name, rule, found, kept, facts),
-        lambda screen: text(args.name, rule, found, kept, facts, screen),
+        lambda: data(args.name, rule, found, kept, out, facts),
+        lambda screen: text(args.name, rule, found, kept, out, facts, screen),
     )
     return 0
 
@@ -70,6 +77,7 @@ def text(
     rule: Rule | None,
     found: list[Decision],
     kept: list[Rule],
+    out: list[Exclusion],
     facts: Sequence[Known],
     screen: Screen,
 ) -> None:
@@ -85,7 +93,9 @@ def text(
         screen.table([row(one, screen) for one in found])
     for one in kept:
         screen.line(f"{screen.paint('good', 'kept')}  {one.id}  {screen.paint('dim', one.kind)}")
-    if not found and not kept:
+    for told in out:
+        screen.line(f"{screen.paint('warn', 'not locked')}  {told}")
+    if not found and not kept and not out:
         screen.line(f"nothing speaks against {name}" if rule is None else "nothing breaks it")
     now = datetime.now(UTC)
     for known in facts:
@@ -111,7 +121,7 @@ def _words(known: Known, now: datetime) -> Iterator[str]:
     if told["newest"] is not None:
         yield f"newest {told['newest']}"
     if told["attested"] is not None:
-        yield f"attested: {told['attested']} of {told['files']} "
+        yield f"attested: {told['attested']} of {many(told['files'], 'file')}"
     if told["publishers"]:
         yield f"by {printable(', '.join(told['publishers']))}"
     yield f"{told['index']} asked {ago(told['asked'], now)}"
@@ -154,6 +164,7 @@ def data(
     rule: Rule | None,
     found: list[Decision],
     kept: list[Rule],
+    out: list[Exclusion],
     facts: Sequence[Known],
 ) -> dict[str, Any]:
     return {
@@ -171,5 +182,9 @@ def data(
         },
         "decisions": [decision_data(one) for one in found],
         "kept": [one.id for one in kept],
+        "excluded": [
+            {"name": one.package, "version": one.version, "rule": one.rule, "why": one.why}
+            for one in out
+        ],
         "facts": [facts_data(one, datetime.now(UTC)) for one in facts],
     }

@@ -19,6 +19,7 @@ EXAMPLES = (
     ("provenv rollback", "to the one in use before; twice: forth again"),
     ("provenv rollback --to 3", "to generation 3 (see `provenv history`)"),
     ("provenv rollback --environment-only", "leave pyproject.toml and the lock alone"),
+    ("provenv rollback --despite-policy 'site is down'", "to what a policy refuses today"),
 )
 ENVIRONMENT = True
 
@@ -27,6 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", type=int, metavar="N", help="the generation's number")
     parser.add_argument(
         "--environment-only", action="store_true", help="leave the project's files alone"
+    )
+    parser.add_argument(
+        "--despite-policy",
+        metavar="REASON",
+        help="go back to what a policy refuses; it may be used for a day, and the reason is recorded",
     )
 
 
@@ -40,6 +46,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
         environment=target.environment,
         to=args.to,
         environment_only=args.environment_only,
+        despite=args.despite_policy,
     )
     limit = None if session.options.verbose else LIMIT
     session.report("rollback", lambda: data(result), lambda screen: text(result, screen, limit))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from provenv.core.errors import UsageError
 from provenv.trials.cells import STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from provenv.trials.cells import Cell, CellResult
     from provenv.workspace.testing.elsewhere import Elsewhere
@@ -32,6 +33,8 @@ EXAMPLES = (
     ("provenv test -- pytest -x tests/unit", "another command"),
     ("provenv test -k lowest --last-failed", "of these cells, those that did not pass"),
     ("provenv test --junit report.xml --html report.html", "for CI systems, and for people"),
+    ("provenv test --ahead", "what newer versions would break, and which bounds could be lifted"),
+    ("provenv test --bounds", "whether the lower bounds of the dependencies are right"),
     ("provenv test --on tcp://build:8786", "on the workers of a Dask scheduler"),
     ("provenv test --list", "which cells there are"),
 )
@@ -70,6 +73,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wheels", metavar="URL",
                         help="with --on: workers take all files of the lock from this folder")  # fmt: skip
     parser.add_argument("--list", action="store_true", help="name the cells, and run nothing")
+    more = parser.add_mutually_exclusive_group()
+    more.add_argument("--ahead", action="store_true",
+                      help="try what is newer: versions, also beyond the bounds, and Pythons")  # fmt: skip
+    more.add_argument("--bounds", action="store_true",
+                      help="find the oldest versions with which the tests pass")  # fmt: skip
     parser.add_argument("--junit", metavar="FILE", help="write the report as JUnit XML, too")
     parser.add_argument("--html", metavar="FILE", help="write the report as a page, too")
     parser.add_argument("words", nargs="...", metavar="CMD",
@@ -88,6 +96,20 @@ def run(args: argparse.Namespace, session: Session) -> int:
     if not cells:
         session.verdict("test", lambda: _nothing(project.title), _say_nothing)
         return 0
+    if args.ahead or args.bounds:
+        return _try(args, session, cells, request)
+    with _watching(session, cells) as told:
+        elsewhere = _elsewhere(args, session, cells)
+        report = matrix.run_matrix(cells, project, session.context, request, told, elsewhere)
+    _write(args, report)
+    session.verdict("test", lambda: data(report), lambda screen: text(report, screen))
+    if report.ended_by is not None:
+        return signals.exit_code(report.ended_by)
+    return report.code
+
+
+@contextlib.contextmanager
+def _watching(session: Session, cells: Sequence[Cell]) -> Iterator[Cells]:
     told = Cells(
         cells,
         session.alarm,
@@ -96,14 +118,40 @@ def run(args: argparse.Namespace, session: Session) -> int:
         settle=session.progress.close,
     )
     try:
-        elsewhere = _elsewhere(args, session, cells)
-        report = matrix.run_matrix(cells, project, session.context, request, told, elsewhere)
+        yield told
     finally:
         told.close()
-    _write(args, report)
-    session.verdict("test", lambda: data(report), lambda screen: text(report, screen))
-    if report.ended_by is not None:
-        return signals.exit_code(report.ended_by)
+
+
+def _try(
+    args: argparse.Namespace, session: Session, cells: Sequence[Cell], request: MatrixRequest
+) -> int:
+    """``--ahead`` and ``--bounds``."""
+    from provenv.cli import trying
+
+    project, context = session.project, session.context
+
+    def watch(some: Sequence[Cell]) -> contextlib.AbstractContextManager[Cells]:
+        return _watching(session, some)
+
+    if args.bounds:
+        from provenv.workspace.testing.bounds import find_bounds
+
+        found = find_bounds(cells, project, context, request, watch)
+        session.verdict(
+            "test-bounds",
+            lambda: trying.bounds_data(found),
+            lambda screen: trying.bounds_text(found, screen),
+        )
+        return found.code
+    from provenv.workspace.testing.ahead import look_ahead
+
+    report = look_ahead(cells, project, context, request, watch)
+    session.verdict(
+        "test-ahead",
+        lambda: trying.ahead_data(report),
+        lambda screen: trying.ahead_text(report, screen),
+    )
     return report.code
 
 
@@ -111,6 +159,13 @@ def _request(args: argparse.Namespace, session: Session) -> MatrixRequest:
     from provenv.model import amounts
     from provenv.workspace.testing.matrix import MatrixRequest
 
+    if (args.ahead or args.bounds) and (
+        args.junit or args.html or args.last_failed or args.fail_fast or args.on
+    ):
+        raise UsageError(
+            "--ahead and --bounds try what they need to, here: no --junit, --html, --last-failed, "
+            "--fail-fast, --on"
+        )
     if args.jobs is not None and args.jobs < 1:
         raise UsageError(f"--jobs {args.jobs}: there must be one at least")
     for option, path in (("--junit", args.junit), ("--html", args.html)):

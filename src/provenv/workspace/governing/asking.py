@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from packaging.pylock import Package, Pylock
+from packaging.pylock import Pylock
 
 from provenv.core.errors import UsageError
 from provenv.workspace.governing import releases, subjects
@@ -29,25 +29,16 @@ def refresh(project: Project, context: Context, verb: str = "audit") -> Inquiry:
         return releases.ask(project, operation.context, packages, publishers=publishers)
 
 
-def for_policies(
-    project: Project, context: Context, locks: Mapping[str | None, Pylock]
-) -> Inquiry | None:
-    """Ask the indexes what the policies need of freshly made locks; None where they need nothing."""
+def for_policies(project: Project, context: Context, locks: Mapping[str | None, Pylock]) -> None:
+    """Ask the indexes what the policies need of freshly made locks."""
     if context.offline:
-        return None
+        return
     policies = policies_of(project, context)
-    packages = list(_packages(locks.values()))
-    if not releases.needs(policies, packages):
-        return None
-    return releases.ask(
+    packages = [package for lock in locks.values() for package in lock.packages]
+    releases.ask(
         project,
         context,
-        packages,
+        releases.wanted(policies, packages),
         publishers=releases.wants_publishers(policies),
         unless_since=releases.JUST_NOW,
     )
-
-
-def _packages(locks: Iterable[Pylock]) -> Iterable[Package]:
-    for lock in locks:
-        yield from lock.packages

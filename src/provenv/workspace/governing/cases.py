@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from provenv.audit.findings import Vulnerability
 from provenv.audit.policies import Policies
-from provenv.audit.releases import Facts, File, Standing, normal
+from provenv.audit.releases import Facts, File, Standing, is_version, normal
 from provenv.audit.severity import Severity, level_of
 from provenv.audit.verdict import Item, Outcome, Python, Question, Verdict, judge
 from provenv.core.values import frozen, replace
@@ -149,7 +148,7 @@ def _standing(table: toml.Table, now: datetime) -> Standing:
         fetched=now,
         status=status,
         attests="attested" in table or who is not None,
-        versions=(*filter(_is_version, files), *others),
+        versions=(*filter(is_version, files), *others),
         yanked={version: yanked if isinstance(yanked, str) else ""} if yanked else {},
         files=files,
     )
@@ -160,17 +159,9 @@ def _standing(table: toml.Table, now: datetime) -> Standing:
 def _versions(table: toml.Table, key: str) -> list[str]:
     found = [normal(one) for one in table.strings(key)]
     for one in found:
-        if not _is_version(one):
+        if not is_version(one):
             raise table.error(key, f"{one!r} is no version (PEP 440)")
     return found
-
-
-def _is_version(text: str) -> bool:
-    try:
-        Version(text)
-    except InvalidVersion:
-        return False
-    return True
 
 
 def _vulnerability(table: toml.Table, item: Item, now: datetime) -> Vulnerability:

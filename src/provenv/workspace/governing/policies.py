@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from packaging.pylock import Package
 
 from provenv.audit import database, release_rules
+from provenv.audit.excluding import Excluded, from_rows
 from provenv.audit.findings import vulnerabilities
 from provenv.audit.policies import Policies, combine
 from provenv.audit.releases import Standing
-from provenv.audit.verdict import Item, Question, Verdict, judge
+from provenv.audit.verdict import Item, Python, Question, Verdict, judge
 from provenv.core.errors import InputError, UsageError
 from provenv.core.values import frozen, replace
 from provenv.model import toml
-from provenv.model.manifest import EnvironmentSpec
+from provenv.model.lock import tool_table
 from provenv.model.policy import Policy, Rule, parse_policy
+from provenv.workspace import fast
 from provenv.workspace.governing import auditing, releases, subjects
 from provenv.workspace.governing.subjects import Subject
-from provenv.workspace.projects.context import Context, Project, read_text
-
-FILE = "provenv-policy.toml"
-SYSTEM = "/etc/provenv/policy.toml"
+from provenv.workspace.projects.context import Context, Project, read_lock, read_text
 
 
 @frozen
@@ -45,8 +45,8 @@ def policies_of(project: Project | None, context: Context) -> Policies:
     """
     found: list[tuple[Policy, str]] = []
     named = context.environ.get("PROVENV_POLICY")
-    for path in (named, SYSTEM, os.path.join(context.home.root, "policy.toml")):
-        if path and (path == named or os.path.lexists(path)):
+    for path in fast.policies_above(context.home.root, context.environ):
+        if path == named or os.path.lexists(path):
             text = read_text(path)
             found.append((parse_policy(toml.parse(text, path), path, text=text), text))
     if project is not None:
@@ -57,13 +57,13 @@ def policies_of(project: Project | None, context: Context) -> Policies:
 def _own(project: Project) -> list[tuple[Policy, str]]:
     """The project's own: a file beside the manifest of what is locked, or a table in that."""
     locker = project.locker
-    path = os.path.join(locker.root, FILE)
+    path = os.path.join(locker.root, fast.POLICY)
     data = toml.parse(locker.manifest_text, locker.manifest_path)
     inner = data.get("tool", {}).get("provenv", {}).get("policy")
     if os.path.lexists(path):
         if inner is not None:
             raise InputError(
-                f"there is a {FILE} as well",
+                f"there is a {fast.POLICY} as well",
                 file=locker.manifest_path,
                 key="tool.provenv.policy",
                 hint="Keep one of them.",
@@ -87,12 +87,14 @@ def check(project: Project, context: Context, environments: Sequence[str] = ()) 
     if not policies.files:
         raise UsageError(
             "no policy holds for this project",
-            hint=f"Write a {FILE}; docs/how-to/policy.md has one to begin with.",
+            hint=f"Write a {fast.POLICY}; docs/how-to/policy.md has one to begin with.",
         )
     specs = [spec for name in environments for spec in project.manifest.instances(name)]
     specs = specs or list(project.manifest.all_instances())
     found = subjects.of_locks(project)
-    question, digest = _question(project, context, policies, specs, found)
+    pythons = tuple(auditing.python_of(project, spec) for spec in specs)
+    names = tuple(spec.name for spec in specs)
+    question, digest = ask(context, policies, names, found, pythons)
     return Checked(
         title=project.title,
         policies=policies,
@@ -102,43 +104,47 @@ def check(project: Project, context: Context, environments: Sequence[str] = ()) 
     )
 
 
-def _question(
-    project: Project,
+def ask(
     context: Context,
     policies: Policies,
-    specs: Sequence[EnvironmentSpec],
+    names: Sequence[str],
     found: Sequence[Subject],
+    pythons: Sequence[Python] = (),
 ) -> tuple[Question, str | None]:
+    """What is asked of the rules about packages in the environments ``names``, and the advisories' digest.
+
+    Raises:
+        IntegrityError: The advisories are damaged.
+    """
     now = datetime.now(UTC)
-    names = tuple(spec.name for spec in specs)
     chosen = [subject for subject in found if not set(names).isdisjoint(subject.environments)]
-    path = database.current(context.home.advisories)
-    fetched: datetime | None = None
-    digest: str | None = None
-    doubts: tuple[str, ...] = ()
-    items: list[Item]
-    if path is None:
-        items = _stood(
-            context, policies, [_item(one, names, None) for one in chosen], chosen, None, now
-        )
-    else:
-        with database.opened(path) as here:
-            items = [_item(one, names, here) for one in chosen]
-            items = _stood(context, policies, items, chosen, here, now)
-            facts = here.facts
-            fetched, digest = datetime.fromisoformat(facts.imported), facts.digest
-            doubts = auditing.doubts(facts, now)
-    return (
-        Question(
-            environments=names,
-            items=tuple(items),
-            pythons=tuple(auditing.python_of(project, spec) for spec in specs),
-            fetched=fetched,
+    with known(context) as here:
+        facts = here.facts if here is not None else None
+        items = [_item(one, names, here) for one in chosen]
+        question = Question(
+            environments=tuple(names),
+            items=tuple(_stood(context, policies, items, chosen, here, now)),
+            pythons=tuple(pythons),
+            fetched=None if facts is None else datetime.fromisoformat(facts.imported),
             now=now,
-            doubts=doubts,
-        ),
-        digest,
-    )
+            doubts=() if facts is None else auditing.doubts(facts, now),
+        )
+    return question, None if facts is None else facts.digest
+
+
+@contextlib.contextmanager
+def known(context: Context) -> Iterator[database.Database | None]:
+    """The advisories of this machine; None where there are none.
+
+    Raises:
+        IntegrityError: They are damaged.
+    """
+    path = database.current(context.home.advisories)
+    if path is None:
+        yield None
+        return
+    with database.opened(path) as here:
+        yield here
 
 
 def _item(subject: Subject, names: Sequence[str], here: database.Database | None) -> Item:
@@ -214,6 +220,16 @@ def known_of(project: Project, context: Context, name: str) -> tuple[Known, ...]
         for one in subjects.of_locks(project)
         if one.name == name and one.package is not None
     )
+
+
+def excluded(project: Project) -> tuple[Excluded, ...]:
+    """What the rules did not let in when the project's lock was made: the lock says it.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    lock = read_lock(project, None)
+    return () if lock is None else from_rows(tool_table(lock.lock))
 
 
 def rule_named(policies: Policies, name: str) -> Rule | None:

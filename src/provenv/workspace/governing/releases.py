@@ -6,10 +6,13 @@ needs it. All else reads what is here, and says how old it is.
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from packaging.pylock import Package
 
@@ -18,8 +21,9 @@ from provenv.audit import releases as kept
 from provenv.audit.findings import vulnerabilities
 from provenv.audit.policies import Policies
 from provenv.audit.releases import Facts, File, Standing
-from provenv.core.errors import NetworkError
-from provenv.core.events import PhaseFinished, PhaseStarted, Warned
+from provenv.core.errors import NetworkError, UsageError
+from provenv.core.events import ItemFinished, ItemStarted, PhaseFinished, PhaseStarted, Warned
+from provenv.core.files import write_atomic
 from provenv.core.http import Transport, redacted, split_credentials
 from provenv.core.values import frozen, replace
 from provenv.model.lock import is_direct
@@ -39,7 +43,7 @@ class Inquiry:
 
     Attributes:
         asked: Packages that an index was asked about. ``changed``: Those of which it says something else.
-        silent: Packages whose index says nothing of it (no JSON), or that no index is named for.
+        silent: Packages whose index says nothing of what is kept (no JSON).
         failed: Index → why it could not be asked; what was known before stays.
     """
 
@@ -50,15 +54,28 @@ class Inquiry:
 
 
 def needs(policies: Policies, packages: Sequence[Package]) -> bool:
-    """Whether a rule asks for what only the index says, of one of these packages."""
+    """Whether a rule asks of one of these packages what only its index says."""
+    return bool(wanted(policies, packages))
+
+
+def wanted(policies: Policies, packages: Sequence[Package]) -> list[Package]:
+    """The packages of which a rule asks what only the index says.
+
+    Of upload times alone, those that the lock has none for, and those that are too young: what there is
+    instead is asked then.
+    """
     kinds = {rule.kind for rule in policies.rules} & set(release_rules.KINDS)
     if kinds - {"release-age"}:
-        return True
-    if not kinds:
-        return False
-    if any(rule.kind == "release-age" and rule.bypass for rule in policies.rules):
-        return True
-    return any(None in files_of(one).values() for one in packages if not is_direct(one))
+        return list(packages)
+    ages = [rule.least_age for rule in policies.rules if rule.kind == "release-age"]
+    if not ages:
+        return []
+    least = datetime.now(UTC) - max(ages)
+    return [
+        one
+        for one in packages
+        if any(time is None or time > least for time in files_of(one).values())
+    ]
 
 
 def wants_publishers(policies: Policies) -> bool:
@@ -84,17 +101,23 @@ def ask(
     Raises:
         DiskError: The answers cannot be kept.
     """
-    wanted: dict[tuple[str, str], set[str]] = {}
+    pages: dict[tuple[str, str], set[str]] = {}
     for one in packages:
         if (index := index_of(one)) is not None:
-            wanted.setdefault((index, one.name), set()).add(str(one.version))
+            pages.setdefault((index, one.name), set()).add(str(one.version))
+    if not pages:
+        return Inquiry()
     work = _Work(project, context, publishers=publishers, unless_since=unless_since)
-    started = datetime.now(UTC)
-    context.emit(PhaseStarted(phase="fetch", total=len(wanted)))
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        rows = list(pool.map(lambda key: work.one(key[0], key[1], wanted[key]), wanted))
-    seconds = (datetime.now(UTC) - started).total_seconds()
-    context.emit(PhaseFinished(phase="fetch", count=len(rows), seconds=seconds))
+    started = time.monotonic()
+    context.emit(PhaseStarted(phase="ask", total=len(pages)))
+    try:
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            rows = list(pool.map(lambda key: work.one(key[0], key[1], pages[key]), pages))
+    finally:
+        if work.news:
+            write_atomic(mark(context), f"{datetime.now(UTC).isoformat()}\n".encode())
+    seconds = time.monotonic() - started
+    context.emit(PhaseFinished(phase="ask", count=len(rows), seconds=seconds))
     for where, reasons in sorted(work.failed.items()):
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
         context.emit(Warned(message=f"{where} was not asked anew: {reasons[0]}{more}"))
@@ -117,6 +140,7 @@ class _Work:
         publishers: bool,
         unless_since: timedelta | None,
     ) -> None:
+        self._emit = context.emit
         self._folder = context.home.indexes
         self._publishers = publishers
         self._unless_since = unless_since
@@ -128,9 +152,17 @@ class _Work:
         )
         self._dead: set[str] = set()
         self.failed: dict[str, list[str]] = {}
+        self.news = False
 
     def one(self, index: str, name: str, versions: Iterable[str]) -> str:
         """Ask about one package: ``changed``, ``same``, ``silent``, ``failed`` or ``not-asked``."""
+        self._emit(ItemStarted(phase="ask", name=name))
+        try:
+            return self._one(index, name, versions)
+        finally:
+            self._emit(ItemFinished(phase="ask", name=name))
+
+    def _one(self, index: str, name: str, versions: Iterable[str]) -> str:
         before = kept.load(self._folder, index, name)
         now = datetime.now(UTC)
         recent = (
@@ -149,11 +181,12 @@ class _Work:
             facts = self._with_publishers(facts, versions)
         if facts is not before:
             kept.save(self._folder, facts)
+        moved = before is None or replace(before, fetched=facts.fetched, etag=facts.etag) != facts
+        self.news = self.news or moved
         if facts.state == "silent":
             return "silent"
         if recent:
             return "not-asked"
-        moved = before is None or replace(before, fetched=facts.fetched, etag=facts.etag) != facts
         return "changed" if moved else "same"
 
     def _fail(self, index: str, error: NetworkError) -> None:
@@ -193,7 +226,7 @@ class _Work:
 
     def _with_publishers(self, facts: Facts, versions: Iterable[str]) -> Facts:
         """With who published locked versions, and for each the one below it."""
-        both = {one for version in versions for one in (version, *facts.below(version)[:1])}
+        both = {one for version in versions for one in (version, *islice(facts.below(version), 1))}
         rows = [file for version in both for file in facts.files.get(version, ())]
         wanted = [one for one in rows if one.provenance is not None and one.publishers is None]
         found = {(one.name, one.provenance): self._publisher(one, facts.index) for one in wanted}
@@ -224,11 +257,19 @@ def _no_facts(url: str, reason: str) -> NetworkError:
     )
 
 
+def mark(context: Context) -> str:
+    """A file that is written anew whenever an index says something else than before."""
+    return os.path.join(context.home.indexes, "changed")
+
+
 def index_of(package: Package) -> str | None:
     """The index that a package was locked from, without credentials; None where none is named."""
     if package.index is None or package.version is None or is_direct(package):
         return None
-    bare, _ = split_credentials(package.index)
+    try:
+        bare, _ = split_credentials(package.index)
+    except UsageError:  # no address at all
+        return None
     return bare.rstrip("/")
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from packaging.pylock import Package
+from packaging.pylock import Package, Pylock
 
 from provenv.core.errors import InputError
 from provenv.core.values import field, frozen, replace
@@ -44,9 +44,20 @@ def of_locks(project: Project, environment: str | None = None) -> tuple[Subject,
     Raises:
         InputError: There is no lock, or it cannot be read.
     """
-    locks = read_locks(project)
+    locks = {key: file.lock for key, file in read_locks(project).items()}
     if None not in locks:
         raise InputError("is missing", file=project.lock_path(None), hint="Run `provenv lock`.")
+    return of_pylocks(project, locks, environment)
+
+
+def of_pylocks(
+    project: Project, locks: Mapping[str | None, Pylock], environment: str | None = None
+) -> tuple[Subject, ...]:
+    """The same of locks that need not lie there yet.
+
+    Raises:
+        InputError: That of an environment is not among them.
+    """
     specs = (
         project.manifest.instances(environment)
         if environment is not None
@@ -57,17 +68,28 @@ def of_locks(project: Project, environment: str | None = None) -> tuple[Subject,
         key = project.lock_key(spec)
         if key not in locks:
             raise InputError("is missing", file=project.lock_path(key), hint="Run `provenv lock`.")
-        made, packages = graph.make_whole_graph(locks[key].lock, project.manifest, spec)
+        made, packages = graph.make_whole_graph(locks[key], project.manifest, spec)
         for package in packages:
             if _is_own(project, package):
                 continue
             paths = [(p.root.requirement, *p.names[1:]) for p in graph.why(made, package.name)]
             _add(found, package, spec.name, paths)
     if environment is None:
-        for file in locks.values():
-            for package in file.lock.packages:
+        for lock in locks.values():
+            for package in lock.packages:
                 if not _is_own(project, package):
                     _add(found, package, None, ())
+    return tuple(found[key] for key in sorted(found))
+
+
+def of_packages(
+    project: Project, packages: Iterable[Package], environment: str
+) -> tuple[Subject, ...]:
+    """Packages of a lock, all of which the environment gets."""
+    found: dict[tuple[str, str], Subject] = {}
+    for package in packages:
+        if not _is_own(project, package):
+            _add(found, package, environment, ())
     return tuple(found[key] for key in sorted(found))
 
 

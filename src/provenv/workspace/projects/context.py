@@ -25,6 +25,7 @@ from provenv.model.layout import (
     lock_file_name,
 )
 from provenv.model.manifest import EnvironmentSpec, Manifest, parse_manifest
+from provenv.workspace import fast
 from provenv.workspace.projects import sharing
 from provenv.workspace.projects.members import Workspace, find_workspace
 
@@ -124,7 +125,9 @@ class Project:
         """Paths relative to the project of what decides on it besides its own files: a workspace's."""
         if self.workspace is None:
             return ()
-        paths = [*self.workspace.watched, *([self.lock_path(None)] if self.shared else [])]
+        paths = [*self.workspace.watched]
+        if self.shared is not None:
+            paths += [self.lock_path(None), os.path.join(self.shared.root, fast.POLICY)]
         here = os.path.realpath(self.root)
         own = os.path.join(here, MANIFEST_FILE)
         return tuple(os.path.relpath(path, here) for path in paths if path != own)

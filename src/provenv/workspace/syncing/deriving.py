@@ -118,12 +118,29 @@ def _derived(
         for key, file in locks.items()
     }
     try:
-        return locking.resolve_manifest(project, context, believed, python=python, proven=True)
+        return locking.resolve_manifest(
+            project,
+            context,
+            believed,
+            python=python,
+            proven=True,
+            constraints=_excluded(locks),
+            judged=False,
+        )
     except NetworkError:
         if not context.offline:
             raise
         _tell_uncompared(context, "offline, and not everything is in the cache")
         return None
+
+
+def _excluded(locks: Mapping[str | None, LockFile]) -> tuple[str, ...]:
+    """What the rules left when the lock was made: whether they do today is asked of the policy."""
+    if None not in locks or "excluded" not in tool_table(locks[None].lock):
+        return ()
+    from provenv.audit.excluding import from_rows
+
+    return tuple(one.constraint for one in from_rows(tool_table(locks[None].lock)))
 
 
 def _tell_uncompared(context: Context, why: str) -> None:

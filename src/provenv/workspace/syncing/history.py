@@ -32,6 +32,7 @@ from provenv.workspace.operations.reading import LoggedOperation
 from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import Context, Project, read_manifest, read_text
+from provenv.workspace.projects.governed import may_be_governed
 from provenv.workspace.syncing import locking
 
 
@@ -149,6 +150,7 @@ def rollback(
     environment: str | None = None,
     to: int | None = None,
     environment_only: bool = False,
+    despite: str | None = None,
 ) -> RollbackResult:
     """Go back to an earlier generation, offline, in milliseconds.
 
@@ -161,10 +163,12 @@ def rollback(
         environment: Its name; the default environment where None.
         to: The generation's number; the one in use before the current one where None.
         environment_only: Leave the project's files alone; always so where its lock is a common one.
+        despite: The reason for going back to what a policy refuses today; it may be used for a day then.
 
     Raises:
         UsageError: There is no such generation.
-        CheckFailedError: Its interpreter is gone; nothing was switched.
+        CheckFailedError: Its interpreter is gone, or a policy refuses it; nothing was switched.
+        UndecidedError: A policy cannot tell; nothing was switched.
         IntegrityError: Objects that it links are no longer what they were; nothing was switched.
     """
     started = time.monotonic()
@@ -192,17 +196,25 @@ def rollback(
             at_once=False,
         ) as operation:
             context = operation.context
-            return _rollback(project, context, spec, to, started, environment_only=environment_only)
+            asked = _Asked(to=to, environment_only=environment_only, despite=despite)
+            return _rollback(project, context, spec, asked, started)
+
+
+@frozen
+class _Asked:
+    """What was asked of a rollback."""
+
+    to: int | None
+    environment_only: bool
+    despite: str | None
 
 
 def _rollback(
     project: Project,
     context: Context,
     spec: EnvironmentSpec,
-    to: int | None,
+    asked: _Asked,
     started: float,
-    *,
-    environment_only: bool,
 ) -> RollbackResult:
     folder = project.folder(spec)
     previous = generations.current_number(folder)
@@ -215,13 +227,14 @@ def _rollback(
         switch.sweep(folder)
         files.sweep(project.root)
         number = generations.known_number(
-            folder, to if to is not None else _before(folder, previous)
+            folder, asked.to if asked.to is not None else _before(folder, previous)
         )
         recipe = generations.read_recipe(folder, number)
         after = _usable(context, folder, number)
+        verdict = _judged(project, context, folder, after, asked.despite)
         _tell_drift(context, folder, number, recipe)
         # What another tool locked is not written into its files: the environment alone goes back.
-        environment_only = environment_only or after.source is not None
+        environment_only = asked.environment_only or after.source is not None
         before = _readable(folder, previous)
         texts = {} if environment_only else _former(project, folder, spec.name, number)
         context.emit(ChangeBegun())
@@ -234,7 +247,7 @@ def _rollback(
         stamp.used(folder)
         # the switch is done: what cannot be written down now costs time later on
         with contextlib.suppress(OSError, DiskError, InputError):
-            _stamp(project, context, folder, number, recipe, after, held=environment_only)
+            _stamp(project, context, folder, number, recipe, after, verdict, held=environment_only)
         if environment_only:
             _warn_unless_held(context, folder)
     return RollbackResult(
@@ -270,6 +283,29 @@ def _usable(context: Context, folder: str, number: int) -> Generation:
             "or `provenv sync --python` another one; nothing was switched.",
         )
     return made
+
+
+def _judged(
+    project: Project, context: Context, folder: str, made: Generation, despite: str | None
+) -> tuple[str, ...]:
+    """For how long a policy lets the generation be used, as lines of a stamp; none where none governs.
+
+    Raises:
+        CheckFailedError, UndecidedError: It does not.
+    """
+    if not may_be_governed(project, context):
+        return ()
+    from provenv.workspace.governing.freshness import REFUSALS, require_generation
+
+    try:
+        verdict = require_generation(project, context, folder, made, despite)
+    except REFUSALS as error:
+        error.hint = (
+            "Nothing was switched. In an emergency `provenv rollback --despite-policy REASON` goes back "
+            "all the same, and it may be used for a day."
+        )
+        raise
+    return (*verdict.own, *verdict.lines)
 
 
 def _tell_drift(context: Context, folder: str, number: int, recipe: Steps) -> None:
@@ -349,6 +385,7 @@ def _stamp(
     number: int,
     recipe: Steps,
     generation: Generation,
+    verdict: tuple[str, ...],
     *,
     held: bool,
 ) -> None:
@@ -364,7 +401,7 @@ def _stamp(
         return  # whether the lock of then answers what members ask for now is the long way's to say
     site = next((p for kind, _, p in recipe if kind == "D" and p.endswith("site-packages")), "")
     paths = [
-        *fast.watched(project.root, generation.environment),
+        *fast.watched(project.root, generation.environment, context.home.root),
         *fast.installed(folder, site),
         *fast.stored(context.home.root, recipe),
         generation.executable,
@@ -372,7 +409,7 @@ def _stamp(
     ]
     if generation.source is not None:
         paths.append(os.path.normpath(os.path.join(project.root, generation.source)))
-    signatures = [stamp.signature(path) for path in paths]
+    signatures = [*map(stamp.signature, paths), *verdict]
     current = f"generations/{number}"
     known = stamp.Stamp(context.home.root, generation.environment, current, signatures, held=held)
     stamp.write(folder, known)

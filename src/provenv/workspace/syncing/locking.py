@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from provenv.core.errors import CheckFailedError, InputError, UnsatisfiableError, UsageError
-from provenv.core.events import Warned
+from provenv.core.events import Noted, Warned
 from provenv.core.values import frozen, replace
 from provenv.model.generation import Change
 from provenv.model.interpreter import Interpreter
@@ -31,6 +31,7 @@ from provenv.workspace.projects.context import (
     read_manifest,
     require_manifest,
 )
+from provenv.workspace.projects.governed import may_be_governed
 
 if TYPE_CHECKING:
     from packaging.pylock import Pylock
@@ -50,6 +51,7 @@ class LockResult:
         packages: How many entries the common lock has.
         changes: What moved: name → versions before and after, joined where there are several.
         compared: With ``check``: the files were held against what the indexes say; else None.
+        excluded: Versions that a policy's rules did not let in, as the lock tells them.
     """
 
     changed: bool
@@ -59,6 +61,7 @@ class LockResult:
     changes: tuple[Change, ...]
     seconds: float
     compared: bool | None = None
+    excluded: tuple[Mapping[str, str], ...] = ()
 
 
 def why_stale(project: Project, locks: Mapping[str | None, LockFile]) -> str | None:
@@ -198,18 +201,17 @@ def _lock(
         remember_fresh(project, context, locks)
         return replace(_unchanged(project, locks, started), compared=compared)
     if stale is None and not upgrade:
-        remember_fresh(project, context, locks)
-        return _unchanged(project, locks, started)
+        refused = _why_refused(project, context, locks)
+        if refused is None:
+            remember_fresh(project, context, locks)
+            return _unchanged(project, locks, started)
+        context.emit(Noted(message=f"locking: {refused}"))
     _check_names(upgrade, locks)
     with _recorded(project, context, dry_run=dry_run) as operation:
         context = operation.context
         new = resolve_manifest(project, context, locks, upgrade=upgrade, python=python)
         made = render_locks(project, new)
         changed = any(k not in locks or locks[k].text != file.text for k, file in made.items())
-        if not dry_run:
-            from provenv.workspace.governing.asking import for_policies
-
-            for_policies(project, context, new)
         if changed and not dry_run:
             files.write(project, {file.path: file.text for file in made.values()})
             remember_fresh(project, context, made)
@@ -221,7 +223,31 @@ def _lock(
         packages=len(new[None].packages),
         changes=lock_changes(before, new[None]),
         seconds=time.monotonic() - started,
+        excluded=excluded_rows(new[None]),
     )
+
+
+def excluded_rows(lock: Pylock) -> tuple[Mapping[str, str], ...]:
+    """What the rules of a policy excluded when the lock was made, a row for each version."""
+    from provenv.model.lock import tool_table
+
+    rows = tool_table(lock).get("excluded", ())
+    return tuple(row for row in rows if isinstance(row, Mapping)) if rows else ()
+
+
+def _why_refused(
+    project: Project, context: Context, locks: Mapping[str | None, LockFile]
+) -> str | None:
+    """What of the locks the rules exclude today, in a few words; None where nothing is, or none govern."""
+    if not may_be_governed(project, context):
+        return None
+    from provenv.workspace.governing.complying import why_not
+    from provenv.workspace.governing.policies import policies_of
+
+    policies = policies_of(project, context)
+    if not policies.rules:
+        return None
+    return why_not(project, context, policies, {key: file.lock for key, file in locks.items()})
 
 
 def _recorded(
@@ -243,7 +269,12 @@ def deciding(project: Project) -> tuple[str, ...]:
 def remember_fresh(
     project: Project, context: Context, locks: Mapping[str | None, LockFile]
 ) -> None:
-    """Let the next ``lock`` see from the files' bytes alone that there is nothing to do."""
+    """Let the next ``lock`` see from the files' bytes alone that there is nothing to do.
+
+    Not where a policy may hold: advisories, and the clock, have a say there.
+    """
+    if may_be_governed(project, context):
+        return
     names = [os.path.basename(file.path) for file in locks.values()]
     said = f"{', '.join(names)}\n{len(locks[None].lock.packages)}\n"
     with contextlib.suppress(OSError):  # it costs time later on, and nothing else
@@ -273,6 +304,7 @@ def _unchanged(
         packages=len(locks[None].lock.packages),
         changes=(),
         seconds=time.monotonic() - started,
+        excluded=excluded_rows(locks[None].lock),
     )
 
 
@@ -298,37 +330,49 @@ def resolve_manifest(
     meanwhile: Callable[[], None] | None = None,
     proven: bool = False,
     constraints: Sequence[str] = (),
+    judged: bool = True,
 ) -> Mapping[str | None, Pylock]:
-    """Resolve, with the existing locks as preference. Writes nothing.
+    """Resolve, with the existing locks as preference, until the rules that govern are kept. Writes nothing.
 
     ``meanwhile`` is called while the resolver works. With ``proven`` the locks are taken as they are;
     otherwise of one that somebody has edited only its versions count. ``constraints`` (PEP 508) hold
-    besides the manifest's.
+    besides the manifest's. ``judged`` False leaves the rules aside.
 
     Raises:
         CheckFailedError: An index gives files that lie where the manifest does not lead.
+        UnsatisfiableError: Nothing satisfies the manifest, or nothing that the rules let in does.
         ProvenvError: As resolving says.
     """
-    project = project.locker
+    asked, project = project, project.locker
     with ThreadPoolExecutor(1) as pool:  # where an interpreter must be asked, that takes 40 ms
         finding = pool.submit(resolving_interpreter, project, context, python)
         from provenv.resolve import resolve
     interpreter = finding.result()
     if is_old(interpreter):
         return _unresolved(project, interpreter)
-    made = resolve(
-        project.manifest,
-        project=project.root,
-        previous={
-            key: value.lock if proven else _preferred(value, context)
-            for key, value in locks.items()
-        },
-        upgrade=upgrade,
-        settings=access.resolve_settings(project, context, interpreter),
-        emit=context.emit,
-        meanwhile=meanwhile,
-        constraints=constraints,
-    )
+    settings = access.resolve_settings(project, context, interpreter)
+    previous = {
+        key: value.lock if proven else _preferred(value, context) for key, value in locks.items()
+    }
+
+    def made_under(more: Sequence[str]) -> Mapping[str | None, Pylock]:
+        return resolve(
+            project.manifest,
+            project=project.root,
+            previous=previous,
+            upgrade=upgrade,
+            settings=settings,
+            emit=context.emit,
+            meanwhile=meanwhile,
+            constraints=(*constraints, *more),
+        )
+
+    if judged and may_be_governed(project, context):
+        from provenv.workspace.governing.complying import comply
+
+        made = comply(asked, context, previous, made_under, upgrade=upgrade)
+    else:
+        made = made_under(())
     from provenv.workspace.syncing.origins import refuse_strays
 
     refuse_strays(

@@ -43,6 +43,7 @@ from provenv.workspace.projects.context import (
     read_manifest,
     read_text,
 )
+from provenv.workspace.projects.governed import may_be_governed
 from provenv.workspace.proving import copies, suspects
 from provenv.workspace.proving.aftermath import settle
 from provenv.workspace.syncing import locking
@@ -52,6 +53,7 @@ from provenv.workspace.syncing.starting import starting
 
 if TYPE_CHECKING:
     from provenv.store.crew import Crew
+    from provenv.workspace.governing.freshness import Fresh
     from provenv.workspace.syncing.sourcing import Opened
 
 
@@ -169,7 +171,7 @@ def _sync(
     started = time.monotonic()
     environment, python, link_mode = wanted.environment, wanted.python, wanted.link_mode
     folder = project.folder(spec)
-    relocked, opened = False, None
+    relocked, opened, whose = False, None, project
     if fresh is not None:
         lock = fresh[project.lock_key(spec)]
     elif (name := _source_name(project, folder, source)) is not None:
@@ -180,6 +182,7 @@ def _sync(
     else:
         project, lock, relocked = ensure_lock(project, context, spec, locked_only=locked_only)
         spec = project.manifest.environment(environment)
+        whose = project
     aside = None if generations.is_ours(folder) else generations.set_aside(folder)
     try:
         leftovers.sweep(context.home)
@@ -195,9 +198,12 @@ def _sync(
             switch.sweep(folder)
             interpreter = _chosen(project, context, spec, folder, python)
             mode = _mode(context, spec, folder, interpreter, link_mode)
+            verdict = _judged(whose, context, spec, lock, interpreter, whole=opened is not None)
             # by its whole name: `test` may be several, and the short way must not take one for all
             asked = fast.Asked(spec.name if environment is not None else None, python, link_mode)
-            request = SyncRequest(asked=asked, spec=spec, lock=lock, mode=mode, opened=opened)
+            request = SyncRequest(
+                asked=asked, spec=spec, lock=lock, mode=mode, opened=opened, verdict=verdict
+            )
             prepared, outcome = make(project, context, folder, interpreter, request, crew)
             # the switch is done: what cannot be written down now costs time later on
             with contextlib.suppress(OSError, DiskError, InputError):
@@ -266,6 +272,27 @@ def _chosen(
         taken = f"Python {interpreter.version} at {interpreter.executable} takes its place"
         context.emit(Warned(message=f"{registry.gone(lost)}; {taken}"))
     return interpreter
+
+
+def _judged(
+    project: Project,
+    context: Context,
+    spec: EnvironmentSpec,
+    lock: LockFile,
+    interpreter: Interpreter,
+    *,
+    whole: bool,
+) -> Fresh | None:
+    """The verdict of the policies that govern, which lets the environment be made; None where none do.
+
+    Raises:
+        CheckFailedError, UndecidedError: It does not.
+    """
+    if not may_be_governed(project, context):
+        return None
+    from provenv.workspace.governing.freshness import require
+
+    return require(project, context, spec, lock, interpreter.version, whole=whole)
 
 
 def _check_place(folder: str, *, adopt: bool) -> None:
@@ -382,6 +409,7 @@ class SyncRequest:
     lock: LockFile
     mode: str
     opened: Opened | None = None
+    verdict: Fresh | None = None
 
     @property
     def source(self) -> str | None:
@@ -573,21 +601,24 @@ def finish(
     own += [stamp.signature(f"{project.root}/{path}") for path in project.around]
     python = stamp.signature(prepared.interpreter.executable)
     paths = [
-        *fast.watched(project.root, name),
+        *fast.watched(project.root, name, context.home.root),
         *fast.installed(folder, prepared.interpreter.site_packages),
         *fast.stored(context.home.root, prepared.steps),
     ]
     watched = [stamp.signature(path) for path in paths]
     if not _as_read(project, request):
         return  # changed meanwhile: the signatures above may be those of what was not looked at
-    signatures = [*watched, python, *own]
+    verdict = request.verdict
+    lines = [] if verdict is None else [*verdict.lines]
+    signatures = [*watched, python, *own, *([] if verdict is None else verdict.own), *lines]
     quiet = replace(context, emit=silent)  # what is to be said of interpreters has been said
     if not prepared.edited and request.usual(
         prepared, lambda: choosing.default_interpreter(project, quiet, request.spec.python)
     ):
-        key = fast.plan_key(project.root, request.asked, context.environ)
-        if key is not None and _as_read(project, request):
-            known = _known(project, folder, name, prepared, python, own)
+        key = fast.plan_key(project.root, request.asked, context.home.root, context.environ)
+        judged = verdict is None or verdict.holds  # by the very policies that the key was made from
+        if key is not None and judged and _as_read(project, request):
+            known = _known(project, folder, name, prepared, [python, *lines], own)
             plans.remember(context.home.plans, key, known)
     # the last that is written: where it is missing, the next command takes the long way, and sweeps
     current = f"generations/{number}"
@@ -596,7 +627,12 @@ def finish(
 
 
 def _known(
-    project: Project, folder: str, name: str, prepared: Prepared, python: str, own: list[str]
+    project: Project,
+    folder: str,
+    name: str,
+    prepared: Prepared,
+    machine: list[str],  # signatures of its interpreter, and of what the verdict was made from
+    own: list[str],
 ) -> plans.Known:
     """What the plan's key leads to; by content where another checkout may use it."""
     relative = os.path.relpath(folder, project.root)
@@ -604,10 +640,11 @@ def _known(
     if prepared.bound:
         contents = [plans.content(project.root, path) for path in paths]
         own = own[: len(prepared.inputs)]
-        return plans.Known(prepared.digest, relative, name, project.root, [python, *own], contents)
+        inputs = [machine[0], *own, *machine[1:]]
+        return plans.Known(prepared.digest, relative, name, project.root, inputs, contents)
     paths += [os.path.relpath(path, project.root) for path in prepared.inputs]
     contents = [plans.content(project.root, path) for path in paths]
-    return plans.Known(prepared.digest, relative, name, "*", [python], contents)
+    return plans.Known(prepared.digest, relative, name, "*", machine, contents)
 
 
 def _as_read(project: Project, request: SyncRequest) -> bool:

@@ -122,7 +122,7 @@ def make(
     from provenv.environments import plans, tree
 
     root = f"{home}/environments/{name}"
-    if not _is_plain(name) or os.path.lexists(root):
+    if not _is_plain(name) or os.path.lexists(root) or fast.governed_above(home, environ):
         return None
     python = (asked.python,) if asked.python is not None else ()
     key = _key(home, environ, python, asked.link_mode, seed)

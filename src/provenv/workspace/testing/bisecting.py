@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from packaging.pylock import Package
 
 from provenv.core.errors import (
     BuildError,
     CommandError,
+    DiskError,
     NetworkError,
+    UndecidedError,
     UnsatisfiableError,
     UsageError,
     say_safe,
@@ -21,25 +25,27 @@ from provenv.core.files import locked
 from provenv.core.values import frozen, replace
 from provenv.core.words import many
 from provenv.model.interpreter import Interpreter
-from provenv.model.layout import base_name
 from provenv.model.lock import is_direct
 from provenv.model.manifest import EnvironmentSpec
 from provenv.model.plan import Artifact
-from provenv.trials.bisecting import Bounds, LineSearch, Search, Verdict
-from provenv.trials.cells import Cell
+from provenv.trials.bisecting import Answer, Bounds, LineSearch, Search, Verdict, lay_out
 from provenv.trials.mixing import Changed, mixed, survey
 from provenv.workspace.host import choosing
 from provenv.workspace.projects.context import Context, LockFile, Project, require_manifest
+from provenv.workspace.testing import pythons_between
 from provenv.workspace.testing import trail as trails
 from provenv.workspace.testing.cells import cell_environment, spec_of, trials_folder
-from provenv.workspace.testing.culprits import BisectResult, Culprit, hold_back, sentence
+from provenv.workspace.testing.culprits import BisectResult, Breakage, Culprit, hold_back, sentence
 from provenv.workspace.testing.ends import End, find_end, lock_text, open_lock
 from provenv.workspace.testing.releases import packages_with, releases_between
 from provenv.workspace.testing.sides import Installed, artifacts_of, changed, look
 from provenv.workspace.testing.trail import BisectTask, Step, Trail
-from provenv.workspace.testing.trying import Trying, require
+from provenv.workspace.testing.trying import check_end, make_trying
 
 _FOLDER = "bisect"
+_MOST = 3
+"""So many independent reasons are looked for."""
+_NUMBERS = re.compile(r"[0-9][0-9.,:]*|=+")
 
 
 def bisect(project: Project, context: Context, task: BisectTask) -> BisectResult:
@@ -52,21 +58,24 @@ def bisect(project: Project, context: Context, task: BisectTask) -> BisectResult
         UsageError: An end names nothing; nothing differs; good is bad, or bad is good.
         CommandError: The command is not there.
         UndecidedError: An end says nothing: it cannot be made, or is not the same each time.
-        ProvenvError: As finding and reading the ends says.
+        ProvenvError: As breakage and reading the ends says.
     """
     require_manifest(project)
     folder = os.path.join(trials_folder(project, context), _FOLDER)
-    with locked(f"{folder}.lock", wait=False):
-        spec = _spec(project, task)
-        where = project.folder(project.manifest.environment(task.environment))
+    with _alone(folder):
+        if task.over == "python":
+            return _followed(
+                project, context, pythons_between.begin(project, context, folder, task)
+            )
+        spec = project.manifest.environment(task.environment)
+        where = project.folder(spec)
         interpreter = choosing.choose_interpreter(project, context, spec, where, task.python)
         good, bad = (
-            find_end(project, context, replace(spec, name=task.environment), interpreter, text)
-            for text in (task.good, task.bad)
+            find_end(project, context, spec, interpreter, text) for text in (task.good, task.bad)
         )
         _refuse_same(good, bad, spec, project, interpreter)
         trail = trails.begin(folder, task, interpreter.executable, good, bad)
-        return _followed(project, context, trail, interpreter)
+        return _followed(project, context, trail)
 
 
 def bisect_on(project: Project, context: Context) -> BisectResult:
@@ -76,15 +85,28 @@ def bisect_on(project: Project, context: Context) -> BisectResult:
         UsageError: There is none. Else as :func:`bisect`.
     """
     folder = os.path.join(trials_folder(project, context), _FOLDER)
-    with locked(f"{folder}.lock", wait=False):
-        trail = trails.resume(folder)
-        interpreter = choosing.default_interpreter(project, context, (trail.executable,))
-        return _followed(project, context, trail, interpreter)
+    with _alone(folder):
+        return _followed(project, context, trails.resume(folder))
 
 
-def _spec(project: Project, task: BisectTask) -> EnvironmentSpec:
-    spec = project.manifest.environment(task.environment)
-    return replace(spec, name=base_name(spec.name))
+@contextlib.contextmanager
+def _alone(folder: str) -> Iterator[None]:
+    """One bisection of a project at a time.
+
+    Raises:
+        UndecidedError: Another one runs.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(f"{folder}.lock", wait=False))
+        except DiskError:
+            raise
+        except UndecidedError as error:
+            raise UndecidedError(
+                "another bisection of this project is running",
+                hint="Wait for it, or end it; `provenv bisect --continue` goes on with it then.",
+            ) from error
+        yield
 
 
 def _refuse_same(
@@ -107,10 +129,11 @@ def _refuse_same(
     )
 
 
-def _followed(
-    project: Project, context: Context, trail: Trail, interpreter: Interpreter
-) -> BisectResult:
+def _followed(project: Project, context: Context, trail: Trail) -> BisectResult:
     try:
+        interpreter = choosing.default_interpreter(project, context, (trail.executable,))
+        if trail.task.over == "python":
+            return pythons_between.follow(project, context, trail, interpreter)
         return _Bisection(project, context, trail, interpreter).run()
     except (UsageError, CommandError):
         raise
@@ -138,17 +161,8 @@ class _Bisection:
         self.context = context
         self.trail = trail
         self.interpreter = interpreter
-        task = trail.task
-        name = base_name(task.environment)
-        self.cell = Cell(python="", environment=name, command=task.command, timeout=task.timeout)
-        self.trying = Trying(
-            project=project,
-            context=context,
-            trail=trail,
-            cell=self.cell,
-            interpreter=interpreter,
-        )
-        self.spec = spec_of(self.cell, project)
+        self.trying = make_trying(project, context, trail, interpreter)
+        self.spec = spec_of(self.trying.cell, project)
 
     def run(self) -> BisectResult:
         started = time.monotonic()
@@ -156,9 +170,25 @@ class _Bisection:
         self.good, self.bad = self._look(self.trail.good), self._look(self.trail.bad)
         self.ground = survey(self.good.installed.side, self.bad.installed.side)
         self.changes = {change.name: change for change in self.ground.changes}
-        verdict = self._search()
-        culprits = tuple(self._culprit(verdict, unit) for unit in verdict.culprits)
-        return self._result(verdict, culprits, time.monotonic() - started)
+        self.board = lay_out([*self.changes], self.ground.needs)
+        breakages: list[Breakage] = []
+        rest: frozenset[str] = frozenset(self.changes)
+        whole: bool | None = False
+        while whole is False and len(breakages) < _MOST:
+            verdict = self._searched(rest)
+            breakages.append(self._breakage(verdict))
+            rest = self.board.all_but(rest, verdict.culprits)
+            if any(one.enough for one in breakages[-1].culprits):
+                whole = True
+            else:
+                whole = self._is_good(rest) if verdict.told else None
+        breakages.sort(key=lambda breakage: not breakage.alike)
+        return self._result(breakages, whole, time.monotonic() - started)
+
+    def _is_good(self, mix: Collection[str]) -> bool | None:
+        """None where that cannot be told. Of no changes at all, the good end has shown it."""
+        answer = self._mix(mix).answer if mix else "good"
+        return None if answer == "skip" else answer == "good"
 
     def _check_ends(self) -> None:
         good, bad = self.trail.good, self.trail.bad
@@ -177,15 +207,11 @@ class _Bisection:
                     hint="--python chooses another; `--over python` finds out about the Pythons.",
                 )
             )
-        for end, wanted, other in ((good, "good", "bad"), (bad, "bad", "good")):
+        ends: tuple[tuple[End, Answer], ...] = ((good, "good"), (bad, "bad"))
+        for end, wanted in ends:
             lock = open_lock(self.project, end.text)
-            step = self.trying.step("end", (wanted,), f"{end.label} (said to be {wanted})", lock)
-            require(
-                step,
-                "good" if wanted == "good" else "bad",
-                end.label,
-                lambda end=end, step=step, other=other: _wrong_end(end, step, other),  # type: ignore[misc]
-            )
+            step = self.trying.step("end", (wanted,), f"{end.label}, the {wanted} end", lock)
+            check_end(step, wanted, end.label)
 
     def _look(self, end: End) -> _End:
         lock = open_lock(self.project, end.text)
@@ -198,21 +224,22 @@ class _Bisection:
             installed=look(self.context, end, made, artifacts, self.interpreter),
         )
 
-    def _search(self) -> Verdict:
-        search = Search([*self.changes], self.ground.needs)
+    def _searched(self, names: Collection[str]) -> Verdict:
+        """What comes of a search among these changes; what was tried before counts."""
+        answers = {frozenset(step.key): step.answer for step in self.trail.of("mix")}
+        search = Search([n for n in self.changes if n in names], self.ground.needs, answers)
         while search.mix is not None:
-            mix = search.mix
-            key, left = tuple(sorted(mix)), max(search.estimate - 1, 0)
-            found = mixed(self.ground, mix)
-            what = self._named(mix)
-            if found.conflict is not None:
-                step = self.trying.skip("mix", key, what, found.conflict, left)
-            else:
-                lock = self._lock(self._packages(mix).values())
-                step = self.trying.step("mix", key, what, lock, left=left)
-            search.tell(step.answer)
+            search.tell(self._mix(search.mix, max(search.estimate - 1, 0)).answer)
         assert search.verdict is not None
         return search.verdict
+
+    def _mix(self, mix: Collection[str], left: int = 0) -> Step:
+        key, what = tuple(sorted(mix)), self._named(mix)
+        conflict = mixed(self.ground, mix).conflict
+        if conflict is not None:
+            return self.trying.skip("mix", key, what, conflict, left)
+        lock = self._lock(self._packages(mix).values())
+        return self.trying.step("mix", key, what, lock, left=left)
 
     def _named(self, mix: Collection[str]) -> str:
         count = len(self.changes)
@@ -231,14 +258,34 @@ class _Bisection:
     def _lock(self, packages: Collection[Package]) -> LockFile:
         return open_lock(self.project, lock_text(packages))
 
+    def _breakage(self, verdict: Verdict) -> Breakage:
+        culprits = tuple(self._culprit(verdict, unit) for unit in verdict.culprits)
+        guilty = {name for names in verdict.culprits for name in names}
+        needed = tuple(self.changes[name] for name in verdict.needed if name not in guilty)
+        remaining = tuple(tuple(self.changes[n] for n in names) for names in verdict.remaining)
+        seen = self.trail.find("mix", tuple(sorted(guilty | {*verdict.needed})))
+        end = self.trail.find("end", ("bad",))
+        return Breakage(
+            culprits=culprits,
+            needed=needed,
+            remaining=remaining,
+            unproven=verdict.unproven,
+            told=verdict.told,
+            alike=seen is None or (end is not None and _alike(seen, end)),
+            sentence=sentence(culprits, needed, remaining, unproven=verdict.unproven),
+        )
+
     def _culprit(self, verdict: Verdict, unit: Sequence[str]) -> Culprit:
         name = self._lead(unit)
         change = self.changes[name]
+        rest = self.board.all_but(self.changes, [unit])
+        others = len(rest) + len(unit) == len(self.changes)  # else something there needs it
         one = Culprit(
             name=name,
             before=change.before,
             after=change.after,
             together=tuple(self.changes[other] for other in unit if other != name),
+            enough=self._is_good(rest) if verdict.told and others else None,
             changelog=self.bad.installed.changelogs.get(name),
         )
         if change.before is None or change.after is None:
@@ -250,7 +297,10 @@ class _Bisection:
             return replace(
                 one, unknown="it does not come from an index, or has not changed its version"
             )
-        return self._releases(one, verdict, unit)
+        if one.enough:  # all else as it is at the bad end, where the culprit is to be held back
+            return self._releases(one, unit, self.changes.keys())
+        guilty = {name for names in verdict.culprits for name in names} | {*verdict.needed}
+        return self._releases(one, unit, guilty & self.changes.keys())
 
     def _lead(self, unit: Sequence[str]) -> str:
         """Of what goes together, what is asked for by itself, else what others are needed by."""
@@ -259,7 +309,8 @@ class _Bisection:
             unit, key=lambda name: (name not in self.ground.roots, -len(needs.get(name, ())), name)
         )
 
-    def _releases(self, one: Culprit, verdict: Verdict, unit: Sequence[str]) -> Culprit:
+    def _releases(self, one: Culprit, unit: Sequence[str], mix: Collection[str]) -> Culprit:
+        """With the releases between the ends looked at, the changes in ``mix`` made besides."""
         before, after = self.good.packages[one.name], self.bad.packages[one.name]
         try:
             versions = releases_between(
@@ -270,7 +321,7 @@ class _Bisection:
                 str(before.version),
                 str(after.version),
             )
-            bounds = self._line(one, verdict, unit, versions)
+            bounds = self._line(one, unit, mix, versions)
         except NetworkError as error:
             return replace(one, unknown=error.message)
         line = [str(before.version), *versions, str(after.version)]
@@ -285,12 +336,10 @@ class _Bisection:
         )
 
     def _line(
-        self, one: Culprit, verdict: Verdict, unit: Sequence[str], versions: Sequence[str]
+        self, one: Culprit, unit: Sequence[str], mix: Collection[str], versions: Sequence[str]
     ) -> Bounds:
-        guilty = {name for names in verdict.culprits for name in names} | {*verdict.needed}
-        guilty &= self.changes.keys()
-        held = self._packages(guilty)
-        without = mixed(self.ground, guilty - {*unit})
+        held = self._packages(mix)
+        without = mixed(self.ground, {*mix} - {*unit})
         stays = {*held} if without.conflict else {*without.old, *without.new}
         free = {name for name in held if name in unit or name not in stays}
         extras = ",".join(sorted(self.ground.roots.get(one.name, ())))
@@ -329,14 +378,8 @@ class _Bisection:
         return self.trying.step("release", key, what, self._lock(packages), left=left)
 
     def _result(
-        self, verdict: Verdict, culprits: tuple[Culprit, ...], seconds: float
+        self, breakages: Sequence[Breakage], whole: bool | None, seconds: float
     ) -> BisectResult:
-        guilty = {name for names in verdict.culprits for name in names}
-        needed = tuple(self.changes[name] for name in verdict.needed if name not in guilty)
-        remaining = tuple(
-            tuple(self.changes[name] for name in names) for names in verdict.remaining
-        )
-        runs = sum(step.runs for step in self.trail.steps)
         return BisectResult(
             good=self.trail.good.label,
             bad=self.trail.bad.label,
@@ -346,30 +389,20 @@ class _Bisection:
             python=self.interpreter.version,
             changes=self.ground.changes,
             followers=self.ground.followers,
-            culprits=culprits,
-            needed=needed,
-            remaining=remaining,
-            unproven=verdict.unproven,
-            told=verdict.told,
-            sentence=sentence(culprits, needed, remaining, unproven=verdict.unproven),
+            breakages=tuple(breakages),
+            whole=whole,
             steps=tuple(self.trail.steps),
-            runs=runs,
+            runs=sum(step.runs for step in self.trail.steps),
             seconds=round(seconds, 3),
             folder=self.trail.folder,
         )
 
 
+def _alike(one: Step, other: Step) -> bool:
+    """Whether two fail in the same way, as far as the exit code and the last line tell."""
+    first, second = (_NUMBERS.sub("0", step.line) for step in (one, other))
+    return one.code == other.code and first == second
+
+
 def _short(change: Changed) -> str:
     return f"{change.name} {change.after}" if change.after else f"no {change.name}"
-
-
-def _wrong_end(end: End, step: Step, other: str) -> Exception:
-    how = f"exit code {step.code}" if step.code is not None else "its time was over"
-    said = f": {step.line}" if step.line else ""
-    wanted = "good" if other == "bad" else "bad"
-    return UsageError(
-        f"the {wanted} end, {end.label}, is {other} ({how}){said}",
-        hint=f"What the command wrote is in {step.log}. Choose an end that is {wanted}, or is something "
-        "else broken than the packages (the project itself, the Python, a service)?",
-        details={"end": wanted, "label": end.label, "code": step.code, "log": step.log},
-    )

@@ -70,7 +70,7 @@ def run_cell(
             wrote=lambda line: context.emit(CommandWrote(line=line)),
         )
     except ProvenvError as error:
-        return replace(known, reason=error.message, hint=error.hint)
+        return replace(known, reason=error.message, hint=error.hint, kind=error.kind)
     return _told(known, outcome)
 
 
@@ -108,6 +108,7 @@ def failed(
         prepared=seconds,
         reason=error.message,
         hint=error.hint,
+        kind=error.kind,
         python=interpreter.version if interpreter is not None else "",
         executable=interpreter.executable if interpreter is not None else "",
     )

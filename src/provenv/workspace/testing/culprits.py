@@ -21,6 +21,8 @@ class Culprit:
         together: Others that differ only together with it.
         last_good: The last release that is known to be good. ``first_bad``: The first that is known to
             be bad. None where there is no such release.
+        enough: Whether the bad end is good without it, all else as it is there; None where that could not
+            be tried. If so, its releases were tried there, else at the good end.
         skipped: Releases between those two that could not be tried.
         unknown: Why its releases were not looked at; None where they were.
         constraint: What holds it back (PEP 508); None where nothing can.
@@ -31,12 +33,36 @@ class Culprit:
     before: str | None
     after: str | None
     together: tuple[Changed, ...] = ()
+    enough: bool | None = None
     last_good: str | None = None
     first_bad: str | None = None
     skipped: tuple[str, ...] = ()
     unknown: str | None = None
     constraint: str | None = None
     changelog: str | None = None
+
+
+@frozen
+class Breakage:
+    """A smallest set of changes that turns good into bad.
+
+    Attributes:
+        culprits: The set.
+        needed: What the culprits cannot be without.
+        remaining: Groups of changes of which one more is guilty, and nothing tells which.
+        unproven: Whether the last culprit is needed besides the others could not be tried.
+        told: Nothing is left to be told apart.
+        alike: It fails as the bad end does: same exit code, same last line but for numbers.
+        sentence: All of it in one sentence.
+    """
+
+    culprits: tuple[Culprit, ...]
+    needed: tuple[Changed, ...]
+    remaining: tuple[tuple[Changed, ...], ...]
+    unproven: bool
+    told: bool
+    alike: bool
+    sentence: str
 
 
 @frozen
@@ -47,12 +73,9 @@ class BisectResult:
         good, bad: What the ends are.
         over: ``packages`` or ``python``.
         changes: What differs by itself between the ends. ``followers``: What comes or goes with it.
-        culprits: The smallest set of changes that turns good into bad.
-        needed: What the culprits cannot be without, and what follows them.
-        remaining: Groups of changes of which one is guilty, and nothing tells which.
-        unproven: Whether the last culprit is needed besides the others could not be tried.
-        told: Nothing is left to be told apart.
-        sentence: All of it in one sentence.
+        breakages: What is guilty: one, or where the bad end is bad for several reasons, one for each; what
+            fails as the bad end does comes first.
+        whole: The bad end is good without all that was found; None where that could not be tried.
         runs: How often the command was run.
         folder: Where the logs are.
         more: Of Pythons: what could be installed, and would lie between.
@@ -66,17 +89,23 @@ class BisectResult:
     python: str
     changes: tuple[Changed, ...]
     followers: tuple[Changed, ...]
-    culprits: tuple[Culprit, ...]
-    needed: tuple[Changed, ...]
-    remaining: tuple[tuple[Changed, ...], ...]
-    unproven: bool
-    told: bool
-    sentence: str
+    breakages: tuple[Breakage, ...]
+    whole: bool | None
     steps: tuple[Step, ...]
     runs: int
     seconds: float
     folder: str
     more: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> bool:
+        """Whether nothing is left to be told apart."""
+        return all(breakage.told for breakage in self.breakages)
+
+    @property
+    def sentence(self) -> str:
+        """What was found first: *good with werkzeug 3.0.6, bad from 3.1.0, alone*."""
+        return self.breakages[0].sentence
 
 
 def sentence(
@@ -110,9 +139,8 @@ def _alone(one: Culprit) -> str:
         return f"good without {one.name}, bad with {one.after}{group}"
     if one.after is None:
         return f"good with {one.name} {one.before}, bad without it{group}"
-    since = f"bad from {one.first_bad}" if one.unknown is None else f"bad with {one.after}"
-    if one.skipped:
-        since = f"bad from {_listed([*one.skipped, str(one.first_bad)], 'or')}"
+    since = f"bad from {span(one.skipped, str(one.first_bad))}"
+    since = since if one.unknown is None else f"bad with {one.after}"
     return f"good with {one.name} {one.last_good or one.before}, {since}{group}"
 
 
@@ -127,7 +155,7 @@ def _before(one: Culprit) -> str:
 def _from(one: Culprit) -> str:
     if one.after is None or one.before is None or one.unknown is not None:
         return _after(one)
-    return f"{one.name} from {_listed([*one.skipped, str(one.first_bad)], 'or')}"
+    return f"{one.name} from {span(one.skipped, str(one.first_bad))}"
 
 
 def _together(group: Sequence[Changed]) -> str:
@@ -143,6 +171,13 @@ def moved(one: Changed) -> str:
         if one.before is None
         else f"{one.name} {one.before} → {one.after}"
     )
+
+
+def span(skipped: Sequence[str], first_bad: str) -> str:
+    """From which release on: of those that could not be tried it may be any."""
+    if len(skipped) > 2:
+        return f"somewhere from {skipped[0]} to {first_bad}"
+    return _listed([*skipped, first_bad], "or")
 
 
 def _listed(items: Sequence[str], word: str) -> str:

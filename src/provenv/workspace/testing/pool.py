@@ -93,6 +93,8 @@ def run_trials(
     Raises:
         KeyboardInterrupt: It was interrupted; every process has been ended.
     """
+    if not trials:
+        return []
     cells = [one.cell for one in trials]
     found: dict[int, CellResult] = {}
     digests: dict[int, str] = {}

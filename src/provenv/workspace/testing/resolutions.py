@@ -90,29 +90,28 @@ def resolve_all(
     locks: Mapping[str | None, LockFile] = {}
     based = next((cell for one, cell in wanted.items() if one.resolution != "highest"), None)
     if based is not None:
-        project, locks = _own(project, context, based, locked_only=locked_only)
+        project, locks = own_locks(project, context, based, locked_only=locked_only)
     found: dict[Resolution, Resolved | ProvenvError] = {}
-    missing: dict[Resolution, _Wanted] = {}
+    others: dict[Resolution, Wanted] = {}
     for one, cell in wanted.items():
         own = varied(cell, project)
         if one.resolution == "locked" and not one.packages:
             found[one] = Resolved(project=own, lock=locks[one.lock_key])
-            continue
-        asked = _wanted(one, own, locks, context)
-        known = None if fresh else _known(asked, context)
-        if known is not None:
-            found[one] = Resolved(project=own, lock=known)
         else:
-            missing[one] = asked
-    if missing:
-        found |= _make(missing, context, jobs)
-    return found
+            others[one] = _wanted(one, own, locks)
+    made = resolve_each(tuple(others.values()), context, fresh=fresh, jobs=jobs)
+    return {**found, **dict(zip(others, made, strict=True))}
 
 
-def _own(
+def own_locks(
     project: Project, context: Context, cell: Cell, *, locked_only: bool
 ) -> tuple[Project, Mapping[str | None, LockFile]]:
-    """The project's own locks, made anew where they are stale; and the project as it is then."""
+    """The project's own locks, made anew where they are stale; and the project as it is then.
+
+    Raises:
+        CheckFailedError: They were edited; or are stale, and ``locked_only``.
+        ProvenvError: They cannot be made.
+    """
     spec = project.manifest.environment(cell.environment)
     locks = read_locks(project)
     if locking.why_stale(project, locks) is None:
@@ -130,44 +129,69 @@ def _own(
 
 
 @frozen
-class _Wanted:
-    """One resolution that is not the project's own lock; ``path`` is where its lock is kept."""
+class Wanted:
+    """One lock that is not the project's own.
 
-    one: Resolution
+    Attributes:
+        project: As its cells see it.
+        lock_key: Of the lock that decides for them.
+        previous: Locks whose versions stay where they fit; none for what is resolved from nothing.
+        constraints: PEP 508, besides what the manifest says.
+        newest: It is about the newest versions, so that it grows old.
+    """
+
     project: Project
+    lock_key: str | None
     previous: Mapping[str | None, LockFile]
-    constraints: tuple[str, ...]
-    path: str
+    constraints: tuple[str, ...] = ()
+    newest: bool = False
+
+    def path(self, context: Context) -> str:
+        """Where the lock is kept."""
+        name = digest.of_json(
+            [
+                self.project.locker.manifest.lock_digest(),
+                self.lock_key,
+                list(self.constraints),
+                context.index_url,
+                {str(key): lock.digest for key, lock in self.previous.items()},
+            ]
+        )
+        return os.path.join(trials_folder(self.project, context), "locks", f"{name}.toml")
 
 
-def _wanted(
-    one: Resolution, project: Project, locks: Mapping[str | None, LockFile], context: Context
-) -> _Wanted:
-    locker = project.locker
+def _wanted(one: Resolution, project: Project, locks: Mapping[str | None, LockFile]) -> Wanted:
     constraints: tuple[str, ...] = ()
     if one.resolution == "lowest-direct":
-        constraints = floors(locker.manifest, [locks[None].lock, locks[one.lock_key].lock])
+        manifest = project.locker.manifest
+        constraints = floors(manifest, [locks[None].lock, locks[one.lock_key].lock])
     if one.resolution != "locked":
         locks = {}
-        uv = {**locker.manifest.uv, "resolution": one.resolution}
-        manifest = replace(locker.manifest, uv=uv)
-        if project.shared is not None:
-            project = replace(project, shared=replace(project.shared, manifest=manifest))
-        else:
-            project = replace(project, manifest=manifest)
-    name = digest.of_json(
-        [
-            project.locker.manifest.lock_digest(),
-            one.resolution,
-            list(one.packages),
-            list(constraints),
-            one.lock_key,
-            context.index_url,
-            {str(key): lock.digest for key, lock in locks.items()},
-        ]
+        project = with_uv(project, resolution=one.resolution)
+    return Wanted(
+        project=project,
+        lock_key=one.lock_key,
+        previous=locks,
+        constraints=constraints,
+        newest=one.resolution == "highest",
     )
-    path = os.path.join(trials_folder(project, context), "locks", f"{name}.toml")
-    return _Wanted(one=one, project=project, previous=locks, constraints=constraints, path=path)
+
+
+def with_uv(project: Project, **settings: str) -> Project:
+    """The project with other settings for the resolver."""
+
+    def changed(manifest: Manifest) -> Manifest:
+        return replace(manifest, uv={**manifest.uv, **settings})
+
+    return with_manifests(project, changed)
+
+
+def with_manifests(project: Project, change: Callable[[Manifest], Manifest]) -> Project:
+    """The project with its manifest changed, and that of the workspace that is locked for it."""
+    shared = project.shared
+    if shared is not None:
+        shared = replace(shared, manifest=change(shared.manifest))
+    return replace(project, manifest=change(project.manifest), shared=shared)
 
 
 def floors(manifest: Manifest, locks: Sequence[Pylock]) -> tuple[str, ...]:
@@ -201,37 +225,46 @@ def floors(manifest: Manifest, locks: Sequence[Pylock]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _known(asked: _Wanted, context: Context) -> LockFile | None:
-    """A lock that was made before from the same; None where there is none, or it has grown old."""
-    try:
-        age = time.time() - os.stat(asked.path).st_mtime
-    except OSError:
-        return None
-    if asked.one.resolution == "highest" and age > NEWEST_FOR and not context.offline:
-        return None
-    return _read(asked)
+def resolve_each(
+    wanted: Sequence[Wanted], context: Context, *, fresh: bool = False, jobs: int | None = None
+) -> list[Resolved | ProvenvError]:
+    """The lock of each: one that is known, or one that is made now, several at once.
 
+    Those about the newest versions are asked for again after a day; ``fresh`` asks for all.
+    """
+    known = [None if fresh else _known(asked, context) for asked in wanted]
+    missing = [asked for asked, lock in zip(wanted, known, strict=True) if lock is None]
 
-def _read(asked: _Wanted) -> LockFile:
-    text = read_text(asked.path)
-    path = asked.project.lock_path(asked.one.lock_key)  # what is local is named from there
-    return LockFile(path=path, text=text, lock=parse_lock(text, asked.path))
-
-
-def _make(
-    missing: Mapping[Resolution, _Wanted], context: Context, jobs: int | None
-) -> dict[Resolution, Resolved | ProvenvError]:
-    def job(asked: _Wanted) -> Callable[[Emit], None]:
+    def job(asked: Wanted) -> Callable[[Emit], None]:
         return lambda emit: _lock(asked, replace(context, emit=emit))
 
-    results = _do([job(asked) for asked in missing.values()], context, jobs)
-    found: dict[Resolution, Resolved | ProvenvError] = {}
-    for (one, asked), result in zip(missing.items(), results, strict=True):
+    made = iter(_do([job(asked) for asked in missing], context, jobs) if missing else ())
+    found: list[Resolved | ProvenvError] = []
+    for asked, lock in zip(wanted, known, strict=True):
+        result = next(made) if lock is None else None
         if isinstance(result, ProvenvError):
-            found[one] = _plain(result)
+            found.append(_plain(result))
         else:
-            found[one] = Resolved(project=asked.project, lock=_read(asked))
+            found.append(Resolved(project=asked.project, lock=lock or _read(asked, context)))
     return found
+
+
+def _known(asked: Wanted, context: Context) -> LockFile | None:
+    """A lock that was made before from the same; None where there is none, or it has grown old."""
+    try:
+        age = time.time() - os.stat(asked.path(context)).st_mtime
+    except OSError:
+        return None
+    if asked.newest and age > NEWEST_FOR and not context.offline:
+        return None
+    return _read(asked, context)
+
+
+def _read(asked: Wanted, context: Context) -> LockFile:
+    kept = asked.path(context)
+    text = read_text(kept)
+    path = asked.project.lock_path(asked.lock_key)  # what is local is named from there
+    return LockFile(path=path, text=text, lock=parse_lock(text, kept))
 
 
 def _plain(error: ProvenvError) -> ProvenvError:
@@ -243,19 +276,20 @@ def _plain(error: ProvenvError) -> ProvenvError:
     return error
 
 
-def _lock(asked: _Wanted, context: Context) -> None:
+def _lock(asked: Wanted, context: Context) -> None:
     """Resolve, and keep the lock."""
     made = locking.resolve_manifest(
         asked.project,
         context,
         asked.previous,
-        upgrade=asked.one.resolution != "locked",
+        upgrade=not asked.previous,
         proven=True,
         constraints=asked.constraints,
     )
-    text = locking.render_locks(asked.project, made)[asked.one.lock_key].text
-    ensure_folder(os.path.dirname(asked.path))
-    write_atomic(asked.path, text.encode())
+    text = locking.render_locks(asked.project, made)[asked.lock_key].text
+    path = asked.path(context)
+    ensure_folder(os.path.dirname(path))
+    write_atomic(path, text.encode())
 
 
 def _do(

@@ -96,6 +96,10 @@ class Trail:
         """The step of that key, where it was taken."""
         return next((s for s in self.steps if s.kind == kind and s.key == key), None)
 
+    def of(self, kind: str) -> list[Step]:
+        """The steps of a kind."""
+        return [step for step in self.steps if step.kind == kind]
+
     def add(self, step: Step) -> Step:
         """Keep a step: it is on the disk when this returns."""
         step = replace(step, number=len(self.steps) + 1)

@@ -5,13 +5,13 @@ Exit codes are those of ``git bisect run``: 0 is good, 125 says nothing, everyth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from provenv.core.errors import CommandError, UndecidedError
+from provenv.core.errors import CommandError, UndecidedError, UsageError
 from provenv.core.events import ItemStarted, Noted, PhaseFinished, PhaseStarted
 from provenv.core.values import frozen, replace
-from provenv.core.words import many
 from provenv.model.interpreter import Interpreter
+from provenv.model.layout import base_name
 from provenv.trials.bisecting import Answer, Tries
 from provenv.trials.cells import Cell, CellResult
 from provenv.workspace.projects.context import Context, LockFile, Project
@@ -132,6 +132,20 @@ class Trying:
         return end is not None and end.answer == "bad" and end.runs > 0 and end.code is None
 
 
+def make_trying(
+    project: Project, context: Context, trail: Trail, interpreter: Interpreter
+) -> Trying:
+    """What the steps of a bisection have in common."""
+    task = trail.task
+    cell = Cell(
+        python="",
+        environment=base_name(task.environment),
+        command=task.command,
+        timeout=task.timeout,
+    )
+    return Trying(project=project, context=context, trail=trail, cell=cell, interpreter=interpreter)
+
+
 def _reason(result: CellResult) -> str | None:
     """Why a result says nothing; None where it does."""
     if result.code in _NOT_STARTED:
@@ -153,18 +167,26 @@ def _unstarted(command: Sequence[str], result: CellResult) -> CommandError:
     )
 
 
-def require(step: Step, wanted: Answer, label: str, wrong: Callable[[], Exception]) -> None:
+def check_end(step: Step, wanted: Answer, label: str) -> None:
     """Refuse to begin where an end is not what was said of it.
 
     Raises:
-        UndecidedError: It says nothing. Else what ``wrong`` gives.
+        UsageError: It is the opposite.
+        UndecidedError: It says nothing.
     """
     if step.answer == wanted:
         return
-    if step.answer != "skip":
-        raise wrong()
-    raise UndecidedError(
-        f"the {wanted} end, {label}, says nothing: {step.reason}",
-        hint=f"{many(step.runs, 'run')}; {step.log}" if step.log else "Choose another end.",
-        details={"log": step.log},
+    if step.answer == "skip":
+        raise UndecidedError(
+            f"the {wanted} end, {label}, says nothing: {step.reason}",
+            hint=f"What the command wrote is in {step.log}." if step.log else "Choose another end.",
+            details={"log": step.log},
+        )
+    how = f"exit code {step.code}" if step.code is not None else "its time was over"
+    said = f": {step.line}" if step.line else ""
+    raise UsageError(
+        f"the {wanted} end, {label}, is {step.answer} ({how}){said}",
+        hint=f"What the command wrote is in {step.log}. Choose an end that is {wanted}, or is something "
+        "else broken than the packages (the project itself, the Python, a service)?",
+        details={"end": wanted, "label": label, "code": step.code, "log": step.log},
     )

@@ -1,0 +1,404 @@
+"""Locking until the rules are kept: what they exclude is constrained away, and resolved again.
+
+Before the first resolution stands what is certain without it: rules about packages, what the lock says
+that was excluded (where it still is), and what of the locked versions the rules exclude today. Then every
+lock that is made is judged, and each package that breaks a rule loses all versions that do.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NoReturn
+
+from packaging.requirements import Requirement
+
+from provenv.audit import excluding, release_rules
+from provenv.audit.database import Database
+from provenv.audit.excluding import Excluded, Exclusion
+from provenv.audit.findings import vulnerabilities
+from provenv.audit.policies import Policies
+from provenv.audit.releases import Facts, Standing
+from provenv.audit.verdict import Item, Question, Verdict, judge
+from provenv.core.errors import NetworkError, UnsatisfiableError
+from provenv.core.events import Noted, Warned
+from provenv.core.http import Transport
+from provenv.core.values import frozen, replace
+from provenv.model.lock import tool_table
+from provenv.workspace.governing import policies as governing
+from provenv.workspace.governing import releases, subjects
+from provenv.workspace.governing.subjects import Subject
+from provenv.workspace.host import access
+from provenv.workspace.projects.context import Context, Project, make_project, read_text
+
+if TYPE_CHECKING:
+    from packaging.pylock import Package, Pylock
+
+    from provenv.resolve.pages import IndexFile
+
+Locks = Mapping[str | None, "Pylock"]
+ROUNDS = 30
+"""So often is resolved at most: each round excludes something, and most need one or two."""
+
+
+@frozen
+class Judged:
+    """Locks, held against the rules; ``subjects``: the packages in them, by name and version."""
+
+    question: Question
+    verdict: Verdict
+    subjects: Mapping[tuple[str, str], Subject]
+
+    @property
+    def broken(self) -> tuple[Exclusion, ...]:
+        """What another version would mend. What comes from a path or a repository has no other."""
+        return tuple(
+            one
+            for one in excluding.broken(self.verdict.decisions)
+            if not self.subjects[one.package, one.version].direct
+        )
+
+
+def judge_locks(project: Project, context: Context, policies: Policies, locks: Locks) -> Judged:
+    """Hold locks, which need not lie there yet, against the rules, for all environments."""
+    found: dict[tuple[str, str], Subject] = {}
+    names: dict[str, None] = {}
+    for part in _parts(project):
+        names |= dict.fromkeys(spec.name for spec in part.manifest.all_instances())
+        for subject in subjects.of_pylocks(part, locks):
+            known = found.setdefault((subject.name, subject.version), subject)
+            both = dict.fromkeys((*known.environments, *subject.environments))
+            found[subject.name, subject.version] = replace(known, environments=tuple(both))
+    question, _ = governing.ask(context, policies, tuple(names), tuple(found.values()))
+    return Judged(question=question, verdict=judge(policies, question), subjects=found)
+
+
+def _parts(project: Project) -> Iterator[Project]:
+    """The projects whose environments the lock is for: the members, where they share one."""
+    workspace = project.workspace
+    if workspace is None or not workspace.spec.shared_lock:
+        yield project
+        return
+    for folder in workspace.folders:
+        path = os.path.join(folder, "pyproject.toml")
+        yield make_project(folder, workspace.texts.get(path) or read_text(path), workspace)
+
+
+def comply(
+    project: Project,
+    context: Context,
+    previous: Locks,
+    resolve: Callable[[Sequence[str]], Locks],
+    *,
+    upgrade: bool | frozenset[str] = False,
+) -> Locks:
+    """Locks that keep every rule that another version can keep, with what was excluded written into them.
+
+    ``resolve`` makes locks under constraints. ``previous`` are the locks that were there; what they say
+    that was excluded is forgotten of what ``upgrade`` names (True: all). Where no policy holds, nothing is
+    judged.
+
+    Raises:
+        UnsatisfiableError: Nothing is left; the message joins the resolver's reasons with the rules'.
+        InputError, NetworkError: As resolving says.
+    """
+    policies = governing.policies_of(project, context)
+    if not policies.rules:
+        return resolve(())
+    work = _Work(project, context, policies)
+    standing = work.begin(
+        {} if upgrade is True else previous, frozenset() if isinstance(upgrade, bool) else upgrade
+    )
+    for _ in range(ROUNDS):
+        try:
+            made = resolve([one.constraint for one in standing.values()])
+        except UnsatisfiableError as error:
+            _refuse(error, standing)
+        work.learn(made)
+        judged = judge_locks(project, context, policies, made)
+        if not judged.broken:
+            _tell(context, judged.verdict, _told(standing, previous))
+            return _written(made, policies, standing)
+        for one in work.excluded(judged):
+            if one.package in standing and _holds(standing[one.package], one):
+                _refuse_override(one)
+            standing[one.package] = _with(standing.get(one.package), one)
+    raise UnsatisfiableError(
+        f"after {ROUNDS} resolutions the rules still exclude something of what is chosen",
+        hint="`provenv policy explain NAME` says why; a narrower requirement leads there at once.",
+    )
+
+
+def why_not(project: Project, context: Context, policies: Policies, locks: Locks) -> str | None:
+    """What of locks that are there the rules exclude today, in a few words; None where nothing is."""
+    found = judge_locks(project, context, policies, locks).broken
+    if not found:
+        return None
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return f"the rules exclude {found[0]}{more}"
+
+
+class _Work:
+    """What one locking asks again and again: who governs, and what the indexes have."""
+
+    def __init__(self, project: Project, context: Context, policies: Policies) -> None:
+        self.project = project
+        self.context = context
+        self.policies = policies
+        self.names = tuple(
+            dict.fromkeys(s.name for p in _parts(project) for s in p.manifest.all_instances())
+        )
+        self._releases = [r for r in policies.rules if r.kind in release_rules.KINDS]
+        self._transport: Transport | None = None
+        self._pages: dict[tuple[str, str], tuple[IndexFile, ...]] = {}
+
+    def learn(self, locks: Locks) -> None:
+        """Ask the indexes what the rules need of these locks, unless that was done just now."""
+        packages = [package for lock in locks.values() for package in lock.packages]
+        if releases.needs(self.policies, packages):
+            self._ask(packages)
+
+    def _ask(self, packages: Sequence[Package]) -> None:
+        if self.context.offline:
+            return
+        releases.ask(
+            self.project,
+            self.context,
+            packages,
+            publishers=releases.wants_publishers(self.policies),
+            unless_since=releases.JUST_NOW,
+        )
+
+    def begin(self, previous: Locks, free: frozenset[str]) -> dict[str, Excluded]:
+        """What is excluded before anything is resolved; of ``free`` nothing that the locks say."""
+        standing: dict[str, Excluded] = {}
+        for one in excluding.certain(self.policies, self.names):
+            standing[one.package] = _with(standing.get(one.package), one)
+        if None not in previous:
+            return standing
+        self.learn(previous)
+        judged = judge_locks(self.project, self.context, self.policies, previous)
+        for one in (*self._recorded(previous[None], judged), *self.excluded(judged)):
+            known = standing.get(one.package)
+            if one.package not in free and (known is None or not _holds(known, one)):
+                standing[one.package] = _with(known, one)
+        return standing
+
+    def excluded(self, judged: Judged) -> Iterator[Excluded]:
+        """For each package that breaks a rule: all its versions that do, as one constraint."""
+        told: dict[str, list[Exclusion]] = {}
+        for one in judged.broken:
+            told.setdefault(one.package, []).append(one)
+        for name, ours in told.items():
+            subject = judged.subjects[name, ours[0].version]
+            pages = self._page(subject)
+            versions = {file.version for file in pages} | {one.version for one in ours}
+            bad = self._bad(subject, judged.question, pages, versions)
+            bad |= {one.version: one for one in ours}
+            whole = len(bad) == len(versions) and all(self._by_name(one) for one in bad.values())
+            left = excluding.nothing(name) if whole else excluding.constraint(name, versions, bad)
+            yield Excluded(package=name, constraint=left, told=tuple(ours))
+
+    def _by_name(self, one: Exclusion) -> bool:
+        rule = governing.rule_named(self.policies, one.rule)
+        return rule is not None and rule.kind == "package"
+
+    def _bad(
+        self,
+        subject: Subject,
+        asked: Question,
+        pages: Sequence[IndexFile],
+        versions: Iterable[str],
+    ) -> dict[str, Exclusion]:
+        """Version → why the rules exclude it, of the versions of one package."""
+        facts = self._facts(subject)
+        with governing.known(self.context) as here:
+            items = tuple(
+                self._offer(
+                    subject, version, [f for f in pages if f.version == version], facts, here
+                )
+                for version in versions
+            )
+        return excluding.of_versions(self.policies, replace(asked, items=items, pythons=()))
+
+    def _facts(self, subject: Subject) -> Facts | None:
+        """What the index says of the package's releases, where a rule asks for that."""
+        if not self._releases or subject.package is None:
+            return None
+        self._ask([subject.package])
+        return releases.standing(self.context, subject.package).facts
+
+    def _offer(
+        self,
+        subject: Subject,
+        version: str,
+        files: Sequence[IndexFile],
+        facts: Facts | None,
+        here: Database | None,
+    ) -> Item:
+        """One version that an index has, as a policy sees it."""
+        rows = facts.files.get(version, ()) if facts is not None else ()
+        names = [one.filename for one in files] or [one.name for one in rows]
+        standing = Standing(files=dict.fromkeys(names), facts=facts)
+        if facts is not None:
+            now = datetime.now(UTC)
+            standing = releases.with_fixes(
+                standing, subject.name, version, self._releases, here, now
+            )
+        return Item(
+            name=subject.name,
+            version=version,
+            environments=subject.environments,
+            urls=tuple(dict.fromkeys(file.url for file in files)),
+            index=subject.package.index if subject.package is not None else None,
+            built=bool(names) and not any(name.endswith(".whl") for name in names),
+            vulnerabilities=vulnerabilities(here, subject.name, version)
+            if here is not None
+            else (),
+            standing=standing,
+        )
+
+    def _recorded(self, lock: Pylock, judged: Judged) -> Iterator[Excluded]:
+        """What the lock says that was excluded, as far as the rules still do."""
+        table = tool_table(lock)
+        same = table.get("policy-digest") == self.policies.digest
+        places: dict[str, Subject] = {}
+        for found in judged.subjects.values():
+            places.setdefault(found.name, found)
+        for one in excluding.from_rows(table):
+            versions = [told.version for told in one.told if told.version]
+            subject = places.get(one.package) or Subject(name=one.package, version="")
+            if not subject.environments:
+                subject = replace(subject, environments=self.names)
+            if subject.direct or not versions:
+                continue
+            bad = self._bad(subject, judged.question, self._page(subject, one), versions)
+            kept = [t for t in one.told if t.version in bad and self._still(t)]
+            if same and len(kept) == len(versions):
+                yield replace(one, told=tuple(kept))
+            elif kept:
+                left = excluding.constraint(one.package, (), [told.version for told in kept])
+                yield Excluded(package=one.package, constraint=left, told=tuple(kept))
+
+    def _still(self, told: Exclusion) -> bool:
+        return governing.rule_named(self.policies, told.rule) is not None
+
+    def _page(self, subject: Subject, recorded: Excluded | None = None) -> Sequence[IndexFile]:
+        """What its index has of a package; nothing where it cannot be asked.
+
+        What was ``recorded`` by rules that the advisories alone decide needs no index.
+        """
+        if recorded is not None:
+            rules = [governing.rule_named(self.policies, name) for name in recorded.rules]
+            if all(rule is None or rule.kind != "no-sdist" for rule in rules):
+                return ()
+        from provenv.model.origins import PYPI
+        from provenv.resolve.pages import files_of
+
+        index = subject.package.index if subject.package is not None else None
+        key = (index or self.context.index_url or PYPI, subject.name)
+        if key not in self._pages:
+            if self._transport is None:
+                settings = access.http_settings(self.project, self.context)
+                self._transport = Transport(settings, emit=self.context.emit)
+            try:
+                self._pages[key] = files_of(self._transport, *key) or ()
+            except NetworkError:  # then versions are excluded one by one
+                self._pages[key] = ()
+        return self._pages[key]
+
+
+def _with(known: Excluded | None, one: Excluded) -> Excluded:
+    return one if known is None else excluding.joined(known, one)
+
+
+def _holds(standing: Excluded, one: Excluded) -> bool:
+    """Whether what stands excludes those versions already."""
+    left = Requirement(standing.constraint).specifier
+    return not any(left.contains(told.version, prereleases=True) for told in one.told)
+
+
+def _told(standing: Mapping[str, Excluded], previous: Locks) -> list[Exclusion]:
+    """What a person has not been told when the lock before this was made."""
+    table = tool_table(previous[None]) if None in previous else {}
+    before = {told for one in excluding.from_rows(table) for told in one.told}
+    return [t for one in standing.values() for t in one.told if t.version and t not in before]
+
+
+def _tell(context: Context, verdict: Verdict, told: Iterable[Exclusion]) -> None:
+    for one in told:
+        context.emit(Noted(message=f"excluded: {one}"))
+    if verdict.outcome == "pass":
+        return
+    counting = [one for one in verdict.decisions if one.counts]
+    first = f"{counting[0].rule.id}: {counting[0].subject}: {counting[0].text}" if counting else ""
+    said = first or verdict.doubts[0]
+    context.emit(
+        Warned(
+            message=f"the policy says {verdict.outcome} of this lock: {said}",
+            hint="No other version mends that. `provenv policy check` says all of it.",
+        )
+    )
+
+
+def _written(made: Locks, policies: Policies, standing: Mapping[str, Excluded]) -> Locks:
+    """The locks, with the policy's digest and what was excluded."""
+    names = {package.name for lock in made.values() for package in lock.packages}
+    found = [
+        one
+        for one in standing.values()
+        if one.package in names or any(told.version for told in one.told)
+    ]
+    rows = excluding.as_rows(found)
+    more = {"policy-digest": policies.digest, **({"excluded": rows} if rows else {})}
+    return {
+        key: replace(lock, tool={**(lock.tool or {}), "provenv": {**tool_table(lock), **more}})
+        for key, lock in made.items()
+    }
+
+
+def _refuse(error: UnsatisfiableError, standing: Mapping[str, Excluded]) -> NoReturn:
+    """Raise the resolver's error with the rules' reasons, where they have a part in it.
+
+    Raises:
+        UnsatisfiableError: Always.
+    """
+    part = [one for one in standing.values() if _mentions(error.message, one.package)]
+    if not part:
+        raise error
+    lines = [_attributed(error.message, part)]
+    for one in part:
+        lines += [f"  excluded: {told}" for told in one.told]
+        lines.append(f"  left of {one.package}: {one.constraint.removeprefix(one.package)}")
+    first = part[0].package
+    raise UnsatisfiableError(
+        "\n".join(lines),
+        hint=f"`provenv policy explain {first}` says more. Ask for other versions, or have it waived.",
+        details={**error.details, "excluded": excluding.as_rows(part)},
+    ) from error
+
+
+def _mentions(text: str, name: str) -> bool:
+    return re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text) is not None
+
+
+def _attributed(text: str, part: Sequence[Excluded]) -> str:
+    """The resolver takes constraints for wishes of whoever depends: each is given back to its rule."""
+    for one in part:
+        rules = ", ".join(map(repr, one.rules))
+        noun = "rule" if len(one.rules) == 1 else "rules"
+        said = f"what the {noun} {rules} leave{'s' if len(one.rules) == 1 else ''} of {one.package}"
+        for spelled in excluding.spelled(one.constraint):
+            text = re.sub(rf"(?<![\w.-]){spelled}(?!\.?\w|,?[<>=!~*+-])", said, text)
+    return text
+
+
+def _refuse_override(one: Excluded) -> NoReturn:
+    told = one.told[0]
+    raise UnsatisfiableError(
+        f"the rules exclude {told}, and the resolver takes it all the same",
+        hint="Look for an override of it in [tool.uv].",
+        details={"excluded": excluding.as_rows([one])},
+    )
