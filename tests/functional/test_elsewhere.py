@@ -275,12 +275,13 @@ def test_wheels_come_from_where_they_are_said_to_be(
 
 @pytest.mark.slow
 def test_a_cluster_that_cannot_be_used_is_told(shop: Project, cluster: Cluster) -> None:
-    cluster.start_worker("old", before="import provenv; provenv.__version__ = '0.0.1'")
-    old = shop.fails(3, "test", "--on", cluster.address)
-    assert "no worker of tcp://" in old.stderr
-    assert f"provenv[dask]=={__version__}" in old.stderr
+    cluster.start_worker("bare", before="sys.modules['provenv'] = None")
+    bare = shop.fails(3, "test", "--on", cluster.address)
+    assert "is not used: it has no provenv" in bare.stderr
+    assert "no worker of tcp://" in bare.stderr
+    assert f"provenv[dask]=={__version__}" in bare.stderr
     wrong = shop.fails(2, "test", "--on", "http://nowhere:1")
-    assert "cannot be used as the address of a Dask scheduler" in wrong.stderr
+    assert "http://nowhere:1 is no address of a Dask scheduler" in wrong.stderr
     tls = shop.fails(2, "test", "--on", cluster.address.replace("tcp", "tls"))
     assert "distributed.comm.tls" in tls.stderr
     nobody = shop.fails(3, "test", "--on", "tcp://127.0.0.1:1")

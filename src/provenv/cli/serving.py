@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from provenv.cli import signals
 from provenv.cli.world import make_context
 from provenv.core.errors import ProvenvError
+from provenv.core.files import unforeseen
 from provenv.store.worker import encode_error
 from provenv.workspace.projects.context import Context
 from provenv.workspace.testing import serving
@@ -42,7 +43,6 @@ def cluster(
     *,
     attempts: int = 3,
     wheels: str | None = None,
-    fresh: bool = False,
 ) -> Cluster:
     """The workers of the Dask scheduler at ``address``, for ``run_matrix(…, elsewhere=…)``.
 
@@ -59,7 +59,6 @@ def cluster(
         cells,
         attempts=attempts,
         wheels=wheels,
-        fresh=fresh,
     )
 
 
@@ -75,6 +74,8 @@ def _answered(verb: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         return {"answer": _VERBS[verb](_context(), asked)}
     except ProvenvError as error:
         return {"error": encode_error(error)}
+    except OSError as error:
+        return {"error": encode_error(unforeseen(error))}
 
 
 def perform(order: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,6 +84,8 @@ def perform(order: Mapping[str, Any]) -> dict[str, Any]:
         return serving.perform(_context(), order, _wanted(order["key"]))
     except ProvenvError as error:
         return {"state": "unknown", "reason": error.message}
+    except OSError as error:
+        return {"state": "unknown", "reason": unforeseen(error).message}
 
 
 def _wanted(key: str) -> Callable[[], bool]:
