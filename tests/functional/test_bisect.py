@@ -38,7 +38,8 @@ sys.exit(eval(sys.argv[1]))
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """Generation 1 holds releases 1.0, generation 2 the newest; lib has some in between.
 
-    `web` and `core` go only together, and the new `web` brings `helper`. The new `up` does not bear `low` 1.5.
+    `web` and `core` go only together, and the new `web` brings `helper`. The new `up` does not bear
+    `low` 1.5.
     """
     base = tmp_path_factory.mktemp("bisect")
     wheels = base / "wheels"

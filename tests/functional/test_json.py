@@ -189,6 +189,8 @@ def test_every_command(project: Project) -> None:
     (project.folder / "provenv-policy.toml").unlink()  # it leaves no version of core
     check(project.ok("--json", "test", "true").json, "provenv.test/1")
     check(project.ok("--json", "test", "--list", "true").json, "provenv.test-list/1")
+    project.write("tox.ini", "[tox]\nenv_list = py312\n")
+    check(told("test", "--import", "tox.ini"), "provenv.test-import/1")
     check(project.ok("--json", "test", "--bounds", "true").json, "provenv.test-bounds/1")
     check(project.ok("--json", "test", "--ahead", "true").json, "provenv.test-ahead/1")
     check(told("ci", "github"), "provenv.ci/1")

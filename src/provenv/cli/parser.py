@@ -246,6 +246,7 @@ VALUED = frozenset(
         "--jobs",
         "--timeout",
         "--junit",
+        "--import",
         "--html",
         "--on",
         "--attempts",
