@@ -248,7 +248,6 @@ def _elsewhere(
         cells,
         attempts=args.attempts or 3,
         wheels=args.wheels,
-        fresh=args.fresh,
     )
 
 
