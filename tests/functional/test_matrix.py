@@ -358,6 +358,11 @@ def test_environments_of_cells_go_when_nobody_uses_them(ready: Project) -> None:
     assert cells(ready)["test"]["state"] == "passed"
     assert ready.ok("gc", "--json").json["trials"] == []
     (used,) = (ready.home / "provenv/trials").glob("*/.venvs/*/.used")
+    ready.ok("test", "-k", "test", "--", "true")
+    (log,) = used.parents[2].glob("logs/*")
+    os.utime(log, (0, 0))
+    ready.ok("gc")
+    assert not log.exists()
     os.utime(used, (0, 0))
     assert ready.ok("gc", "--dry-run", "--json").json["trials"] == [str(used.parent)]
     gone = ready.ok("gc", "--grace", "0s", "--json").json

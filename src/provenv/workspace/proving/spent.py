@@ -16,9 +16,13 @@ from provenv.workspace.projects.context import Context
 UNUSED = 14 * 86400.0
 """Seconds after which the environment of a cell goes; a project's results and logs go with its last."""
 
+KEPT = 30 * 86400.0
+"""Seconds for which locks, results and logs of trials are kept."""
+_NOTES = ("locks", "logs", "results")
+
 
 def remove_spent(context: Context, used: processes.InUse, *, dry_run: bool) -> list[str]:
-    """Remove environments of trials that have not been used for two weeks.
+    """Remove environments of trials that have not been used for two weeks, and notes of last month.
 
     Returns:
         Their folders.
@@ -38,6 +42,10 @@ def remove_spent(context: Context, used: processes.InUse, *, dry_run: bool) -> l
         for folder in spent:
             with contextlib.suppress(OSError, DiskError):
                 _remove(context, folder)
+        for path in (p for name in _NOTES for p in _listed(os.path.join(project, name))):
+            with contextlib.suppress(OSError):
+                if os.stat(path).st_mtime < time.time() - KEPT:
+                    os.unlink(path)
         if spent and not _listed(own):
             with contextlib.suppress(OSError, DiskError):
                 remove_tree(project)
