@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 
-from provenv.core.errors import DiskError
+from provenv.core.errors import DiskError, UndecidedError
 from provenv.core.files import locked, remove_tree
 from provenv.environments import stamp, switch
 from provenv.model.layout import NAMED_ENVIRONMENTS_FOLDER, EnvironmentLayout
@@ -24,11 +24,11 @@ _NOTES = ("locks", "logs", "results")
 def remove_spent(context: Context, used: processes.InUse, *, dry_run: bool) -> list[str]:
     """Remove environments of trials that have not been used for two weeks, and notes of last month.
 
-    Returns:
-        Their folders.
-
     Those that a process runs in stay. The caller holds the store's lock alone; what cannot be removed
     stays, and is tried again the next time.
+
+    Returns:
+        The folders of the environments.
     """
     limit = time.time() - UNUSED
     gone: list[str] = []
@@ -40,7 +40,7 @@ def remove_spent(context: Context, used: processes.InUse, *, dry_run: bool) -> l
         if dry_run:
             continue
         for folder in spent:
-            with contextlib.suppress(OSError, DiskError):
+            with contextlib.suppress(OSError, UndecidedError):  # as where somebody works on it
                 _remove(context, folder)
         for path in (p for name in _NOTES for p in _listed(os.path.join(project, name))):
             with contextlib.suppress(OSError):
