@@ -50,7 +50,7 @@ _PIECE = 1 << 16  # bytes of a log that one answer holds
 _LONGEST = 1 << 23  # bytes of a log that are sent when a cell has ended
 _KEPT_FOR = 14 * 86400  # seconds for which a project that nobody asks for is kept
 _START = (
-    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "import sys; sys.argv[1] in sys.path or sys.path.insert(0, sys.argv[1]); "
     "from provenv.cli.serving import run_request; sys.exit(run_request(sys.argv[2]))"
 )
 
