@@ -19,6 +19,7 @@ from provenv.workspace import fast
 from provenv.workspace.host import waits
 from provenv.workspace.host.ownership import begin_store
 from provenv.workspace.projects.context import Context, LockFile, Project
+from provenv.workspace.projects.governed import may_be_governed
 from provenv.workspace.proving.aftermath import settle
 from provenv.workspace.syncing.sync import SyncRequest, least, link_mode_for, make
 
@@ -44,10 +45,11 @@ def make_apart(
 ) -> Apart:
     """The environment ``spec`` of ``project`` for ``interpreter``, as ``lock`` says, in ``folder``.
 
-    What is there is used again as long as nothing that it was made from has changed.
+    What is there is used again as long as nothing that it was made from has changed, and policies let it.
 
     Raises:
         UnsatisfiableError: The lock has nothing for that interpreter.
+        CheckFailedError, UndecidedError: The policies that govern do not let it be made, or used.
         BuildError, NetworkError, IntegrityError: As they say. What was there is as it was.
         DiskError: The file system refused.
     """
@@ -58,10 +60,14 @@ def make_apart(
         )
     mode = link_mode_for(interpreter, link_mode or spec.link_mode or "linked")
     asked = f"lock={lock.digest} python={interpreter.version} link-mode={mode}"
+    project = replace(project, apart=folder)
+    if may_be_governed(project, context):
+        from provenv.workspace.governing.freshness import require
+
+        require(project, context, spec, lock, interpreter.version)
     there = _as_it_is(context, folder, asked)
     if there is not None:
         return there
-    project = replace(project, apart=folder)
     begin_store(context)
     with (
         doing(f"making an environment for Python {interpreter.version}", folder),
