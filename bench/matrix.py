@@ -7,9 +7,9 @@ The tests of a cell are run by a script that writes down when it began and when 
 time of the whole process without these: until the first tests begin, between two cells, after the last.
 
 In the peers' favour: tox neither builds nor installs the project (``package = skip``), both find it by
-``PYTHONPATH``. ``nox -r`` lets uv look whether what it needs is there, ``nox -R`` looks at nothing. provenv
-compares the project's files, the lock and every environment with what they were, as always; ``--fresh`` keeps
-it from answering from its last results.
+``PYTHONPATH``. ``nox -r`` lets uv look whether what it needs is there, ``nox -R`` looks at nothing.
+provenv compares the project's files, the lock and every environment with what they were, as always;
+``--fresh`` keeps it from answering from its last results.
 """
 
 from __future__ import annotations
