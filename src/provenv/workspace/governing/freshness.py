@@ -32,7 +32,7 @@ from provenv.workspace import fast
 from provenv.workspace.governing import auditing, releases, subjects
 from provenv.workspace.governing import policies as governing
 from provenv.workspace.governing.subjects import Subject
-from provenv.workspace.projects.context import Context, LockFile, Project
+from provenv.workspace.projects.context import Context, LockFile, Project, read_lock
 from provenv.workspace.projects.governed import may_be_governed
 
 if TYPE_CHECKING:
@@ -147,16 +147,17 @@ def require_generation(
         return _required(project, context, use)
 
 
-def renew(project: Project, context: Context, folder: str) -> bool:
-    """Whether a generation that a rollback chose against the lock may go on being used.
+def renew(project: Project, context: Context, spec: EnvironmentSpec) -> bool:
+    """Whether an environment may go on being used of which nothing but the verdict is too old.
 
-    Nothing but the verdict may have changed since: it is made anew, and written down.
+    It is made anew, and written down: on the lock, or on the generation that a rollback chose against it.
 
     Raises:
         CheckFailedError, UndecidedError: The policy does not let it.
     """
+    folder = project.folder(spec)
     known = stamp.read(folder)
-    if known is None or not known.held:
+    if known is None or known.home != context.home.root or known.environment != spec.name:
         return False
     policies = {
         os.path.join(project.root, fast.POLICY),
@@ -170,7 +171,11 @@ def renew(project: Project, context: Context, folder: str) -> bool:
     watched = [stamp.signature(path) for path in sorted(policies)]
     number = int(known.current.rpartition("/")[2])
     made = generations.read_generation(folder, number)
-    verdict = require_generation(project, context, folder, made)
+    lock = read_lock(project, project.lock_key(spec))
+    if known.held or made.source is not None or lock is None:
+        verdict = require_generation(project, context, folder, made)
+    else:
+        verdict = require(project, context, spec, lock, made.python)
     lines = [*others, *watched, *verdict.own, *verdict.lines]
     stamp.write(folder, _with(known, lines))
     return True
