@@ -45,6 +45,10 @@ class Draft:
     place: str
     text: str
 
+    def stands_for(self, path: str) -> bool:
+        """Whether it is in the place of the policy in ``path``."""
+        return os.path.realpath(path) == os.path.realpath(self.place)
+
 
 def policies_of(project: Project | None, context: Context, draft: Draft | None = None) -> Policies:
     """The policies that hold: the organisation's, the machine's, the project's.
@@ -57,16 +61,21 @@ def policies_of(project: Project | None, context: Context, draft: Draft | None =
     found: list[tuple[Policy, str]] = []
     named = context.environ.get("PROVENV_POLICY")
     for path in fast.policies_above(context.home.root, context.environ):
-        if draft is not None and path == draft.place:
-            found.append(_read(draft.file, draft.text))
+        if draft is not None and draft.stands_for(path):
+            found.append(read_policy(draft.file, draft.text))
         elif path == named or os.path.lexists(path):
-            found.append(_read(path, read_text(path)))
+            found.append(read_policy(path, read_text(path)))
     if project is not None:
         found += _own(project, draft)
     return combine(found)
 
 
-def _read(path: str, text: str) -> tuple[Policy, str]:
+def read_policy(path: str, text: str) -> tuple[Policy, str]:
+    """A policy, with its text.
+
+    Raises:
+        InputError: It cannot be used.
+    """
     return parse_policy(toml.parse(text, path), path, text=text), text
 
 
@@ -74,8 +83,8 @@ def _own(project: Project, draft: Draft | None) -> list[tuple[Policy, str]]:
     """The project's own: a file beside the manifest of what is locked, or a table in that."""
     locker = project.locker
     path = os.path.join(locker.root, fast.POLICY)
-    if draft is not None and path == draft.place:
-        return [_read(draft.file, draft.text)]
+    if draft is not None and draft.stands_for(path):
+        return [read_policy(draft.file, draft.text)]
     data = toml.parse(locker.manifest_text, locker.manifest_path)
     inner = data.get("tool", {}).get("provenv", {}).get("policy")
     if os.path.lexists(path):
@@ -86,7 +95,7 @@ def _own(project: Project, draft: Draft | None) -> list[tuple[Policy, str]]:
                 key="tool.provenv.policy",
                 hint="Keep one of them.",
             )
-        return [_read(path, read_text(path))]
+        return [read_policy(path, read_text(path))]
     if inner is None:
         return []
     where = "tool.provenv.policy"
