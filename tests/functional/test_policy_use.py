@@ -244,6 +244,6 @@ def test_an_environment_that_no_rule_is_about_needs_no_verdict(shop: Project) ->
     shop.ok("sync")
     shop.fails(1, "sync", "-e", "prod")
     shop.ok("run", "true")
-    assert "valid " not in shop.read(".venv/.stamp")
+    assert valid(shop)[1] > time.time() + 10**9  # only another policy changes that
     shop.write("provenv-policy.toml", DENY)
     shop.fails(1, "run", "true")

@@ -42,6 +42,7 @@ DESPITE = timedelta(hours=24)
 """For how long a generation may be used that a policy refuses, where somebody has said why."""
 _FILE = ".despite"
 _SHOWN = 5
+_FOR_EVER = 1 << 40
 
 
 @frozen
@@ -200,12 +201,13 @@ REFUSALS = (RefusedError, DoubtedError)
 
 
 def _required(project: Project, context: Context, use: _Use) -> Fresh:
-    sources = _signatures(context)
+    above = fast.policies_above(context.home.root, context.environ)
+    sources = tuple(stamp.signature(path) for path in above if os.path.isabs(path))
     path = os.path.join(project.locker.root, fast.POLICY)
     own = (stamp.signature(path),)
     policies = governing.policies_of(project, context)
     if not any(rule.concerns(use.environment) for rule in policies.rules):
-        return Fresh()
+        return Fresh(lines=(stamp.valid(0, _FOR_EVER), *sources), own=own)
     python = auditing.python_named(use.environment, use.python)
     found = use.found()
     sources += _answers(context, policies, found)
@@ -221,20 +223,15 @@ def _required(project: Project, context: Context, use: _Use) -> Fresh:
     return Fresh(lines=(line, *sources), own=own)
 
 
-def _signatures(context: Context) -> tuple[str, ...]:
-    """What of this machine decides, as it looks before it is read."""
-    above = fast.policies_above(context.home.root, context.environ)
-    paths = [path for path in above if os.path.isabs(path)]
-    return tuple(stamp.signature(p) for p in (*paths, f"{context.home.advisories}/current"))
-
-
 def _answers(context: Context, policies: Policies, found: Sequence[Subject]) -> tuple[str, ...]:
-    """Where the answers of indexes lie, as it looks before they are read; where a rule asks for them."""
+    """Advisories, and where a rule asks for them, what indexes said: as it looks before it is read."""
+    advisories = stamp.signature(f"{context.home.advisories}/current")
     if not any(rule.kind in release_rules.KINDS for rule in policies.rules):
-        return ()
+        return (advisories,)
     indexes = {releases.index_of(one.package) for one in found if one.package is not None}
     places = {place(context.home.indexes, index, "any") for index in indexes if index is not None}
-    return tuple(stamp.signature(os.path.dirname(path)) for path in sorted(filter(None, places)))
+    folders = [os.path.dirname(path) for path in places if path is not None]
+    return (advisories, *map(stamp.signature, sorted(folders)))
 
 
 def _allows(policies: Policies, verdict: Verdict) -> bool:
