@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from provenv.audit import excluding, release_rules
 from provenv.audit.database import Database
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from provenv.resolve.pages import IndexFile
 
 Locks = Mapping[str | None, "Pylock"]
+_ENDS = ("0", "99999999")  # what an advisory says of both, it says of every version
 ROUNDS = 30
 """So often is resolved at most: each round excludes something, and most need one or two."""
 
@@ -194,7 +196,7 @@ class _Work:
     def begin(self, previous: Locks, free: frozenset[str]) -> dict[str, Excluded]:
         """What is excluded before anything is resolved; of ``free`` nothing that the locks say."""
         standing: dict[str, Excluded] = {}
-        for one in excluding.certain(self.policies, self.names):
+        for one in (*excluding.certain(self.policies, self.names), *self._hostile()):
             standing[one.package] = _with(standing.get(one.package), one)
         if None not in previous:
             return standing
@@ -205,6 +207,57 @@ class _Work:
             if one.package not in free and (known is None or not _holds(known, one)):
                 standing[one.package] = _with(known, one)
         return standing
+
+    def _hostile(self) -> Iterator[Excluded]:
+        """What the manifest itself asks for and an advisory calls hostile: not even its metadata is built.
+
+        As far as the advisory says so of versions by their names, or of all of them.
+        """
+        kinds = ("malware", "vulnerability")
+        rules = [r for r in self.policies.rules if r.binding and r.kind in kinds]
+        rules = [rule for rule in rules if all(map(rule.concerns, self.names))]
+        if not rules:
+            return
+        policies = replace(self.policies, rules=tuple(rules))
+        with governing.known(self.context) as here:
+            for name in _asked_for(self.project) if here is not None else ():
+                assert here is not None
+                rows = here.affected(name).items()
+                listed = {
+                    v
+                    for id_, own in rows
+                    if id_.startswith("MAL-")
+                    for r in own
+                    for v in r.versions
+                }
+                if any(record.startswith("MAL-") for record, _ in rows):
+                    yield from self._of_hostile(policies, here, name, listed)
+
+    def _of_hostile(
+        self, policies: Policies, here: Database, name: str, listed: Iterable[str]
+    ) -> Iterator[Excluded]:
+        items = tuple(
+            Item(
+                name=name,
+                version=version,
+                environments=self.names,
+                vulnerabilities=tuple(
+                    one for one in vulnerabilities(here, name, version) if one.malware
+                ),
+            )
+            for version in {*listed, *_ENDS}
+        )
+        now = datetime.now(UTC)
+        asked = Question(environments=self.names, items=items, pythons=(), fetched=now, now=now)
+        bad = excluding.of_versions(policies, asked)
+        if all(end in bad for end in _ENDS):
+            told = (replace(bad[_ENDS[0]], version=""),)
+            yield Excluded(package=name, constraint=excluding.nothing(name), told=told)
+            return
+        found = [bad[version] for version in sorted(set(bad) - set(_ENDS))]
+        if found:
+            left = excluding.without(name, [one.version for one in found])
+            yield Excluded(package=name, constraint=left, told=tuple(found))
 
     def excluded(self, judged: Judged) -> Iterator[Excluded]:
         """For each package that breaks a rule: all its versions that do, as one constraint."""
@@ -218,7 +271,12 @@ class _Work:
             bad = self._bad(subject, judged.question, pages, versions)
             bad |= {one.version: one for one in ours}
             whole = len(bad) == len(versions) and all(self._by_name(one) for one in bad.values())
-            left = excluding.nothing(name) if whole else excluding.constraint(name, versions, bad)
+            if whole:
+                left = excluding.nothing(name)
+            elif pages:
+                left = excluding.constraint(name, versions, bad)
+            else:  # nobody says what lies between
+                left = excluding.without(name, bad)
             yield Excluded(package=name, constraint=left, told=tuple(ours))
 
     def _by_name(self, one: Exclusion) -> bool:
@@ -299,7 +357,7 @@ class _Work:
             if same and len(kept) == len(versions):
                 yield replace(one, told=tuple(kept))
             elif kept:
-                left = excluding.constraint(one.package, (), [told.version for told in kept])
+                left = excluding.without(one.package, [told.version for told in kept])
                 yield Excluded(package=one.package, constraint=left, told=tuple(kept))
 
     def _still(self, told: Exclusion) -> bool:
@@ -331,6 +389,19 @@ class _Work:
             except NetworkError:  # then versions are excluded one by one
                 self._pages[key] = ()
         return self._pages[key]
+
+
+def _asked_for(project: Project) -> list[str]:
+    """The packages that the manifests ask for from an index, by normalized name."""
+    found: dict[str, None] = {}
+    for part in _parts(project):
+        manifest = part.manifest
+        lists = (*manifest.optional_dependencies.values(), *manifest.groups.values())
+        for text in (*manifest.dependencies, *(item for items in lists for item in items)):
+            asked = Requirement(text)
+            if asked.url is None:
+                found[canonicalize_name(asked.name)] = None
+    return list(found)
 
 
 def _with(known: Excluded | None, one: Excluded) -> Excluded:
