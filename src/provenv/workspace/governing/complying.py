@@ -31,6 +31,7 @@ from provenv.model.lock import tool_table
 from provenv.workspace.governing import auditing, releases, subjects
 from provenv.workspace.governing import policies as governing
 from provenv.workspace.governing.subjects import Subject
+from provenv.workspace.governing.supplying import learn_licences, of_offers, with_licences
 from provenv.workspace.host import access
 from provenv.workspace.projects.context import Context, Project, make_project, read_text
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 Locks = Mapping[str | None, "Pylock"]
 _ENDS = ("0", "99999999")  # what an advisory says of both, it says of every version
+_BY_FILES = ("licence", "no-sdist")  # rules that ask what files a version has
 ROUNDS = 30
 """So often is resolved at most: each round excludes something, and most need one or two."""
 
@@ -88,6 +90,7 @@ def judge_locks(
             found[subject.name, subject.version] = replace(known, environments=tuple(both))
     made = [python for python in pythons if python.version is not None]
     question, _ = governing.ask(context, policies, tuple(names), tuple(found.values()), made)
+    question = with_licences(question, project, context, policies, tuple(found.values()))
     return Judged(question=question, verdict=judge(policies, question), subjects=found)
 
 
@@ -153,6 +156,11 @@ def comply(
     )
 
 
+def learn(project: Project, context: Context, policies: Policies, locks: Locks) -> None:
+    """Ask the indexes what the rules need of locks, unless that was done just now."""
+    _Work(project, context, policies).learn(locks)
+
+
 def why_not(project: Project, context: Context, policies: Policies, locks: Locks) -> str | None:
     """What of locks that are there the rules exclude today, in a few words; None where nothing is."""
     found = judge_locks(project, context, policies, locks).broken
@@ -179,8 +187,8 @@ class _Work:
     def learn(self, locks: Locks) -> None:
         """Ask the indexes what the rules need of these locks, unless that was done just now."""
         packages = [package for lock in locks.values() for package in lock.packages]
-        if releases.needs(self.policies, packages):
-            self._ask(packages)
+        self._ask(releases.wanted(self.policies, packages))
+        learn_licences(self.project, self.context, self.policies, packages)
 
     def _ask(self, packages: Sequence[Package]) -> None:
         if self.context.offline:
@@ -292,10 +300,14 @@ class _Work:
     ) -> dict[str, Exclusion]:
         """Version → why the rules exclude it, of the versions of one package."""
         facts = self._facts(subject)
+        licences = of_offers(self.project, self.context, self.policies, subject, pages)
         with governing.known(self.context) as here:
             items = tuple(
-                self._offer(
-                    subject, version, [f for f in pages if f.version == version], facts, here
+                replace(
+                    self._offer(
+                        subject, version, [f for f in pages if f.version == version], facts, here
+                    ),
+                    licence=licences.get(version),
                 )
                 for version in versions
             )
@@ -370,7 +382,7 @@ class _Work:
         """
         if recorded is not None:
             rules = [governing.rule_named(self.policies, name) for name in recorded.rules]
-            if all(rule is None or rule.kind != "no-sdist" for rule in rules):
+            if all(rule is None or rule.kind not in _BY_FILES for rule in rules):
                 return ()
         from provenv.resolve.pages import files_of
 

@@ -15,10 +15,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from provenv.audit import release_rules
 from provenv.audit.lasting import lasts_until
 from provenv.audit.policies import Policies
-from provenv.audit.releases import place
 from provenv.audit.verdict import Question, Verdict, judge
 from provenv.core import digest
 from provenv.core.errors import CheckFailedError, UndecidedError, UsageError
@@ -27,11 +25,13 @@ from provenv.core.files import write_atomic
 from provenv.core.values import frozen
 from provenv.environments import generations, stamp
 from provenv.model.generation import Generation
+from provenv.model.layout import LOCK_FILE
 from provenv.model.lock import parse_lock
 from provenv.workspace import fast
-from provenv.workspace.governing import auditing, releases, subjects
+from provenv.workspace.governing import auditing, evidence, releases, subjects
 from provenv.workspace.governing import policies as governing
 from provenv.workspace.governing.subjects import Subject
+from provenv.workspace.governing.supplying import supplied, watched
 from provenv.workspace.projects.context import Context, LockFile, Project, read_lock
 from provenv.workspace.projects.governed import may_be_governed
 
@@ -210,9 +210,15 @@ def _required(project: Project, context: Context, use: _Use) -> Fresh:
         return Fresh(lines=(stamp.valid(0, _FOR_EVER), *sources), own=own)
     python = auditing.python_named(use.environment, use.python)
     found = use.found()
-    sources += _answers(context, policies, found)
-    question, _ = governing.ask(context, policies, (use.environment,), found, (python,))
+    sources += _answers(context)
+    sources += tuple(map(stamp.signature, watched(project, policies, use.environment)))
+    question, data = governing.ask(context, policies, (use.environment,), found, (python,))
+    question = supplied(question, project, context, policies, found)
     verdict = judge(policies, question)
+    checked = governing.Checked(
+        title=project.title, policies=policies, question=question, verdict=verdict, advisories=data
+    )
+    evidence.judged(project, context, checked, {LOCK_FILE: use.lock_digest})
     if not _allows(policies, verdict):
         until = _despite(context, use, verdict, question)
     else:
@@ -223,15 +229,10 @@ def _required(project: Project, context: Context, use: _Use) -> Fresh:
     return Fresh(lines=(line, *sources), own=own)
 
 
-def _answers(context: Context, policies: Policies, found: Sequence[Subject]) -> tuple[str, ...]:
-    """Advisories, and where a rule asks for them, what indexes said: as it looks before it is read."""
-    advisories = stamp.signature(f"{context.home.advisories}/current")
-    if not any(rule.kind in release_rules.KINDS for rule in policies.rules):
-        return (advisories,)
-    indexes = {releases.index_of(one.package) for one in found if one.package is not None}
-    places = {place(context.home.indexes, index, "any") for index in indexes if index is not None}
-    folders = [os.path.dirname(path) for path in places if path is not None]
-    return (advisories, *map(stamp.signature, sorted(folders)))
+def _answers(context: Context) -> tuple[str, ...]:
+    """What is known on this machine, as it looks before it is read: advisories, and answers of indexes."""
+    known = (f"{context.home.advisories}/current", releases.mark(context))
+    return tuple(map(stamp.signature, known))
 
 
 def _allows(policies: Policies, verdict: Verdict) -> bool:

@@ -12,6 +12,7 @@ from provenv.workspace import fast
 from provenv.workspace.governing import auditing, subjects
 from provenv.workspace.governing import policies as governing
 from provenv.workspace.governing.policies import Draft
+from provenv.workspace.governing.supplying import supplied
 from provenv.workspace.host import claims, registry
 from provenv.workspace.projects.context import Context, Project, project_in, read_text
 
@@ -133,6 +134,7 @@ def _simulated(
     pythons = tuple(auditing.python_of(project, spec) for spec in specs)
     both = replace(before, rules=(*before.rules, *after.rules))
     question, _ = governing.ask(context, both, tuple(s.name for s in specs), found, pythons)
+    question = supplied(question, project, context, both, found)
     now, then = ((judge(one, question) if one.rules else None) for one in (before, after))
     return Simulated(
         root=root,
