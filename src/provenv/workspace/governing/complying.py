@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn
 
 from packaging.requirements import Requirement
@@ -130,8 +131,7 @@ def comply(
     standing = work.begin(
         {} if upgrade is True else previous, frozenset() if isinstance(upgrade, bool) else upgrade
     )
-    certain = work.begin({}, frozenset())
-    leaning = standing != certain
+    leaning = standing != work.certain
     for _ in range(ROUNDS):
         try:
             made = resolve([one.constraint for one in standing.values()])
@@ -139,7 +139,7 @@ def comply(
             if not leaning:
                 _refuse(error, standing)
             # what stood since the last lock may be about environments that have it no more
-            standing, leaning = dict(certain), False
+            standing, leaning = dict(work.certain), False
             continue
         work.learn(made)
         judged = judge_locks(project, context, policies, made)
@@ -203,9 +203,7 @@ class _Work:
 
     def begin(self, previous: Locks, free: frozenset[str]) -> dict[str, Excluded]:
         """What is excluded before anything is resolved; of ``free`` nothing that the locks say."""
-        standing: dict[str, Excluded] = {}
-        for one in (*excluding.certain(self.policies, self.names), *self._hostile()):
-            standing[one.package] = _with(standing.get(one.package), one)
+        standing = dict(self.certain)
         if None not in previous:
             return standing
         self.learn(previous)
@@ -215,6 +213,14 @@ class _Work:
             if one.package not in free and (known is None or not _holds(known, one)):
                 standing[one.package] = _with(known, one)
         return standing
+
+    @cached_property
+    def certain(self) -> Mapping[str, Excluded]:
+        """What is excluded whatever is locked."""
+        found: dict[str, Excluded] = {}
+        for one in (*excluding.certain(self.policies, self.names), *self._hostile()):
+            found[one.package] = _with(found.get(one.package), one)
+        return found
 
     def _hostile(self) -> Iterator[Excluded]:
         """What the manifest itself asks for and an advisory calls hostile: not even its metadata is built.
@@ -228,17 +234,13 @@ class _Work:
             return
         policies = replace(self.policies, rules=tuple(rules))
         with governing.known(self.context) as here:
-            for name in _asked_for(self.project) if here is not None else ():
-                assert here is not None
-                rows = here.affected(name).items()
-                listed = {
-                    v
-                    for id_, own in rows
-                    if id_.startswith("MAL-")
-                    for r in own
-                    for v in r.versions
-                }
-                if any(record.startswith("MAL-") for record, _ in rows):
+            if here is None:
+                return
+            for name in _asked_for(self.project):
+                known = here.affected(name).items()
+                rows = [row for record, own in known if record.startswith("MAL-") for row in own]
+                if rows:
+                    listed = [version for row in rows for version in row.versions]
                     yield from self._of_hostile(policies, here, name, listed)
 
     def _of_hostile(
