@@ -68,8 +68,10 @@ def test_a_check_is_offline_and_tells_what_was_said(shop: Project, index: Index)
     assert "its index was never asked" in shop.fails(1, "policy", "check").stdout
     shop.fails(1, "audit", "--refresh")
     before = len(index.requests)
-    found = shop.fails(1, "policy", "check", "--offline", "--json").json["decisions"]
+    told = shop.fails(1, "policy", "check", "--offline", "--json").json
     assert len(index.requests) == before
+    assert (told["indexes"]["known"], told["indexes"]["of"]) == (2, 2)
+    found = told["decisions"]
     assert {(one["rule"], one["subject"], one["state"]): one["text"] for one in found} == {
         ("release-age", "core 1.1", "broken"): found[0]["text"],
         ("yanked", "old 1.0", "broken"): "yanked: broken on Tuesdays",
@@ -140,6 +142,7 @@ def test_what_has_not_changed_is_not_sent_again(shop: Project, index: Index) -> 
         ("removed", "core"),
         ("quarantined", "old"),
     ]
+    assert shop.fails(1, "audit", "--json").json["indexes"]["digest"] == told["indexes"]["digest"]
     index.requests.clear()
     again = shop.fails(1, "audit", "--refresh", "--json").json["notices"]
     assert [{**one, "asked": ""} for one in again] == [

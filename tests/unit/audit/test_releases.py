@@ -15,12 +15,14 @@ from provenv.audit.policies import combine
 from provenv.audit.releases import (
     Facts,
     File,
+    Spoken,
     Standing,
     facts_of_page,
     load,
     place,
     publishers_of,
     save,
+    together,
 )
 from provenv.audit.verdict import Item, Question, Verdict, judge
 from provenv.core.errors import InputError
@@ -145,6 +147,21 @@ def test_what_is_kept_comes_back(tmp_path: Path) -> None:
     assert head is not None
     assert (head.versions, head.yanked, head.files) == (("1.0",), {"1.0": "so"}, {})
     assert load(str(tmp_path), "https://other.example/simple", "tool") is None
+
+
+def test_the_same_data_has_the_same_digest(tmp_path: Path) -> None:
+    def told(*rows: Mapping[str, Any], at: datetime = NOW) -> Spoken:
+        save(str(tmp_path), changed(page(*rows), fetched=at, etag=str(at)))
+        head = load(str(tmp_path), INDEX, "tool", whole=False)
+        return together([head, None])
+
+    one, two = row("tool-1.0.tar.gz"), row("tool-1.0-py3-none-any.whl")
+    first = told(one)
+    assert (first.known, first.of, first.oldest) == (1, 2, NOW)
+    assert told(one, at=ago(days=1)).digest == first.digest
+    assert told(one, two).digest != first.digest
+    assert told({**one, "upload-time": "2026-01-02T00:00:00Z"}).digest != first.digest
+    assert together([None]).digest is None
 
 
 def test_a_damaged_file_counts_as_none(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from provenv.audit import database
 from provenv.audit.database import Facts
 from provenv.audit.findings import Vulnerability, vulnerabilities
 from provenv.audit.releases import Facts as Said
+from provenv.audit.releases import Spoken, together
 from provenv.audit.verdict import Python
 from provenv.core.errors import InputError, UsageError
 from provenv.core.events import PhaseFinished, PhaseStarted
@@ -68,15 +69,6 @@ class Notice:
 
 
 @frozen
-class Spoken:
-    """Of how many packages it is known what their index says, of all that have one, and since when."""
-
-    known: int
-    of: int
-    oldest: datetime | None
-
-
-@frozen
 class AuditResult:
     """What an audit says.
 
@@ -97,7 +89,7 @@ class AuditResult:
     unaudited: tuple[tuple[Subject, str], ...]
     doubts: tuple[str, ...]
     notices: tuple[Notice, ...] = ()
-    spoken: Spoken = Spoken(known=0, of=0, oldest=None)
+    spoken: Spoken = Spoken()
 
     @property
     def verdict(self) -> Verdict:
@@ -231,17 +223,15 @@ def judge_subjects(
 def _notices(context: Context, found: Sequence[Subject]) -> tuple[list[Notice], Spoken]:
     """What indexes have said against packages, as far as they were ever asked."""
     made: list[Notice] = []
-    times: list[datetime] = []
-    asked = 0
+    told: list[Said | None] = []
     for subject in found:
         index = releases.index_of(subject.package) if subject.package is not None else None
         if index is None:
             continue
-        asked += 1
         facts = releases.head(context, index, subject.name)
+        told.append(facts)
         if facts is None or facts.state == "silent":
             continue
-        times.append(facts.fetched)
         made += [
             Notice(
                 kind=kind,
@@ -253,7 +243,7 @@ def _notices(context: Context, found: Sequence[Subject]) -> tuple[list[Notice], 
             )
             for kind, text in _adverse(facts, subject.version)
         ]
-    return made, Spoken(known=len(times), of=asked, oldest=min(times, default=None))
+    return made, together(told)
 
 
 def _adverse(facts: Said, version: str) -> Iterator[tuple[Adverse, str]]:
