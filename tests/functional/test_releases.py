@@ -11,6 +11,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import support
+from provenv.cli.commands import audit
+from provenv.workspace.governing import auditing
 from support import Index, Project, make_wheel
 from support.advisories import archive, record
 from support.pythons import pyenv_python
@@ -155,6 +157,10 @@ def test_what_has_not_changed_is_not_sent_again(shop: Project, index: Index) -> 
     assert (done["asked"], done["changed"], done["failed"]) == (2, 0, [])
     text = shop.ok("advisories", "update", "--url", zipped).stderr
     assert "indexes asked about 2 packages: nothing new" in text
+    shop.write("pylock.toml", "no lock at all")
+    result = shop.ok("advisories", "update", "--url", zipped, "--json")
+    assert result.json["indexes"] is None
+    assert "no index was asked" in result.stderr
 
 
 @pytest.mark.slow
@@ -282,6 +288,10 @@ def test_a_project_on_a_python_without_fixes(project: Project) -> None:
     project.ok("audit", "-e", "prod")
     case = project.fails(1, "audit", "--format", "junit").stdout
     assert f'name="Python {told["version"]}"' in case
+
+
+def test_what_is_tolerated_is_what_there_is() -> None:
+    assert audit.ADVERSE == auditing.ADVERSE
 
 
 def test_cases_of_policies(project: Project) -> None:

@@ -201,6 +201,8 @@ def test_publishers_without_what_changes_by_itself() -> None:
     [
         ("release-age", "", "needs it"),
         ("release-age", 'min = "7"', "no length of time"),
+        ("release-age", 'min = "99999w"', "longer than a hundred years"),
+        ("release-age", f'min = "{"9" * 5000}w"', "longer than a hundred years"),
         ("release-age", 'min = "7d"\nbypass = "yes"', "none of fixes-known-vulnerability"),
         ("release-age", 'min = "7d"\non-missing-timestamps = "deny"', "on-missing-timestamp"),
         ("project-status", "", "is missing"),
@@ -266,6 +268,11 @@ def test_a_young_fix_is_let_through_and_shown() -> None:
     found = verdict("release-age", BYPASS, facts=facts, fixes={"0.9": ("CVE-1",)})
     assert found.outcome == "pass"
     assert "let through: it fixes CVE-1 of 0.9" in said(found)
+    to_come = {"1.0.whl": NOW + timedelta(days=1)}
+    assert (
+        verdict("release-age", BYPASS, files=to_come, facts=facts, fixes={"0.9": ("X",)}).outcome
+        == "fail"
+    )
     # what an older one had does not count, nor does a rule without the key
     assert verdict("release-age", BYPASS, facts=facts, fixes={"0.8": ("CVE-1",)}).outcome == "fail"
     assert (
@@ -291,6 +298,12 @@ def test_a_young_fix_is_let_through_and_shown() -> None:
         ),
         (released(v2_0=None), "", "inconclusive"),
         (released(v2_0=None), 'on-unknown = "deny"', "fail"),
+        (released(v2_0=None), 'on-unknown = "ignore"', "pass"),
+        (
+            changed(released(v2_0=None), fetched=ago(days=8)),
+            'on-unknown = "ignore"',
+            "inconclusive",
+        ),
         (changed(released(), state="gone"), 'on-unknown = "warn"', "pass"),
         (changed(released(), state="silent"), "", "inconclusive"),
         (None, 'on-unknown = "ignore"', "inconclusive"),

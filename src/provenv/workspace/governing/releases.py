@@ -65,11 +65,11 @@ def wanted(policies: Policies, packages: Sequence[Package]) -> list[Package]:
     ages = [rule.least_age for rule in policies.rules if rule.kind == "release-age"]
     if not ages:
         return []
-    least = datetime.now(UTC) - max(ages)
+    now = datetime.now(UTC)
     return [
         one
         for one in packages
-        if any(time is None or time > least for time in files_of(one).values())
+        if any(time is None or now - time < max(ages) for time in files_of(one).values())
     ]
 
 
