@@ -397,3 +397,23 @@ def test_an_index_without_attestations_says_nothing_of_them() -> None:
     # a file that the index does not have is not attested by those that it has
     found = verdict("provenance", "", facts=attested({"a": A}, {}), files={"a": None, "b": None})
     assert said(found) == "inconclusive: its index does not list b"
+
+
+def test_what_is_yanked_is_waived_by_version_and_for_a_time() -> None:
+    text = """
+[[waiver]]
+rule = "r"
+package = "Tool"
+versions = "==1.0"
+reason = "the next one breaks us"
+owner = "ana"
+approver = "bo"
+created = 2026-11-01
+expires = 2026-11-22
+"""
+    facts = changed(released(v1_0=None, v1_1=None), yanked={"1.0": "so", "1.1": "so"})
+    found = verdict("yanked", text, facts=facts)
+    assert found.outcome == "pass"
+    assert found.decisions[0].waiver is not None
+    assert verdict("yanked", text, version="1.1", facts=facts).outcome == "fail"
+    assert verdict("yanked", text.replace("11-22", "11-21"), facts=facts).outcome == "fail"
