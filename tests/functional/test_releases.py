@@ -361,6 +361,26 @@ def test_what_was_too_young_is_let_in_when_it_is_older(
 
 
 @pytest.mark.slow
+def test_what_lies_in_an_environment_came_from_an_index(shop: Project) -> None:
+    learn(shop)
+    shop.ok("sync")
+    shop.fails(1, "audit", "--refresh")
+    told = shop.fails(1, "audit", "--installed", "--json").json
+    assert [(one["kind"], one["version"]) for one in told["notices"]] == [
+        ("archived", "1.0"),
+        ("yanked", "1.0"),
+    ]
+    # where somebody has put another version, nobody knows where that is from
+    site = next((shop.folder / ".venv/current/lib").glob("*/site-packages"))
+    info = site / "old-1.0.dist-info"
+    text = (info / "METADATA").read_text().replace("Version: 1.0", "Version: 0.9")
+    (info / "METADATA").unlink()
+    (info / "METADATA").write_text(text)
+    told = shop.ok("audit", "--installed", "--json").json
+    assert (told["indexes"]["known"], told["indexes"]["of"]) == (1, 1)
+
+
+@pytest.mark.slow
 def test_what_is_yanked_later_is_not_run_any_more(
     shop: Project, index: Index, tmp_path: Path
 ) -> None:

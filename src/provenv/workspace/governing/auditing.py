@@ -12,14 +12,16 @@ from provenv.audit import database
 from provenv.audit.database import Facts
 from provenv.audit.findings import Vulnerability, vulnerabilities
 from provenv.audit.releases import Facts as Said
-from provenv.audit.releases import Spoken, together
+from provenv.audit.releases import Spoken, normal, together
 from provenv.audit.verdict import Python
-from provenv.core.errors import InputError, UsageError
+from provenv.core.errors import InputError, IntegrityError, UsageError
 from provenv.core.events import PhaseFinished, PhaseStarted
 from provenv.core.values import frozen, replace
 from provenv.doctor.facts_sources import site_packages
 from provenv.environments import generations, switch
 from provenv.interpreters.lifetimes import end_of_life
+from provenv.model.layout import LOCK_FILE
+from provenv.model.lock import parse_lock
 from provenv.model.manifest import EnvironmentSpec
 from provenv.workspace.governing import advisories, releases, subjects
 from provenv.workspace.governing.subjects import Subject
@@ -137,7 +139,7 @@ def audit(
     number = switch.current(folder)
     if number is None:
         raise InputError("is not there", file=folder, hint="`provenv sync` makes it.")
-    found = of_installed(f"{folder}/generations/{number}", spec.name)
+    found = _as_locked(folder, number, of_installed(f"{folder}/generations/{number}", spec.name))
     what = f"{spec.name}, generation {number} as it is"
     return judge_subjects(
         context,
@@ -148,6 +150,17 @@ def audit(
         besides=besides,
         here=here,
     )
+
+
+def _as_locked(folder: str, number: int, found: Sequence[Subject]) -> tuple[Subject, ...]:
+    """With the entries of the generation's own lock, which name indexes, for what is as it says."""
+    try:
+        text = generations.own_text(folder, number, LOCK_FILE)
+        lock = parse_lock(text, generations.own_file(folder, number, LOCK_FILE))
+    except (IntegrityError, InputError):  # it was made from another tool's lock, or was hurt
+        return tuple(found)
+    known = {(str(package.name), str(package.version)): package for package in lock.packages}
+    return tuple(replace(one, package=known.get((one.name, normal(one.version)))) for one in found)
 
 
 def python_of(project: Project, spec: EnvironmentSpec) -> Python:
