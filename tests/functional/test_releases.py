@@ -118,6 +118,7 @@ def test_an_audit_tells_them_and_fails(shop: Project, index: Index) -> None:
     shop.ok("audit", "--tolerate", "yanked", "--tolerate", "archived")
 
 
+@pytest.mark.slow
 def test_a_governed_lock_asks(shop: Project, index: Index) -> None:
     govern(shop, rule("yanked", 'action = "warn"'), rule("provenance", f'action = "warn"\n{SAME}'))
     shop.ok("lock")
