@@ -207,7 +207,7 @@ def _required(project: Project, context: Context, use: _Use) -> Fresh:
     sources += _answers(context, policies, found)
     sources += tuple(map(stamp.signature, watched(project, policies, use.environment)))
     question, _ = governing.ask(context, policies, (use.environment,), found, (python,))
-    question = supplied(question, project, context, policies, found)
+    question = supplied(question, project, context, policies, found, use.lock_digest)
     verdict = judge(policies, question)
     if not _allows(policies, verdict):
         until = _despite(context, use, verdict, question)
