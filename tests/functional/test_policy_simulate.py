@@ -26,6 +26,7 @@ def told(project: Project, *words: str, code: int = 0) -> dict[str, dict[str, ob
     return {one["root"].rpartition("/")[2]: one for one in found}
 
 
+@pytest.mark.slow
 def test_a_changed_policy_is_tried_on_every_project(
     shop: Project, index: Index, tmp_path: Path
 ) -> None:

@@ -66,6 +66,15 @@ class Python:
 
 
 @frozen
+class Signed:
+    """The lock of an environment: by which of the policy's keys it is signed; ``reason``: why by none."""
+
+    file: str
+    keys: tuple[str, ...]
+    reason: str = ""
+
+
+@frozen
 class Question:
     """All that a verdict is about.
 
@@ -73,6 +82,7 @@ class Question:
         environments: That are governed; a rule about none of them is not asked.
         fetched: When the advisories were; None where there are none.
         doubts: Why the advisories may be incomplete.
+        signatures: By environment; None where a lock is only being made, and cannot be signed yet.
         sboms: Environment → what is wrong with the SBOM that was written for it, None where nothing is;
             an environment that nobody has looked at is not in it.
         max_age: Of what indexes said; the judge sets what the policies allow.
@@ -84,6 +94,7 @@ class Question:
     fetched: datetime | None
     now: datetime
     doubts: tuple[str, ...] = ()
+    signatures: Mapping[str, Signed] | None = None
     sboms: Mapping[str, str | None] = field(default_factory=dict)
     max_age: timedelta = MAX_AGE
 
@@ -405,6 +416,35 @@ def _python_eol(rule: Rule, question: Question) -> Iterator[Decision]:
         )
 
 
+def _signature(rule: Rule, question: Question) -> Iterator[Decision]:
+    """A lock that nobody signed who may; while it is being made nobody can have."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for name in question.environments if question.signatures is not None else ():
+        if not rule.concerns(name):
+            continue
+        signed = (question.signatures or {}).get(name, _NO_LOCK)
+        reason = unsigned(rule, signed, question.today)
+        if reason is not None:
+            found.setdefault((signed.file, reason), []).append(name)
+    for (file, text), names in found.items():
+        yield Decision(
+            rule=rule, state="broken", subject=file, text=text, environments=tuple(names)
+        )
+
+
+_NO_LOCK = Signed(file="the lock", keys=(), reason="there is none")
+
+
+def unsigned(rule: Rule, signed: Signed, today: date) -> str | None:
+    """Why a lock is not signed as a rule wants; None where it is."""
+    who = [one for one in rule.keys if one.key in signed.keys]
+    if any(one.expires is None or today <= one.expires for one in who):
+        return None
+    if who:
+        return f"the key of {who[0].owner} that signed it expired on {who[0].expires}"
+    return signed.reason or "it is signed by nobody who may sign for this environment"
+
+
 def _release(rule: Rule, question: Question) -> Iterator[Decision]:
     for item in _items(rule, question):
         asked = release_rules.Asked(
@@ -421,7 +461,8 @@ def _release(rule: Rule, question: Question) -> Iterator[Decision]:
 _RULES = {
     "hash-required": _hash_required, "licence": _licence, "malware": _malware, "no-sdist": _no_sdist,
     "origin": _origin, "package": _package, "python-eol": _python_eol, "sbom-required": _sbom_required,
-    "vulnerability": _vulnerability, **dict.fromkeys(release_rules.KINDS, _release),
+    "signature": _signature, "vulnerability": _vulnerability,
+    **dict.fromkeys(release_rules.KINDS, _release),
 }  # fmt: skip
 
 

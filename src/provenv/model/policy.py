@@ -34,6 +34,7 @@ Kind = Literal[
     "python-eol",
     "release-age",
     "sbom-required",
+    "signature",
     "version-lag",
     "vulnerability",
     "yanked",
@@ -56,12 +57,15 @@ _OWN: dict[Kind, frozenset[str]] = {
     "project-status": frozenset({"deny", "except", "on-unknown"}),
     "provenance": frozenset({"except", "on-unknown", "present", "publisher-unchanged"}),
     "python-eol": frozenset({"within"}),
+    "signature": frozenset({"keys"}),
     "release-age": frozenset({"bypass", "except", "min", "on-missing-timestamp"}),
     "sbom-required": frozenset(),
     "version-lag": frozenset({"except", "max-majors", "max-minors", "on-unknown"}),
     "vulnerability": frozenset({"epss-min", "kev", "min-cvss", "sla"}),
     "yanked": frozenset({"on-unknown"}),
 }
+_SIGNER = frozenset({"expires", "key", "owner"})
+_KEY = re.compile(r"ed25519:[A-Za-z0-9+/]{43}=")
 _WAIVER = frozenset(
     {
         "advisory", "approver", "created", "expires", "owner", "package", "reason", "rule", "ticket",
@@ -71,6 +75,15 @@ _WAIVER = frozenset(
 _DURATION = re.compile(r"(\d+)(h|d|w)")
 _HOURS = {"h": 1, "d": 24, "w": 168}
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@frozen
+class Signer:
+    """Somebody who may sign locks: a key (``ed25519:BASE64``), whose it is, and its last day (UTC)."""
+
+    key: str
+    owner: str
+    expires: date | None = None
 
 
 @frozen
@@ -95,6 +108,7 @@ class Rule:
         allow, deny: Requirements (PEP 508), by normalized name; names of packages that may be built.
         hosts: That files may come from. ``packages``: Glob of names → index that they must come from.
         within: How long before its end a Python counts as dead.
+        keys: Who may sign a lock; one of them is enough.
         on_unknown: What it does where an index does not say; None: undecided.
         least_age: Of the newest file that could be installed. ``bypass``: What an advisory names as the fix
             of an older version may be younger.
@@ -122,6 +136,7 @@ class Rule:
     hosts: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
     within: timedelta = timedelta(0)
+    keys: tuple[Signer, ...] = ()
     on_unknown: Unknown | None = None
     least_age: timedelta = timedelta(0)
     bypass: bool = False
@@ -246,6 +261,7 @@ def _rule(table: toml.Table, file: str) -> Rule:
         hosts=table.strings("hosts"),
         packages=_indexes(table) if kind == "origin" else {},
         within=_duration(table, "within") or timedelta(0),
+        keys=tuple(map(_signer, table.tables("keys"))),
         on_unknown=_unknown(table),
         least_age=_duration(table, "min") or timedelta(0),
         bypass=_choice(table, "bypass", ("fixes-known-vulnerability",)) is not None,
@@ -268,6 +284,8 @@ def _check_complete(table: toml.Table, rule: Rule) -> None:
         raise table.error("", "a rule about packages needs `allow` or `deny`")
     if kind == "origin" and not (rule.hosts or rule.packages):
         raise table.error("", "a rule about origins needs `hosts` or `packages`")
+    if kind == "signature" and not rule.keys:
+        raise table.error("", "a rule about signatures needs `keys`: who may sign")
     if kind == "release-age" and not rule.least_age:
         raise table.error("min", "a rule about the age of releases needs it", hint='Such as "7d".')
     if kind == "version-lag" and rule.max_majors is None and rule.max_minors is None:
@@ -299,6 +317,17 @@ def _count(table: toml.Table, key: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise table.error(key, "must be a whole number, 0 or more")
     return value
+
+
+def _signer(table: toml.Table) -> Signer:
+    table.only(_SIGNER)
+    key = _text(table, "key")
+    if not _KEY.fullmatch(key):
+        raise table.error(
+            "key", f"{key!r} is no key", hint="`provenv evidence key list` has them: `ed25519:…`."
+        )
+    expires = _day(table, "expires") if "expires" in table else None
+    return Signer(key=key, owner=_text(table, "owner"), expires=expires)
 
 
 def _indexes(table: toml.Table) -> dict[str, str]:

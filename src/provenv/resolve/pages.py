@@ -26,9 +26,10 @@ _ACCEPT = f"{_JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 
 @frozen
 class IndexFile:
-    """One file, as an index names it; ``version`` is normalized, ``yanked`` as PEP 592 has it.
+    """One file, as an index names it.
 
-    ``metadata`` are the hashes of its metadata, which lie beside it (PEP 658, PEP 714).
+    ``version`` is normalized, ``yanked`` as PEP 592 has it, ``uploaded`` ISO 8601 where the index says it
+    (PEP 700). ``metadata`` are the hashes of its metadata, which lie beside it (PEP 658, PEP 714).
     """
 
     filename: str
@@ -38,6 +39,7 @@ class IndexFile:
     size: int | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     yanked: bool = False
+    uploaded: str | None = None
 
     @property
     def is_wheel(self) -> bool:
@@ -149,6 +151,7 @@ def _files(rows: list[dict[str, Any]], base: str) -> tuple[IndexFile, ...]:
                     size=row.get("size"),
                     metadata=_metadata(row),
                     yanked=row.get("yanked", False) is not False,
+                    uploaded=row.get("upload-time"),
                 )
             )
     return tuple(found)

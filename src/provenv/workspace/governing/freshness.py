@@ -15,10 +15,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from provenv.audit import release_rules
 from provenv.audit.lasting import lasts_until
 from provenv.audit.policies import Policies
-from provenv.audit.releases import place
 from provenv.audit.verdict import Question, Verdict, judge
 from provenv.core import digest
 from provenv.core.errors import CheckFailedError, UndecidedError, UsageError
@@ -27,9 +25,10 @@ from provenv.core.files import write_atomic
 from provenv.core.values import frozen
 from provenv.environments import generations, stamp
 from provenv.model.generation import Generation
+from provenv.model.layout import LOCK_FILE
 from provenv.model.lock import parse_lock
 from provenv.workspace import fast
-from provenv.workspace.governing import auditing, releases, subjects
+from provenv.workspace.governing import auditing, evidence, releases, subjects
 from provenv.workspace.governing import policies as governing
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.governing.supplying import supplied, watched
@@ -204,11 +203,14 @@ def _required(project: Project, context: Context, use: _Use) -> Fresh:
         return Fresh()
     python = auditing.python_named(use.environment, use.python)
     found = use.found()
-    sources += _answers(context, policies, found)
     sources += tuple(map(stamp.signature, watched(project, policies, use.environment)))
-    question, _ = governing.ask(context, policies, (use.environment,), found, (python,))
+    question, data = governing.ask(context, policies, (use.environment,), found, (python,))
     question = supplied(question, project, context, policies, found, use.lock_digest)
     verdict = judge(policies, question)
+    checked = governing.Checked(
+        title=project.title, policies=policies, question=question, verdict=verdict, advisories=data
+    )
+    evidence.judged(project, context, checked, {LOCK_FILE: use.lock_digest})
     if not _allows(policies, verdict):
         until = _despite(context, use, verdict, question)
     else:
@@ -223,16 +225,8 @@ def _signatures(context: Context) -> tuple[str, ...]:
     """What of this machine decides, as it looks before it is read."""
     above = fast.policies_above(context.home.root, context.environ)
     paths = [path for path in above if os.path.isabs(path)]
-    return tuple(stamp.signature(p) for p in (*paths, f"{context.home.advisories}/current"))
-
-
-def _answers(context: Context, policies: Policies, found: Sequence[Subject]) -> tuple[str, ...]:
-    """Where the answers of indexes lie, as it looks before they are read; where a rule asks for them."""
-    if not any(rule.kind in release_rules.KINDS for rule in policies.rules):
-        return ()
-    indexes = {releases.index_of(one.package) for one in found if one.package is not None}
-    places = {place(context.home.indexes, index, "any") for index in indexes if index is not None}
-    return tuple(stamp.signature(os.path.dirname(path)) for path in sorted(filter(None, places)))
+    known = (f"{context.home.advisories}/current", releases.mark(context))
+    return tuple(stamp.signature(p) for p in (*paths, *known))
 
 
 def _allows(policies: Policies, verdict: Verdict) -> bool:

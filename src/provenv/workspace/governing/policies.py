@@ -21,7 +21,7 @@ from provenv.model import toml
 from provenv.model.lock import tool_table
 from provenv.model.policy import Policy, Rule, parse_policy
 from provenv.workspace import fast
-from provenv.workspace.governing import auditing, releases, subjects
+from provenv.workspace.governing import auditing, releases, signatures, subjects
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.governing.supplying import supplied
 from provenv.workspace.projects.context import Context, Project, read_lock, read_text
@@ -113,6 +113,7 @@ def check(project: Project, context: Context, environments: Sequence[str] = ()) 
     pythons = tuple(auditing.python_of(project, spec) for spec in specs)
     names = tuple(spec.name for spec in specs)
     question, digest = ask(context, policies, names, found, pythons)
+    question = replace(question, signatures=signatures.of_environments(project, policies))
     question = supplied(question, project, context, policies, found)
     return Checked(
         title=project.title,
