@@ -30,7 +30,7 @@ from provenv.core.http import Transport
 from provenv.core.values import frozen, replace
 from provenv.model.lock import tool_table
 from provenv.model.policy import Kind
-from provenv.workspace.governing import auditing, releases, subjects
+from provenv.workspace.governing import auditing, releases, sboms, subjects
 from provenv.workspace.governing import policies as governing
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.governing.supplying import learn_licences, of_offers, with_licences
@@ -93,6 +93,7 @@ def judge_locks(
     made = [python for python in pythons if python.version is not None]
     question, _ = governing.ask(context, policies, tuple(names), tuple(found.values()), made)
     question = with_licences(question, project, context, policies, tuple(found.values()))
+    question = replace(question, sboms={name: sboms.unwritten(name) for name in names})
     return Judged(question=question, verdict=judge(policies, question), subjects=found)
 
 

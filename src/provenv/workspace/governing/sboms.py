@@ -38,8 +38,13 @@ def problem(
             return None
         said.append(f"{os.path.relpath(path, project.root)} {wrong}")
     if not said:
-        return f"there is none for this lock: `provenv sbom -e {environment} -o .` writes it"
+        return unwritten(environment)
     return said[0]
+
+
+def unwritten(environment: str) -> str:
+    """What is wrong where nobody has written one; no lock has one in the moment in which it is made."""
+    return f"there is none for this lock: `provenv sbom -e {environment} -o .` writes it"
 
 
 def _present(project: Project, environment: str) -> str:
