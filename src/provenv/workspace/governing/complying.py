@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
@@ -21,6 +22,7 @@ from provenv.audit import excluding, release_rules
 from provenv.audit.database import Database
 from provenv.audit.excluding import Excluded, Exclusion
 from provenv.audit.findings import vulnerabilities
+from provenv.audit.licences import Licence
 from provenv.audit.policies import Policies
 from provenv.audit.releases import Facts, Standing
 from provenv.audit.verdict import Item, Question, Verdict, judge
@@ -29,7 +31,8 @@ from provenv.core.events import Noted, Warned
 from provenv.core.http import Transport
 from provenv.core.values import frozen, replace
 from provenv.model.lock import tool_table
-from provenv.workspace.governing import auditing, releases, subjects
+from provenv.model.policy import Kind
+from provenv.workspace.governing import auditing, releases, sboms, subjects
 from provenv.workspace.governing import policies as governing
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.governing.supplying import learn_licences, of_offers, with_licences
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
 Locks = Mapping[str | None, "Pylock"]
 _ENDS = ("0", "99999999")  # what an advisory says of both, it says of every version
 _BY_FILES = ("licence", "no-sdist")  # rules that ask what files a version has
+BLIND = 4
+"""So many versions of a package are tried whose licence nobody tells before they are locked."""
 ROUNDS = 30
 """So often is resolved at most: each round excludes something, and most need one or two."""
 
@@ -92,6 +97,7 @@ def judge_locks(
     made = [python for python in pythons if python.version is not None]
     question, _ = governing.ask(context, policies, tuple(names), tuple(found.values()), made)
     question = with_licences(question, project, context, policies, tuple(found.values()))
+    question = replace(question, sboms={name: sboms.unwritten(name) for name in names})
     return Judged(question=question, verdict=judge(policies, question), subjects=found)
 
 
@@ -181,6 +187,8 @@ class _Work:
             dict.fromkeys(s.name for p in _parts(project) for s in p.manifest.all_instances())
         )
         self._releases = [r for r in policies.rules if r.kind in release_rules.KINDS]
+        self._known: dict[str, Mapping[str, Licence]] = {}
+        self._blind: Counter[str] = Counter()
         self._transport: Transport | None = None
         self._pages: dict[tuple[str, str], tuple[IndexFile, ...]] = {}
 
@@ -278,6 +286,7 @@ class _Work:
             subject = judged.subjects[name, ours[0].version]
             pages = self._page(subject)
             versions = {file.version for file in pages} | {one.version for one in ours}
+            self._refuse_blind(subject, ours, pages)
             bad = self._bad(subject, judged.question, pages, versions)
             bad |= {one.version: one for one in ours}
             whole = len(bad) == len(versions) and all(self._by_name(one) for one in bad.values())
@@ -290,8 +299,40 @@ class _Work:
             yield Excluded(package=name, constraint=left, told=tuple(ours))
 
     def _by_name(self, one: Exclusion) -> bool:
+        return self._is_of(one, "package")
+
+    def _is_of(self, one: Exclusion, kind: Kind) -> bool:
         rule = governing.rule_named(self.policies, one.rule)
-        return rule is not None and rule.kind == "package"
+        return rule is not None and rule.kind == kind
+
+    def _refuse_blind(
+        self, subject: Subject, ours: Sequence[Exclusion], pages: Sequence[IndexFile]
+    ) -> None:
+        """Give up where licences have to be found out version by version, and none is allowed.
+
+        Raises:
+            UnsatisfiableError: Several versions of a package were not, and its index tells of no other.
+        """
+        denied = next((one for one in ours if self._is_of(one, "licence")), None)
+        if denied is None:
+            return
+        if any(one.expression is not None for one in self._licences(subject, pages).values()):
+            return
+        self._blind[subject.name] += 1
+        if self._blind[subject.name] == BLIND:
+            raise UnsatisfiableError(
+                f"{denied}, nor were the {BLIND - 1} versions tried before; its index does not say what "
+                "others are under",
+                hint="Name a version in pyproject.toml, or let the rule allow this licence or package.",
+            )
+
+    def _licences(self, subject: Subject, pages: Sequence[IndexFile]) -> Mapping[str, Licence]:
+        """What the versions of a package are under, as far as its index says; asked once."""
+        if subject.name not in self._known:
+            self._known[subject.name] = of_offers(
+                self.project, self.context, self.policies, subject, pages
+            )
+        return self._known[subject.name]
 
     def _bad(
         self,
@@ -302,7 +343,7 @@ class _Work:
     ) -> dict[str, Exclusion]:
         """Version → why the rules exclude it, of the versions of one package."""
         facts = self._facts(subject)
-        licences = of_offers(self.project, self.context, self.policies, subject, pages)
+        licences = self._licences(subject, pages)
         with governing.known(self.context) as here:
             items = tuple(
                 replace(
