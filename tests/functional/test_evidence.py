@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 import provenv
 from provenv.evidence import log as evidence_log
 from provenv.evidence.records import Record
+from provenv.workspace.assuring.evidence import verify
 from provenv.workspace.governing import evidence, policies, signing
 from support import Index, Project, make_wheel
 
@@ -220,6 +222,18 @@ def test_in_the_project_so_that_it_travels_and_nowhere_else(shop: Project, here:
         shop.depends("core", more=f'[tool.provenv.evidence]\nfolder = "{folder}"\n')
         with pytest.raises(provenv.InputError, match="is not a folder below the project's"):
             provenv.open_project(str(shop.folder))
+
+
+def test_what_was_made_past_the_log_is_found(shop: Project, here: Here) -> None:
+    here.sync()
+    text = shop.read("pyproject.toml")
+    shop.write("pyproject.toml", text.replace("[tool.provenv.evidence]", ""))
+    time.sleep(1.1)  # generations know the second that they were made in
+    here.sync("prod")
+    shop.write("pyproject.toml", text)
+    said = {one.problem: one.text for one in verify(here.project, here.context).findings}
+    assert said["unrecorded"].startswith("generation 1 of prod, made on ")
+    assert set(said) == {"unrecorded", "no-checkpoint"}
 
 
 def test_many_write_at_once(here: Here) -> None:
