@@ -136,10 +136,22 @@ def test_what_is_added_and_rolled_back(shop: Project, here: Here) -> None:
     here.sync()
     provenv.add(here.project, here.context, ["core"])
     provenv.rollback(here.project, here.context)
-    assert here.kinds() == ["begin", "lock", "sync", "sync", "lock", "rollback"]
+    assert here.kinds() == ["begin", "lock", "sync", "lock", "sync", "rollback"]
     last = here.records()[-1].entry
     assert (last.subject["generation"], last.details["previous"]) == (1, 2)
     assert last.details["changes"] == [{"name": "core", "before": "1.0", "after": None}]
+
+
+def test_what_is_taken_back_is_recorded(shop: Project, here: Here) -> None:
+    shop.depends(more="[tool.provenv.evidence]\n")
+    here.sync()
+    (shop.folder / ".venvs").mkdir()
+    (shop.folder / ".venvs/prod").write_text("in the way")
+    with pytest.raises(provenv.ProvenvError):
+        provenv.add(here.project, here.context, ["core"], environment="prod")
+    first, *_, last, back = [one.entry for one in here.records() if one.entry.kind == "lock"]
+    assert back.details["taken-back"]
+    assert first.locks == back.locks != last.locks
 
 
 def test_the_short_way_records_what_it_makes(shop: Project, here: Here) -> None:

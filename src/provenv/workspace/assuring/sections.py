@@ -384,7 +384,9 @@ def _about(one: Record) -> str:
         left = "" if before is None else f"{before} → "
         return f"{subject.get('environment')}: {left}{subject.get('generation')}"
     files = ", ".join(f"{name} {digest[:12]}" for name, digest in one.entry.locks.items())
-    return files if one.entry.kind == "lock" else f"{files} by key {str(said.get('key'))[:12]}"
+    if one.entry.kind == "lock":
+        return f"{files} (taken back)" if said.get("taken-back") else files
+    return f"{files} by key {str(said.get('key'))[:12]}"
 
 
 def _job(one: Record) -> str:

@@ -86,8 +86,13 @@ def locked(
     context: Context,
     made: Iterable[LockFile],
     changes: Sequence[Change],
+    *,
+    back: bool = False,
 ) -> None:
-    """Record that locks were written, with what the rules of a policy excluded from them."""
+    """Record that locks were written, with what the rules of a policy excluded from them.
+
+    ``back``: what was to follow failed, and they are again what they were.
+    """
     files = tuple(made)
     excluded = [row for file in files for row in tool_table(file.lock).get("excluded", ())]
     _record(
@@ -95,7 +100,7 @@ def locked(
         context,
         "lock",
         locks={os.path.basename(file.path): file.digest for file in files},
-        details={"changes": _changes(changes), "excluded": excluded},
+        details={"changes": _changes(changes), "excluded": excluded, "taken-back": back},
     )
 
 
