@@ -17,6 +17,7 @@ from packaging.version import InvalidVersion, Version
 
 from provenv.audit import release_rules
 from provenv.audit.findings import Vulnerability
+from provenv.audit.licences import Licence, normalized, permitted
 from provenv.audit.policies import MAX_AGE, Policies
 from provenv.audit.releases import Standing
 from provenv.core.values import field, frozen, replace
@@ -38,6 +39,7 @@ class Item:
         urls: Of its files. ``index``: The address that it was locked from; None where that is not said.
         built: It comes as source, and would be built.
         hashed: Every file has a hash. ``unaudited``: Why nothing can be said of vulnerabilities.
+        licence: None where nobody has looked.
         standing: What its index says of it; looked up only where a rule asks.
     """
 
@@ -50,6 +52,7 @@ class Item:
     hashed: bool = True
     unaudited: str | None = None
     vulnerabilities: tuple[Vulnerability, ...] = ()
+    licence: Licence | None = None
     standing: Standing = field(default_factory=Standing)
 
 
@@ -80,6 +83,8 @@ class Question:
         fetched: When the advisories were; None where there are none.
         doubts: Why the advisories may be incomplete.
         signatures: By environment; None where a lock is only being made, and cannot be signed yet.
+        sboms: Environment → what is wrong with the SBOM that was written for it, None where nothing is;
+            an environment that nobody has looked at is not in it.
         max_age: Of what indexes said; the judge sets what the policies allow.
     """
 
@@ -90,6 +95,7 @@ class Question:
     now: datetime
     doubts: tuple[str, ...] = ()
     signatures: Mapping[str, Signed] | None = None
+    sboms: Mapping[str, str | None] = field(default_factory=dict)
     max_age: timedelta = MAX_AGE
 
     @property
@@ -343,6 +349,52 @@ def _hash_required(rule: Rule, question: Question) -> Iterator[Decision]:
             yield _about(rule, item, "broken", "not every file of it has a hash")
 
 
+def _licence(rule: Rule, question: Question) -> Iterator[Decision]:
+    for item in _items(rule, question):
+        licence, own = _clarified(rule, item), item.licence
+        if licence is None:
+            licence = own or Licence(expression=None, reason="nobody has looked")
+        elif own is not None and own.expression not in (None, licence.expression):
+            text = f"it says {own.expression}, and the rule {licence.expression}"
+            yield _about(rule, item, "tolerated", text)
+        allowed = permitted(licence, rule.licences, rule.forbidden)
+        if allowed:
+            continue
+        if licence.expression is None:
+            state: State = _UNKNOWN[rule.on_unknown]
+            yield _about(rule, item, state, f"its licence cannot be told: {licence.reason}")
+        elif allowed is None:
+            why = "its metadata do not say whether all of them hold"
+            yield _about(rule, item, _UNKNOWN[rule.on_unknown], f"{licence.expression}: {why}")
+        else:
+            yield _about(rule, item, "broken", f"{licence.expression} is not allowed")
+
+
+_UNKNOWN: Mapping[str | None, State] = {None: "unknown", "deny": "broken", "warn": "tolerated"}
+
+
+def _clarified(rule: Rule, item: Item) -> Licence | None:
+    """What the rule itself says of a release; versions that cannot be compared are not meant."""
+    for one in rule.clarified:
+        if one.package == item.name and _within(one.versions, item.version):
+            return Licence(expression=normalized(one.licence), source="policy")
+    return None
+
+
+def _sbom_required(rule: Rule, question: Question) -> Iterator[Decision]:
+    for environment in filter(rule.concerns, question.environments):
+        said = question.sboms.get(environment, "nobody has looked")
+        if said is not None:
+            state: State = "broken" if environment in question.sboms else "unknown"
+            yield Decision(
+                rule=rule,
+                state=state,
+                subject=f"SBOM of {environment}",
+                text=said,
+                environments=(environment,),
+            )
+
+
 def _python_eol(rule: Rule, question: Question) -> Iterator[Decision]:
     for python in question.pythons:
         if not rule.concerns(python.environment):
@@ -407,9 +459,9 @@ def _release(rule: Rule, question: Question) -> Iterator[Decision]:
 
 
 _RULES = {
-    "hash-required": _hash_required, "malware": _malware, "no-sdist": _no_sdist, "origin": _origin,
-    "package": _package, "python-eol": _python_eol, "signature": _signature,
-    "vulnerability": _vulnerability,
+    "hash-required": _hash_required, "licence": _licence, "malware": _malware, "no-sdist": _no_sdist,
+    "origin": _origin, "package": _package, "python-eol": _python_eol, "sbom-required": _sbom_required,
+    "signature": _signature, "vulnerability": _vulnerability,
     **dict.fromkeys(release_rules.KINDS, _release),
 }  # fmt: skip
 

@@ -209,12 +209,9 @@ def with_subparsers(parser: CommandParser) -> Iterator[CommandParser]:
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """What is provenv's, and what belongs to the command that is run, untouched.
 
-    That is what comes after `run` or `test` and its options, or after ``--``.
+    That is what comes after one of those in ``RUNNING`` and its options, or after ``--``.
     """
     position = _command_position(arguments)
-    if position is not None and arguments[position] in _AFTER_DASHES and "--" in arguments:
-        index = arguments.index("--")
-        return list(arguments[:index]), list(arguments[index + 1 :])
     if position is None or arguments[position] not in RUNNING:
         return list(arguments), []
     index = position + 1
@@ -228,10 +225,8 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(arguments[:index]), list(arguments[index:])
 
 
-RUNNING = ("run", "test")
+RUNNING = ("bisect", "run", "test")
 """Commands that are followed by a command of somebody else."""
-# Commands that take another one after ``--``.
-_AFTER_DASHES = frozenset({"bisect"})
 # Options of these and of the program whose value is the next word (a test holds it to the parser).
 VALUED = frozenset(
     {
@@ -251,9 +246,14 @@ VALUED = frozenset(
         "--jobs",
         "--timeout",
         "--junit",
+        "--import",
         "--html",
         "--on",
         "--attempts",
+        "--bad",
+        "--good",
+        "--over",
+        "--repeat",
         "--wheels",
     }
 )

@@ -15,7 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from provenv.core.values import field, frozen
+from provenv.core.values import field, frozen, replace
 from provenv.model import toml
 
 SCHEMA = 1
@@ -24,6 +24,7 @@ Action = Literal["deny", "warn", "info"]
 Mode = Literal["enforce", "dry-run"]
 Kind = Literal[
     "hash-required",
+    "licence",
     "malware",
     "no-sdist",
     "origin",
@@ -32,6 +33,7 @@ Kind = Literal[
     "provenance",
     "python-eol",
     "release-age",
+    "sbom-required",
     "signature",
     "version-lag",
     "vulnerability",
@@ -47,6 +49,7 @@ _DATA = frozenset({"max-age", "on-inconclusive", "on-unaudited"})
 _COMMON = frozenset({"action", "description", "environments", "id", "kind", "mode"})
 _OWN: dict[Kind, frozenset[str]] = {
     "hash-required": frozenset(),
+    "licence": frozenset({"allow", "deny", "on-unknown", "packages"}),
     "malware": frozenset(),
     "no-sdist": frozenset({"except"}),
     "origin": frozenset({"hosts", "packages"}),
@@ -56,6 +59,7 @@ _OWN: dict[Kind, frozenset[str]] = {
     "python-eol": frozenset({"within"}),
     "signature": frozenset({"keys"}),
     "release-age": frozenset({"bypass", "except", "min", "on-missing-timestamp"}),
+    "sbom-required": frozenset(),
     "version-lag": frozenset({"except", "max-majors", "max-minors", "on-unknown"}),
     "vulnerability": frozenset({"epss-min", "kev", "min-cvss", "sla"}),
     "yanked": frozenset({"on-unknown"}),
@@ -83,6 +87,15 @@ class Signer:
 
 
 @frozen
+class Clarified:
+    """The licence of a package, as somebody has found out: an SPDX expression, for some of its versions."""
+
+    package: str
+    versions: SpecifierSet
+    licence: str
+
+
+@frozen
 class Rule:
     """One rule.
 
@@ -102,6 +115,8 @@ class Rule:
         statuses: Of a project that are denied (PEP 792).
         max_majors, max_minors: How many releases behind the newest; minor ones of its own major.
         present: Every file is attested (PEP 740). ``publisher_unchanged``: By whom the version below was.
+        licences, forbidden: SPDX identifiers, perhaps ``WITH`` an exception.
+        clarified: What releases are under, whatever they say.
     """
 
     id: str
@@ -130,6 +145,9 @@ class Rule:
     max_minors: int | None = None
     present: bool = True
     publisher_unchanged: bool = False
+    licences: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
+    clarified: tuple[Clarified, ...] = ()
 
     def concerns(self, environment: str) -> bool:
         """Whether it is about that environment; of ``test@3.12``, ``test`` is enough."""
@@ -237,11 +255,11 @@ def _rule(table: toml.Table, file: str) -> Rule:
         kev=table.get("kev", bool) or False,
         epss_min=_number(table, "epss-min", 1),
         sla=_sla(table),
-        allow=_requirements(table, "allow"),
+        allow=_requirements(table, "allow") if kind == "package" else {},
         deny=_requirements(table, "deny") if kind == "package" else {},
         exempt=frozenset(canonicalize_name(one) for one in table.strings("except")),
         hosts=table.strings("hosts"),
-        packages={key: _text(table.table("packages"), key) for key in table.table("packages").data},
+        packages=_indexes(table) if kind == "origin" else {},
         within=_duration(table, "within") or timedelta(0),
         keys=tuple(map(_signer, table.tables("keys"))),
         on_unknown=_unknown(table),
@@ -253,6 +271,8 @@ def _rule(table: toml.Table, file: str) -> Rule:
         present=table.get("present", bool) is not False,
         publisher_unchanged=table.get("publisher-unchanged", bool) or False,
     )
+    if kind == "licence":
+        return _about_licences(table, rule)
     _check_complete(table, rule)
     return rule
 
@@ -308,6 +328,55 @@ def _signer(table: toml.Table) -> Signer:
         )
     expires = _day(table, "expires") if "expires" in table else None
     return Signer(key=key, owner=_text(table, "owner"), expires=expires)
+
+
+def _indexes(table: toml.Table) -> dict[str, str]:
+    inner = table.table("packages")
+    return {key: _text(inner, key) for key in inner.data}
+
+
+def _about_licences(table: toml.Table, rule: Rule) -> Rule:
+    inner = table.table("packages")
+    clarified = []
+    for key in inner.data:
+        name, versions = _requirement(inner, key, key)
+        licence = _licence(inner, key, _text(inner, key))
+        clarified.append(Clarified(package=name, versions=versions, licence=licence))
+    made = replace(
+        rule,
+        licences=_licences(table, "allow"),
+        forbidden=_licences(table, "deny"),
+        clarified=tuple(clarified),
+    )
+    if made.on_unknown == "ignore":
+        raise table.error("on-unknown", "a licence that nobody knows is told: one of deny, warn")
+    if not (made.licences or made.forbidden):
+        raise table.error("", "a rule about licences needs `allow` or `deny`")
+    return made
+
+
+def _licences(table: toml.Table, key: str) -> tuple[str, ...]:
+    found = [_licence(table, key, text) for text in table.strings(key)]
+    for text in found:
+        if {"AND", "OR"}.intersection(text.split()):
+            raise table.error(
+                key, f"{text!r} is more than one licence", hint="Write each of them by itself."
+            )
+    return tuple(found)
+
+
+def _licence(table: toml.Table, key: str, text: str) -> str:
+    """An SPDX expression, in SPDX's spelling."""
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+    try:
+        return canonicalize_license_expression(text)
+    except InvalidLicenseExpression as error:
+        raise table.error(
+            key,
+            f"{text!r} is no licence of SPDX's list",
+            hint="Such as MIT, Apache-2.0 or LicenseRef-Ours; the list: https://spdx.org/licenses/",
+        ) from error
 
 
 def _sla(table: toml.Table) -> dict[Level, timedelta]:
@@ -408,17 +477,21 @@ def _day(table: toml.Table, key: str) -> date:
 def _requirements(table: toml.Table, key: str) -> dict[str, SpecifierSet]:
     found: dict[str, SpecifierSet] = {}
     for text in table.strings(key):
-        try:
-            one = Requirement(text)
-        except InvalidRequirement as error:
-            raise table.error(key, f"{text!r} is not a requirement (PEP 508)") from error
-        if one.extras or one.url or one.marker:
-            raise table.error(key, f"{text!r}: a name and versions, and nothing else")
-        name = canonicalize_name(one.name)
+        name, versions = _requirement(table, key, text)
         if name in found:
             raise table.error(key, f"{name} stands there twice")
-        found[name] = one.specifier
+        found[name] = versions
     return found
+
+
+def _requirement(table: toml.Table, key: str, text: str) -> tuple[str, SpecifierSet]:
+    try:
+        one = Requirement(text)
+    except InvalidRequirement as error:
+        raise table.error(key, f"{text!r} is not a requirement (PEP 508)") from error
+    if one.extras or one.url or one.marker:
+        raise table.error(key, f"{text!r}: a name and versions, and nothing else")
+    return canonicalize_name(one.name), one.specifier
 
 
 def _checked(

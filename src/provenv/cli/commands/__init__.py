@@ -33,7 +33,9 @@ COMMANDS = {
     "tree": "what needs what",
     "why": "why a package is there",
     "outdated": "what is newer than the lock",
+    "upgrade": "move the lock on in tested steps, security first",
     "audit": "what is known against the packages of a project",
+    "sbom": "what an environment consists of, as CycloneDX or SPDX",
     "policy": "rules about what may be installed where",
     "evidence": "what happened here and why it was allowed, in a log that proves it",
     "report": "pages for those who have to know, such as auditors",
@@ -62,9 +64,9 @@ COMMANDS = {
     "completion": "completion for a shell",
 }
 GROUPS = {
-    "Project": ("new", "init", "import", "add", "remove", "lock", "sync", "run", "test"),
+    "Project": ("new", "init", "import", "add", "remove", "lock", "upgrade", "sync", "run", "test"),
     "Questions": ("status", "tree", "why", "outdated", "doctor", "isolation", "bisect"),
-    "Governance": ("audit", "policy", "evidence", "report", "advisories"),
+    "Governance": ("audit", "sbom", "policy", "evidence", "report", "advisories"),
     "Environments": ("env",),
     "Generations": ("history", "log", "diff", "rollback", "verify", "repair"),
     "Shell": ("shell", "activate", "hook", "allow", "disallow", "completion"),
