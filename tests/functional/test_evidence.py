@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import provenv
+from provenv.core.values import replace
 from provenv.evidence import log as evidence_log
 from provenv.evidence.records import Record
 from provenv.workspace.assuring.evidence import verify
@@ -342,6 +343,21 @@ def test_a_stale_lock_is_not_made_anew_on_the_way(shop: Project, signed: Here) -
     shop.depends("core<9", more="[tool.provenv.evidence]\n")
     assert "must be signed, and is not made anew on the way" in refused(signed)
     assert shop.read("pylock.toml") == before
+
+
+def test_an_older_lock_that_was_signed_once_is_told(shop: Project, signed: Here) -> None:
+    old = {name: shop.read(name) for name in ("pylock.toml", "pylock.toml.sig")}
+    signing.sign(signed.project, signed.context)  # the log of this home has not seen that yet
+    shop.write("pylock.toml", old["pylock.toml"] + "# another one\n")
+    signing.sign(signed.project, signed.context)
+    heard: list[object] = []
+    context = replace(signed.context, emit=heard.append)
+    provenv.sync(signed.project, context, environment="prod")
+    assert not [one for one in heard if "was signed last" in str(one)]
+    for name, text in old.items():
+        (shop.folder / name).write_text(text)
+    provenv.sync(signed.project, context, environment="staging", require_signature=True)
+    assert [one for one in heard if "was signed last" in str(one)]
 
 
 def test_somebody_who_may_not_sign(shop: Project, signed: Here) -> None:
