@@ -171,6 +171,7 @@ def test_every_command(project: Project) -> None:
     check(told("upgrade", "--dry-run", code=1), "provenv.upgrade/1")
     project.write("provenv-policy.toml", POLICY)
     check(told("policy", "check", code=1), "provenv.policy-check/1")
+    check(told("outdated", "--policy", code=1), "provenv.outdated-policy/1")
     check(told("policy", "explain", "vulns"), "provenv.policy-explain/1")
     case = '[[case]]\nname = "a"\npackage = "b"\nversion = "1"\nexpect = "pass"\n'
     check(told("policy", "test", str(project.write("cases.toml", case))), "provenv.policy-test/1")
