@@ -457,7 +457,7 @@ def spread(times: Sequence[float], unit: str = "s") -> str:
 
 
 def installed(work: Path) -> str:
-    """provenv as an installer would put it there: a script of the Python that runs this."""
+    """A command as an installer would put it there: a script of the Python that runs this."""
     source = os.path.dirname(os.path.dirname(package.__file__))
     script = work / "bin" / "provenv"
     script.parent.mkdir()

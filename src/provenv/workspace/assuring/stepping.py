@@ -353,7 +353,9 @@ def _raised(
     if not lifted:
         return made, []
     needed = [
-        one for one in lifted if not bounds.allows(one.requirement, made.versions()[one.name])
+        replace(one, enough=True)
+        for one in lifted
+        if not bounds.allows(one.requirement, made.versions()[one.name])
     ]
     return _answering(bounds.lifted(work.state, needed), made), needed
 
