@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from provenv.workspace.assuring.mending import FixProposal as FixProposal
     from provenv.workspace.assuring.mending import accept_fix as accept_fix
     from provenv.workspace.assuring.mending import propose_fix as propose_fix
+    from provenv.workspace.assuring.sboms import SbomResult as SbomResult
+    from provenv.workspace.assuring.sboms import sbom as sbom
     from provenv.workspace.assuring.stepping import Upgrade as Upgrade
     from provenv.workspace.assuring.stepping import accept_upgrade as accept_upgrade
     from provenv.workspace.assuring.stepping import plan_upgrade as plan_upgrade
@@ -166,6 +168,7 @@ _ROOMS = {
     "provenv.core.events": ("Emit", "Event", "silent"),
     "provenv.model.finding": ("Finding", "Place"),
     "provenv.model.generation": ("Change", "Generation"),
+    "provenv.workspace.assuring.sboms": ("SbomResult", "sbom"),
     "provenv.workspace.syncing.comparing": ("CompareResult", "compare_environments"),
     "provenv.workspace.projects.context": ("Context", "Project", "open_member", "open_project"),
     "provenv.workspace.proving.copies": ("PrivateCopy",),

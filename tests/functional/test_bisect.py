@@ -38,7 +38,8 @@ sys.exit(eval(sys.argv[1]))
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """Generation 1 holds releases 1.0, generation 2 the newest; lib has some in between.
 
-    `web` and `core` go only together, and the new `web` brings `helper`.
+    `web` and `core` go only together, and the new `web` brings `helper`. The new `up` does not bear
+    `low` 1.5.
     """
     base = tmp_path_factory.mktemp("bisect")
     wheels = base / "wheels"
@@ -52,12 +53,16 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
             index.add(path, yanked=version == "1.1")
         for version in ("1.0", "2.0"):
             index.add(make_wheel(wheels, "core", version))
+        for version in ("1.0", "1.5", "2.0"):
+            needs = "low!=1.5" if version == "2.0" else "low"
+            index.add(make_wheel(wheels, "low", version))
+            index.add(make_wheel(wheels, "up", version, requires=[needs]))
         index.add(make_wheel(wheels, "helper", "1.0"))
         index.add(make_wheel(wheels, "web", "1.0", requires=["core<2"]))
         index.add(make_wheel(wheels, "web", "2.0", requires=["core>=2", "helper"]))
         project = Project(base / "shop", home=base / "home", index_url=index.url)
         project.write("check.py", CHECK)
-        names = ["p0", "p1", "p2", "p3", "lib", "web"]
+        names = ["p0", "p1", "p2", "p3", "lib", "web", "up", "low"]
         project.depends(*(f"{name}==1.0" for name in names))
         project.ok("sync")
         project.depends(*names)
@@ -106,7 +111,7 @@ def test_one_release_alone(shop: Project) -> None:
     assert "1.1" not in done.stderr  # yanked
     assert "rc1" not in done.stderr
     assert "; about 2 more" in done.stderr
-    assert f"{runs(shop)} runs of the command over 7 changes" in done.stdout
+    assert f"{runs(shop)} runs of the command over 9 changes" in done.stdout
     again = shop.ok("bisect", "--continue", "--json").json
     assert runs(shop) == 0
     assert again["breakages"][0]["culprits"][0]["skipped"] == ["1.3"]
@@ -127,6 +132,9 @@ def test_pairs_and_what_goes_together(shop: Project) -> None:
     result = find(shop, "new('helper', '0')")
     assert result.sentence == "good with web 1.0, bad from 2.0 (with core 1.0 → 2.0)"
     assert [change.name for change in result.followers] == ["helper"]
+    result = find(shop, "new('low', '1.2')")
+    assert result.sentence == "good with low 1.0, bad from 1.5, alone"
+    assert result.steps[-1].what == "low 1.5 with others between the ends (up)"
 
 
 def test_ends_that_are_not_what_was_said(shop: Project) -> None:

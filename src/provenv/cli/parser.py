@@ -27,6 +27,8 @@ VARIABLES = {
     "PROVENV_INDEX_URL": "as --index-url",
     "PROVENV_OFFLINE": "as --offline, unless empty or 0",
     "PROVENV_ADVISORIES_URL": "as advisories update --url",
+    "PROVENV_EVIDENCE": "where evidence logs lie, instead of the home folder",
+    "PROVENV_SIGNING_KEY": "the key that signs, unless --key names one",
     "PROVENV_POLICY": "a policy that holds above those of projects",
     "PROVENV_PYTHON_MIRROR": "as python install --mirror",
     "PROVENV_DEBUG": "1: show tracebacks of errors that should not be",
@@ -207,12 +209,9 @@ def with_subparsers(parser: CommandParser) -> Iterator[CommandParser]:
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """What is provenv's, and what belongs to the command that is run, untouched.
 
-    That is what comes after `run` or `test` and its options, or after ``--``.
+    That is what comes after one of those in ``RUNNING`` and its options, or after ``--``.
     """
     position = _command_position(arguments)
-    if position is not None and arguments[position] in _AFTER_DASHES and "--" in arguments:
-        index = arguments.index("--")
-        return list(arguments[:index]), list(arguments[index + 1 :])
     if position is None or arguments[position] not in RUNNING:
         return list(arguments), []
     index = position + 1
@@ -226,10 +225,8 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(arguments[:index]), list(arguments[index:])
 
 
-RUNNING = ("run", "test")
+RUNNING = ("bisect", "run", "test")
 """Commands that are followed by a command of somebody else."""
-# Commands that take another one after ``--``.
-_AFTER_DASHES = frozenset({"bisect"})
 # Options of these and of the program whose value is the next word (a test holds it to the parser).
 VALUED = frozenset(
     {
@@ -249,9 +246,14 @@ VALUED = frozenset(
         "--jobs",
         "--timeout",
         "--junit",
+        "--import",
         "--html",
         "--on",
         "--attempts",
+        "--bad",
+        "--good",
+        "--over",
+        "--repeat",
         "--wheels",
     }
 )

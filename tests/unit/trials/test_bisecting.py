@@ -28,10 +28,13 @@ def names(count: int) -> list[str]:
 
 
 def solve(
-    changes: list[str], oracle: Oracle, needs: Mapping[str, Collection[str]] | None = None
+    changes: list[str],
+    oracle: Oracle,
+    needs: Mapping[str, Collection[str]] | None = None,
+    first: Collection[str] = (),
 ) -> tuple[Verdict, list[Mix]]:
     """The verdict, and every mix that was tried; each must hold what its members need."""
-    search = Search(changes, needs)
+    search = Search(changes, needs, first=first)
     tried: list[Mix] = []
     while (mix := search.mix) is not None:
         assert mix not in tried
@@ -40,7 +43,7 @@ def solve(
         tried.append(mix)
         search.tell(oracle(mix))
     assert search.verdict is not None
-    again = Search(changes, needs, search.answers)  # the answers are all that there is to it
+    again = Search(changes, needs, search.answers, first)  # the answers are all that there is to it
     assert again.verdict == search.verdict
     return search.verdict, tried
 
@@ -55,6 +58,18 @@ def test_sixty_changes_and_one_culprit_take_seven_runs() -> None:
         verdict, tried = solve(changes, guilty({culprit}))
         assert verdict == Verdict(culprits=((culprit,),))
         assert len(tried) <= 7  # six to find it, one to see that it is bad alone
+
+
+def test_a_guess_that_is_right_saves_most_runs_and_a_wrong_one_costs_one() -> None:
+    changes = names(60)
+    for culprit in changes:
+        verdict, tried = solve(changes, guilty({culprit}), first=[culprit])
+        assert (verdict, len(tried)) == (Verdict(culprits=((culprit,),)), 1)
+        verdict, tried = solve(changes, guilty({culprit}), first=["p30"])
+        assert verdict == Verdict(culprits=((culprit,),))
+        assert len(tried) <= 8
+        pair, tried = solve(changes, guilty({culprit, "p0"}), first=["p0"])
+        assert flat(pair) == {culprit, "p0"}
 
 
 def test_every_guilty_pair_among_sixty_takes_less_than_twenty() -> None:

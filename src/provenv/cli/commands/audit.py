@@ -40,9 +40,10 @@ EXAMPLES = (
     ("provenv audit --fix", "and what would mend it"),
     ("provenv audit --refresh", "ask the indexes first: yanked? archived? quarantined?"),
     ("provenv audit --format sarif --output audit.sarif", "for a code host"),
+    ("provenv audit --format vex --output vex.json", "for whoever gets your SBOM"),
 )
 ENVIRONMENT = True
-_FORMATS = ("text", "sarif", "junit")
+_FORMATS = ("text", "sarif", "junit", "vex")
 ADVERSE = ("yanked", "removed", "quarantined", "archived", "deprecated", "python-eol")
 _CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
 _VERDICTS = {"pass": "good", "fail": "bad", "inconclusive": "warn"}
@@ -72,14 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-
     _check(args, session)
     if args.fix:
         return _fix(args, session)
     if args.all:
         return _all(args, session)
     root: str | None
-    tolerate = frozenset(args.tolerate)
+    tolerate, own = frozenset(args.tolerate), None
     if args.path is not None:
         from provenv.workspace.assuring.foreign import audit_path
 
@@ -101,10 +101,10 @@ def run(args: argparse.Namespace, session: Session) -> int:
             tolerate=tolerate,
             besides=[f"{index} was not asked anew: {reason}" for index, reason in failed],
         )
-        root, file = project.root, project.lock_path(None)
+        root, file, own = project.root, project.lock_path(None), project
         if not (args.installed or tolerate or args.refresh or session.options.environments):
             _remember(session, project, result)
-    _tell(args, session, result, root, file)
+    _tell(args, session, result, root, file, own)
     return _CODES[result.verdict]
 
 
@@ -146,7 +146,7 @@ def _check(args: argparse.Namespace, session: Session) -> None:
     if args.format != "text" and args.output is None and session.options.json:
         raise UsageError(f"--format {args.format} and --json both write to standard output")
     if args.format == "text" and args.output is not None:
-        raise UsageError("--output goes with --format sarif or junit")
+        raise UsageError("--output goes with --format sarif, junit or vex")
 
 
 def _all(args: argparse.Namespace, session: Session) -> int:
@@ -236,23 +236,34 @@ def _fix(args: argparse.Namespace, session: Session) -> int:
 
 
 def _tell(
-    args: argparse.Namespace, session: Session, result: AuditResult, root: str, file: str | None
+    args: argparse.Namespace,
+    session: Session,
+    result: AuditResult,
+    root: str,
+    file: str | None,
+    project: Project | None,
 ) -> None:
     if args.format != "text":
         from provenv.core.files import write_atomic
         from provenv.workspace.assuring import reporting
+        from provenv.workspace.assuring.stating import as_vex
 
-        made: Callable[[], str] = (
-            (lambda: json.dumps(reporting.as_sarif(result, root=root, file=file), indent=2) + "\n")
-            if args.format == "sarif"
-            else lambda: reporting.as_junit(result)
-        )
+        documents: dict[str, Callable[[], str]] = {
+            "sarif": lambda: _json(reporting.as_sarif(result, root=root, file=file)),
+            "junit": lambda: reporting.as_junit(result),
+            "vex": lambda: _json(as_vex(result, project, session.context)),
+        }
+        made = documents[args.format]()
         if args.output is None:
             session.progress.close()
-            sys.stdout.write(made())
+            sys.stdout.write(made)
             return
-        write_atomic(args.output, made().encode())
+        write_atomic(args.output, made.encode())
     session.verdict("audit", lambda: data(result), lambda screen: text(result, screen))
+
+
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2) + "\n"
 
 
 def text(result: AuditResult, screen: Screen) -> None:

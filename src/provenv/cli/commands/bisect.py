@@ -12,6 +12,7 @@ from provenv.core.errors import UsageError
 from provenv.core.values import as_dict
 
 if TYPE_CHECKING:
+    from provenv.workspace.projects.context import Project
     from provenv.workspace.testing.culprits import BisectResult, Breakage, Culprit
     from provenv.workspace.testing.trail import BisectTask, Step
 
@@ -43,9 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--python", metavar="REQUEST", help="interpreter, as for sync")
     parser.add_argument(
         "--over",
+        metavar="WHAT",
         choices=("packages", "python"),
         default="packages",
-        help="what lies between the ends; with python, each END is an interpreter as for sync",
+        help="packages, or python: then each END is an interpreter as for sync",
     )
     parser.add_argument(
         "--repeat",
@@ -60,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--continue", dest="resume", action="store_true", help="go on with the last one"
     )
+    parser.add_argument("words", nargs="...", metavar="CMD", help="the command and its arguments")
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
@@ -67,9 +70,10 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
     if args.resume:
         _refuse_more(args, session)
-        result = bisect_on(session.project, session.context)
+        result = bisect_on(_project(session), session.context)
     else:
-        result = bisect(session.project, session.context, _task(args, session))
+        project = _project(session)
+        result = bisect(project, session.context, _task(args, session, project))
     session.answer("bisect", lambda: data(result), lambda screen: text(result, screen))
     return FOUND if result.told else UNDECIDED
 
@@ -83,12 +87,22 @@ def _refuse_more(args: argparse.Namespace, session: Session) -> None:
         )
 
 
-def _task(args: argparse.Namespace, session: Session) -> BisectTask:
+def _project(session: Session) -> Project:
+    """The project here; or this folder as one, for two locks of other tools."""
+    from provenv.workspace.projects.context import find_root, project_in
+
+    here = os.getcwd()
+    if session.options.member is None and find_root(here) is None:
+        return project_in(here)
+    return session.project
+
+
+def _task(args: argparse.Namespace, session: Session, project: Project) -> BisectTask:
     from provenv.workspace.testing.trail import BisectTask
 
     missing = [f"--{name}" for name in ("good", "bad") if not getattr(args, name)]
     if missing or not session.words:
-        what = [*missing, *([] if session.words else ["-- COMMAND"])]
+        what = [*missing, *([] if session.words else ["a command"])]
         raise UsageError(
             f"bisect needs {' and '.join(what)}",
             hint="For example: `provenv bisect --good 12 --bad 15 -- pytest -x`.",
@@ -97,7 +111,7 @@ def _task(args: argparse.Namespace, session: Session) -> BisectTask:
         raise UsageError(f"--repeat {args.repeat}: at least once")
     if args.timeout is not None and not 0 < args.timeout < float("inf"):
         raise UsageError(f"--timeout {args.timeout:g}: more than no seconds")
-    spec = session.project.manifest.environment(session.options.environment)
+    spec = project.manifest.environment(session.options.environment)
     return BisectTask(
         good=_end(args.good, args, session),
         bad=_end(args.bad, args, session),

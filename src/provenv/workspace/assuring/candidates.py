@@ -18,13 +18,13 @@ from provenv.core.values import field, frozen, replace
 from provenv.model.generation import Change
 from provenv.resolve import offers
 from provenv.resolve.offers import Market, Offers
-from provenv.workspace.governing import advisories, asking, complying, policies, subjects
+from provenv.workspace.governing import advisories, complying, policies, subjects
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.host import access, waits
 from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import Context, LockFile, Project, read_locks
-from provenv.workspace.syncing import locking
+from provenv.workspace.syncing import evidencing, locking
 
 Preferred = Mapping[tuple[str, str], Version]
 """For a name and a locked version, the one that shall be tried in its place."""
@@ -188,7 +188,8 @@ def refused(desk: Desk, candidate: Candidate) -> frozenset[str]:
     found = policies.policies_of(candidate.project, desk.context)
     if not found.rules:
         return frozenset()
-    asking.for_policies(candidate.project, replace(desk.context, emit=silent), candidate.pylocks())
+    quiet = replace(desk.context, emit=silent)
+    complying.learn(candidate.project, quiet, found, candidate.pylocks())
     judged = complying.judge_locks(candidate.project, desk.context, found, candidate.pylocks())
     said = {
         f"{one.rule.id}: {one.subject}: {one.text}"
@@ -290,7 +291,11 @@ def write(context: Context, base: Candidate, candidate: Candidate, verb: str) ->
             context, verb, root=project.root, paths=locking.deciding(project.locker)
         ) as operation:
             files.sweep(project.locker.root)
-            files.write(project, texts)
+            with files.whole(project, texts):
+                files.write(project, texts)
+                evidencing.record_locks(
+                    project, operation.context, candidate.locks.values(), moved(base, candidate)
+                )
             locking.remember_fresh(project, operation.context, candidate.locks)
     return True
 

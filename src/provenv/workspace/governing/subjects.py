@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from packaging.pylock import Package, Pylock
 
 from provenv.core.errors import InputError
-from provenv.core.values import field, frozen, mutable
+from provenv.core.values import field, frozen, mutable, replace
 from provenv.model import graph
 from provenv.model.lock import is_direct
 from provenv.model.plan import canonical
@@ -51,12 +51,16 @@ def of_locks(project: Project, environment: str | None = None) -> tuple[Subject,
 
 
 def of_pylocks(
-    project: Project, locks: Mapping[str | None, Pylock], environment: str | None = None
+    project: Project,
+    locks: Mapping[str | None, Pylock],
+    environment: str | None = None,
+    *,
+    partial: bool = False,
 ) -> tuple[Subject, ...]:
     """The same of locks that need not lie there yet.
 
     Raises:
-        InputError: That of an environment is not among them.
+        InputError: That of an environment is not among them, unless they are ``partial``.
     """
     specs = (
         project.manifest.instances(environment)
@@ -66,6 +70,8 @@ def of_pylocks(
     found: dict[tuple[str, str], _Seen] = {}
     for spec in specs:
         key = project.lock_key(spec)
+        if key not in locks and partial:
+            continue
         if key not in locks:
             raise InputError("is missing", file=project.lock_path(key), hint="Run `provenv lock`.")
         made, packages = graph.make_whole_graph(locks[key], project.manifest, spec)
@@ -80,7 +86,7 @@ def of_pylocks(
             for package in lock.packages:
                 if not _is_own(project, package):
                     _add(found, package, None, ())
-    return tuple(_subject(key, found[key]) for key in sorted(found))
+    return tuple(_subject(found[key]) for key in sorted(found))
 
 
 def of_packages(
@@ -91,7 +97,7 @@ def of_packages(
     for package in packages:
         if not _is_own(project, package):
             _add(found, package, environment, ())
-    return tuple(_subject(key, found[key]) for key in sorted(found))
+    return tuple(_subject(found[key]) for key in sorted(found))
 
 
 def _is_own(project: Project, package: Package) -> bool:
@@ -128,15 +134,16 @@ def _add(
         seen.paths |= dict.fromkeys(paths)
 
 
-def _subject(key: tuple[str, str], seen: _Seen) -> Subject:
-    return Subject(
-        name=key[0],
-        version=key[1],
-        environments=tuple(seen.environments),
-        paths=tuple(seen.paths),
-        direct=is_direct(seen.package),
-        package=seen.package,
+def _subject(seen: _Seen) -> Subject:
+    return replace(
+        of_package(seen.package), environments=tuple(seen.environments), paths=tuple(seen.paths)
     )
+
+
+def of_package(package: Package) -> Subject:
+    """An entry of a lock, wherever it is needed."""
+    version = str(package.version or "")
+    return Subject(name=package.name, version=version, direct=is_direct(package), package=package)
 
 
 def of_folder(site: str, environment: str) -> tuple[Subject, ...]:

@@ -31,20 +31,21 @@ from provenv.model.plan import Artifact
 from provenv.trials.bisecting import Answer, Bounds, LineSearch, Search, Verdict, lay_out
 from provenv.trials.mixing import Changed, mixed, survey
 from provenv.workspace.host import choosing
-from provenv.workspace.projects.context import Context, LockFile, Project, require_manifest
+from provenv.workspace.projects.context import Context, LockFile, Project
 from provenv.workspace.testing import pythons_between
 from provenv.workspace.testing import trail as trails
 from provenv.workspace.testing.cells import cell_environment, spec_of, trials_folder
 from provenv.workspace.testing.culprits import BisectResult, Breakage, Culprit, hold_back, sentence
 from provenv.workspace.testing.ends import End, find_end, lock_text, open_lock
-from provenv.workspace.testing.releases import packages_with, releases_between
-from provenv.workspace.testing.sides import Installed, artifacts_of, changed, look
+from provenv.workspace.testing.releases import packages_with, releases_between, why
+from provenv.workspace.testing.sides import Installed, artifacts_of, changed, look, suspect
 from provenv.workspace.testing.trail import BisectTask, Step, Trail
 from provenv.workspace.testing.trying import check_end, make_trying
 
 _FOLDER = "bisect"
 _MOST = 3
 """So many independent reasons are looked for."""
+_TAIL = 1 << 20
 _NUMBERS = re.compile(r"[0-9][0-9.,:]*|=+")
 
 
@@ -60,7 +61,6 @@ def bisect(project: Project, context: Context, task: BisectTask) -> BisectResult
         UndecidedError: An end says nothing: it cannot be made, or is not the same each time.
         ProvenvError: As breakage and reading the ends says.
     """
-    require_manifest(project)
     folder = os.path.join(trials_folder(project, context), _FOLDER)
     with _alone(folder):
         if task.over == "python":
@@ -171,6 +171,7 @@ class _Bisection:
         self.ground = survey(self.good.installed.side, self.bad.installed.side)
         self.changes = {change.name: change for change in self.ground.changes}
         self.board = lay_out([*self.changes], self.ground.needs)
+        self.guess = self._guessed()
         breakages: list[Breakage] = []
         rest: frozenset[str] = frozenset(self.changes)
         whole: bool | None = False
@@ -184,6 +185,14 @@ class _Bisection:
                 whole = self._is_good(rest) if verdict.told else None
         breakages.sort(key=lambda breakage: not breakage.alike)
         return self._result(breakages, whole, time.monotonic() - started)
+
+    def _guessed(self) -> str | None:
+        """The change that the output at the bad end speaks of."""
+        good, bad = (self.trail.find("end", (end,)) for end in ("good", "bad"))
+        if good is None or bad is None:
+            return None
+        owners = {**self.good.installed.owners, **self.bad.installed.owners}
+        return suspect(_output(good), _output(bad), owners, self.changes)
 
     def _is_good(self, mix: Collection[str]) -> bool | None:
         """None where that cannot be told. Of no changes at all, the good end has shown it."""
@@ -227,7 +236,8 @@ class _Bisection:
     def _searched(self, names: Collection[str]) -> Verdict:
         """What comes of a search among these changes; what was tried before counts."""
         answers = {frozenset(step.key): step.answer for step in self.trail.of("mix")}
-        search = Search([n for n in self.changes if n in names], self.ground.needs, answers)
+        guess = [name for name in names if name == self.guess]
+        search = Search([n for n in self.changes if n in names], self.ground.needs, answers, guess)
         while search.mix is not None:
             search.tell(self._mix(search.mix, max(search.estimate - 1, 0)).answer)
         assert search.verdict is not None
@@ -368,14 +378,36 @@ class _Bisection:
         free: Collection[str],
         left: int,
     ) -> Step:
-        try:
-            packages = packages_with(
-                self.project, self.context, self.interpreter, held, free, wanted
+        def resolved(ranges: Mapping[str, str]) -> list[Package]:
+            return packages_with(
+                self.project, self.context, self.interpreter, held, free, wanted, ranges
             )
+
+        try:
+            packages = resolved({})
         except (UnsatisfiableError, BuildError) as error:
-            reason = error.message.splitlines()[0]
-            return self.trying.skip("release", key, what, reason, left)
+            try:  # others may be what they were between the ends
+                packages = resolved(self._ranges({*held} - {*free}))
+            except (UnsatisfiableError, BuildError):
+                return self.trying.skip("release", key, what, why(error.message), left)
+            moved = [
+                p.name for p in packages if p.name in held and p.version != held[p.name].version
+            ]
+            others = [name for name in moved if name != key[0]]
+            what = f"{what} with others between the ends ({', '.join(others)})" if others else what
         return self.trying.step("release", key, what, self._lock(packages), left=left)
+
+    def _ranges(self, names: Collection[str]) -> dict[str, str]:
+        """Name → all versions between the ends, of what differs in nothing but its version."""
+        found = {}
+        for name in names & self.changes.keys():
+            before, after = self.good.packages.get(name), self.bad.packages.get(name)
+            if before is None or after is None or is_direct(before) or is_direct(after):
+                continue
+            if before.version is not None and after.version is not None:
+                low, high = sorted((before.version, after.version))
+                found[name] = f"{name}>={low.public},<={high.public}"
+        return found
 
     def _result(
         self, breakages: Sequence[Breakage], whole: bool | None, seconds: float
@@ -402,6 +434,16 @@ def _alike(one: Step, other: Step) -> bool:
     """Whether two fail in the same way, as far as the exit code and the last line tell."""
     first, second = (_NUMBERS.sub("0", step.line) for step in (one, other))
     return one.code == other.code and first == second
+
+
+def _output(step: Step) -> str:
+    """What the command wrote, as far as it is still there: the end of it."""
+    try:
+        with open(step.log or os.devnull, "rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
+            return stream.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def _short(change: Changed) -> str:

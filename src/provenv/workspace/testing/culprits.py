@@ -123,9 +123,9 @@ def sentence(
         return f"bad with one of {listed}{others if culprits else ''}; {doubt}"
     if len(culprits) == 1:
         (one,) = culprits
-        with_ = f", with {_listed([moved(n) for n in needed], 'and')}" if needed else ""
-        end = with_ if needed or one.together else ", alone"
-        return f"{_alone(one)}{end}"
+        if one.enough or not needed:
+            return _alone(one) + ("" if one.together else ", alone")
+        return f"{_alone(one)}, with {_listed([moved(other) for other in needed], 'and')}"
     said = f"{_listed([_from(one) for one in culprits], 'and')} are bad together"
     if unproven:
         return f"{said}; whether {culprits[-1].name} is needed for that could not be tried"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime, timedelta
 
 from packaging.pylock import Package
 from packaging.version import InvalidVersion, Version
@@ -19,6 +21,10 @@ from provenv.resolve.pages import files_of
 from provenv.workspace.host import access
 from provenv.workspace.projects.context import Context, Project
 
+_DAY = len("2026-11-22")
+_BECAUSE = re.compile(r"Because (.+?)(?: and your project|, we can conclude|$)", re.DOTALL)
+_LONG = 160
+
 
 def releases_between(
     project: Project,
@@ -30,7 +36,8 @@ def releases_between(
 ) -> tuple[str, ...]:
     """The versions on the index of ``package`` between two others, from ``before`` to ``after``.
 
-    Yanked ones are left out, and pre-releases where neither of the two is one.
+    Yanked ones are left out, pre-releases where neither of the two is one, and what the project itself
+    leaves out as too new (``exclude-newer`` of ``[tool.uv]``).
 
     Raises:
         NetworkError: The index does not answer.
@@ -41,14 +48,29 @@ def releases_between(
     first, last = Version(before), Version(after)
     low, high = sorted((first, last))
     early = first.is_prerelease or last.is_prerelease
+    until = _moment(project.manifest.uv.get("exclude-newer"))
     found: set[Version] = set()
     for file in files_of(transport, package.index or indexes.default, package.name) or ():
         version = _version(file.version)
         if version is None or file.yanked or not low < version < high:
             continue
+        uploaded = _moment(file.uploaded)
+        if until is not None and uploaded is not None and uploaded >= until:
+            continue
         if early or not version.is_prerelease:
             found.add(version)
     return tuple(map(str, sorted(found, reverse=first > last)))
+
+
+def _moment(text: object) -> datetime | None:
+    """A time as ISO 8601; None for what is none, as a span (``1 week``). A day ends with itself."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    if len(str(text)) == _DAY:
+        found += timedelta(days=1)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def _version(text: str) -> Version | None:
@@ -65,10 +87,12 @@ def packages_with(
     held: Mapping[str, Package],
     free: Collection[str],
     wanted: str,
+    ranges: Mapping[str, str] | None = None,
 ) -> list[Package]:
     """The packages of a mix with another release of one: ``wanted`` (``werkzeug==3.0.4``).
 
-    ``held`` stay as they are. ``free`` is what may move with the release; what it needs besides comes.
+    ``held`` stay as they are, but for ``ranges``: name → what it may move within (``flask>=2.2,<=3.0``).
+    ``free`` is what may move with the release; what it needs besides comes.
 
     Raises:
         UnsatisfiableError: It does not go together with the others.
@@ -77,14 +101,21 @@ def packages_with(
     kept = {name: package for name, package in held.items() if name not in free}
     base = os.path.dirname(project.lock_path(None))
     made = resolve_requirements(
-        [wanted, *(_pin(package, base) for package in kept.values())],
+        [wanted, *((ranges or {}).get(name) or _pin(kept[name], base) for name in kept)],
         interpreter=interpreter,
         settings=access.resolve_settings(project, context, interpreter),
         emit=silent,
         manifest=replace(project.manifest, sources={}),
         project=project.root,
     )
-    return [kept.get(package.name, package) for package in made.packages]
+    return [_same(package, kept.get(package.name)) for package in made.packages]
+
+
+def _same(made: Package, kept: Package | None) -> Package:
+    """The entry that was there, where it is of the same version: with its own files and hashes."""
+    if kept is None or (made.version != kept.version and not is_direct(kept)):
+        return made
+    return kept
 
 
 def _pin(package: Package, base: str) -> str:
@@ -98,3 +129,10 @@ def _pin(package: Package, base: str) -> str:
         address = f"{package.vcs.type}+{address}@{package.vcs.commit_id}"
     folder = getattr(entry, "subdirectory", None)
     return f"{package.name} @ {address}" + (f"#subdirectory={folder}" if folder else "")
+
+
+def why(message: str) -> str:
+    """Why something does not go together, in a line, out of a resolver's explanation."""
+    found = _BECAUSE.search(message)
+    text = " ".join((found[1] if found else message.splitlines()[0]).split())
+    return f"{text[:_LONG]} …" if len(text) > _LONG else text

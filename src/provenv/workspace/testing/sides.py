@@ -6,6 +6,8 @@ has of everything that was ever installed.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Collection, Iterable, Mapping
 from email.message import Message
 from email.parser import HeaderParser
@@ -24,16 +26,25 @@ from provenv.workspace.projects.context import Context, LockFile
 from provenv.workspace.syncing.apart import Apart
 from provenv.workspace.testing.ends import End
 
+_NUMBERS = re.compile(r"[0-9][0-9.,:]*|=+")
+_QUOTED = re.compile(r"['\"]([A-Za-z_][A-Za-z0-9_.]*)['\"]")
+_FILES = re.compile(r"site-packages/([^/\s:'\"]+)")
 # What projects call the address of the page that says what is new ("Well-known Project URLs").
 _CHANGELOGS = ("changelog", "changes", "whatsnew", "releasenotes", "history", "news")
 
 
 @frozen
 class Installed:
-    """A side, and where what changed in its distributions can be read, by name."""
+    """A side.
+
+    Attributes:
+        changelogs: Where what changed in a distribution can be read, by its name.
+        owners: What lies at the top of ``site-packages`` → the distribution that it comes with.
+    """
 
     side: Side
     changelogs: Mapping[str, str]
+    owners: Mapping[str, str]
 
 
 def artifacts_of(
@@ -73,8 +84,10 @@ def look(
     }
     held: dict[str, Held] = {}
     changelogs: dict[str, str] = {}
+    owners: dict[str, str] = {}
     for name, artifact in artifacts.items():
-        headers = _metadata(context, objects[name])
+        site, headers = _metadata(context, objects[name])
+        owners |= {top.removesuffix(".py"): name for top in os.listdir(site)}
         held[name] = Held(
             name=name,
             version=version(artifact),
@@ -84,7 +97,9 @@ def look(
         page = _changelog(headers)
         if page is not None:
             changelogs[name] = page
-    return Installed(side=Side(held=held, roots=_roots(end.roots)), changelogs=changelogs)
+    return Installed(
+        side=Side(held=held, roots=_roots(end.roots)), changelogs=changelogs, owners=owners
+    )
 
 
 def version(artifact: Artifact) -> str:
@@ -98,11 +113,30 @@ def _identity(artifact: Artifact) -> str:
     return "|".join(parts)
 
 
-def _metadata(context: Context, sha256: str) -> Message:
+def _metadata(context: Context, sha256: str) -> tuple[str, Message]:
     stored = require_object(context.home, sha256)
-    path = f"{stored.folder}/site/{stored.dist_info}/METADATA"
+    site = f"{stored.folder}/site"
+    path = f"{site}/{stored.dist_info}/METADATA"
     with open(path, encoding="utf-8", errors="replace") as stream:
-        return HeaderParser().parse(stream)
+        return site, HeaderParser().parse(stream)
+
+
+def suspect(good: str, bad: str, owners: Mapping[str, str], among: Collection[str]) -> str | None:
+    """The distribution that the output of a bad run speaks of, and that of a good one does not.
+
+    A module that an error names goes before the file in which it was raised; the last before the first.
+    """
+    known = {_NUMBERS.sub("0", line) for line in good.splitlines()}
+    lines = [line for line in bad.splitlines() if _NUMBERS.sub("0", line) not in known]
+    named = [
+        n.partition(".")[0] for line in lines if "Error" in line for n in _QUOTED.findall(line)
+    ]
+    files = [name.removesuffix(".py") for line in lines for name in _FILES.findall(line)]
+    for name in (*reversed(named), *reversed(files)):
+        owner = owners.get(name)
+        if owner in among:
+            return owner
+    return None
 
 
 def _requires(headers: Message, markers: Mapping[str, str]) -> dict[str, tuple[Need, ...]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from provenv.core.errors import CommandError, UndecidedError, UsageError
-from provenv.core.events import ItemStarted, Noted, PhaseFinished, PhaseStarted
+from provenv.core.events import Event, ItemStarted, Noted, PhaseFinished, PhaseStarted
 from provenv.core.values import frozen, replace
 from provenv.model.interpreter import Interpreter
 from provenv.model.layout import base_name
@@ -107,12 +107,16 @@ class Trying:
         self, what: str, lock: LockFile, interpreter: Interpreter, attempt: int
     ) -> CellResult:
         emit = self.context.emit
+
+        def quieter(event: Event) -> None:
+            if not isinstance(event, Noted):  # many environments, and of each the same
+                emit(event)
+
+        context = replace(self.context, emit=quieter)
         emit(PhaseStarted(phase="try"))
         emit(ItemStarted(phase="try", name=what))
         log = self.trail.log_path(attempt)
-        result = run_cell(
-            self.cell, lock, self.project, self.context, log=log, interpreter=interpreter
-        )
+        result = run_cell(self.cell, lock, self.project, context, log=log, interpreter=interpreter)
         emit(PhaseFinished(phase="try", count=1, seconds=result.prepared + result.seconds))
         return result
 
