@@ -202,4 +202,3 @@ def test_a_fix_is_recorded_where_a_project_keeps_evidence(shop: Project) -> None
     newest = shop.ok("evidence", "show", "--json").json["records"][0]
     assert newest["kind"] == "lock"
     assert "audit --fix" in newest["command"]
-    shop.ok("evidence", "verify")
