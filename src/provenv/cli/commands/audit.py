@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from provenv.cli import asking
 from provenv.cli.advising import facts_data, indexes_data, indexes_words, moment
 from provenv.cli.draw import Screen, ago, many, printable
-from provenv.cli.session import Session
+from provenv.cli.session import Session, json_text
 from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,7 +73,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-
     _check(args, session)
     if args.fix:
         return _fix(args, session)
@@ -103,8 +102,21 @@ def run(args: argparse.Namespace, session: Session) -> int:
             besides=[f"{index} was not asked anew: {reason}" for index, reason in failed],
         )
         root, file, own = project.root, project.lock_path(None), project
+        if not (args.installed or tolerate or args.refresh or session.options.environments):
+            _remember(session, project, result)
     _tell(args, session, result, root, file, own)
     return _CODES[result.verdict]
+
+
+def _remember(session: Session, project: Project, result: AuditResult) -> None:
+    """Let the next call that asks for JSON, or nothing but the exit code, have it at once."""
+    from provenv.workspace.answered import AGE
+    from provenv.workspace.governing import answering
+
+    document = data(result)
+    document["advisories"]["age_seconds"] = AGE
+    answer = json_text("provenv.audit/1", document).replace(f'"{AGE}"', AGE, 1)
+    answering.remember(project, session.context, result, _CODES[result.verdict], answer)
 
 
 def _refresh(project: Project, session: Session) -> Sequence[tuple[str, str]]:

@@ -30,7 +30,7 @@ from provenv.workspace.projects.context import Context, Project
 Verdict = Literal["pass", "fail", "inconclusive"]
 MAX_AGE = timedelta(days=7)
 """Advisories that were fetched before that do not prove that nothing is known."""
-_QUIET = timedelta(days=30)
+QUIET = timedelta(days=30)
 """Where the newest of them is older than that, the source itself was old: records change every day."""
 
 
@@ -312,7 +312,7 @@ def doubts(facts: Facts, now: datetime) -> tuple[str, ...]:
     newest = datetime.fromisoformat(facts.newest)
     if newest > now + _AHEAD:
         said.append(f"the newest advisory is of {facts.newest}, which {_TO_COME}")
-    if now - newest > _QUIET:
+    if now - newest > QUIET:
         said.append(f"the newest advisory is of {facts.newest[:10]}: the source was an old one")
     return tuple(said)
 

@@ -176,6 +176,31 @@ def why_not(project: Project, context: Context, policies: Policies, locks: Locks
     return f"the rules exclude {found[0]}{more}"
 
 
+@frozen
+class Offered:
+    """What indexes have of the packages of some locks, and what the rules say of it.
+
+    Attributes:
+        judged: The locks themselves.
+        excluded: Of the versions that an index has, by package, those that the rules do not let in.
+    """
+
+    judged: Judged
+    excluded: Mapping[str, Mapping[str, Exclusion]]
+
+
+def offered(project: Project, context: Context, policies: Policies, locks: Locks) -> Offered:
+    """Hold every version that an index has of the locked packages against the rules."""
+    work = _Work(project, context, policies)
+    work.learn(locks)
+    judged = judge_locks(project, context, policies, locks)
+    excluded: dict[str, Mapping[str, Exclusion]] = {}
+    for (name, _), subject in judged.subjects.items():
+        if name not in excluded and not subject.direct:
+            excluded[name] = work.offered(subject, judged.question)
+    return Offered(judged=judged, excluded=excluded)
+
+
 class _Work:
     """What one locking asks again and again: who governs, and what the indexes have."""
 
@@ -297,6 +322,12 @@ class _Work:
             else:  # nobody says what lies between
                 left = excluding.without(name, bad)
             yield Excluded(package=name, constraint=left, told=tuple(ours))
+
+    def offered(self, subject: Subject, asked: Question) -> dict[str, Exclusion]:
+        """Of the versions that the index has of a package, those that the rules exclude, and why."""
+        pages = self._page(subject)
+        versions = dict.fromkeys(file.version for file in pages)
+        return self._bad(subject, asked, pages, versions)
 
     def _by_name(self, one: Exclusion) -> bool:
         return self._is_of(one, "package")
