@@ -195,6 +195,7 @@ def _request(args: argparse.Namespace, session: Session) -> MatrixRequest:
         )
     if args.jobs is not None and args.jobs < 1:
         raise UsageError(f"--jobs {args.jobs}: there must be one at least")
+    _check_elsewhere(args)
     for option, path in (("--junit", args.junit), ("--html", args.html)):
         if path is not None and not os.path.isdir(os.path.dirname(path) or "."):
             raise UsageError(f"{option} {path}: there is no such folder")
@@ -221,14 +222,13 @@ def _request(args: argparse.Namespace, session: Session) -> MatrixRequest:
     )
 
 
-def _elsewhere(
-    args: argparse.Namespace, session: Session, cells: Sequence[Cell]
-) -> Elsewhere | None:
+def _check_elsewhere(args: argparse.Namespace) -> None:
+    """Refuse options that mean nothing with ``--on``, or nothing without."""
     if args.on is None:
         for option, value in (("--attempts", args.attempts), ("--wheels", args.wheels)):
             if value is not None:
                 raise UsageError(f"{option} is for --on: it says nothing about this machine")
-        return None
+        return
     if args.jobs is not None:
         raise UsageError(
             "--jobs and --on exclude each other: other machines run as many cells as their workers "
@@ -237,6 +237,13 @@ def _elsewhere(
         )
     if args.attempts is not None and args.attempts < 1:
         raise UsageError(f"--attempts {args.attempts}: there must be one at least")
+
+
+def _elsewhere(
+    args: argparse.Namespace, session: Session, cells: Sequence[Cell]
+) -> Elsewhere | None:
+    if args.on is None:
+        return None
     from provenv.cli.serving import cluster
 
     return cluster(
