@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Run a command in every cell of [tool.provenv.matrix]: for each Python, each resolution and each variant,
-in an environment of its own, several at once. A cell that passed, and of which nothing has changed since,
-is not run again. Exit code 0 where all passed, 1 where some did not, 2 where the matrix is wrong or a
-Python is nowhere to be had, 3 where it could not be decided (no environment, no command)."""
+in an environment of its own, several at once. It is the environment `test` unless -e or the matrix names
+another. A cell that passed, and of which nothing has changed since, is not run again. Exit code 0 where all
+passed, 1 where some did not, 2 where the matrix is wrong or a Python is nowhere to be had, 3 where it could
+not be decided (no environment, no command)."""
 EXAMPLES = (
     ("provenv test", "the whole matrix, as it is declared"),
     ("provenv test --python 3.12 --python 3.13", "with these Pythons instead"),
@@ -51,6 +52,7 @@ _TAIL = 12  # lines of the log of a cell that did not pass
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from provenv.model.matrix import RESOLUTIONS
 
+    parser.usage = f"{parser.prog} [OPTIONS] [[--] CMD…]"
     parser.add_argument("--python", metavar="REQUEST", action="append", default=[],
                         help="instead of the matrix's; may be given several times")  # fmt: skip
     parser.add_argument("--resolution", metavar="WHICH", action="append", default=[],
