@@ -38,7 +38,8 @@ sys.exit(eval(sys.argv[1]))
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """Generation 1 holds releases 1.0, generation 2 the newest; lib has some in between.
 
-    `web` and `core` go only together, and the new `web` brings `helper`. The new `up` does not bear `low` 1.5.
+    `web` and `core` go only together, and the new `web` brings `helper`. The new `up` does not bear
+    `low` 1.5.
     """
     base = tmp_path_factory.mktemp("bisect")
     wheels = base / "wheels"
@@ -291,7 +292,8 @@ def test_ctrl_c_leaves_nothing_running_and_the_state(shop: Project) -> None:
         for line in process.stderr:
             if line.startswith("  2  "):
                 break
-        time.sleep(0.5)
+        other = shop.fails(3, "bisect", "--continue").stderr
+        assert "another bisection of this project is running" in other
         process.send_signal(signal.SIGINT)
         rest = process.communicate(timeout=30)[1]
     finally:

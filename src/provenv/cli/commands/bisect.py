@@ -135,7 +135,7 @@ def text(result: BisectResult, screen: Screen) -> None:
     for number, breakage in enumerate(result.breakages):
         if number:
             screen.line("and for another reason:")
-        _breakage(breakage, screen, one=len(result.breakages) == 1)
+        _breakage(result, breakage, screen)
     if not result.told:
         for step in result.steps:
             if step.answer == "skip":
@@ -146,16 +146,18 @@ def text(result: BisectResult, screen: Screen) -> None:
     if result.whole is False:
         said = "the bad end is bad without all that, too: bisect again when that is held back"
         screen.line(screen.paint("warn", said))
+    elif result.whole is None and result.told and result.over == "packages":
+        screen.line("whether the bad end is good without that could not be tried")
     took = f"{many(result.runs, 'run')} of the command"
     took += f" over {many(len(result.changes), 'change')}" if result.changes else ""
     took += f", {seconds(result.seconds)}"
     screen.line(screen.paint("dim", f"{took}; logs in {short_path(result.folder)}/logs"))
 
 
-def _breakage(breakage: Breakage, screen: Screen, *, one: bool) -> None:
+def _breakage(result: BisectResult, breakage: Breakage, screen: Screen) -> None:
     paint = screen.paint
     screen.line(paint("good" if breakage.told else "warn", breakage.sentence))
-    if not breakage.alike and not one:
+    if not breakage.alike and len(result.breakages) > 1:
         screen.line(paint("warn", "it does not fail as the bad end does: look at the logs of both"))
     for culprit in breakage.culprits:
         if culprit.unknown is not None:
@@ -163,11 +165,9 @@ def _breakage(breakage: Breakage, screen: Screen, *, one: bool) -> None:
             screen.line(said)
         if culprit.changelog is not None:
             screen.line(f"what changed in {culprit.name}: {culprit.changelog}")
-        if culprit.name == "python" and culprit.constraint:
-            bound = culprit.constraint.removeprefix("python")
-            screen.line(f'to hold it back: requires-python = "{bound}"')
-            return
     held = " or ".join(f'"{one.constraint}"' for one in breakage.culprits if one.constraint)
+    if result.over == "python":
+        held = held.replace('"python', 'requires-python = "')
     if held:
         screen.line(f"to hold it back: {held}")
 

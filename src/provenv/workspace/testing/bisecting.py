@@ -37,7 +37,7 @@ from provenv.workspace.testing import trail as trails
 from provenv.workspace.testing.cells import cell_environment, spec_of, trials_folder
 from provenv.workspace.testing.culprits import BisectResult, Breakage, Culprit, hold_back, sentence
 from provenv.workspace.testing.ends import End, find_end, lock_text, open_lock
-from provenv.workspace.testing.releases import packages_with, releases_between, why
+from provenv.workspace.testing.releases import is_indexed, packages_with, releases_between, why
 from provenv.workspace.testing.sides import Installed, artifacts_of, changed, look, suspect
 from provenv.workspace.testing.trail import BisectTask, Step, Trail
 from provenv.workspace.testing.trying import check_end, make_trying
@@ -59,7 +59,7 @@ def bisect(project: Project, context: Context, task: BisectTask) -> BisectResult
         UsageError: An end names nothing; nothing differs; good is bad, or bad is good.
         CommandError: The command is not there.
         UndecidedError: An end says nothing: it cannot be made, or is not the same each time.
-        ProvenvError: As breakage and reading the ends says.
+        ProvenvError: As finding and reading the ends says.
     """
     folder = os.path.join(trials_folder(project, context), _FOLDER)
     with _alone(folder):
@@ -303,10 +303,10 @@ class _Bisection:
         if not verdict.told:
             return replace(one, unknown="what is guilty could not be told apart")
         before, after = self.good.packages[name], self.bad.packages[name]
-        if is_direct(before) or is_direct(after) or before.version == after.version:
-            return replace(
-                one, unknown="it does not come from an index, or has not changed its version"
-            )
+        if not (is_indexed(before) and is_indexed(after)):
+            return replace(one, unknown="it does not come from an index")
+        if before.version == after.version:
+            return replace(one, unknown="it is another file of the same release")
         if one.enough:  # all else as it is at the bad end, where the culprit is to be held back
             return self._releases(one, unit, self.changes.keys())
         guilty = {name for names in verdict.culprits for name in names} | {*verdict.needed}
@@ -385,7 +385,9 @@ class _Bisection:
 
         try:
             packages = resolved({})
-        except (UnsatisfiableError, BuildError) as error:
+        except BuildError as error:
+            return self.trying.skip("release", key, what, why(error.message), left)
+        except UnsatisfiableError as error:
             try:  # others may be what they were between the ends
                 packages = resolved(self._ranges({*held} - {*free}))
             except (UnsatisfiableError, BuildError):
@@ -447,4 +449,4 @@ def _output(step: Step) -> str:
 
 
 def _short(change: Changed) -> str:
-    return f"{change.name} {change.after}" if change.after else f"no {change.name}"
+    return f"{change.name} {change.after}" if change.after else f"{change.name} gone"
