@@ -20,7 +20,7 @@ from provenv.model.interpreter import Interpreter
 from provenv.model.layout import base_name
 from provenv.model.lock import packages_digest, parse_lock, render_lock, tool_table
 from provenv.model.manifest import EnvironmentSpec, Manifest, parse_manifest
-from provenv.model.plan import choose_packages
+from provenv.model.plan import best_wheel, choose_packages
 from provenv.tools.git import Commit, Git
 from provenv.workspace.projects.context import MANIFEST_FILE, Context, LockFile, Project
 from provenv.workspace.syncing import sourcing
@@ -77,10 +77,17 @@ def find_end(
     chosen = choose_packages(found.lock, selector, interpreter, found.file)
     return End(
         label=found.label,
-        text=lock_text(chosen.values()),
+        text=lock_text(_slim(package, interpreter) for package in chosen.values()),
         roots=_roots(found, project, then or spec, interpreter),
         python=found.python,
     )
+
+
+def _slim(package: Package, interpreter: Interpreter) -> Package:
+    """With the one file that is installed: the others are for other Pythons, and take long to read."""
+    rank = {tag: position for position, tag in enumerate(interpreter.tags)}
+    wheel = best_wheel(package.wheels or (), rank)
+    return package if wheel is None else replace(package, wheels=[wheel], sdist=None)
 
 
 def _then(found: _Found, project: Project, spec: EnvironmentSpec) -> EnvironmentSpec | None:
