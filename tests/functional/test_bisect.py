@@ -16,6 +16,7 @@ import provenv
 from provenv.core.errors import CommandError, UndecidedError, UsageError
 from provenv.core.events import Event, Noted
 from support import Index, Project, make_wheel
+from support.mirrors import Mirror, fake_python
 from support.pythons import pyenv_python
 
 CHECK = """
@@ -329,3 +330,33 @@ def test_over_python(tmp_path: Path, index: Index) -> None:
     assert "the good end, Python 3.13" in project.fails(2, *swapped, *command).stderr
     same = ("bisect", "--over", "python", "--good", "3.13", "--bad", "3.13")
     assert "nothing lies between" in project.fails(2, *same, *command).stderr
+
+
+@pytest.mark.slow
+def test_over_python_installs_what_lies_between(project: Project, tmp_path: Path) -> None:
+    """Pythons that answer nothing but the probe; the command looks at the environment's version."""
+    mirror = Mirror(tmp_path / "mirror")
+    for minor in (21, 22, 23, 24, 25):
+        if minor in (21, 25):
+            path = project.home / f".pyenv/versions/3.{minor}.1/bin/python"
+            fake_python(path, f"3.{minor}.1")
+            path.with_name(f"python3.{minor}").symlink_to("python")
+        else:
+            mirror.add_fake(f"3.{minor}.1")
+    project.env["PATH"] = "/usr/bin:/bin"
+    project.env["PROVENV_PYTHON_MIRROR"] = str(mirror.list)
+    project.env["UV_PYTHON_INSTALL_DIR"] = str(project.home / "pythons")
+    project.pyproject('[project]\nname = "shop"\nversion = "1"\nrequires-python = ">=3.11"\n')
+    project.write("pylock.toml", 'lock-version = "1.0"\ncreated-by = "hand"\npackages = []\n')
+    words = ("bisect", "--over", "python", "--good", "3.21", "--bad", "3.25")
+    code = 'grep -qE "3\\.2[1-3]\\." "$VIRTUAL_ENV"/generations/1/pyvenv.cfg'
+    here = project.ok(*words, "--json", "--", "sh", "-c", code).json
+    assert here["sentence"] == "good with Python 3.21.1, bad from 3.25.1"
+    assert here["more"] == ["3.22.1", "3.23.1", "3.24.1"]
+    done = project.ok(*words, "--install", "--json", "--", "sh", "-c", code).json
+    assert done["sentence"] == "good with Python 3.23.1, bad from 3.24.1"
+    assert done["more"] == []
+    assert (
+        "--install installs Pythons"
+        in project.fails(2, "bisect", "--good", "1", "--bad", "2", "--install", "--", "true").stderr
+    )

@@ -50,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="packages, or python: then each END is an interpreter as for sync",
     )
     parser.add_argument(
+        "--install",
+        action="store_true",
+        help="with --over python: install those between that are not here",
+    )
+    parser.add_argument(
         "--repeat",
         metavar="N",
         type=int,
@@ -79,7 +84,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
 
 def _refuse_more(args: argparse.Namespace, session: Session) -> None:
-    more = args.good or args.bad or args.python or args.timeout or session.words
+    more = args.good or args.bad or args.python or args.timeout or args.install or session.words
     if more or args.repeat != 1 or args.over != "packages" or session.options.environment:
         raise UsageError(
             "--continue goes on with what was asked for: it takes nothing besides",
@@ -107,6 +112,8 @@ def _task(args: argparse.Namespace, session: Session, project: Project) -> Bisec
             f"bisect needs {' and '.join(what)}",
             hint="For example: `provenv bisect --good 12 --bad 15 -- pytest -x`.",
         )
+    if args.install and args.over != "python":
+        raise UsageError("--install installs Pythons: it needs --over python")
     if args.repeat < 1:
         raise UsageError(f"--repeat {args.repeat}: at least once")
     if args.timeout is not None and not 0 < args.timeout < float("inf"):
@@ -121,6 +128,7 @@ def _task(args: argparse.Namespace, session: Session, project: Project) -> Bisec
         repeat=args.repeat,
         timeout=args.timeout,
         over=args.over,
+        install=args.install,
     )
 
 
@@ -142,7 +150,7 @@ def text(result: BisectResult, screen: Screen) -> None:
                 screen.line(screen.paint("dim", f"skipped  {step.what}: {step.reason}"))
     if result.more:
         listed = ", ".join(result.more[:6]) + (" …" if len(result.more) > 6 else "")
-        screen.line(f"could be installed, and lie between: {listed}; `provenv python install`")
+        screen.line(f"could be installed, and lie between: {listed}; --install does it")
     if result.whole is False:
         said = "the bad end is bad without all that, too: bisect again when that is held back"
         screen.line(screen.paint("warn", said))

@@ -32,6 +32,7 @@ class BisectTask:
         repeat: How often each mix is tried; where the results differ, it is skipped.
         timeout: Seconds for one run of the command.
         over: ``packages``, or ``python``.
+        install: Pythons may be installed for it.
     """
 
     good: str
@@ -42,6 +43,7 @@ class BisectTask:
     repeat: int = 1
     timeout: float | None = None
     over: str = "packages"
+    install: bool = False
 
 
 @frozen
