@@ -32,6 +32,14 @@ if TYPE_CHECKING:
     from provenv.model.finding import Place as Place
     from provenv.model.generation import Change as Change
     from provenv.model.generation import Generation as Generation
+    from provenv.workspace.assuring.mending import FixProposal as FixProposal
+    from provenv.workspace.assuring.mending import accept_fix as accept_fix
+    from provenv.workspace.assuring.mending import propose_fix as propose_fix
+    from provenv.workspace.assuring.sboms import SbomResult as SbomResult
+    from provenv.workspace.assuring.sboms import sbom as sbom
+    from provenv.workspace.assuring.stepping import Upgrade as Upgrade
+    from provenv.workspace.assuring.stepping import accept_upgrade as accept_upgrade
+    from provenv.workspace.assuring.stepping import plan_upgrade as plan_upgrade
     from provenv.workspace.examining.doctor import DoctorResult as DoctorResult
     from provenv.workspace.examining.doctor import diagnose as diagnose
     from provenv.workspace.examining.isolation import IsolationResult as IsolationResult
@@ -158,12 +166,15 @@ _ROOMS = {
     "provenv.core.events": ("Emit", "Event", "silent"),
     "provenv.model.finding": ("Finding", "Place"),
     "provenv.model.generation": ("Change", "Generation"),
+    "provenv.workspace.assuring.sboms": ("SbomResult", "sbom"),
     "provenv.workspace.syncing.comparing": ("CompareResult", "compare_environments"),
     "provenv.workspace.projects.context": ("Context", "Project", "open_member", "open_project"),
     "provenv.workspace.proving.copies": ("PrivateCopy",),
     "provenv.workspace.named.creating": (
         "CreateResult", "WantedEnvironment", "create_environment", "create_environment_outside",
     ),
+    "provenv.workspace.assuring.mending": ("FixProposal", "accept_fix", "propose_fix"),
+    "provenv.workspace.assuring.stepping": ("Upgrade", "accept_upgrade", "plan_upgrade"),
     "provenv.workspace.examining.doctor": ("DoctorResult", "diagnose"),
     "provenv.workspace.syncing.edit": ("EditResult", "InitResult", "add", "init", "remove"),
     "provenv.workspace.exchange.exporting": ("ExportResult", "export"),

@@ -25,7 +25,8 @@ pytest.importorskip("distributed", reason="distributed is not installed (provenv
 from support.cluster import Cluster  # only where there is one
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
-# Says that it began; hides a child in a session of its own; and, where there is a file `hold`, waits.
+# Says that it began; hides a child in a session of its own; and, where there is a file `hold`
+# (or one for this cell), waits.
 CELL = """
 import os, pathlib, subprocess, sys, time
 shared = pathlib.Path(sys.argv[1])
@@ -34,7 +35,7 @@ with open(shared / "begun", "a") as log:
     log.write(label + "\\n")
 subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"], start_new_session=True)
 print("begun", label, flush=True)
-while (shared / "hold").exists():
+while any((shared / name).exists() for name in ("hold", f"hold {label}")):
     time.sleep(0.02)
 print("done", label, flush=True)
 """
@@ -117,9 +118,10 @@ def test_a_worker_is_killed_and_no_cell_is_lost_or_reported_twice(
     assert cluster.wait_for("cell.py", 1) == 1
     assert cluster.wait_for("time.sleep(600)", 1) == 1
     (shared / "hold").unlink()
-    code, answer, _ = ended(running)
+    code, answer, said = ended(running)
     assert code == 0
     assert states(answer) == dict.fromkeys(LABELS, "passed")
+    assert said.count("died; the cell is begun again") == 1
     assert Counter(cell["attempts"] for cell in answer["cells"]) == {1: 3, 2: 1}
     twice = [cell["label"] for cell in answer["cells"] if cell["attempts"] == 2]
     assert begun(shared) == {label: 2 if label in twice else 1 for label in LABELS}
@@ -191,9 +193,9 @@ def test_the_scheduler_is_killed_and_what_had_passed_is_not_run_again(
     shop: Project, cluster: Cluster, shared: Path
 ) -> None:
     cluster.start_worker("one")
+    for label in LABELS[1:]:
+        (shared / f"hold {label}").touch()
     running = shop.popen("test", "--on", cluster.address, "--json")
-    wait_for_begun(shared, 1)
-    (shared / "hold").touch()
     wait_for_begun(shared, 2)  # the first has passed
     cluster.kill_scheduler()
     code, answer, _ = ended(running)
@@ -206,7 +208,8 @@ def test_the_scheduler_is_killed_and_what_had_passed_is_not_run_again(
     assert cluster.strays() == []
 
     # another scheduler, and another client, which knows of nothing; the worker does
-    (shared / "hold").unlink()
+    for label in LABELS[1:]:
+        (shared / f"hold {label}").unlink()
     before = begun(shared)
     cluster.kill_all()
     cluster.start_scheduler()
@@ -272,12 +275,13 @@ def test_wheels_come_from_where_they_are_said_to_be(
 
 @pytest.mark.slow
 def test_a_cluster_that_cannot_be_used_is_told(shop: Project, cluster: Cluster) -> None:
-    cluster.start_worker("old", before="import provenv; provenv.__version__ = '0.0.1'")
-    old = shop.fails(3, "test", "--on", cluster.address)
-    assert "no worker of tcp://" in old.stderr
-    assert f"provenv[dask]=={__version__}" in old.stderr
+    cluster.start_worker("bare", before="sys.modules['provenv'] = None")
+    bare = shop.fails(3, "test", "--on", cluster.address)
+    assert "is not used: it has no provenv" in bare.stderr
+    assert "no worker of tcp://" in bare.stderr
+    assert f"provenv[dask]=={__version__}" in bare.stderr
     wrong = shop.fails(2, "test", "--on", "http://nowhere:1")
-    assert "cannot be used as the address of a Dask scheduler" in wrong.stderr
+    assert "http://nowhere:1 is no address of a Dask scheduler" in wrong.stderr
     tls = shop.fails(2, "test", "--on", cluster.address.replace("tcp", "tls"))
     assert "distributed.comm.tls" in tls.stderr
     nobody = shop.fails(3, "test", "--on", "tcp://127.0.0.1:1")

@@ -14,9 +14,12 @@ from support.advisories import archive, record
 PAGE = Path(__file__).parents[2] / "docs/reference/json.md"
 # Below these, the page says what is there in words.
 OPEN = (
-    "error.details", "findings[].exploited.", "decisions[].waiver.", "interrupted[].", "interrupted.",
+    "error.details", "document.", "signed.", "records[].actor", "records[].subject", "records[].locks",
+    "records[].details", "findings[].exploited.", "decisions[].waiver.", "interrupted[].", "interrupted.",
     "operations[].actor", "operations[].before", "operations[].after", "operations[].error", "unused.",
-    "rule.", "sync.", "syncs[].", "tree[].children[]", "results[].result", "results[].error",
+    "rule.", "sync.", "before.", "after.",
+    "syncs[].", "tree[].children[]", "results[].result", "results[].error",
+    "projects[].new[].", "projects[].gone[].", "projects[].error.",
 )  # fmt: skip
 
 
@@ -165,14 +168,29 @@ def test_every_command(project: Project) -> None:
     check(told("advisories", "update", "--url", str(names)), "provenv.advisories-update/1")
     check(told("advisories", "status"), "provenv.advisories-status/1")
     check(told("audit", code=1), "provenv.audit/1")
+    check(told("sbom", "--offline"), "provenv.sbom/1")
+    check(told("audit", "--all", code=1), "provenv.audit-many/1")
+    check(told("audit", "--fix", "--dry-run", code=1), "provenv.audit-fix/1")
+    check(told("upgrade", "--dry-run", code=1), "provenv.upgrade/1")
     project.write("provenv-policy.toml", POLICY)
     check(told("policy", "check", code=1), "provenv.policy-check/1")
     check(told("policy", "explain", "vulns"), "provenv.policy-explain/1")
+    draft = str(project.write("draft.toml", POLICY.replace("vulns", "others")))
+    check(told("policy", "simulate", draft), "provenv.policy-simulate/1")
     case = '[[case]]\nname = "a"\npackage = "b"\nversion = "1"\nexpect = "pass"\n'
     check(told("policy", "test", str(project.write("cases.toml", case))), "provenv.policy-test/1")
+    check(told("report", "compliance"), "provenv.report-compliance/1")
+    check(told("evidence", "show", "-n", "2"), "provenv.evidence-show/1")
+    check(told("evidence", "key", "new", "audit"), "provenv.evidence-key/1")
+    check(told("evidence", "checkpoint"), "provenv.evidence-checkpoint/1")
+    check(told("evidence", "verify"), "provenv.evidence-verify/1")
+    check(told("evidence", "export", "--output", "v.jsonl"), "provenv.evidence-export/1")
+    check(told("evidence", "seal", "--older-than", "1d"), "provenv.evidence-seal/1")
     (project.folder / "provenv-policy.toml").unlink()  # it leaves no version of core
     check(project.ok("--json", "test", "true").json, "provenv.test/1")
     check(project.ok("--json", "test", "--list", "true").json, "provenv.test-list/1")
+    project.write("tox.ini", "[tox]\nenv_list = py312\n")
+    check(told("test", "--import", "tox.ini"), "provenv.test-import/1")
     check(project.ok("--json", "test", "--bounds", "true").json, "provenv.test-bounds/1")
     check(project.ok("--json", "test", "--ahead", "true").json, "provenv.test-ahead/1")
     check(told("ci", "github"), "provenv.ci/1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -219,6 +220,13 @@ def test_a_fix_is_let_through_the_cool_down(shop: Project, index: Index) -> None
     assert "let through" in shop.ok("policy", "check").stdout
     learn(shop, record("PYSEC-1", "core", versions=["1.0", "1.1"], ranges=ranges))
     shop.fails(1, "policy", "check")
+    # and while locking
+    learn(shop, record("PYSEC-1", "core", ranges=ranges))
+    shop.ok("lock", "--upgrade")
+    assert 'version = "1.1"' in shop.read("pylock.toml")
+    learn(shop)
+    assert "excluded: core 1.1 by release-age" in shop.ok("lock", "--upgrade").stderr
+    assert 'version = "1.0"' in shop.read("pylock.toml")
 
 
 @pytest.mark.slow
@@ -303,3 +311,55 @@ def test_cases_of_policies(project: Project) -> None:
     ]
     project.write("cases.toml", "\n".join(cases))
     assert project.ok("policy", "test", "cases.toml").stdout.endswith("11 cases, 0 wrong\n")
+
+
+def test_a_lock_leaves_out_what_a_rule_denies(shop: Project, index: Index) -> None:
+    """What is too young, yanked, too old or published by somebody else; and it says so."""
+    govern(shop, rule("release-age", 'min = "7d"'), rule("yanked"))
+    refused = shop.fails(1, "lock").stderr
+    assert "old 1.0 by yanked (yanked: broken on Tuesdays)" in refused
+    assert not (shop.folder / "pylock.toml").exists()
+    shop.depends("core", "old")
+    said = shop.ok("lock").stderr
+    assert "excluded: core 1.1 by release-age (uploaded 2" in said
+    assert 'version = "1.0"' in shop.read("pylock.toml")
+    shop.ok("policy", "check")
+    locked = shop.read("pylock.toml")
+    shop.ok("lock", "--check")
+    shop.ok("lock")
+    assert shop.read("pylock.toml") == locked
+
+
+@pytest.mark.slow
+def test_what_was_too_young_is_let_in_when_it_is_older(
+    shop: Project, index: Index, tmp_path: Path
+) -> None:
+    govern(shop, rule("release-age", 'min = "7d"'))
+    shop.depends("core")
+    shop.ok("lock")
+    shutil.rmtree(shop.home / "provenv/indexes")  # as on another machine
+    shop.ok("lock", "--check")
+    shop.ok("lock", "--check", "--offline")
+    index.add(make_wheel(tmp_path / "w", "core", "1.1"), upload_time=ago(8))  # a week goes by
+    shop.ok("lock", "--check")
+    assert 'version = "1.0"' in shop.read("pylock.toml")
+    shop.ok("lock", "--upgrade")
+    assert 'version = "1.1"' in shop.read("pylock.toml")
+
+
+@pytest.mark.slow
+def test_what_is_yanked_later_is_not_run_any_more(
+    shop: Project, index: Index, tmp_path: Path
+) -> None:
+    govern(shop, rule("yanked"))
+    shop.depends("core")
+    learn(shop)
+    shop.ok("sync")
+    shop.ok("run", "--", "python", "-c", "")
+    index.add(make_wheel(tmp_path / "w", "core", "1.1"), yanked="oh no", upload_time=ago(1))
+    shop.ok("run", "--", "python", "-c", "")  # nobody here has heard of it
+    shop.fails(1, "audit", "--refresh")
+    assert "core 1.1: yanked: oh no" in shop.fails(1, "run", "--", "python", "-c", "").stderr
+    said = shop.ok("lock").stderr
+    assert "excluded: core 1.1 by yanked (yanked: oh no)" in said
+    shop.ok("run", "--", "python", "-c", "")

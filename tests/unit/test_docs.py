@@ -126,6 +126,7 @@ def test_the_configuration_is_what_the_code_knows() -> None:
         sorted(settings.TOOL_KEYS),
         sorted(settings.ENVIRONMENT_KEYS),
         sorted(settings.DOCTOR_KEYS),
+        sorted(settings.EVIDENCE_KEYS),
         sorted(settings.INDEX_KEYS),
         sorted(settings.WORKSPACE_KEYS),
         sorted(matrix.MATRIX_KEYS),

@@ -14,6 +14,7 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -200,6 +201,8 @@ class Database:
     def __init__(self, connection: sqlite3.Connection, facts: Facts) -> None:
         self._connection = connection
         self.facts = facts
+        self.told: dict[tuple[str, str], tuple[Any, ...]] = {}
+        """What was worked out of it, by package and version, for who asks of one again."""
 
     def affected(self, package: str) -> dict[str, list[Affected]]:
         """What is said of a package (normalized name), by the record's id. Withdrawn ones as well."""
@@ -258,24 +261,39 @@ class Database:
 
 
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[Database]:
+def opened(path: str, *, late: bool = False) -> Iterator[Database]:
     """The database in the file ``path``, for reading.
+
+    Its bytes are compared with its digest before anything is read; with ``late`` meanwhile, and the block
+    fails at its end where they differ: for those who say nothing before that.
 
     Raises:
         IntegrityError: It is damaged, or of another version of provenv.
     """
-    if digest.of_file(path) != os.path.basename(path).removeprefix("advisories-").partition(".")[0]:
+    with ThreadPoolExecutor(1) as pool:  # hashing lets other threads work
+        proof = pool.submit(digest.of_file, path)
+        if not late:
+            _prove(path, proof)
+        try:
+            connection = sqlite3.connect(f"file:{_quoted(path)}?mode=ro&immutable=1", uri=True)
+        except sqlite3.Error as error:
+            raise _damaged(path, str(error)) from error
+        try:
+            yield Database(connection, _facts(connection, path))
+        except sqlite3.Error as error:
+            raise _damaged(path, str(error)) from error
+        except (ValueError, KeyError, TypeError, IndexError, zlib.error):
+            _prove(path, proof)  # what damaged rows are taken for may be anything
+            raise
+        finally:
+            connection.close()
+        _prove(path, proof)
+
+
+def _prove(path: str, proof: Future[str]) -> None:
+    """Wait for the digest of the file, and compare it with the one that it is named by."""
+    if proof.result() != os.path.basename(path).removeprefix("advisories-").partition(".")[0]:
         raise _damaged(path, "its bytes are not those that were written")
-    try:
-        connection = sqlite3.connect(f"file:{_quoted(path)}?mode=ro&immutable=1", uri=True)
-    except sqlite3.Error as error:
-        raise _damaged(path, str(error)) from error
-    try:
-        yield Database(connection, _facts(connection, path))
-    except sqlite3.Error as error:
-        raise _damaged(path, str(error)) from error
-    finally:
-        connection.close()
 
 
 def _facts(connection: sqlite3.Connection, path: str) -> Facts:

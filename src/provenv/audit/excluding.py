@@ -22,8 +22,8 @@ from provenv.model.policy import Kind, Rule
 
 ACTIONABLE: frozenset[Kind] = frozenset(
     {
-        "malware", "no-sdist", "package", "provenance", "release-age", "version-lag", "vulnerability",
-        "yanked",
+        "licence", "malware", "no-sdist", "package", "provenance", "release-age", "version-lag",
+        "vulnerability", "yanked",
     }
 )  # fmt: skip
 """Kinds that another version can keep. Who adds one sees to it that ``governing/complying.py`` gives the

@@ -50,6 +50,12 @@ class Vulnerability:
 def vulnerabilities(database: Database, package: str, version: str) -> tuple[Vulnerability, ...]:
     """What is known against ``version`` of ``package``; withdrawn records are not. The gravest first."""
     name = canonical(package)
+    if (name, version) not in database.told:
+        database.told[name, version] = _vulnerabilities(database, name, version)
+    return database.told[name, version]
+
+
+def _vulnerabilities(database: Database, name: str, version: str) -> tuple[Vulnerability, ...]:
     entries = database.affected(name)
     answers = {record: answer(rows, version) for record, rows in entries.items()}
     hit = [record for record, found in answers.items() if found != "unaffected"]

@@ -108,6 +108,7 @@ def _said(length: timedelta) -> str:
 
 def _check_contradictions(rules: Sequence[Rule]) -> None:
     """Refuse two rules of which one wants what the other forbids altogether."""
+    _check_licences([rule for rule in rules if rule.kind == "licence" and rule.binding])
     lists = [rule for rule in rules if rule.kind == "package" and rule.binding]
     for one in lists:
         for other in lists:
@@ -120,6 +121,20 @@ def _check_contradictions(rules: Sequence[Rule]) -> None:
                         f"each other: {name} is allowed by one and denied by the other in every version",
                         file=other.origin,
                     )
+
+
+def _check_licences(rules: Sequence[Rule]) -> None:
+    for one in rules:
+        for other in rules:
+            both = sorted(set(one.licences).intersection(other.forbidden))
+            if both and _meet(one, other):
+                which = (
+                    f"the rule {one.id!r} contradicts itself"
+                    if one is other
+                    else f"the rules {one.id!r} ({one.origin}) and {other.id!r} ({other.origin}) "
+                    "contradict each other"
+                )
+                raise InputError(f"{which}: {both[0]} is allowed and denied", file=other.origin)
 
 
 def _meet(one: Rule, other: Rule) -> bool:

@@ -17,6 +17,7 @@ from packaging.version import InvalidVersion, Version
 
 from provenv.audit import release_rules
 from provenv.audit.findings import Vulnerability
+from provenv.audit.licences import Licence, normalized, permitted
 from provenv.audit.policies import MAX_AGE, Policies
 from provenv.audit.releases import Standing
 from provenv.core.values import field, frozen, replace
@@ -38,6 +39,7 @@ class Item:
         urls: Of its files. ``index``: The address that it was locked from; None where that is not said.
         built: It comes as source, and would be built.
         hashed: Every file has a hash. ``unaudited``: Why nothing can be said of vulnerabilities.
+        licence: None where nobody has looked.
         standing: What its index says of it; looked up only where a rule asks.
     """
 
@@ -50,6 +52,7 @@ class Item:
     hashed: bool = True
     unaudited: str | None = None
     vulnerabilities: tuple[Vulnerability, ...] = ()
+    licence: Licence | None = None
     standing: Standing = field(default_factory=Standing)
 
 
@@ -63,6 +66,15 @@ class Python:
 
 
 @frozen
+class Signed:
+    """The lock of an environment: by which of the policy's keys it is signed; ``reason``: why by none."""
+
+    file: str
+    keys: tuple[str, ...]
+    reason: str = ""
+
+
+@frozen
 class Question:
     """All that a verdict is about.
 
@@ -70,6 +82,9 @@ class Question:
         environments: That are governed; a rule about none of them is not asked.
         fetched: When the advisories were; None where there are none.
         doubts: Why the advisories may be incomplete.
+        signatures: By environment; None where a lock is only being made, and cannot be signed yet.
+        sboms: Environment → what is wrong with the SBOM that was written for it, None where nothing is;
+            an environment that nobody has looked at is not in it.
         max_age: Of what indexes said; the judge sets what the policies allow.
     """
 
@@ -79,6 +94,8 @@ class Question:
     fetched: datetime | None
     now: datetime
     doubts: tuple[str, ...] = ()
+    signatures: Mapping[str, Signed] | None = None
+    sboms: Mapping[str, str | None] = field(default_factory=dict)
     max_age: timedelta = MAX_AGE
 
     @property
@@ -332,6 +349,52 @@ def _hash_required(rule: Rule, question: Question) -> Iterator[Decision]:
             yield _about(rule, item, "broken", "not every file of it has a hash")
 
 
+def _licence(rule: Rule, question: Question) -> Iterator[Decision]:
+    for item in _items(rule, question):
+        licence, own = _clarified(rule, item), item.licence
+        if licence is None:
+            licence = own or Licence(expression=None, reason="nobody has looked")
+        elif own is not None and own.expression not in (None, licence.expression):
+            text = f"it says {own.expression}, and the rule {licence.expression}"
+            yield _about(rule, item, "tolerated", text)
+        allowed = permitted(licence, rule.licences, rule.forbidden)
+        if allowed:
+            continue
+        if licence.expression is None:
+            state: State = _UNKNOWN[rule.on_unknown]
+            yield _about(rule, item, state, f"its licence cannot be told: {licence.reason}")
+        elif allowed is None:
+            why = "its metadata do not say whether all of them hold"
+            yield _about(rule, item, _UNKNOWN[rule.on_unknown], f"{licence.expression}: {why}")
+        else:
+            yield _about(rule, item, "broken", f"{licence.expression} is not allowed")
+
+
+_UNKNOWN: Mapping[str | None, State] = {None: "unknown", "deny": "broken", "warn": "tolerated"}
+
+
+def _clarified(rule: Rule, item: Item) -> Licence | None:
+    """What the rule itself says of a release; versions that cannot be compared are not meant."""
+    for one in rule.clarified:
+        if one.package == item.name and _within(one.versions, item.version):
+            return Licence(expression=normalized(one.licence), source="policy")
+    return None
+
+
+def _sbom_required(rule: Rule, question: Question) -> Iterator[Decision]:
+    for environment in filter(rule.concerns, question.environments):
+        said = question.sboms.get(environment, "nobody has looked")
+        if said is not None:
+            state: State = "broken" if environment in question.sboms else "unknown"
+            yield Decision(
+                rule=rule,
+                state=state,
+                subject=f"SBOM of {environment}",
+                text=said,
+                environments=(environment,),
+            )
+
+
 def _python_eol(rule: Rule, question: Question) -> Iterator[Decision]:
     for python in question.pythons:
         if not rule.concerns(python.environment):
@@ -353,6 +416,35 @@ def _python_eol(rule: Rule, question: Question) -> Iterator[Decision]:
         )
 
 
+def _signature(rule: Rule, question: Question) -> Iterator[Decision]:
+    """A lock that nobody signed who may; while it is being made nobody can have."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for name in question.environments if question.signatures is not None else ():
+        if not rule.concerns(name):
+            continue
+        signed = (question.signatures or {}).get(name, _NO_LOCK)
+        reason = unsigned(rule, signed, question.today)
+        if reason is not None:
+            found.setdefault((signed.file, reason), []).append(name)
+    for (file, text), names in found.items():
+        yield Decision(
+            rule=rule, state="broken", subject=file, text=text, environments=tuple(names)
+        )
+
+
+_NO_LOCK = Signed(file="the lock", keys=(), reason="there is none")
+
+
+def unsigned(rule: Rule, signed: Signed, today: date) -> str | None:
+    """Why a lock is not signed as a rule wants; None where it is."""
+    who = [one for one in rule.keys if one.key in signed.keys]
+    if any(one.expires is None or today <= one.expires for one in who):
+        return None
+    if who:
+        return f"the key of {who[0].owner} that signed it expired on {who[0].expires}"
+    return signed.reason or "it is signed by nobody who may sign for this environment"
+
+
 def _release(rule: Rule, question: Question) -> Iterator[Decision]:
     for item in _items(rule, question):
         asked = release_rules.Asked(
@@ -367,8 +459,9 @@ def _release(rule: Rule, question: Question) -> Iterator[Decision]:
 
 
 _RULES = {
-    "hash-required": _hash_required, "malware": _malware, "no-sdist": _no_sdist, "origin": _origin,
-    "package": _package, "python-eol": _python_eol, "vulnerability": _vulnerability,
+    "hash-required": _hash_required, "licence": _licence, "malware": _malware, "no-sdist": _no_sdist,
+    "origin": _origin, "package": _package, "python-eol": _python_eol, "sbom-required": _sbom_required,
+    "signature": _signature, "vulnerability": _vulnerability,
     **dict.fromkeys(release_rules.KINDS, _release),
 }  # fmt: skip
 

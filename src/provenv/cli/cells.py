@@ -115,28 +115,35 @@ class Cells:
 
         now = time.monotonic()
         table = Table.grid(padding=(0, 1))
-        for _ in range(4):
-            table.add_column(no_wrap=True, overflow="ellipsis")
+        labels = min(self._width, 40)
+        room = max((self._screen.width or 80) - labels - 26, 8)
+
+        def cut(text: str, most: int, style: str = "") -> Text:
+            made = Text(printable(text), style=style, no_wrap=True)
+            made.truncate(most, overflow="ellipsis")
+            return made
+
         bad = [r for r in self._results.values() if STYLES[r.state] == "bad"]
         for result in bad[-_ENDED:]:
-            colour = _COLOURS[STYLES[result.state]]
-            word, took = Text(result.state, style=colour), Text(seconds(result.seconds))
-            table.add_row(word, Text(result.cell.label), took, Text(printable(said(result)), "dim"))
+            word = Text(f"  {result.state}", style=_COLOURS[STYLES[result.state]])
+            took = Text(seconds(result.seconds) if result.seconds else "")
+            label = cut(result.cell.label, labels)
+            table.add_row(word, label, took, cut(said(result), room, "dim"))
         for number, state in sorted(self._states.items()):
             spinner = Spinner("dots", style="cyan")
             spinner.start_time = 0.0
             doing, for_, line = state.told(now)
-            label = Text(self._cells[number].label, style="bold")
             row = Table.grid(padding=(0, 1))
             row.add_row(spinner.render(now), Text(doing))
-            table.add_row(row, label, Text(for_), Text(printable(line), style="dim"))
+            label = cut(self._cells[number].label, labels, "bold")
+            table.add_row(row, label, Text(for_), cut(line, room, "dim"))
         counts = Counter(result.state for result in self._results.values())
         told = ", ".join(f"{count} {state}" for state, count in counts.items())
-        table.add_row(
-            Text(f"{len(self._results)} of {len(self._cells)}", style="dim"),
-            Text(told, style="dim"),
-        )
-        return table
+        whole = Table.grid()
+        whole.add_row(table)
+        done = f"  {len(self._results)} of {len(self._cells)}"
+        whole.add_row(Text(f"{done}: {told}" if told else done, style="dim"))
+        return whole
 
 
 class _State:

@@ -6,19 +6,22 @@ they answer is data for the provenv that asks.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from provenv.cli import signals
 from provenv.cli.world import make_context
 from provenv.core.errors import ProvenvError
+from provenv.core.files import unforeseen
 from provenv.store.worker import encode_error
-from provenv.trials.cells import Cell
-from provenv.workspace.projects.context import Context, Project
+from provenv.workspace.projects.context import Context
 from provenv.workspace.testing import serving
-from provenv.workspace.testing.cluster import Cluster, Entry
+
+if TYPE_CHECKING:
+    from provenv.trials.cells import Cell
+    from provenv.workspace.projects.context import Project
+    from provenv.workspace.testing.cluster import Cluster
 
 _VERBS: Mapping[str, Callable[[Context, Mapping[str, Any]], Any]] = {
     "cancel": lambda _, asked: serving.cancel(asked["run"]),
@@ -40,13 +43,14 @@ def cluster(
     *,
     attempts: int = 3,
     wheels: str | None = None,
-    fresh: bool = False,
 ) -> Cluster:
     """The workers of the Dask scheduler at ``address``, for ``run_matrix(…, elsewhere=…)``.
 
     A cell is begun ``attempts`` times at most, where workers die. ``wheels`` is the URL of a folder with
     the files of the lock, for workers that reach no index.
     """
+    from provenv.workspace.testing.cluster import Cluster, Entry
+
     return Cluster(
         address,
         Entry(answer=answer, perform=perform),
@@ -55,12 +59,13 @@ def cluster(
         cells,
         attempts=attempts,
         wheels=wheels,
-        fresh=fresh,
     )
 
 
 async def answer(verb: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Answer a question without keeping the worker from its own: ``{"answer": …}`` or ``{"error": …}``."""
+    import asyncio  # 45 ms, which a process that runs a cell can do without
+
     return await asyncio.to_thread(_answered, verb, asked)
 
 
@@ -69,6 +74,8 @@ def _answered(verb: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         return {"answer": _VERBS[verb](_context(), asked)}
     except ProvenvError as error:
         return {"error": encode_error(error)}
+    except OSError as error:
+        return {"error": encode_error(unforeseen(error))}
 
 
 def perform(order: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,6 +84,8 @@ def perform(order: Mapping[str, Any]) -> dict[str, Any]:
         return serving.perform(_context(), order, _wanted(order["key"]))
     except ProvenvError as error:
         return {"state": "unknown", "reason": error.message}
+    except OSError as error:
+        return {"state": "unknown", "reason": unforeseen(error).message}
 
 
 def _wanted(key: str) -> Callable[[], bool]:

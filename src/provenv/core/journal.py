@@ -41,7 +41,7 @@ def append(path: str, lines: Sequence[str], *, limit: int = LIMIT) -> None:
     descriptor, chained = _open(path, limit)
     try:
         size = os.fstat(descriptor).st_size
-        whole, last = _last_line(descriptor, size)
+        whole, last = last_line(descriptor, size)
         previous = _link(path, last) if chained else None
         data = b"" if whole else b"\n"
         for line in lines:
@@ -49,7 +49,7 @@ def append(path: str, lines: Sequence[str], *, limit: int = LIMIT) -> None:
             text = f'{line[:-1]}, "previous": {named}}}'.encode()
             previous = hash_of(text) if chained else None
             data += text + b"\n"
-        _write(descriptor, data, size, alone=chained)
+        write_whole(descriptor, data, size, alone=chained)
     finally:
         os.close(descriptor)
 
@@ -164,13 +164,13 @@ def _link(path: str, last: bytes | None) -> str:
             return START
         descriptor = os.open(former[-1], os.O_RDONLY | os.O_CLOEXEC)
         try:
-            _, last = _last_line(descriptor, os.fstat(descriptor).st_size)
+            _, last = last_line(descriptor, os.fstat(descriptor).st_size)
         finally:
             os.close(descriptor)
     return hash_of(last) if last is not None else START
 
 
-def _last_line(descriptor: int, size: int) -> tuple[bool, bytes | None]:
+def last_line(descriptor: int, size: int) -> tuple[bool, bytes | None]:
     """Whether the last line has its end, and the line; None where the file is empty."""
     if size == 0:
         return True, None
@@ -185,7 +185,7 @@ def _last_line(descriptor: int, size: int) -> tuple[bool, bytes | None]:
         room *= 4
 
 
-def _write(descriptor: int, data: bytes, size: int, *, alone: bool) -> None:
+def write_whole(descriptor: int, data: bytes, size: int, *, alone: bool) -> None:
     """Write all of it, or nothing as far as that can be: a full disk takes a part."""
     written = os.write(descriptor, data)
     if written == len(data):

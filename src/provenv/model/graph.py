@@ -246,21 +246,35 @@ def why(graph: Graph, name: str) -> tuple[Path, ...]:
     return tuple(sorted(found, key=lambda path: len(path.names)))
 
 
+def why_all(graph: Graph) -> dict[str, tuple[Path, ...]]:
+    """For each name that a root leads to what :func:`why` says of it, in one walk from each root."""
+    found: dict[str, list[Path]] = {}
+    for root in graph.roots:
+        for name, names in _paths(graph.edges, root.distribution):
+            if name in graph.versions:
+                found.setdefault(name, []).append(Path(root=root, names=names))
+    return {
+        name: tuple(sorted(paths, key=lambda path: len(path.names)))
+        for name, paths in found.items()
+    }
+
+
 def _shortest(
     edges: Mapping[str, tuple[str, ...]], start: str, goal: str
 ) -> tuple[str, ...] | None:
-    before: dict[str, str] = {start: ""}
-    pending = deque([start])
+    return next((names for name, names in _paths(edges, start) if name == goal), None)
+
+
+def _paths(
+    edges: Mapping[str, tuple[str, ...]], start: str
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Every name that ``start`` leads to, with a shortest path to it; the nearest first."""
+    seen = {start}
+    pending: deque[tuple[str, tuple[str, ...]]] = deque([(start, (start,))])
     while pending:
-        name = pending.popleft()
-        if name == goal:
-            names: list[str] = []
-            while name:
-                names.append(name)
-                name = before[name]
-            return tuple(reversed(names))
+        name, names = pending.popleft()
+        yield name, names
         for target in edges.get(name, ()):
-            if target not in before:
-                before[target] = name
-                pending.append(target)
-    return None
+            if target not in seen:
+                seen.add(target)
+                pending.append((target, (*names, target)))

@@ -19,15 +19,16 @@ class HomeLayout:
     ``store/names/NAME`` the last object of a name ·
     ``plans/`` · ``roots/`` one link an environment · ``builds/`` what was built from which source ·
     ``environments/NAME/`` an environment outside projects · ``allowed/`` where the shell's hook may
-    activate · ``advisories/`` what is known of vulnerabilities · ``indexes/`` what indexes said of
-    releases · ``trials/`` what `test` and `bisect` made and found, a folder for each project ·
-    ``interpreters.json`` · ``cache/`` what may be deleted at any time.
+    activate · ``advisories/`` what is known of vulnerabilities · ``evidence/NAME/`` the evidence log of a
+    project · ``checkpoints/`` what was signed of such logs · ``keys/`` that sign · ``indexes/`` what
+    indexes said of releases · ``trials/`` what `test` and `bisect` made and found, a folder for each
+    project · ``interpreters.json`` · ``cache/`` what may be deleted at any time.
     """
 
     __slots__ = (
-        "advisories", "allowed", "builds", "cache", "environments", "indexes", "interpreters", "links",
-        "lock", "names", "plans", "quarantine", "released", "root", "roots", "suspects", "tmp", "trials",
-        "unsettled", "wheels",
+        "advisories", "allowed", "builds", "cache", "checkpoints", "environments", "evidence",
+        "indexes", "interpreters", "keys", "links", "lock", "names", "plans", "quarantine",
+        "released", "root", "roots", "suspects", "tmp", "trials", "unsettled", "wheels",
     )  # fmt: skip
 
     def __init__(self, root: str) -> None:
@@ -48,6 +49,9 @@ class HomeLayout:
         self.advisories = os.path.join(root, "advisories")
         self.trials = os.path.join(root, "trials")
         self.allowed = os.path.join(root, "allowed")
+        self.checkpoints = os.path.join(root, "checkpoints")
+        self.evidence = os.path.join(root, "evidence")
+        self.keys = os.path.join(root, "keys")
         self.cache = os.path.join(root, "cache")
         self.indexes = os.path.join(root, "indexes")
         self.interpreters = os.path.join(root, "interpreters.json")

@@ -29,12 +29,14 @@ from provenv.model.settings import (
     SEED_GROUP,
     TOOL_KEYS,
     EnvironmentSpec,
+    EvidenceSpec,
     IndexSpec,
     WorkspaceSpec,
     read_conflicts,
     read_default_groups,
     read_doctor_ignore,
     read_environments,
+    read_evidence,
     read_file_owners,
     read_indexes,
     read_keep,
@@ -93,6 +95,7 @@ class Manifest:
         members: By normalized name, the other projects of the workspace that this one reaches;
             never read from the file, but found beside it (``model/members.py``).
         doctor_ignore: Codes of findings that ``doctor`` leaves out → why.
+        evidence: ``[tool.provenv.evidence]``, or None where the project does not ask for a log.
         matrix: In which environments ``test`` runs the tests; None where that is not declared.
     """
 
@@ -120,6 +123,7 @@ class Manifest:
     workspace: WorkspaceSpec | None = None
     members: Mapping[str, Member] = field(default_factory=dict)
     doctor_ignore: Mapping[str, str] = field(default_factory=dict)
+    evidence: EvidenceSpec | None = None
     matrix: MatrixSpec | None = None
 
     @property
@@ -272,6 +276,7 @@ def parse_manifest(text: str, file: str = "pyproject.toml") -> Manifest:
         origins=read_origins(tool),
         workspace=read_workspace(tool),
         doctor_ignore=read_doctor_ignore(tool),
+        evidence=read_evidence(tool),
         matrix=read_matrix(tool),
     )
 

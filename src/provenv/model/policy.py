@@ -15,7 +15,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from provenv.core.values import field, frozen
+from provenv.core.values import field, frozen, replace
 from provenv.model import toml
 
 SCHEMA = 1
@@ -24,6 +24,7 @@ Action = Literal["deny", "warn", "info"]
 Mode = Literal["enforce", "dry-run"]
 Kind = Literal[
     "hash-required",
+    "licence",
     "malware",
     "no-sdist",
     "origin",
@@ -32,6 +33,8 @@ Kind = Literal[
     "provenance",
     "python-eol",
     "release-age",
+    "sbom-required",
+    "signature",
     "version-lag",
     "vulnerability",
     "yanked",
@@ -46,6 +49,7 @@ _DATA = frozenset({"max-age", "on-inconclusive", "on-unaudited"})
 _COMMON = frozenset({"action", "description", "environments", "id", "kind", "mode"})
 _OWN: dict[Kind, frozenset[str]] = {
     "hash-required": frozenset(),
+    "licence": frozenset({"allow", "deny", "on-unknown", "packages"}),
     "malware": frozenset(),
     "no-sdist": frozenset({"except"}),
     "origin": frozenset({"hosts", "packages"}),
@@ -53,11 +57,15 @@ _OWN: dict[Kind, frozenset[str]] = {
     "project-status": frozenset({"deny", "except", "on-unknown"}),
     "provenance": frozenset({"except", "on-unknown", "present", "publisher-unchanged"}),
     "python-eol": frozenset({"within"}),
+    "signature": frozenset({"keys"}),
     "release-age": frozenset({"bypass", "except", "min", "on-missing-timestamp"}),
+    "sbom-required": frozenset(),
     "version-lag": frozenset({"except", "max-majors", "max-minors", "on-unknown"}),
     "vulnerability": frozenset({"epss-min", "kev", "min-cvss", "sla"}),
     "yanked": frozenset({"on-unknown"}),
 }
+_SIGNER = frozenset({"expires", "key", "owner"})
+_KEY = re.compile(r"ed25519:[A-Za-z0-9+/]{43}=")
 _WAIVER = frozenset(
     {
         "advisory", "approver", "created", "expires", "owner", "package", "reason", "rule", "ticket",
@@ -67,6 +75,24 @@ _WAIVER = frozenset(
 _DURATION = re.compile(r"(\d+)(h|d|w)")
 _HOURS = {"h": 1, "d": 24, "w": 168}
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@frozen
+class Signer:
+    """Somebody who may sign locks: a key (``ed25519:BASE64``), whose it is, and its last day (UTC)."""
+
+    key: str
+    owner: str
+    expires: date | None = None
+
+
+@frozen
+class Clarified:
+    """The licence of a package, as somebody has found out: an SPDX expression, for some of its versions."""
+
+    package: str
+    versions: SpecifierSet
+    licence: str
 
 
 @frozen
@@ -82,12 +108,15 @@ class Rule:
         allow, deny: Requirements (PEP 508), by normalized name; names of packages that may be built.
         hosts: That files may come from. ``packages``: Glob of names → index that they must come from.
         within: How long before its end a Python counts as dead.
+        keys: Who may sign a lock; one of them is enough.
         on_unknown: What it does where an index does not say; None: undecided.
         least_age: Of the newest file that could be installed. ``bypass``: What an advisory names as the fix
             of an older version may be younger.
         statuses: Of a project that are denied (PEP 792).
         max_majors, max_minors: How many releases behind the newest; minor ones of its own major.
         present: Every file is attested (PEP 740). ``publisher_unchanged``: By whom the version below was.
+        licences, forbidden: SPDX identifiers, perhaps ``WITH`` an exception.
+        clarified: What releases are under, whatever they say.
     """
 
     id: str
@@ -107,6 +136,7 @@ class Rule:
     hosts: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
     within: timedelta = timedelta(0)
+    keys: tuple[Signer, ...] = ()
     on_unknown: Unknown | None = None
     least_age: timedelta = timedelta(0)
     bypass: bool = False
@@ -115,6 +145,9 @@ class Rule:
     max_minors: int | None = None
     present: bool = True
     publisher_unchanged: bool = False
+    licences: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
+    clarified: tuple[Clarified, ...] = ()
 
     def concerns(self, environment: str) -> bool:
         """Whether it is about that environment; of ``test@3.12``, ``test`` is enough."""
@@ -222,12 +255,13 @@ def _rule(table: toml.Table, file: str) -> Rule:
         kev=table.get("kev", bool) or False,
         epss_min=_number(table, "epss-min", 1),
         sla=_sla(table),
-        allow=_requirements(table, "allow"),
+        allow=_requirements(table, "allow") if kind == "package" else {},
         deny=_requirements(table, "deny") if kind == "package" else {},
         exempt=frozenset(canonicalize_name(one) for one in table.strings("except")),
         hosts=table.strings("hosts"),
-        packages={key: _text(table.table("packages"), key) for key in table.table("packages").data},
+        packages=_indexes(table) if kind == "origin" else {},
         within=_duration(table, "within") or timedelta(0),
+        keys=tuple(map(_signer, table.tables("keys"))),
         on_unknown=_unknown(table),
         least_age=_duration(table, "min") or timedelta(0),
         bypass=_choice(table, "bypass", ("fixes-known-vulnerability",)) is not None,
@@ -237,6 +271,8 @@ def _rule(table: toml.Table, file: str) -> Rule:
         present=table.get("present", bool) is not False,
         publisher_unchanged=table.get("publisher-unchanged", bool) or False,
     )
+    if kind == "licence":
+        return _about_licences(table, rule)
     _check_complete(table, rule)
     return rule
 
@@ -248,6 +284,8 @@ def _check_complete(table: toml.Table, rule: Rule) -> None:
         raise table.error("", "a rule about packages needs `allow` or `deny`")
     if kind == "origin" and not (rule.hosts or rule.packages):
         raise table.error("", "a rule about origins needs `hosts` or `packages`")
+    if kind == "signature" and not rule.keys:
+        raise table.error("", "a rule about signatures needs `keys`: who may sign")
     if kind == "release-age" and not rule.least_age:
         raise table.error("min", "a rule about the age of releases needs it", hint='Such as "7d".')
     if kind == "version-lag" and rule.max_majors is None and rule.max_minors is None:
@@ -279,6 +317,66 @@ def _count(table: toml.Table, key: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise table.error(key, "must be a whole number, 0 or more")
     return value
+
+
+def _signer(table: toml.Table) -> Signer:
+    table.only(_SIGNER)
+    key = _text(table, "key")
+    if not _KEY.fullmatch(key):
+        raise table.error(
+            "key", f"{key!r} is no key", hint="`provenv evidence key list` has them: `ed25519:…`."
+        )
+    expires = _day(table, "expires") if "expires" in table else None
+    return Signer(key=key, owner=_text(table, "owner"), expires=expires)
+
+
+def _indexes(table: toml.Table) -> dict[str, str]:
+    inner = table.table("packages")
+    return {key: _text(inner, key) for key in inner.data}
+
+
+def _about_licences(table: toml.Table, rule: Rule) -> Rule:
+    inner = table.table("packages")
+    clarified = []
+    for key in inner.data:
+        name, versions = _requirement(inner, key, key)
+        licence = _licence(inner, key, _text(inner, key))
+        clarified.append(Clarified(package=name, versions=versions, licence=licence))
+    made = replace(
+        rule,
+        licences=_licences(table, "allow"),
+        forbidden=_licences(table, "deny"),
+        clarified=tuple(clarified),
+    )
+    if made.on_unknown == "ignore":
+        raise table.error("on-unknown", "a licence that nobody knows is told: one of deny, warn")
+    if not (made.licences or made.forbidden):
+        raise table.error("", "a rule about licences needs `allow` or `deny`")
+    return made
+
+
+def _licences(table: toml.Table, key: str) -> tuple[str, ...]:
+    found = [_licence(table, key, text) for text in table.strings(key)]
+    for text in found:
+        if {"AND", "OR"}.intersection(text.split()):
+            raise table.error(
+                key, f"{text!r} is more than one licence", hint="Write each of them by itself."
+            )
+    return tuple(found)
+
+
+def _licence(table: toml.Table, key: str, text: str) -> str:
+    """An SPDX expression, in SPDX's spelling."""
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+    try:
+        return canonicalize_license_expression(text)
+    except InvalidLicenseExpression as error:
+        raise table.error(
+            key,
+            f"{text!r} is no licence of SPDX's list",
+            hint="Such as MIT, Apache-2.0 or LicenseRef-Ours; the list: https://spdx.org/licenses/",
+        ) from error
 
 
 def _sla(table: toml.Table) -> dict[Level, timedelta]:
@@ -379,17 +477,21 @@ def _day(table: toml.Table, key: str) -> date:
 def _requirements(table: toml.Table, key: str) -> dict[str, SpecifierSet]:
     found: dict[str, SpecifierSet] = {}
     for text in table.strings(key):
-        try:
-            one = Requirement(text)
-        except InvalidRequirement as error:
-            raise table.error(key, f"{text!r} is not a requirement (PEP 508)") from error
-        if one.extras or one.url or one.marker:
-            raise table.error(key, f"{text!r}: a name and versions, and nothing else")
-        name = canonicalize_name(one.name)
+        name, versions = _requirement(table, key, text)
         if name in found:
             raise table.error(key, f"{name} stands there twice")
-        found[name] = one.specifier
+        found[name] = versions
     return found
+
+
+def _requirement(table: toml.Table, key: str, text: str) -> tuple[str, SpecifierSet]:
+    try:
+        one = Requirement(text)
+    except InvalidRequirement as error:
+        raise table.error(key, f"{text!r} is not a requirement (PEP 508)") from error
+    if one.extras or one.url or one.marker:
+        raise table.error(key, f"{text!r}: a name and versions, and nothing else")
+    return canonicalize_name(one.name), one.specifier
 
 
 def _checked(

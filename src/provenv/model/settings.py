@@ -19,8 +19,9 @@ BUILT_IN_ENVIRONMENTS = ("dev", "test", "staging", "prod")
 _EDITABLE_BY_DEFAULT = frozenset({"dev", "test"})
 TOOL_KEYS = frozenset(
     {
-        "conflicts", "default-environment", "default-groups", "doctor", "environments", "file-owners",
-        "index", "keep", "link-mode", "matrix", "no-build", "origins", "policy", "python-mirror",
+        "conflicts", "default-environment", "default-groups", "doctor", "environments", "evidence",
+        "file-owners", "index", "keep", "link-mode", "matrix", "no-build", "origins", "policy",
+        "python-mirror",
         "workspace",
     }
 )  # fmt: skip
@@ -34,6 +35,7 @@ SEEDS = ("pip", "setuptools", "wheel")
 SEED_GROUP = "provenv-seed-"  # and the seed's name: a group of the lock that no manifest declares
 WORKSPACE_KEYS = frozenset({"exclude", "members", "shared-lock"})
 DOCTOR_KEYS = frozenset({"ignore"})
+EVIDENCE_KEYS = frozenset({"folder", "required"})
 INDEX_KEYS = frozenset({"default", "explicit", "name", "packages", "publish-url", "url"})
 
 
@@ -103,6 +105,35 @@ class WorkspaceSpec:
     members: tuple[str, ...]
     exclude: tuple[str, ...] = ()
     shared_lock: bool = False
+
+
+@frozen
+class EvidenceSpec:
+    """``[tool.provenv.evidence]``: what happens is recorded in a log that shows every change to it.
+
+    ``folder`` is where, relative to the project; None: in the home folder. ``required``: what cannot be
+    recorded fails.
+    """
+
+    folder: str | None = None
+    required: bool = False
+
+
+def read_evidence(tool: toml.Table) -> EvidenceSpec | None:
+    """``[tool.provenv.evidence]``; None where there is none. No folder lies outside of the project."""
+    if "evidence" not in tool:
+        return None
+    table = tool.table("evidence")
+    table.only(EVIDENCE_KEYS)
+    folder = table.get("folder", str)
+    if folder is not None and (
+        not folder.strip("/. ") or folder.startswith(("/", "~")) or ".." in folder.split("/")
+    ):
+        raise table.error(
+            "folder", f"{folder!r} is not a folder below the project's",
+            hint="For one elsewhere, as on another machine, PROVENV_EVIDENCE names it.",
+        )  # fmt: skip
+    return EvidenceSpec(folder=folder, required=table.get("required", bool) or False)
 
 
 def read_workspace(tool: toml.Table) -> WorkspaceSpec | None:

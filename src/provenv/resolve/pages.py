@@ -18,7 +18,7 @@ from packaging.utils import (
 
 from provenv.core.errors import NetworkError
 from provenv.core.http import Response, Transport, redacted, status_error
-from provenv.core.values import frozen
+from provenv.core.values import field, frozen
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 _ACCEPT = f"{_JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
@@ -29,7 +29,7 @@ class IndexFile:
     """One file, as an index names it.
 
     ``version`` is normalized, ``yanked`` as PEP 592 has it, ``uploaded`` ISO 8601 where the index says it
-    (PEP 700).
+    (PEP 700). ``metadata`` are the hashes of its metadata, which lie beside it (PEP 658, PEP 714).
     """
 
     filename: str
@@ -37,6 +37,7 @@ class IndexFile:
     url: str
     hashes: Mapping[str, str]
     size: int | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
     yanked: bool = False
     uploaded: str | None = None
 
@@ -148,11 +149,18 @@ def _files(rows: list[dict[str, Any]], base: str) -> tuple[IndexFile, ...]:
                     url=urljoin(base, row["url"]),
                     hashes=row.get("hashes") or {},
                     size=row.get("size"),
+                    metadata=_metadata(row),
                     yanked=row.get("yanked", False) is not False,
                     uploaded=row.get("upload-time"),
                 )
             )
     return tuple(found)
+
+
+def _metadata(row: Mapping[str, Any]) -> Mapping[str, str]:
+    """Hashes of a file's metadata; empty also where the index has them and says no hash."""
+    said = row.get("core-metadata", row.get("dist-info-metadata"))
+    return said if isinstance(said, dict) else {}
 
 
 def version_of(filename: str) -> str | None:
@@ -186,17 +194,20 @@ class _Anchors(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Take a link."""
-        said = dict(attrs)
-        href = said.get("href")
+        values = dict(attrs)
+        href = values.get("href")
         if tag != "a" or not href:
             return
         parts = urlsplit(href)
-        hashes = {kind: values[0].lower() for kind, values in parse_qs(parts.fragment).items()}
+        hashes = {kind: found[0].lower() for kind, found in parse_qs(parts.fragment).items()}
+        said = values.get("data-core-metadata", values.get("data-dist-info-metadata")) or ""
+        kind, equals, value = said.partition("=")
         self.rows.append(
             {
                 "filename": unquote(parts.path.rpartition("/")[2]),
                 "url": urlunsplit(parts._replace(fragment="")),
                 "hashes": hashes,
-                "yanked": "data-yanked" in said,
+                "core-metadata": {kind: value.lower()} if equals else bool(said),
+                "yanked": "data-yanked" in values,
             }
         )

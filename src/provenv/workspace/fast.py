@@ -314,6 +314,18 @@ def remember_lock(root: str, home: str, said: str, around: tuple[str, ...] = ())
     stamp.replace(path, said)
 
 
+def is_recorded(root: str, home: str, environ: Mapping[str, str]) -> bool:
+    """Whether what is made may have to be recorded as evidence: a manifest speaks of it, or of a policy.
+
+    Also where a policy lies in one of its places.
+    """
+    texts = [_read(f"{root}/{_MANIFEST}"), *(text for _, text in _manifests_above(root))]
+    if any(b"evidence" in text or b"policy" in text for text in texts):
+        return True
+    near = [f"{folder}/{POLICY}" for folder in (root, *_above(root))]
+    return governed_above(home, environ) or any(map(os.path.lexists, near))
+
+
 def lock_known(root: str, home: str, environ: Mapping[str, str]) -> tuple[str, int] | None:
     """Names of the lock files and how many packages they hold, where they answer the manifest.
 

@@ -85,7 +85,7 @@ def begin(
     """The line of an operation that begins; ``before`` is JSON."""
     return (
         f"{_head(subject, 'begin', at)}, "
-        f'"command": {_short(command)}, "actor": {_actor(environ)}, "process": {_process()}, '
+        f'"command": {_short(command)}, "actor": {actor(environ)}, "process": {_process()}, '
         f'"before": {before}}}'
     )
 
@@ -160,7 +160,7 @@ def _short(text: str) -> str:
     return quoted(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
 
 
-def _actor(environ: Mapping[str, str]) -> str:
+def actor(environ: Mapping[str, str]) -> str:
     """Who asks for it: the user's number counts, names are as the environment says them."""
     rows = [f'"user": {_or_null(_user(environ))}', f'"uid": {os.getuid()}']
     rows.append(f'"sudo": {_or_null(environ.get("SUDO_USER", ""))}')

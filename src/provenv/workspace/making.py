@@ -31,8 +31,8 @@ def sync_known(
     """
     key = fast.plan_key(root, asked, home, environ)
     known = plans.recall(f"{home}/plans", key, root) if key is not None else None
-    if known is None:
-        return None
+    if known is None or fast.is_recorded(root, home, environ):
+        return None  # what is made may have to be put into the evidence log
     folder = f"{root}/{known.folder}"
     plan = plans.plan_folder(f"{home}/plans", known.digest)
     before = None

@@ -12,31 +12,41 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from provenv.cli import asking
 from provenv.cli.advising import facts_data
 from provenv.cli.draw import Screen, ago, many, printable
 from provenv.cli.session import Session
 from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from provenv.workspace.assuring.machine import MachineAudit, ProjectAudit
     from provenv.workspace.governing.auditing import AuditResult, Found, Notice, Spoken
+    from provenv.workspace.projects.context import Project
 
 DESCRIPTION = """\
 What is known against the packages of a project: of its locks, for every environment and platform; of
 an environment as it really is; of another tool's lock, or an SBOM. Answered offline, from the
 advisories of this machine and what indexes said when they were asked. Exit code 1 where something is known,
-3 where it cannot be told."""
+3 where it cannot be told.
+
+--fix works out the least upgrade that clears the findings, by really resolving it, shows it, and locks
+it where the answer is yes."""
 EXAMPLES = (
     ("provenv audit", "all environments of this project"),
     ("provenv audit -e prod", "one of them"),
     ("provenv audit --installed", "what really lies in the environment"),
     ("provenv audit poetry.lock", "a lock of another tool, or an SBOM"),
+    ("provenv audit --all", "every project of this machine"),
+    ("provenv audit --fix", "and what would mend it"),
     ("provenv audit --refresh", "ask the indexes first: yanked? archived? quarantined?"),
     ("provenv audit --format sarif --output audit.sarif", "for a code host"),
+    ("provenv audit --format vex --output vex.json", "for whoever gets your SBOM"),
 )
 ENVIRONMENT = True
-_FORMATS = ("text", "sarif", "junit")
+_FORMATS = ("text", "sarif", "junit", "vex")
 ADVERSE = ("yanked", "removed", "quarantined", "archived", "deprecated", "python-eol")
 _CODES = {"pass": 0, "fail": 1, "inconclusive": 3}
+_VERDICTS = {"pass": "good", "fail": "bad", "inconclusive": "warn"}
 _STYLES = {"critical": "error", "high": "error", "medium": "warning", "low": "warning"}
 
 
@@ -45,6 +55,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a lock of another tool, an SBOM (JSON), a virtual environment")  # fmt: skip
     parser.add_argument("--installed", action="store_true",
                         help="what lies in the environment, not what the lock says")  # fmt: skip
+    parser.add_argument("--all", action="store_true",
+                        help="every project of this machine, the worst first")  # fmt: skip
+    parser.add_argument("--fix", action="store_true",
+                        help="propose the least upgrade that clears them, and lock it on yes")  # fmt: skip
+    parser.add_argument("--beyond-bounds", action="store_true",
+                        help="with --fix: where no version within them helps, change bounds in "
+                        "pyproject.toml")  # fmt: skip
+    parser.add_argument("--dry-run", action="store_true", help="with --fix: only show it")
+    parser.add_argument("--yes", action="store_true", help="with --fix: lock it without a question")
     parser.add_argument("--refresh", action="store_true",
                         help="ask the indexes of what is locked first (needs the network)")  # fmt: skip
     parser.add_argument("--tolerate", action="append", metavar="KIND", choices=ADVERSE, default=[],
@@ -54,22 +73,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.workspace.assuring.foreign import audit_path
-    from provenv.workspace.governing import auditing
-    from provenv.workspace.governing.asking import refresh
 
     _check(args, session)
+    if args.fix:
+        return _fix(args, session)
+    if args.all:
+        return _all(args, session)
     root: str | None
-    tolerate = frozenset(args.tolerate)
+    tolerate, own = frozenset(args.tolerate), None
     if args.path is not None:
+        from provenv.workspace.assuring.foreign import audit_path
+
         root, path = os.getcwd(), os.path.abspath(args.path)
         result = audit_path(root, session.context, path, tolerate=tolerate)
         file = path if os.path.isfile(path) else None
     else:
+        from provenv.workspace.governing import auditing
+
         target = session.target if session.options.environments or args.installed else None
         project = session.project if target is None else target.project
         environment = None if target is None else target.name
-        failed = refresh(project, session.context).failed if args.refresh else ()
+        failed = _refresh(project, session) if args.refresh else ()
         result = auditing.audit(
             project,
             session.context,
@@ -78,42 +102,156 @@ def run(args: argparse.Namespace, session: Session) -> int:
             tolerate=tolerate,
             besides=[f"{index} was not asked anew: {reason}" for index, reason in failed],
         )
-        root, file = project.root, project.lock_path(None)
-    _tell(args, session, result, root, file)
+        root, file, own = project.root, project.lock_path(None), project
+    _tell(args, session, result, root, file, own)
     return _CODES[result.verdict]
+
+
+def _refresh(project: Project, session: Session) -> Sequence[tuple[str, str]]:
+    from provenv.workspace.governing.asking import refresh
+
+    return refresh(project, session.context).failed
 
 
 def _check(args: argparse.Namespace, session: Session) -> None:
     if args.path is not None and (args.installed or session.options.environments):
         raise UsageError("a path is audited as it is: neither -e nor --installed goes with it")
-    if args.refresh and (args.path is not None or args.installed):
+    alone = args.path is not None or args.installed or args.format != "text" or args.fix
+    if args.all and (alone or session.options.environments):
         raise UsageError(
-            "--refresh asks about what the project locks: no path, and not --installed"
+            "--all audits the locks of all projects: without PATH, -e, --installed, --fix and --format"
+        )
+    if args.fix and (args.path is not None or args.installed or args.format != "text"):
+        raise UsageError(
+            "--fix is about the project's own lock: without PATH, --installed and --format"
+        )
+    if not args.fix and (args.yes or args.dry_run or args.beyond_bounds):
+        raise UsageError("--yes, --dry-run and --beyond-bounds go with --fix")
+    if args.refresh and (args.path is not None or args.installed or args.all or args.fix):
+        raise UsageError(
+            "--refresh asks about what the project locks: no path, and not --installed, --all or --fix"
         )
     if args.format != "text" and args.output is None and session.options.json:
         raise UsageError(f"--format {args.format} and --json both write to standard output")
     if args.format == "text" and args.output is not None:
-        raise UsageError("--output goes with --format sarif or junit")
+        raise UsageError("--output goes with --format sarif, junit or vex")
+
+
+def _all(args: argparse.Namespace, session: Session) -> int:
+    from provenv.workspace.assuring.machine import audit_machine
+    from provenv.workspace.projects.context import find_root
+
+    here = session.opened if find_root(os.getcwd()) is not None else None
+    found = audit_machine(session.context, here, tolerate=frozenset(args.tolerate))
+    session.verdict("audit-many", lambda: data_all(found), lambda screen: text_all(found, screen))
+    return _CODES[found.verdict]
+
+
+def text_all(found: MachineAudit, screen: Screen) -> None:
+    """One table, the worst first."""
+    paint = screen.paint
+    rows = [
+        (
+            paint(_VERDICTS[one.verdict], one.verdict),
+            paint("strong", one.title),
+            _short(one),
+            one.root,
+        )
+        for one in found.projects
+    ]
+    screen.table(rows)
+    many_ = many(len(found.projects), "project")
+    screen.line(f"{paint(_VERDICTS[found.verdict], found.verdict)}: {many_} on this machine")
+
+
+def _short(one: ProjectAudit) -> str:
+    if one.error is not None:
+        return one.error.message
+    result = one.result
+    assert result is not None
+    hit = len({found.subject for found in result.findings})
+    said = []
+    if hit:
+        count = many(len(result.findings), "vulnerability", "vulnerabilities")
+        worst = result.findings[0].vulnerability
+        said.append(f"{count} in {many(hit, 'package')}, first {worst.id} ({worst.package})")
+    said += [f"{n.name} {n.version}: {n.kind}" for n in result.notices if not n.tolerated][:2]
+    if result.unaudited:
+        said.append(f"{many(len(result.unaudited), 'package')} cannot be told")
+    said += result.doubts[:1]
+    return "; ".join(said) or f"nothing known against {many(len(result.subjects), 'package')}"
+
+
+def data_all(found: MachineAudit) -> dict[str, Any]:
+    """The projects as of ``provenv.VERB-many/1``."""
+    return {
+        "results": [
+            {
+                "root": one.root,
+                "environment": None,
+                "exit_code": _CODES[one.verdict],
+                "result": None if one.result is None else data(one.result),
+                "error": None if one.error is None else one.error.data(),
+            }
+            for one in found.projects
+        ]
+    }
+
+
+def _fix(args: argparse.Namespace, session: Session) -> int:
+    from provenv.cli import mending
+    from provenv.workspace.assuring.mending import accept_fix, propose_fix
+
+    target = session.target if session.options.environments else None
+    project = session.project if target is None else target.project
+    proposal = propose_fix(
+        project,
+        session.context,
+        environment=None if target is None else target.name,
+        beyond=args.beyond_bounds,
+        tolerate=frozenset(args.tolerate),
+    )
+    if not session.options.json:
+        session.verdict("audit-fix", dict, lambda screen: mending.text(proposal, screen))
+    if proposal.changing and not args.dry_run:
+        asking.confirm(session, mending.question(proposal), yes=args.yes)
+        proposal = accept_fix(proposal, session.context)
+    if session.options.json:
+        session.verdict("audit-fix", lambda: mending.data(proposal), lambda screen: None)  # noqa: ARG005
+    else:
+        mending.ending(proposal, session.talk)
+    return _CODES[proposal.lies.verdict]
 
 
 def _tell(
-    args: argparse.Namespace, session: Session, result: AuditResult, root: str, file: str | None
+    args: argparse.Namespace,
+    session: Session,
+    result: AuditResult,
+    root: str,
+    file: str | None,
+    project: Project | None,
 ) -> None:
     if args.format != "text":
         from provenv.core.files import write_atomic
         from provenv.workspace.assuring import reporting
+        from provenv.workspace.assuring.stating import as_vex
 
-        made: Callable[[], str] = (
-            (lambda: json.dumps(reporting.as_sarif(result, root=root, file=file), indent=2) + "\n")
-            if args.format == "sarif"
-            else lambda: reporting.as_junit(result)
-        )
+        documents: dict[str, Callable[[], str]] = {
+            "sarif": lambda: _json(reporting.as_sarif(result, root=root, file=file)),
+            "junit": lambda: reporting.as_junit(result),
+            "vex": lambda: _json(as_vex(result, project, session.context)),
+        }
+        made = documents[args.format]()
         if args.output is None:
             session.progress.close()
-            sys.stdout.write(made())
+            sys.stdout.write(made)
             return
-        write_atomic(args.output, made().encode())
+        write_atomic(args.output, made.encode())
     session.verdict("audit", lambda: data(result), lambda screen: text(result, screen))
+
+
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2) + "\n"
 
 
 def text(result: AuditResult, screen: Screen) -> None:
@@ -169,8 +307,7 @@ def _notice(one: Notice, screen: Screen) -> tuple[str, ...]:
 
 
 def _summary(result: AuditResult, screen: Screen) -> str:
-    styles = {"pass": "good", "fail": "bad", "inconclusive": "warn"}
-    verdict = screen.paint(styles[result.verdict], result.verdict)
+    verdict = screen.paint(_VERDICTS[result.verdict], result.verdict)
     hit = len({found.subject for found in result.findings})
     if hit:
         count = many(len(result.findings), "vulnerability", "vulnerabilities")

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from provenv.cli.changes import LIMIT, changes_data, draw_changes
+from provenv.cli.commands.evidence_checkpoint import key_of
 from provenv.cli.draw import Screen, many, seconds
 from provenv.cli.options import add_all
 from provenv.cli.session import Session
@@ -13,6 +14,7 @@ from provenv.core.errors import InputError, ProvenvError, UsageError
 from provenv.core.events import Noted
 
 if TYPE_CHECKING:
+    from provenv.workspace.governing.signing import Signed
     from provenv.workspace.projects.context import Project
     from provenv.workspace.projects.members import Workspace
     from provenv.workspace.syncing.locking import LockResult
@@ -25,6 +27,7 @@ EXAMPLES = (
     ("provenv lock --check", "in CI: exit 1 where the lock is stale, edited or rewritten"),
     ("provenv lock --upgrade --dry-run", "what an upgrade would move"),
     ("provenv lock --upgrade-package django", "upgrade one package"),
+    ("provenv lock --sign", "and sign it, as policies may want it"),
     ("provenv lock --all", "every member of the workspace, several at once"),
 )
 PROJECT = True
@@ -48,6 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="forget the locked version of NAME; can be repeated",
     )
     parser.add_argument("--python", metavar="REQUEST", help="interpreter to ask about metadata")
+    parser.add_argument(
+        "--sign", action="store_true", help="sign the lock, made anew where it is stale"
+    )
+    parser.add_argument(
+        "--key", metavar="KEY", help="with this key: its name on this machine, or a file"
+    )
     add_all(parser)
 
 
@@ -60,6 +69,12 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
     if args.check and (args.upgrade or args.upgrade_package or args.dry_run):
         raise UsageError("--check asks about the lock as it is: it goes with no other option")
+    if (args.check or args.dry_run) and args.sign:
+        raise UsageError(
+            "what is not written is not signed: --sign goes with neither --check nor --dry-run"
+        )
+    if args.key is not None and not args.sign:
+        raise UsageError("--key says whose signature: it goes with --sign")
     names = frozenset(canonicalize_name(name) for name in args.upgrade_package)
     limit = None if session.options.verbose or args.dry_run else LIMIT
 
@@ -74,10 +89,11 @@ def run(args: argparse.Namespace, session: Session) -> int:
             dry_run=args.dry_run,
             python=session.request(args.python),
         )
+        signed = _signed(target.project, session, key_of(args)) if args.sign else None
         return Answer(
             code=0,
-            data=lambda: data(result),
-            text=lambda screen: text(result, screen, limit=limit),
+            data=lambda: data(result, signed),
+            text=lambda screen: text(result, screen, limit=limit, signed=signed),
             short=short(result),
         )
 
@@ -92,6 +108,13 @@ def run(args: argparse.Namespace, session: Session) -> int:
     tell = session.answer if args.dry_run else session.report
     tell("lock", answer.data, answer.text)
     return 0
+
+
+def _signed(project: Project, session: Session, key: str | None) -> Signed:
+    from provenv.workspace.governing.signing import sign
+    from provenv.workspace.syncing.locking import as_it_is
+
+    return sign(as_it_is(project), session.context, key)
 
 
 def _locked(project: Project) -> frozenset[str] | None:
@@ -135,7 +158,16 @@ def short(result: LockResult) -> str:
     return f"{'locked' if result.written else 'would lock'} {packages}"
 
 
-def text(result: LockResult, screen: Screen, *, limit: int | None) -> None:
+def text(
+    result: LockResult, screen: Screen, *, limit: int | None, signed: Signed | None = None
+) -> None:
+    _text(result, screen, limit=limit)
+    if signed is not None:
+        by = signed.key.label or signed.key.id[:12]
+        screen.line(f"{screen.paint('good', 'signed')} by {by}: {', '.join(signed.files)}")
+
+
+def _text(result: LockResult, screen: Screen, *, limit: int | None) -> None:
     name = screen.paint("strong", ", ".join(result.files))
     packages = many(result.packages, "package")
     if not result.changed:
@@ -148,7 +180,7 @@ def text(result: LockResult, screen: Screen, *, limit: int | None) -> None:
     draw_changes(result.changes, screen, limit=limit)
 
 
-def data(result: LockResult) -> dict[str, Any]:
+def data(result: LockResult, signed: Signed | None = None) -> dict[str, Any]:
     return {
         "changed": result.changed,
         "written": result.written,
@@ -156,6 +188,7 @@ def data(result: LockResult) -> dict[str, Any]:
         "packages": result.packages,
         "changes": changes_data(result.changes),
         "compared": result.compared,
+        "signed": None if signed is None else {"key": signed.key.id, "files": list(signed.files)},
         "excluded": [dict(row) for row in result.excluded],
         "seconds": round(result.seconds, 4),
     }

@@ -13,5 +13,6 @@ ENVIRONMENT = True
 ACTIONS = {
     "check": "hold the project's locks against the rules",
     "explain": "what the rules say of one package, or what one rule says",
+    "simulate": "what a changed policy would do to the projects of this machine",
     "test": "a table of cases with the verdicts that are expected",
 }

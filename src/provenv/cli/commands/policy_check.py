@@ -27,9 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:  # noqa: ARG001  # every action's shape
+    from provenv.workspace.governing.evidence import judged
     from provenv.workspace.governing.policies import check
 
     checked = check(session.project, session.context, session.options.environments)
+    judged(session.project, session.context, checked)
     session.verdict("policy-check", lambda: data(checked), lambda screen: text(checked, screen))
     return CODES[checked.verdict.outcome]
 

@@ -14,7 +14,7 @@ from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
     from provenv.audit.excluding import Exclusion
-    from provenv.audit.verdict import Decision
+    from provenv.audit.verdict import Decision, Item
     from provenv.model.policy import Rule
     from provenv.workspace.governing.policies import Known
 
@@ -60,14 +60,23 @@ def run(args: argparse.Namespace, session: Session) -> int:
     kept = [] if rule is not None or not known else [
         one
         for one in checked.policies.rules
-        if one.kind != "python-eol" and one.id not in {decision.rule.id for decision in found}
+        if one.kind not in ("python-eol", "sbom-required")
+        and one.id not in {decision.rule.id for decision in found}
         and any(map(one.concerns, checked.question.environments))
     ]  # fmt: skip
+    licensed = [] if rule is not None else [
+        item for item in checked.question.items if item.name == name and item.licence is not None
+    ]  # fmt: skip
     facts = known_of(session.project, session.context, name) if known else ()
+
+    def show(screen: Screen) -> None:
+        text(args.name, rule, found, kept, out, facts, screen)
+        text_licences(licensed, screen)
+
     session.answer(
         "policy-explain",
-        lambda: data(args.name, rule, found, kept, out, facts),
-        lambda screen: text(args.name, rule, found, kept, out, facts, screen),
+        lambda: {**data(args.name, rule, found, kept, out, facts), "licences": licences(licensed)},
+        show,
     )
     return 0
 
@@ -100,6 +109,30 @@ def text(
     now = datetime.now(UTC)
     for known in facts:
         screen.block(f"{name} {known.version}: {'; '.join(_words(known, now))}", "", style="dim")
+
+
+def text_licences(items: Sequence[Item], screen: Screen) -> None:
+    """What packages say that they are under."""
+    for item in items:
+        if item.licence is not None:
+            said = item.licence
+            told = f"{said.expression} ({said.source})" if said.expression else said.reason
+            screen.block(f"{item.name} {item.version}: licence {printable(told)}", "", style="dim")
+
+
+def licences(items: Sequence[Item]) -> list[dict[str, Any]]:
+    """The same as data."""
+    return [
+        {
+            "version": item.version or None,
+            "expression": item.licence.expression,
+            "source": item.licence.source or None,
+            "certain": not item.licence.several,
+            "reason": item.licence.reason or None,
+        }
+        for item in items
+        if item.licence is not None
+    ]
 
 
 def _words(known: Known, now: datetime) -> Iterator[str]:

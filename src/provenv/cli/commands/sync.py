@@ -32,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="use this lock of another tool, now and later; pylock.toml: the project's own again",
     )
     parser.add_argument("--locked", action="store_true", help="refuse a stale lock")
+    parser.add_argument(
+        "--require-signature",
+        action="store_true",
+        help="refuse a lock that nobody signed who may (`lock --sign`)",
+    )
     parser.add_argument("--python", metavar="REQUEST", help="interpreter: 3.12, pypy3.11, a path")
     parser.add_argument(
         "--link-mode", metavar="MODE", choices=LINK_MODES, help=", ".join(LINK_MODES)
@@ -61,6 +66,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
             locked_only=args.locked,
             adopt=args.adopt,
             source=source,
+            require_signature=args.require_signature,
         )
         return Answer(
             code=0,

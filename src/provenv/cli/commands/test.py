@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from provenv.cli import signals
 from provenv.cli.cells import STYLES, Cells
-from provenv.cli.draw import Screen, many, printable, seconds, short_path
+from provenv.cli.draw import Screen, many, printable, seconds, short_path, visible
 from provenv.cli.session import Session
 from provenv.core.errors import UsageError
 from provenv.trials.cells import STATES
@@ -35,6 +35,10 @@ EXAMPLES = (
     ("provenv test --junit report.xml --html report.html", "for CI systems, and for people"),
     ("provenv test --ahead", "what newer versions would break, and which bounds could be lifted"),
     ("provenv test --bounds", "whether the lower bounds of the dependencies are right"),
+    (
+        "provenv test --import tox.ini",
+        "the matrix of tox, nox or Hatch, to put into pyproject.toml",
+    ),
     ("provenv test --on tcp://build:8786", "on the workers of a Dask scheduler"),
     ("provenv test --list", "which cells there are"),
 )
@@ -78,6 +82,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                       help="try what is newer: versions, also beyond the bounds, and Pythons")  # fmt: skip
     more.add_argument("--bounds", action="store_true",
                       help="find the oldest versions with which the tests pass")  # fmt: skip
+    more.add_argument("--import", metavar="FILE", dest="foreign",
+                      help="show the matrix of tox.ini, noxfile.py or Hatch as one of ours")  # fmt: skip
     parser.add_argument("--junit", metavar="FILE", help="write the report as JUnit XML, too")
     parser.add_argument("--html", metavar="FILE", help="write the report as a page, too")
     parser.add_argument("words", nargs="...", metavar="CMD",
@@ -87,6 +93,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.testing import matrix
 
+    if args.foreign is not None:
+        return _import(args.foreign, session)
     request = _request(args, session)
     project = session.project
     cells = matrix.choose_cells(project, session.context, request)
@@ -106,6 +114,25 @@ def run(args: argparse.Namespace, session: Session) -> int:
     if report.ended_by is not None:
         return signals.exit_code(report.ended_by)
     return report.code
+
+
+def _import(path: str, session: Session) -> int:
+    """``--import``: the table on standard output, and what is not in it on standard error."""
+    from provenv.formats.matrices import render
+    from provenv.workspace.testing.importing import import_matrix
+
+    found = import_matrix(os.path.abspath(path))
+    table = render(found)
+    session.answer(
+        "test-import",
+        lambda: {"file": os.path.abspath(path), "matrix": table, "left": list(found.left)},
+        lambda screen: screen.line(table),
+    )
+    for sentence in found.left:
+        session.talk.line(
+            f"{session.talk.paint('warning', 'not taken over:')} {printable(sentence)}"
+        )
+    return 0
 
 
 @contextlib.contextmanager
@@ -219,7 +246,6 @@ def _elsewhere(
         cells,
         attempts=args.attempts or 3,
         wheels=args.wheels,
-        fresh=args.fresh,
     )
 
 
@@ -243,27 +269,9 @@ def _say_nothing(screen: Screen) -> None:
 
 
 def text(report: MatrixReport, screen: Screen) -> None:
-    from provenv.workspace.testing.reporting import grid, log_end
+    from provenv.workspace.testing.reporting import log_end
 
-    rows, columns, places = grid(report.results)
-
-    def shown(row: str, column: str) -> str:
-        number = places.get((row, column))
-        if number is None:
-            return screen.paint("dim", "-")
-        result = report.results[number]
-        state = screen.paint(STYLES[result.state], result.state)
-        if result.cached:
-            return f"{state} {screen.paint('dim', '(known)')}"
-        if result.state in ("skipped", "cancelled", "error"):
-            return state
-        return f"{state} {screen.paint('dim', seconds(result.seconds))}"
-
-    head = ("python", *(printable(column) for column in columns))
-    screen.table(
-        [(screen.paint("strong", row), *(shown(row, c) for c in columns)) for row in rows],
-        head=head,
-    )
+    _draw_table(report, screen)
     bad = [r for r in report.results if r.state in ("failed", "timeout", "error")]
     same: dict[tuple[str, str | None], list[CellResult]] = {}
     for number, result in enumerate(bad):  # cells that share a lock share what is wrong with it
@@ -283,6 +291,40 @@ def text(report: MatrixReport, screen: Screen) -> None:
         )
     screen.line()
     screen.line(_summary(report, screen))
+
+
+def _draw_table(report: MatrixReport, screen: Screen) -> None:
+    """Pythons down and variants across; the other way round, or a line a cell, where that is too wide."""
+    from provenv.workspace.testing.reporting import grid
+
+    rows, columns, places = grid(report.results)
+
+    def shown(row: str, column: str) -> str:
+        number = places.get((row, column))
+        return (
+            screen.paint("dim", "-") if number is None else _short(report.results[number], screen)
+        )
+
+    def plain(texts: Sequence[str]) -> list[str]:
+        return [printable(text) for text in texts]
+
+    down = [[screen.paint("strong", printable(r)), *(shown(r, c) for c in columns)] for r in rows]
+    across = [[screen.paint("strong", printable(c)), *(shown(r, c) for r in rows)] for c in columns]
+    for lines, head in ((down, ["python", *plain(columns)]), (across, ["", *plain(rows)])):
+        widths = [max(visible(line[n]) for line in (*lines, head)) for n in range(len(head))]
+        if screen.width is None or sum(widths) + 2 * (len(head) - 1) <= screen.width:
+            screen.table(lines, head=head)
+            return
+    screen.table([(printable(r.cell.label), _short(r, screen)) for r in report.results])
+
+
+def _short(result: CellResult, screen: Screen) -> str:
+    state = screen.paint(STYLES[result.state], result.state)
+    if result.cached:
+        return f"{state} {screen.paint('dim', '(known)')}"
+    if result.state in ("skipped", "cancelled", "error"):
+        return state
+    return f"{state} {screen.paint('dim', seconds(result.seconds))}"
 
 
 def _tell_bad(same: Sequence[CellResult], tail: str, screen: Screen) -> None:

@@ -60,8 +60,8 @@ def of_file(root: str, context: Context, path: str) -> tuple[Subject, ...]:
     from provenv.formats.inventories import components
 
     source = read_source(root, context, path)
-    rows = components(source.data, source.shown)
-    if rows is None:
+    listed = components(source.data, source.shown)
+    if listed is None:
         known, foreign = read(source)
         if foreign is None or not (foreign.pins or foreign.unpinned):
             what = (
@@ -74,7 +74,8 @@ def of_file(root: str, context: Context, path: str) -> tuple[Subject, ...]:
         rows += [(name, "") for name in foreign.unpinned]
         direct = {pin.name for pin in foreign.pins if pin.direct is not None}
     else:
-        direct = set()
+        rows = [(one.name, one.version) for one in listed]
+        direct = {one.name for one in listed if one.direct}
     unique = {(canonical(name), version) for name, version in rows}
     return tuple(
         Subject(name=name, version=version, direct=name in direct)

@@ -33,7 +33,7 @@ from provenv.workspace.projects.context import (
     project_name,
     read_locks,
 )
-from provenv.workspace.syncing import edit, locking
+from provenv.workspace.syncing import edit, evidencing, locking
 from provenv.workspace.syncing.addresses import own_index
 
 if TYPE_CHECKING:
@@ -297,6 +297,7 @@ def _write(
         files.sweep(project.root)
         files.write(final, texts)
         locking.remember_fresh(final, context, fresh)
+        evidencing.record_locks(final, context, fresh.values(), ())
     return ImportResult(
         root=project.root,
         taken=found.taken,

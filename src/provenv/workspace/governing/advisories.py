@@ -71,6 +71,15 @@ def path(context: Context) -> str:
     return found
 
 
+def open_late(context: Context) -> contextlib.AbstractContextManager[database.Database]:
+    """The advisories of this machine; that they are whole is proven when the block ends, or it fails.
+
+    Raises:
+        UndecidedError: Nothing was imported yet. IntegrityError: They are damaged.
+    """
+    return database.opened(path(context), late=True)
+
+
 def age(facts: Facts, now: datetime) -> timedelta:
     """How long ago the data was fetched."""
     return now - datetime.fromisoformat(facts.imported)

@@ -1,10 +1,6 @@
-"""Asking indexes about what a project locks: all of it, or what its policies need."""
+"""Asking indexes about all that a project locks, for audits and for policies."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-
-from packaging.pylock import Pylock
 
 from provenv.core.errors import UsageError
 from provenv.workspace.governing import releases, subjects
@@ -27,18 +23,3 @@ def refresh(project: Project, context: Context, verb: str = "audit") -> Inquiry:
     publishers = releases.wants_publishers(policies_of(project, context))
     with recorded(context, verb, root=project.root) as operation:
         return releases.ask(project, operation.context, packages, publishers=publishers)
-
-
-def for_policies(project: Project, context: Context, locks: Mapping[str | None, Pylock]) -> None:
-    """Ask the indexes what the policies need of freshly made locks."""
-    if context.offline:
-        return
-    policies = policies_of(project, context)
-    packages = [package for lock in locks.values() for package in lock.packages]
-    releases.ask(
-        project,
-        context,
-        releases.wanted(policies, packages),
-        publishers=releases.wants_publishers(policies),
-        unless_since=releases.JUST_NOW,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -117,10 +118,12 @@ def audit(
     installed: bool = False,
     tolerate: frozenset[str] = frozenset(),
     besides: Sequence[str] = (),
+    here: database.Database | None = None,
 ) -> AuditResult:
     """Audit the locks of a project, of all its environments or one; or what is ``installed``.
 
     ``tolerate`` are kinds of notices that do not fail; ``besides``, why the answer may be incomplete.
+    ``here``: The advisories, where they are open already.
 
     Raises:
         UndecidedError: There are no advisories. InputError: No lock, or no environment.
@@ -135,7 +138,7 @@ def audit(
         )
         pythons = tuple(python_of(project, spec) for spec in specs)
         return judge_subjects(
-            context, what, found, pythons=pythons, tolerate=tolerate, besides=besides
+            context, what, found, pythons=pythons, tolerate=tolerate, besides=besides, here=here
         )
     spec = project.manifest.environment(environment)
     folder = project.folder(spec)
@@ -151,6 +154,7 @@ def audit(
         pythons=(python_of(project, spec),),
         tolerate=tolerate,
         besides=besides,
+        here=here,
     )
 
 
@@ -189,23 +193,23 @@ def judge_subjects(
     pythons: Sequence[Python] = (),
     tolerate: frozenset[str] = frozenset(),
     besides: Sequence[str] = (),
+    here: database.Database | None = None,
 ) -> AuditResult:
     """What the advisories of this machine say of packages; ``audited`` is what a person calls them.
 
-    ``pythons`` are the interpreters that they are for; ``tolerate`` and ``besides`` as for :func:`audit`.
+    ``pythons`` are the interpreters that they are for; the rest is as for :func:`audit`.
 
     Raises:
         UndecidedError: There are no advisories. IntegrityError: They are damaged.
     """
     started = time.monotonic()
-    path = advisories.path(context)
     context.emit(PhaseStarted(phase="audit", total=len(found)))
     findings: list[Found] = []
     silent: list[tuple[Subject, str]] = []
-    with database.opened(path) as here:
-        facts = here.facts
+    with advisories.open_late(context) if here is None else contextlib.nullcontext(here) as data:
+        facts = data.facts
         for subject in found:
-            known = vulnerabilities(here, subject.name, subject.version) if subject.version else ()
+            known = vulnerabilities(data, subject.name, subject.version) if subject.version else ()
             findings += [Found(subject=subject, vulnerability=one) for one in known]
             reason = unaudited(subject)
             if reason is not None and not known:

@@ -8,7 +8,9 @@ from typing import Any, get_args
 
 from packaging.utils import canonicalize_name
 
+from provenv.audit import licences
 from provenv.audit.findings import Vulnerability
+from provenv.audit.licences import Licence
 from provenv.audit.policies import Policies
 from provenv.audit.releases import Facts, File, Standing, is_version, normal
 from provenv.audit.severity import Severity, level_of
@@ -16,13 +18,15 @@ from provenv.audit.verdict import Item, Outcome, Python, Question, Verdict, judg
 from provenv.core.values import frozen, replace
 from provenv.interpreters.lifetimes import end_of_life
 from provenv.model import toml
+from provenv.model.metadata import Metadata
 from provenv.workspace.projects.context import read_text
 
 _KEYS = frozenset(
     {
         "advisory", "attested", "built", "cvss", "environment", "epss", "expect", "fixed", "fixes",
-        "hashed", "index", "kev", "malware", "name", "now", "package", "published", "publisher",
-        "publisher-before", "python", "releases", "rules", "status", "uploaded", "url", "version", "yanked",
+        "hashed", "index", "kev", "license", "malware", "name", "now", "package", "published",
+        "publisher", "publisher-before", "python", "releases", "rules", "sbom", "status", "uploaded",
+        "url", "version", "yanked",
     }
 )  # fmt: skip
 _ADVISORY = ("advisory", "cvss", "epss", "fixed", "kev", "malware", "published")
@@ -95,6 +99,7 @@ def _case(table: toml.Table) -> Case:
             else (Python(environment=environment, version=python, end=end),),
             fetched=now,
             now=now,
+            sboms=_sboms(table, environment),
         ),
         expect=next(one for one in get_args(Outcome) if one == expect),
         rules=table.strings("rules") if "rules" in table else None,
@@ -110,11 +115,23 @@ def _item(table: toml.Table, environment: str, now: datetime) -> Item:
         index=table.get("index", str) or "https://pypi.org/simple",
         built=table.get("built", bool) or False,
         hashed=table.get("hashed", bool) is not False,
+        licence=_licence(table),
         standing=_standing(table, now),
     )
     if not any(key in table for key in _ADVISORY):
         return item
     return replace(item, vulnerabilities=(_vulnerability(table, item, now),))
+
+
+def _licence(table: toml.Table) -> Licence:
+    """As if its metadata had that ``License-Expression``, or none."""
+    said = table.get("license", str)
+    return licences.of_metadata(Metadata(name="", version="", expression=said))
+
+
+def _sboms(table: toml.Table, environment: str) -> dict[str, str | None]:
+    said = table.get("sbom", bool)
+    return {} if said is None else {environment: None if said else "there is none"}
 
 
 _BEFORE = "0"

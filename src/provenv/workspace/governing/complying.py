@@ -27,9 +27,10 @@ from provenv.core.events import Noted, Warned
 from provenv.core.http import Transport
 from provenv.core.values import frozen, replace
 from provenv.model.lock import tool_table
+from provenv.workspace.governing import auditing, releases, subjects
 from provenv.workspace.governing import policies as governing
-from provenv.workspace.governing import releases, subjects
 from provenv.workspace.governing.subjects import Subject
+from provenv.workspace.governing.supplying import learn_licences, of_offers, with_licences
 from provenv.workspace.host import access
 from provenv.workspace.projects.context import Context, Project, make_project, read_text
 
@@ -61,17 +62,32 @@ class Judged:
         )
 
 
-def judge_locks(project: Project, context: Context, policies: Policies, locks: Locks) -> Judged:
-    """Hold locks, which need not lie there yet, against the rules, for all environments."""
+def judge_locks(
+    project: Project,
+    context: Context,
+    policies: Policies,
+    locks: Locks,
+    *,
+    partial: bool = False,
+) -> Judged:
+    """Hold locks, which need not lie there yet, against the rules, for all environments.
+
+    ``partial``: Some may be missing, as those of environments that were declared just now.
+    """
     found: dict[tuple[str, str], Subject] = {}
     names: dict[str, None] = {}
+    pythons = []
     for part in _parts(project):
-        names |= dict.fromkeys(spec.name for spec in part.manifest.all_instances())
-        for subject in subjects.of_pylocks(part, locks):
+        specs = part.manifest.all_instances()
+        names |= dict.fromkeys(spec.name for spec in specs)
+        pythons += [auditing.python_of(part, spec) for spec in specs]
+        for subject in subjects.of_pylocks(part, locks, partial=partial):
             known = found.setdefault((subject.name, subject.version), subject)
             both = dict.fromkeys((*known.environments, *subject.environments))
             found[subject.name, subject.version] = replace(known, environments=tuple(both))
-    question, _ = governing.ask(context, policies, tuple(names), tuple(found.values()))
+    made = [python for python in pythons if python.version is not None]
+    question, _ = governing.ask(context, policies, tuple(names), tuple(found.values()), made)
+    question = with_licences(question, project, context, policies, tuple(found.values()))
     return Judged(question=question, verdict=judge(policies, question), subjects=found)
 
 
@@ -111,15 +127,21 @@ def comply(
     standing = work.begin(
         {} if upgrade is True else previous, frozenset() if isinstance(upgrade, bool) else upgrade
     )
+    certain = work.begin({}, frozenset())
+    leaning = standing != certain
     for _ in range(ROUNDS):
         try:
             made = resolve([one.constraint for one in standing.values()])
         except UnsatisfiableError as error:
-            _refuse(error, standing)
+            if not leaning:
+                _refuse(error, standing)
+            # what stood since the last lock may be about environments that have it no more
+            standing, leaning = dict(certain), False
+            continue
         work.learn(made)
         judged = judge_locks(project, context, policies, made)
         if not judged.broken:
-            _tell(context, judged.verdict, _told(standing, previous))
+            _tell(context, judged.verdict, _told(standing, previous, judged))
             return _written(made, policies, standing)
         for one in work.excluded(judged):
             if one.package in standing and _holds(standing[one.package], one):
@@ -129,6 +151,11 @@ def comply(
         f"after {ROUNDS} resolutions the rules still exclude something of what is chosen",
         hint="`provenv policy explain NAME` says why; a narrower requirement leads there at once.",
     )
+
+
+def learn(project: Project, context: Context, policies: Policies, locks: Locks) -> None:
+    """Ask the indexes what the rules need of locks, unless that was done just now."""
+    _Work(project, context, policies).learn(locks)
 
 
 def why_not(project: Project, context: Context, policies: Policies, locks: Locks) -> str | None:
@@ -157,8 +184,8 @@ class _Work:
     def learn(self, locks: Locks) -> None:
         """Ask the indexes what the rules need of these locks, unless that was done just now."""
         packages = [package for lock in locks.values() for package in lock.packages]
-        if releases.needs(self.policies, packages):
-            self._ask(packages)
+        self._ask(releases.wanted(self.policies, packages))
+        learn_licences(self.project, self.context, self.policies, packages)
 
     def _ask(self, packages: Sequence[Package]) -> None:
         if self.context.offline:
@@ -179,7 +206,7 @@ class _Work:
         if None not in previous:
             return standing
         self.learn(previous)
-        judged = judge_locks(self.project, self.context, self.policies, previous)
+        judged = judge_locks(self.project, self.context, self.policies, previous, partial=True)
         for one in (*self._recorded(previous[None], judged), *self.excluded(judged)):
             known = standing.get(one.package)
             if one.package not in free and (known is None or not _holds(known, one)):
@@ -214,10 +241,14 @@ class _Work:
     ) -> dict[str, Exclusion]:
         """Version → why the rules exclude it, of the versions of one package."""
         facts = self._facts(subject)
+        licences = of_offers(self.project, self.context, self.policies, subject, pages)
         with governing.known(self.context) as here:
             items = tuple(
-                self._offer(
-                    subject, version, [f for f in pages if f.version == version], facts, here
+                replace(
+                    self._offer(
+                        subject, version, [f for f in pages if f.version == version], facts, here
+                    ),
+                    licence=licences.get(version),
                 )
                 for version in versions
             )
@@ -294,15 +325,18 @@ class _Work:
             rules = [governing.rule_named(self.policies, name) for name in recorded.rules]
             if all(rule is None or rule.kind != "no-sdist" for rule in rules):
                 return ()
-        from provenv.model.origins import PYPI
         from provenv.resolve.pages import files_of
 
         index = subject.package.index if subject.package is not None else None
-        key = (index or self.context.index_url or PYPI, subject.name)
+        if index is None:  # a folder of files; and nobody else is told the name
+            return ()
+        key = (index, subject.name)
         if key not in self._pages:
             if self._transport is None:
                 settings = access.http_settings(self.project, self.context)
-                self._transport = Transport(settings, emit=self.context.emit)
+                self._transport = Transport(
+                    settings, emit=self.context.emit, look_up=access.look_up(self.context)
+                )
             try:
                 self._pages[key] = files_of(self._transport, *key) or ()
             except NetworkError:  # then versions are excluded one by one
@@ -320,25 +354,33 @@ def _holds(standing: Excluded, one: Excluded) -> bool:
     return not any(left.contains(told.version, prereleases=True) for told in one.told)
 
 
-def _told(standing: Mapping[str, Excluded], previous: Locks) -> list[Exclusion]:
+def _told(standing: Mapping[str, Excluded], previous: Locks, judged: Judged) -> list[Exclusion]:
     """What a person has not been told when the lock before this was made."""
     table = tool_table(previous[None]) if None in previous else {}
     before = {told for one in excluding.from_rows(table) for told in one.told}
-    return [t for one in standing.values() for t in one.told if t.version and t not in before]
+    there = {name for name, _ in judged.subjects}
+    return [
+        told
+        for one in standing.values()
+        for told in one.told
+        if told not in before and (told.version or told.package in there)
+    ]
 
 
 def _tell(context: Context, verdict: Verdict, told: Iterable[Exclusion]) -> None:
     for one in told:
-        context.emit(Noted(message=f"excluded: {one}"))
+        said = f"excluded: {one}" if one.version else f"by the rule {one.rule!r}: {one.why}"
+        context.emit(Noted(message=said))
     if verdict.outcome == "pass":
         return
     counting = [one for one in verdict.decisions if one.counts]
     first = f"{counting[0].rule.id}: {counting[0].subject}: {counting[0].text}" if counting else ""
     said = first or verdict.doubts[0]
+    mends = "No other version mends that. " if first else ""
     context.emit(
         Warned(
-            message=f"the policy says {verdict.outcome} of this lock: {said}",
-            hint="No other version mends that. `provenv policy check` says all of it.",
+            message=f"the policy's verdict on this lock is {verdict.outcome}: {said}",
+            hint=f"{mends}`provenv policy check` says all of it.",
         )
     )
 
@@ -371,7 +413,8 @@ def _refuse(error: UnsatisfiableError, standing: Mapping[str, Excluded]) -> NoRe
     lines = [_attributed(error.message, part)]
     for one in part:
         lines += [f"  excluded: {told}" for told in one.told]
-        lines.append(f"  left of {one.package}: {one.constraint.removeprefix(one.package)}")
+        left = one.constraint.removeprefix(one.package)
+        lines.append(f"  left of {one.package}: {left if left != '<0' else 'nothing'}")
     first = part[0].package
     raise UnsatisfiableError(
         "\n".join(lines),

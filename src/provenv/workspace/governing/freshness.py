@@ -25,11 +25,13 @@ from provenv.core.files import write_atomic
 from provenv.core.values import frozen
 from provenv.environments import generations, stamp
 from provenv.model.generation import Generation
+from provenv.model.layout import LOCK_FILE
 from provenv.model.lock import parse_lock
 from provenv.workspace import fast
-from provenv.workspace.governing import auditing, subjects
+from provenv.workspace.governing import auditing, evidence, releases, subjects
 from provenv.workspace.governing import policies as governing
 from provenv.workspace.governing.subjects import Subject
+from provenv.workspace.governing.supplying import supplied, watched
 from provenv.workspace.projects.context import Context, LockFile, Project
 from provenv.workspace.projects.governed import may_be_governed
 
@@ -200,8 +202,15 @@ def _required(project: Project, context: Context, use: _Use) -> Fresh:
     if not any(rule.concerns(use.environment) for rule in policies.rules):
         return Fresh()
     python = auditing.python_named(use.environment, use.python)
-    question, _ = governing.ask(context, policies, (use.environment,), use.found(), (python,))
+    found = use.found()
+    sources += tuple(map(stamp.signature, watched(project, policies, use.environment)))
+    question, data = governing.ask(context, policies, (use.environment,), found, (python,))
+    question = supplied(question, project, context, policies, found)
     verdict = judge(policies, question)
+    checked = governing.Checked(
+        title=project.title, policies=policies, question=question, verdict=verdict, advisories=data
+    )
+    evidence.judged(project, context, checked, {LOCK_FILE: use.lock_digest})
     if not _allows(policies, verdict):
         until = _despite(context, use, verdict, question)
     else:
@@ -216,7 +225,8 @@ def _signatures(context: Context) -> tuple[str, ...]:
     """What of this machine decides, as it looks before it is read."""
     above = fast.policies_above(context.home.root, context.environ)
     paths = [path for path in above if os.path.isabs(path)]
-    return tuple(stamp.signature(p) for p in (*paths, f"{context.home.advisories}/current"))
+    known = (f"{context.home.advisories}/current", releases.mark(context))
+    return tuple(stamp.signature(p) for p in (*paths, *known))
 
 
 def _allows(policies: Policies, verdict: Verdict) -> bool:

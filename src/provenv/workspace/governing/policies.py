@@ -21,8 +21,9 @@ from provenv.model import toml
 from provenv.model.lock import tool_table
 from provenv.model.policy import Policy, Rule, parse_policy
 from provenv.workspace import fast
-from provenv.workspace.governing import auditing, releases, subjects
+from provenv.workspace.governing import auditing, releases, signatures, subjects
 from provenv.workspace.governing.subjects import Subject
+from provenv.workspace.governing.supplying import supplied
 from provenv.workspace.projects.context import Context, Project, read_lock, read_text
 
 
@@ -37,8 +38,19 @@ class Checked:
     advisories: str | None
 
 
-def policies_of(project: Project | None, context: Context) -> Policies:
+@frozen
+class Draft:
+    """A changed policy: the text in ``file``, as if it stood in ``place``, whether or not that is there."""
+
+    file: str
+    place: str
+    text: str
+
+
+def policies_of(project: Project | None, context: Context, draft: Draft | None = None) -> Policies:
     """The policies that hold: the organisation's, the machine's, the project's.
+
+    ``draft``: In place of one of them.
 
     Raises:
         InputError: One cannot be used, or loosens one before it.
@@ -46,18 +58,25 @@ def policies_of(project: Project | None, context: Context) -> Policies:
     found: list[tuple[Policy, str]] = []
     named = context.environ.get("PROVENV_POLICY")
     for path in fast.policies_above(context.home.root, context.environ):
-        if path == named or os.path.lexists(path):
-            text = read_text(path)
-            found.append((parse_policy(toml.parse(text, path), path, text=text), text))
+        if draft is not None and path == draft.place:
+            found.append(_read(draft.file, draft.text))
+        elif path == named or os.path.lexists(path):
+            found.append(_read(path, read_text(path)))
     if project is not None:
-        found += _own(project)
+        found += _own(project, draft)
     return combine(found)
 
 
-def _own(project: Project) -> list[tuple[Policy, str]]:
+def _read(path: str, text: str) -> tuple[Policy, str]:
+    return parse_policy(toml.parse(text, path), path, text=text), text
+
+
+def _own(project: Project, draft: Draft | None) -> list[tuple[Policy, str]]:
     """The project's own: a file beside the manifest of what is locked, or a table in that."""
     locker = project.locker
     path = os.path.join(locker.root, fast.POLICY)
+    if draft is not None and path == draft.place:
+        return [_read(draft.file, draft.text)]
     data = toml.parse(locker.manifest_text, locker.manifest_path)
     inner = data.get("tool", {}).get("provenv", {}).get("policy")
     if os.path.lexists(path):
@@ -68,8 +87,7 @@ def _own(project: Project) -> list[tuple[Policy, str]]:
                 key="tool.provenv.policy",
                 hint="Keep one of them.",
             )
-        text = read_text(path)
-        return [(parse_policy(toml.parse(text, path), path, text=text), text)]
+        return [_read(path, read_text(path))]
     if inner is None:
         return []
     where = "tool.provenv.policy"
@@ -95,6 +113,8 @@ def check(project: Project, context: Context, environments: Sequence[str] = ()) 
     pythons = tuple(auditing.python_of(project, spec) for spec in specs)
     names = tuple(spec.name for spec in specs)
     question, digest = ask(context, policies, names, found, pythons)
+    question = replace(question, signatures=signatures.of_environments(project, policies))
+    question = supplied(question, project, context, policies, found)
     return Checked(
         title=project.title,
         policies=policies,

@@ -53,11 +53,6 @@ class Inquiry:
     failed: tuple[tuple[str, str], ...] = ()
 
 
-def needs(policies: Policies, packages: Sequence[Package]) -> bool:
-    """Whether a rule asks of one of these packages what only its index says."""
-    return bool(wanted(policies, packages))
-
-
 def wanted(policies: Policies, packages: Sequence[Package]) -> list[Package]:
     """The packages of which a rule asks what only the index says.
 

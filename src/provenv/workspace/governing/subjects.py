@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from packaging.pylock import Package, Pylock
 
 from provenv.core.errors import InputError
-from provenv.core.values import field, frozen, replace
+from provenv.core.values import field, frozen, mutable, replace
 from provenv.model import graph
 from provenv.model.lock import is_direct
 from provenv.model.plan import canonical
@@ -51,46 +51,53 @@ def of_locks(project: Project, environment: str | None = None) -> tuple[Subject,
 
 
 def of_pylocks(
-    project: Project, locks: Mapping[str | None, Pylock], environment: str | None = None
+    project: Project,
+    locks: Mapping[str | None, Pylock],
+    environment: str | None = None,
+    *,
+    partial: bool = False,
 ) -> tuple[Subject, ...]:
     """The same of locks that need not lie there yet.
 
     Raises:
-        InputError: That of an environment is not among them.
+        InputError: That of an environment is not among them, unless they are ``partial``.
     """
     specs = (
         project.manifest.instances(environment)
         if environment is not None
         else project.manifest.all_instances()
     )
-    found: dict[tuple[str, str], Subject] = {}
+    found: dict[tuple[str, str], _Seen] = {}
     for spec in specs:
         key = project.lock_key(spec)
+        if key not in locks and partial:
+            continue
         if key not in locks:
             raise InputError("is missing", file=project.lock_path(key), hint="Run `provenv lock`.")
         made, packages = graph.make_whole_graph(locks[key], project.manifest, spec)
+        whole = graph.why_all(made)
         for package in packages:
             if _is_own(project, package):
                 continue
-            paths = [(p.root.requirement, *p.names[1:]) for p in graph.why(made, package.name)]
+            paths = [(p.root.requirement, *p.names[1:]) for p in whole.get(package.name, ())]
             _add(found, package, spec.name, paths)
     if environment is None:
         for lock in locks.values():
             for package in lock.packages:
                 if not _is_own(project, package):
                     _add(found, package, None, ())
-    return tuple(found[key] for key in sorted(found))
+    return tuple(_subject(found[key]) for key in sorted(found))
 
 
 def of_packages(
     project: Project, packages: Iterable[Package], environment: str
 ) -> tuple[Subject, ...]:
     """Packages of a lock, all of which the environment gets."""
-    found: dict[tuple[str, str], Subject] = {}
+    found: dict[tuple[str, str], _Seen] = {}
     for package in packages:
         if not _is_own(project, package):
             _add(found, package, environment, ())
-    return tuple(found[key] for key in sorted(found))
+    return tuple(_subject(found[key]) for key in sorted(found))
 
 
 def _is_own(project: Project, package: Package) -> bool:
@@ -103,23 +110,40 @@ def _is_own(project: Project, package: Package) -> bool:
     return place == top or place.startswith(f"{top}/")
 
 
+@mutable
+class _Seen:
+    """What is gathered of one package; the keys of both are in their order."""
+
+    package: Package
+    environments: dict[str, None]
+    paths: dict[tuple[str, ...], None]
+
+
 def _add(
-    found: dict[tuple[str, str], Subject],
+    found: dict[tuple[str, str], _Seen],
     package: Package,
     environment: str | None,
     paths: Iterable[tuple[str, ...]],
 ) -> None:
-    version = str(package.version or "")
-    subject = found.setdefault(
-        (package.name, version),
-        Subject(name=package.name, version=version, direct=is_direct(package), package=package),
-    )
+    key = package.name, str(package.version or "")
+    seen = found.get(key)
+    if seen is None:
+        seen = found[key] = _Seen(package, {}, {})
     if environment is not None:
-        found[package.name, version] = replace(
-            subject,
-            environments=tuple(dict.fromkeys((*subject.environments, environment))),
-            paths=tuple(dict.fromkeys((*subject.paths, *paths))),
-        )
+        seen.environments[environment] = None
+        seen.paths |= dict.fromkeys(paths)
+
+
+def _subject(seen: _Seen) -> Subject:
+    return replace(
+        of_package(seen.package), environments=tuple(seen.environments), paths=tuple(seen.paths)
+    )
+
+
+def of_package(package: Package) -> Subject:
+    """An entry of a lock, wherever it is needed."""
+    version = str(package.version or "")
+    return Subject(name=package.name, version=version, direct=is_direct(package), package=package)
 
 
 def of_folder(site: str, environment: str) -> tuple[Subject, ...]:

@@ -38,6 +38,15 @@ def is_trial(context: Context, folder: str) -> bool:
     return folder.startswith(f"{context.home.trials}/")
 
 
+def projects(context: Context) -> dict[str, list[str]]:
+    """The environments of this machine by the project that they belong to; without those of trials."""
+    found: dict[str, list[str]] = {}
+    for folder in registered(context):
+        if not folder.startswith(f"{context.home.trials}/"):
+            found.setdefault(project_folder(folder), []).append(folder)
+    return found
+
+
 def project_folder(folder: str) -> str:
     """The project that the environment in ``folder`` belongs to, by where it lies."""
     above = os.path.dirname(folder)

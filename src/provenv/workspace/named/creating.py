@@ -37,6 +37,7 @@ from provenv.workspace.projects.context import (
 )
 from provenv.workspace.projects.declaring import declare, declared
 from provenv.workspace.syncing import edit, locking, template
+from provenv.workspace.syncing.evidencing import record_locks
 
 if TYPE_CHECKING:
     from packaging.pylock import Pylock
@@ -265,6 +266,7 @@ def _fill(
         )
 
     relocked = edit.relock(project, context, change)
+    record_locks(relocked.project, context, relocked.fresh.values(), relocked.changes)
     return relocked.project, relocked.fresh
 
 
@@ -347,6 +349,7 @@ def _declare(
     _check(project, name, change(project.manifest_text, None))
     if parsed:
         relocked = edit.relock(project, context, change)
+        record_locks(relocked.project, context, relocked.fresh.values(), relocked.changes)
         return relocked.project, relocked.fresh
     final = edit.with_text(project, change(project.manifest_text, None))
     files.sweep(project.root)

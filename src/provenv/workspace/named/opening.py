@@ -30,6 +30,7 @@ from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context, Project
 from provenv.workspace.proving import suspects
 from provenv.workspace.proving.copies import tell_stuck, unreleased
+from provenv.workspace.syncing.evidencing import record_generation
 from provenv.workspace.syncing.planning import tree_digest_of, with_own_files
 
 
@@ -236,6 +237,7 @@ def _switch(
     tell_stuck(context, stuck, number)
     torn = {p.name for p in record.packages if p.sha256 in {edit.sha256 for edit in stuck}}
     release(folder, number, sorted(wanted & {*record.edited} - torn))
+    record_generation(project, context, record.environment, after, number, ())
     return after
 
 

@@ -178,6 +178,33 @@ def _arrays(data: dict[str, Any]) -> list[tuple[str, list[Any]]]:
     return found
 
 
+def stated(text: str, file: str) -> list[tuple[str, str]]:
+    """Every requirement with the dotted path of the array that it stands in, in their order.
+
+    Raises:
+        InputError: The text is not TOML.
+    """
+    return [
+        (path, str(item))
+        for path, array in _arrays(document_of(text, file).unwrap())
+        for item in array
+        if isinstance(item, str)
+    ]
+
+
+def put(text: str, file: str, where: str, requirement: str) -> str:
+    """Replace the requirement of the same name and marker in the array ``where`` (as of :func:`stated`).
+
+    Raises:
+        InputError: The text is not TOML.
+    """
+    group, optional = (
+        where.removeprefix(head) if where.startswith(head) else None
+        for head in ("dependency-groups.", "project.optional-dependencies.")
+    )
+    return set_requirements(text, file, [requirement], group=group, optional=optional)
+
+
 def restore(current: str, former: str, file: str) -> str:
     """``current`` with the requirements (and ``requires-python``) of ``former``; all else stays.
 

@@ -38,6 +38,7 @@ from provenv.workspace.projects.context import (
     require_manifest,
 )
 from provenv.workspace.syncing import locking
+from provenv.workspace.syncing.evidencing import record_locks
 
 if TYPE_CHECKING:
     from packaging.pylock import Pylock
@@ -329,6 +330,7 @@ def _change_alone(
             from provenv.workspace.syncing.sync import sync
 
             result = sync(relocked.project, context, environment=environment, fresh=relocked.fresh)
+        record_locks(relocked.project, context, relocked.fresh.values(), relocked.changes)
     return EditResult(
         requirements=written(relocked.project, names),
         place=place,

@@ -34,6 +34,7 @@ from provenv.workspace.projects import files
 from provenv.workspace.projects.context import Context, Project, read_manifest, read_text
 from provenv.workspace.projects.governed import may_be_governed
 from provenv.workspace.syncing import locking
+from provenv.workspace.syncing.evidencing import record_generation
 
 
 @frozen
@@ -250,12 +251,14 @@ def _rollback(
             _stamp(project, context, folder, number, recipe, after, verdict, held=environment_only)
         if environment_only:
             _warn_unless_held(context, folder)
+        moved = changes(before, _versions(after))
+        record_generation(project, context, spec.name, number, previous, moved, kind="rollback")
     return RollbackResult(
         environment=spec.name,
         folder=folder,
         generation=number,
         previous=previous,
-        changes=changes(before, _versions(after)),
+        changes=moved,
         restored=tuple(os.path.basename(path) for path in texts),
         seconds=time.monotonic() - started,
     )

@@ -32,6 +32,7 @@ from provenv.workspace.projects.context import (
     require_manifest,
 )
 from provenv.workspace.projects.governed import may_be_governed
+from provenv.workspace.syncing.evidencing import record_locks
 
 if TYPE_CHECKING:
     from packaging.pylock import Pylock
@@ -215,13 +216,16 @@ def _lock(
         if changed and not dry_run:
             files.write(project, {file.path: file.text for file in made.values()})
             remember_fresh(project, context, made)
-    before = locks[None].lock if None in locks else None
+        before = locks[None].lock if None in locks else None
+        moved = lock_changes(before, new[None])
+        if changed and not dry_run:
+            record_locks(project, context, made.values(), moved)
     return LockResult(
         changed=changed,
         written=changed and not dry_run,
         files=tuple(os.path.basename(file.path) for file in made.values()),
         packages=len(new[None].packages),
-        changes=lock_changes(before, new[None]),
+        changes=moved,
         seconds=time.monotonic() - started,
         excluded=excluded_rows(new[None]),
     )

@@ -47,6 +47,11 @@ from provenv.workspace.projects.governed import may_be_governed
 from provenv.workspace.proving import copies, suspects
 from provenv.workspace.proving.aftermath import settle
 from provenv.workspace.syncing import locking
+from provenv.workspace.syncing.evidencing import (
+    record_generation,
+    refuse_stale,
+    signature_check,
+)
 from provenv.workspace.syncing.origins import refuse_strays
 from provenv.workspace.syncing.planning import Prepared, prepare
 from provenv.workspace.syncing.starting import starting
@@ -107,6 +112,7 @@ def sync(
     adopt: bool = False,
     fresh: Mapping[str | None, LockFile] | None = None,
     source: str | None = None,
+    require_signature: bool = False,
 ) -> SyncResult:
     """Make the environment what the lock says; where it is so already, make nothing.
 
@@ -121,9 +127,10 @@ def sync(
         fresh: The project's locks where the caller has just made them; else they are read.
         source: A lock of another tool that decides from now on; ``pylock.toml`` goes back to the
             project's own. Where None, what the environment was made from last decides.
+        require_signature: Refuse a lock that nobody signed who may, also where no policy asks for it.
 
     Raises:
-        CheckFailedError: ``locked_only``, and the lock is missing or stale.
+        CheckFailedError: ``locked_only``, and the lock is missing or stale; or it must be signed.
         ForeignError: The folder was made by something else.
         ProvenvError: As the parts say; the environment is as it was.
     """
@@ -144,7 +151,8 @@ def sync(
         asked = fast.Asked(environment, python, link_mode)
         for _ in range(_TRIES):
             try:
-                return _sync(project, context, spec, asked, locked_only, fresh, source)
+                signed = signature_check(project, context, spec.name, asked=require_signature)
+                return _sync(project, context, spec, asked, locked_only, fresh, source, signed)
             except _OvertakenError:  # by a rollback, while this one waited for its turn
                 project = locking.as_it_is(project)
                 spec = project.manifest.environment(environment)
@@ -166,6 +174,7 @@ def _sync(
     locked_only: bool,  # as `sync` was asked
     fresh: Mapping[str | None, LockFile] | None,
     source: str | None,
+    signed: Callable[[LockFile], None] | None,
 ) -> SyncResult:
     """:func:`sync` of one environment, whose place has been looked at."""
     started = time.monotonic()
@@ -180,9 +189,14 @@ def _sync(
         )
         project, spec = opened.project, opened.spec
     else:
+        if signed is not None and not locked_only:
+            locks = read_locks(project)
+            refuse_stale(project.lock_path(None), locking.why_stale(project, locks))
         project, lock, relocked = ensure_lock(project, context, spec, locked_only=locked_only)
         spec = project.manifest.environment(environment)
         whose = project
+    if signed is not None:
+        signed(lock)
     aside = None if generations.is_ours(folder) else generations.set_aside(folder)
     try:
         leftovers.sweep(context.home)
@@ -208,6 +222,9 @@ def _sync(
             # the switch is done: what cannot be written down now costs time later on
             with contextlib.suppress(OSError, DiskError, InputError):
                 finish(project, context, folder, prepared, request, outcome.number)
+            if outcome.made:
+                made, came = (outcome.number, outcome.previous), outcome.changes
+                record_generation(project, context, spec.name, *made, came)
     except BaseException:
         if aside is not None and not os.path.lexists(folder):
             os.rename(aside, folder)

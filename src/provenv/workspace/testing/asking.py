@@ -55,7 +55,8 @@ def dependencies(
 
     Raises:
         InputError: The build backend decides on them.
-        UndecidedError: Nothing that comes from an index is among them.
+        UndecidedError: Nothing that comes from an index is among them; or the project shares a lock with
+            others that depend on it, for whom its bounds cannot be thought away.
     """
     manifest = project.manifest
     if any("dependencies" in field for field in manifest.dynamic):
@@ -70,6 +71,13 @@ def dependencies(
     for text in (*manifest.dependencies, *extras):
         requirement = Requirement(text)
         asked.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+    own = canonicalize_name(manifest.name or "")
+    if project.shared is not None and own in project.shared.manifest.members:
+        raise UndecidedError(
+            f"other members of the workspace depend on {manifest.name}: its bounds hold for the lock that "
+            "all of them share",
+            hint="Take `shared-lock` out of [tool.provenv.workspace] for as long as it takes.",
+        )
     packages = _locked(lock)
     wanted = [packages[name] for name in asked if name in packages]
     if not wanted:
@@ -115,7 +123,7 @@ def _dependency(
 
 
 def with_requirements(project: Project, change: Callable[[str], str]) -> Project:
-    """The project with every requirement as ``change`` gives it."""
+    """The project with every requirement as ``change`` gives it, and those of other members, too."""
 
     def each(items: Sequence[str]) -> tuple[str, ...]:
         return tuple(change(item) for item in items)
@@ -129,6 +137,14 @@ def with_requirements(project: Project, change: Callable[[str], str]) -> Project
             dependencies=each(manifest.dependencies),
             optional_dependencies=all_of(manifest.optional_dependencies),
             groups=all_of(manifest.groups),
+            members={
+                name: replace(
+                    member,
+                    dependencies=each(member.dependencies),
+                    optional_dependencies=all_of(member.optional_dependencies),
+                )
+                for name, member in manifest.members.items()
+            },
         )
 
     return with_manifests(project, changed)

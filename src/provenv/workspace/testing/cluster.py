@@ -17,8 +17,9 @@ import logging
 import os
 import secrets
 import time
+import warnings
 import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Self
 from urllib.parse import quote
@@ -42,7 +43,9 @@ from provenv.workspace.testing.pythons import Distant, Missing
 _CONNECT = 10.0  # seconds for the first answer of the scheduler
 _ANSWER = 30.0  # seconds for a worker's answer to a short question
 _SEND = 600.0  # seconds for a project to arrive, and for the Pythons to be looked for
-_LOOK = 0.5  # seconds between two looks at the workers
+_GREETINGS = 3  # to a worker that does not answer
+_LOOK = 0.5  # seconds between two looks at who is there
+_LOOK_LOGS = 1.0  # and at what the commands wrote: each is a line in the log of a worker
 _PATIENCE = 20.0  # seconds that are waited for a worker that fits, or for a scheduler that is gone
 
 Data = dict[str, Any]
@@ -65,6 +68,7 @@ class _Member:
     threads: int = 1
     busy: int = 0
     ready: bool = False
+    refused: bool = False
     pythons: dict[str, dict[str, Any]] = field(default_factory=dict)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -77,7 +81,7 @@ class Cluster:
     """The workers of one scheduler, for one call of `test` with these ``cells``. A context manager.
 
     A cell is begun ``attempts`` times at most. ``wheels`` is the URL of a folder with the files of
-    the locks. ``fresh`` runs also what a worker knows from before.
+    the locks.
     """
 
     def __init__(
@@ -90,7 +94,6 @@ class Cluster:
         *,
         attempts: int = 3,
         wheels: str | None = None,
-        fresh: bool = False,
     ) -> None:
         self.address = address
         self.run_id = secrets.token_hex(8)
@@ -101,9 +104,9 @@ class Cluster:
         self.attempts = attempts
         self._wheels = wheels
         self._locks: dict[str, str] = {}
-        self.fresh = fresh
         self.members: dict[str, _Member] = {}
         self._refused: dict[str, str] = {}
+        self._silent: Counter[str] = Counter()
         self._runner = asyncio.Runner()
         self.client: Any = None  # distributed.Client, imported only here
         self._packed = archive.Packed(sha256="", data=b"", files=0)
@@ -162,25 +165,23 @@ class Cluster:
         distributed = _distributed()
         _silence()
         try:
-            self.client = distributed.Client(
-                self.address,
-                asynchronous=True,
-                timeout=_CONNECT,
-                set_as_default=False,
-                name="provenv",
-            )
-            await asyncio.wait_for(_started(self.client), _CONNECT + 2)
+            with warnings.catch_warnings():  # other versions of Python and Dask do no harm here
+                warnings.simplefilter("ignore")
+                self.client = distributed.Client(
+                    self.address,
+                    asynchronous=True,
+                    timeout=_CONNECT,
+                    set_as_default=False,
+                    name="provenv",
+                )
+                await asyncio.wait_for(_started(self.client), _CONNECT + 2)
         except OSError as error:
             raise NetworkError(
                 f"no Dask scheduler answers at {self.address}: {_short(error)}",
                 hint="`dask scheduler` starts one, and tells its address.",
             ) from error
         except (ValueError, TypeError, ImportError, RuntimeError) as error:
-            raise UsageError(
-                f"{self.address} cannot be used as the address of a Dask scheduler: {_short(error)}",
-                hint="It looks like tcp://HOST:8786; for tls://HOST:8786 Dask has to be told the "
-                "certificates (its configuration `distributed.comm.tls`).",
-            ) from error
+            raise _unusable(self.address, error, distributed.__version__) from error
         self._pack()
         await self._gather()
 
@@ -257,7 +258,7 @@ class Cluster:
     @property
     def may_still_come(self) -> bool:
         """Whether a worker is just being greeted, or one was lost that may be started again."""
-        if any(not m.ready and m.name not in self._refused for m in self.members.values()):
+        if any(not (member.ready or member.refused) for member in self.members.values()):
             return True
         return self.losses > 0 and time.monotonic() - self._changed < _PATIENCE
 
@@ -281,19 +282,26 @@ class Cluster:
         except ProvenvError as error:
             self._refuse(member, error.message)
         except OSError as error:
-            if member.address in self.members:
-                self._lose(member.address)
-            del error
-        except ImportError as error:
-            self._refuse(member, f"it has no provenv ({_short(error)})")
-        except Exception as error:  # noqa: BLE001  # whatever the other side raised came by pickle
-            self._refuse(member, _short(error))
+            self._silent[member.address] += 1
+            if self._silent[member.address] >= _GREETINGS:
+                self._refuse(member, f"it does not answer ({_short(error)})")
+            elif member.address in self.members:
+                self._lose(
+                    member.address
+                )  # and greeted once more, where the scheduler still knows it
+        except Exception as error:  # noqa: BLE001  # what the other side raised, or its text
+            lacking = isinstance(error, ImportError) or "ModuleNotFoundError" in str(error)
+            why = (
+                f"it has no provenv, or an old one ({_short(error)})" if lacking else _short(error)
+            )
+            self._refuse(member, why)
         else:
             member.ready = True
             self._changed = time.monotonic()
 
     def _refuse(self, member: _Member, why: str) -> None:
         name = member.name or member.address
+        member.refused = True
         if name not in self._refused:
             self._refused[name] = why
             self._context.emit(Warned(message=f"the worker {name} is not used: {why}"))
@@ -366,7 +374,7 @@ class Cluster:
             "key": key,
             "run": self.run_id,
             "attempt": attempt,
-            "fresh": self.fresh,
+            "fresh": order.fresh,
         }
         future = self.client.submit(
             self._entry.perform,
@@ -473,11 +481,9 @@ class _Run:
     async def all(self) -> None:
         """Until every order has its result."""
         self._refuse()
-        if not self._cluster.fresh:
-            await self._ask_who_knows()
+        await self._ask_who_knows()
         while self._waiting or self.tasks:
-            if self._lost is None and not self._cluster.is_connected:
-                self._lose_scheduler()
+            self._look_at_scheduler()
             self._hand_out()
             self._give_up()
             if not self.tasks and not self._waiting:
@@ -503,7 +509,11 @@ class _Run:
 
     async def _ask_who_knows(self) -> None:
         """Orders of which a worker keeps the result go there at once, however busy it is."""
-        numbers = {self._cluster.inputs(order): n for n, order in enumerate(self._orders)}
+        numbers = {
+            self._cluster.inputs(order): number
+            for number, order in enumerate(self._orders)
+            if not order.fresh
+        }
         ready = [member for member in self._cluster.members.values() if member.ready]
         question = {"inputs": list(numbers)}
         answers = await asyncio.gather(
@@ -519,8 +529,7 @@ class _Run:
                     self._send(number, member)
 
     def _send(self, number: int, member: _Member) -> None:
-        if not self._tried[number]:
-            self._begun(number)
+        self._begun(number)
         member.busy += 1
         self._tried[number].append(member.name)
         self.tasks.add(asyncio.create_task(self._attempt(number, member)))
@@ -561,7 +570,11 @@ class _Run:
         order, tried = self._orders[number], self._tried[number]
         if answer["state"] == "unknown":
             self._why[number] = answer["reason"]
+            self._look_at_scheduler()
             if len(tried) < self._cluster.attempts or self._lost is not None:
+                if self._lost is None:
+                    again = f"{answer['reason']}; the cell is begun again"
+                    self._hear(number, Warned(message=again))
                 self._waiting.setdefault(order.cell.python, deque()).appendleft(number)
             else:
                 times = "once" if len(tried) == 1 else f"{len(tried)} times"
@@ -620,6 +633,10 @@ class _Run:
             for task in greeting:
                 task.cancel()
 
+    def _look_at_scheduler(self) -> None:
+        if self._lost is None and not self._cluster.is_connected:
+            self._lose_scheduler()
+
     def _lose_scheduler(self) -> None:
         """Nothing more can be handed out, and nothing that is at work will answer."""
         self._lost = f"the scheduler at {self._cluster.address} is gone"
@@ -631,7 +648,7 @@ class _Run:
             busy = {one.member.address: one.member for one in self._at_work.values()}
             asked = [self._fetch_logs(member) for member in busy.values()]
             await asyncio.gather(*asked, return_exceptions=True)
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(_LOOK_LOGS)
 
     async def _fetch_logs(self, member: _Member) -> None:
         offsets = {name: one.offset for name, one in self._at_work.items() if one.member is member}
@@ -730,6 +747,24 @@ def _distributed() -> Any:
             "running cells on other machines needs Dask, which is not installed",
             hint="pip install 'provenv[dask]'",
         ) from error
+
+
+def _unusable(address: str, error: Exception, version: str) -> ProvenvError:
+    """Why Dask refused an address before it asked anybody, or could not understand the answer."""
+    if isinstance(error, ValueError):
+        return UsageError(
+            f"{address} is no address of a Dask scheduler: {_short(error)}",
+            hint="It looks like tcp://HOST:8786, or tls://HOST:8786.",
+        )
+    if "ssl" in str(error).lower():
+        return UsageError(
+            f"Dask has no certificates for {address}: {_short(error)}",
+            hint="Its configuration names them: distributed.comm.tls.",
+        )
+    return UndecidedError(
+        f"the scheduler at {address} cannot be talked with: {_short(error)}",
+        hint=f"Dask wants the same version on all sides; here it is distributed {version}.",
+    )
 
 
 def _silence() -> None:

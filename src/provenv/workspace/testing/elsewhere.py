@@ -14,11 +14,15 @@ from provenv.workspace.testing.pythons import Distant, Missing
 
 @frozen
 class Order:
-    """A cell that another machine is to run: with its lock, and the file that its log goes to."""
+    """A cell that another machine is to run: with its lock, and the file that its log goes to.
+
+    ``fresh``: what that machine knows from before is no answer.
+    """
 
     cell: Cell
     lock: LockFile
     log: str
+    fresh: bool = False
 
 
 class Elsewhere(Protocol):

@@ -43,7 +43,8 @@ def read_files(project: Project, locks: Iterable[LockFile], context: Context) ->
     """The project's files, those of its workspace, and of what its locks have from folders beside it.
 
     In a git repository, what git tracks and what it does not ignore; elsewhere everything but
-    environments and caches. A file whose time, size and inode are those of last time is not read again.
+    environments and caches. A file whose times, size, inode and mode are those of last time is not read
+    again.
     """
     cache = os.path.join(trials_folder(project, context), "files.json")
     known = _recalled(cache)
@@ -58,7 +59,7 @@ def read_files(project: Project, locks: Iterable[LockFile], context: Context) ->
             if told is None:
                 continue
             contents[name] = told[-1]
-            if now - told[0] / 1e9 > _FRESH:
+            if now - max(told[:2]) / 1e9 > _FRESH:
                 kept[path] = told
     if kept != known:
         with contextlib.suppress(OSError, ProvenvError):  # it costs time later on, and nothing else
@@ -82,24 +83,29 @@ def _folders(project: Project, locks: Iterable[LockFile]) -> list[str]:
 
 
 def _look(path: str, known: list[Any] | None) -> list[Any] | None:
-    """Time, size, inode and digest of a file; None where it is gone. Links are what they lead to."""
+    """Times, size, inode, mode and digest of a file (of a link: where it leads); None where it is gone."""
     try:
         status = os.lstat(path)
-        signs = [status.st_mtime_ns, status.st_size, status.st_ino]
+        signs = [
+            status.st_mtime_ns,
+            status.st_ctime_ns,  # tells of what puts the other time back
+            status.st_size,
+            status.st_ino,
+            status.st_mode,
+        ]
         if stat.S_ISLNK(status.st_mode):
             return [*signs, f"link {digest.of_bytes(os.fsencode(os.readlink(path)))}"]
         if not stat.S_ISREG(status.st_mode):
             return [*signs, "special"]
-        if known is not None and known[:3] == signs:
+        if isinstance(known, list) and known[:-1] == signs and isinstance(known[-1], str):
             return known
         with open(path, "rb") as stream:
             text = digest.of_bytes(stream.read())
-        mode = "x" if status.st_mode & 0o100 else ""
-        return [*signs, f"{text}{mode}"]
+        return [*signs, f"{text}{' x' if status.st_mode & 0o100 else ''}"]
     except FileNotFoundError:
         return None
     except OSError as error:
-        return [0, 0, 0, f"unreadable: {error.errno}"]
+        return [0, 0, 0, 0, 0, f"unreadable: {error.errno}"]
 
 
 def _recalled(path: str) -> dict[str, list[Any]]:

@@ -302,8 +302,14 @@ class _Run:
         cell = self.cells[number]
         resolved = self.locks[resolution_of(cell, self.project)]
         assert isinstance(resolved, Resolved)
-        log = results.log_path(cell, self.project, self.context)
-        return Order(cell=cell, lock=resolved.lock, log=log)
+        last = results.recall(cell, self.project, self.context)
+        doubtful = last is not None and last.state in ("failed", "timeout")
+        return Order(
+            cell=cell,
+            lock=resolved.lock,
+            log=results.log_path(cell, self.project, self.context),
+            fresh=self.request.fresh or self.request.last_failed or doubtful,
+        )
 
     def _note_start(self) -> None:
         if self.first is None:

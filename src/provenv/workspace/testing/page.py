@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from html import escape
 
@@ -28,8 +29,10 @@ td a, td span { text-decoration: none; color: inherit; }
 .timeout { color: var(--timeout); } .skipped { color: var(--skipped); }
 .cancelled { color: var(--cancelled); }
 .state { font-weight: 600; } small, .dim { color: var(--dim); font-weight: 400; }
-pre { background: #8881; border: 1px solid var(--line); overflow-x: auto; padding: .7rem; }
-dt { color: var(--dim); float: left; clear: left; width: 8rem; } dd { margin-left: 8.5rem; }
+pre { background: #8881; border: 1px solid var(--line); overflow-wrap: anywhere; padding: .7rem;
+  white-space: pre-wrap; }
+dt { color: var(--dim); float: left; clear: left; width: 8rem; } dd { margin-left: 8.5rem;
+  overflow-wrap: anywhere; }
 summary { cursor: pointer; }
 """
 
@@ -96,7 +99,7 @@ def _cell(number: int, result: CellResult) -> str:
         "resolution": cell.resolution,
         "packages": ", ".join(cell.packages),
         "environment": cell.environment,
-        "command": " ".join(cell.command),
+        "command": shlex.join(cell.command),
         "exit code": "" if result.code is None else str(result.code),
         "prepared in": f"{result.prepared:.3f} s" if result.prepared else "",
         "said": said(result),

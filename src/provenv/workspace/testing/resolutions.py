@@ -93,14 +93,43 @@ def resolve_all(
         project, locks = own_locks(project, context, based, locked_only=locked_only)
     found: dict[Resolution, Resolved | ProvenvError] = {}
     others: dict[Resolution, Wanted] = {}
+    lowest: dict[Resolution, Project] = {}
     for one, cell in wanted.items():
         own = varied(cell, project)
         if one.resolution == "locked" and not one.packages:
             found[one] = Resolved(project=own, lock=locks[one.lock_key])
+        elif one.resolution == "highest":
+            highest = with_uv(own, resolution="highest")
+            others[one] = Wanted(project=highest, lock_key=one.lock_key, previous={}, newest=True)
         else:
-            others[one] = _wanted(one, own, locks)
+            base = replace(one, resolution="locked")
+            if one.packages:
+                others[base] = Wanted(project=own, lock_key=one.lock_key, previous=locks)
+            if one.resolution == "lowest-direct":
+                lowest[one] = own
     made = resolve_each(tuple(others.values()), context, fresh=fresh, jobs=jobs)
-    return {**found, **dict(zip(others, made, strict=True))}
+    found |= dict(zip(others, made, strict=True))
+    lows = [_lowest(one, own, locks, found) for one, own in lowest.items()]
+    return found | dict(zip(lowest, resolve_each(lows, context, jobs=jobs), strict=True))
+
+
+def _lowest(
+    one: Resolution,
+    project: Project,
+    locks: Mapping[str | None, LockFile],
+    found: Mapping[Resolution, Resolved | ProvenvError],
+) -> Wanted:
+    """The lowest versions that are declared; where nothing is, those that would be locked."""
+    known = [locks[None].lock, locks[one.lock_key].lock]
+    base = found.get(replace(one, resolution="locked"))
+    if isinstance(base, Resolved):  # with the packages of the variant
+        known = [base.lock.lock]
+    return Wanted(
+        project=with_uv(project, resolution="lowest-direct"),
+        lock_key=one.lock_key,
+        previous={},
+        constraints=floors(project.locker.manifest, known),
+    )
 
 
 def own_locks(
@@ -160,23 +189,6 @@ class Wanted:
         return os.path.join(trials_folder(self.project, context), "locks", f"{name}.toml")
 
 
-def _wanted(one: Resolution, project: Project, locks: Mapping[str | None, LockFile]) -> Wanted:
-    constraints: tuple[str, ...] = ()
-    if one.resolution == "lowest-direct":
-        manifest = project.locker.manifest
-        constraints = floors(manifest, [locks[None].lock, locks[one.lock_key].lock])
-    if one.resolution != "locked":
-        locks = {}
-        project = with_uv(project, resolution=one.resolution)
-    return Wanted(
-        project=project,
-        lock_key=one.lock_key,
-        previous=locks,
-        constraints=constraints,
-        newest=one.resolution == "highest",
-    )
-
-
 def with_uv(project: Project, **settings: str) -> Project:
     """The project with other settings for the resolver."""
 
@@ -230,9 +242,9 @@ def resolve_each(
 ) -> list[Resolved | ProvenvError]:
     """The lock of each: one that is known, or one that is made now, several at once.
 
-    Those about the newest versions are asked for again after a day; ``fresh`` asks for all.
+    Those about the newest versions are asked for again after a day, or where ``fresh``.
     """
-    known = [None if fresh else _known(asked, context) for asked in wanted]
+    known = [None if fresh and asked.newest else _known(asked, context) for asked in wanted]
     missing = [asked for asked, lock in zip(wanted, known, strict=True) if lock is None]
 
     def job(asked: Wanted) -> Callable[[Emit], None]:

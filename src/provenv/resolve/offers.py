@@ -1,0 +1,212 @@
+"""What the indexes offer of locked distributions: versions, since when, and where their changes are told.
+
+Read from the simple API in JSON (PEP 691), with the times of PEP 700 and the metadata files of PEP 658.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from email.parser import HeaderParser
+from typing import Any
+from urllib.parse import urljoin
+
+from packaging.pylock import Pylock
+from packaging.version import Version
+
+from provenv.core.errors import NetworkError
+from provenv.core.events import Emit, silent
+from provenv.core.http import Transport
+from provenv.core.values import field, frozen
+from provenv.model.lock import is_direct
+from provenv.model.manifest import Manifest
+from provenv.model.origins import PYPI
+from provenv.resolve.indexes import authorized, collect_indexes
+from provenv.resolve.pages import version_of
+from provenv.resolve.settings import ResolveSettings
+
+_JSON = "application/vnd.pypi.simple.v1+json"
+_WORKERS = 16
+# Labels of `Project-URL` under which changes are told, normalized as "Well-known Project URLs in
+# Metadata" of the packaging specifications has it; the first that is there is taken.
+_LABELS = (
+    "changelog",
+    "changes",
+    "whatsnew",
+    "releasenotes",
+    "history",
+    "changelogs",
+    "news",
+    "releases",
+)
+
+
+@frozen
+class Offer:
+    """One version on an index.
+
+    Attributes:
+        uploaded: When its first file was (RFC 3339); None where the index does not say.
+        yanked: All of its files are.
+        metadata: The address of the metadata of one of its wheels; None where there is none.
+    """
+
+    version: Version
+    uploaded: str | None = None
+    yanked: bool = False
+    metadata: str | None = None
+
+
+@frozen
+class Offers:
+    """What the index of one distribution has, the lowest version first.
+
+    Attributes:
+        inconclusive: Why that could not be found out; there are no versions then.
+    """
+
+    name: str
+    versions: tuple[Offer, ...] = ()
+    inconclusive: str | None = None
+
+    def of(self, version: str) -> Offer | None:
+        """What is offered under one version."""
+        wanted = Version(version)
+        return next((one for one in self.versions if one.version == wanted), None)
+
+    def above(self, version: Version) -> list[Version]:
+        """What a person could move to from ``version``, the lowest first.
+
+        What is yanked is left out, and so are pre-releases where ``version`` is none.
+        """
+        return [
+            one.version
+            for one in self.versions
+            if one.version > version
+            and not one.yanked
+            and (version.is_prerelease or not one.version.is_prerelease)
+        ]
+
+
+@frozen
+class Market:
+    """Where offers are asked for, each once."""
+
+    transport: Transport = field(repr=False)
+    addresses: dict[str, str]
+    known: dict[str, Offers] = field(default_factory=dict, repr=False)
+    links: dict[str, str | None] = field(default_factory=dict, repr=False)
+
+
+def open_market(
+    manifest: Manifest,
+    locks: Iterable[Pylock],
+    *,
+    project: str,
+    settings: ResolveSettings,
+    emit: Emit = silent,
+) -> Market:
+    """Where the distributions of some locks are offered: each at the index that it was locked from."""
+    indexes = collect_indexes(manifest, project, settings.index_url)
+    market = Market(transport=Transport(authorized(settings, indexes), emit=emit), addresses={})
+    learn(market, locks)
+    return market
+
+
+def learn(market: Market, locks: Iterable[Pylock]) -> None:
+    """Take note of where the distributions of more locks come from."""
+    for lock in locks:
+        for package in lock.packages:
+            if package.version is not None and not is_direct(package):
+                market.addresses.setdefault(package.name, package.index or PYPI)
+
+
+def offers(market: Market, names: Iterable[str]) -> dict[str, Offers]:
+    """What is offered of some distributions; of those that come from no index, nothing."""
+    wanted = list(dict.fromkeys(names))
+    missing = [name for name in wanted if name not in market.known]
+    if missing:
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            for found in pool.map(lambda name: _ask(market, name), missing):
+                market.known[found.name] = found
+    return {name: market.known[name] for name in wanted}
+
+
+def _ask(market: Market, name: str) -> Offers:
+    index = market.addresses.get(name)
+    if index is None:
+        return Offers(name=name, inconclusive="it does not come from an index")
+    if not index.startswith(("http://", "https://")):
+        return Offers(
+            name=name, inconclusive="its index is a folder, which does not say what it has"
+        )
+    address = f"{index.rstrip('/')}/{name}/"
+    try:
+        answer = market.transport.get(address, headers={"Accept": _JSON})
+        if answer.status != 200:
+            return Offers(name=name, inconclusive=f"its index answered HTTP status {answer.status}")
+        rows: list[Mapping[str, Any]] = json.loads(answer.body)["files"]
+        return Offers(name=name, versions=_versions(rows, answer.url))
+    except NetworkError as error:
+        return Offers(name=name, inconclusive=error.message)
+    except (ValueError, KeyError, TypeError):
+        return Offers(name=name, inconclusive="its index does not speak JSON (PEP 691)")
+
+
+def _versions(rows: Iterable[Mapping[str, Any]], base: str) -> tuple[Offer, ...]:
+    files: dict[Version, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        version = version_of(str(row.get("filename", "")))
+        if version is not None:
+            files.setdefault(Version(version), []).append(row)
+    return tuple(
+        Offer(
+            version=version,
+            uploaded=min(
+                (str(t) for f in files[version] if (t := f.get("upload-time"))), default=None
+            ),
+            yanked=all(file.get("yanked", False) is not False for file in files[version]),
+            metadata=next(
+                (urljoin(base, f"{f['url']}.metadata") for f in files[version] if _has_metadata(f)),
+                None,
+            ),
+        )
+        for version in sorted(files)
+    )
+
+
+def _has_metadata(row: Mapping[str, Any]) -> bool:
+    return bool(row.get("core-metadata") or row.get("dist-info-metadata")) and "url" in row
+
+
+def changelog(market: Market, name: str, version: str) -> str | None:
+    """Where a version says what has changed, by its ``Project-URL``; None where it does not say it.
+
+    Only addresses of the web are taken: what stands there comes from whoever made the package.
+    """
+    offer = offers(market, [name])[name].of(version)
+    if offer is None or offer.metadata is None:
+        return None
+    if offer.metadata not in market.links:
+        market.links[offer.metadata] = _link(market, offer.metadata)
+    return market.links[offer.metadata]
+
+
+def _link(market: Market, address: str) -> str | None:
+    try:
+        answer = market.transport.get(address)
+    except NetworkError:
+        return None
+    if answer.status != 200:
+        return None
+    headers = HeaderParser().parsestr(answer.body.decode("utf-8", "replace"))
+    links: dict[str, str] = {}
+    for row in headers.get_all("Project-URL", []):
+        label, _, url = str(row).partition(",")
+        links.setdefault("".join(filter(str.isalnum, label.lower())), url.strip())
+    found = next((links[label] for label in _LABELS if label in links), "")
+    plain = found.startswith(("https://", "http://")) and not any(
+        c.isspace() or c in "<>\"'()[]`|" for c in found
+    )
+    return found if plain else None

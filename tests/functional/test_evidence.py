@@ -1,0 +1,434 @@
+"""The evidence log and signed locks, as those who work in a project and those who check it meet them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import provenv
+from provenv.evidence import log as evidence_log
+from provenv.evidence.records import Record
+from provenv.workspace.governing import evidence, policies, signing
+from support import Index, Project, make_wheel
+
+HASHES = 'schema = 1\n[[rule]]\nid = "hashes"\nkind = "hash-required"\n'
+
+
+@pytest.fixture(scope="module")
+def shelf_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
+    """``core`` 1.0, for all tests here."""
+    with Index() as running:
+        running.add(make_wheel(tmp_path_factory.mktemp("w"), "core", "1.0"))
+        yield running
+
+
+@pytest.fixture(scope="module")
+def template(shelf_of_all: Index, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project that asks for a log, locked; with a policy that wants prod signed, and signed."""
+    folder = tmp_path_factory.mktemp("template")
+    made = Project(folder / "shop", home=folder / "home", index_url=shelf_of_all.url)
+    made.depends("core", more="[tool.provenv.evidence]\n")
+    here = Here(made)
+    provenv.lock(here.project, here.context)
+    made.write("provenv-policy.toml", signature_rule(key(here)))
+    signing.sign(here.project, here.context)
+    return made
+
+
+@pytest.fixture
+def index(shelf_of_all: Index) -> Index:
+    """The same for all: nothing is added to it."""
+    return shelf_of_all
+
+
+@pytest.fixture
+def shop(project: Project, template: Project) -> Project:
+    """The same without a policy, and without a signature."""
+    for name in ("pyproject.toml", "pylock.toml"):
+        shutil.copy(template.folder / name, project.folder / name)
+    return project
+
+
+class Here:
+    """The library, as the command line would call it in a project; without a process for each call."""
+
+    def __init__(self, project: Project) -> None:
+        self.context = provenv.make_context(project.env, cause="provenv test")
+        self.folder = str(project.folder)
+
+    @property
+    def project(self) -> provenv.Project:
+        return provenv.open_project(self.folder)
+
+    def sync(self, environment: str | None = None, **more: Any) -> provenv.SyncResult:
+        return provenv.sync(self.project, self.context, environment=environment, **more)
+
+    @property
+    def log(self) -> Path:
+        return Path(evidence.folder(self.project, self.context))
+
+    def records(self) -> list[Record]:
+        return list(evidence_log.newest(str(self.log)))[::-1]
+
+    def kinds(self) -> list[str]:
+        return [one.entry.kind for one in self.records()]
+
+
+@pytest.fixture
+def here(shop: Project) -> Here:
+    return Here(shop)
+
+
+def test_a_day_with_the_log(shop: Project) -> None:
+    """From the first sync to an auditor's check; then somebody changes a record."""
+    shop.ok("sync", env={"GITHUB_ACTIONS": "true", "GITHUB_ACTOR": "ana", "GITHUB_RUN_ID": "7"})
+    told = shop.ok("evidence", "show", "--json").json
+    assert [one["kind"] for one in told["records"]] == ["sync", "begin"]
+    assert told["records"][0]["actor"]["ci"] == {"system": "github", "actor": "ana", "run": "7"}
+    assert "no checkpoint of this log" in shop.fails(3, "evidence", "verify").stdout
+    shop.ok("evidence", "key", "new", "audit")
+    audit = shop.folder.parent / "audit"
+    audit.mkdir()
+    shop.ok("evidence", "checkpoint", "--checkpoints", str(audit))
+    pub = str(shop.home / "provenv/keys/audit.pub")
+    asked = ("evidence", "verify", "--checkpoints", str(audit), "--key", pub)
+    assert shop.ok(*asked).stdout.startswith("pass: 3 of 3 records anchored by 1 checkpoint")
+    (file,) = shop.home.glob("provenv/evidence/shop-*/log.jsonl")
+    file.write_text(file.read_text().replace('"user":', '"usher":', 1))
+    assert "edited: record 2 names another record before it" in shop.fails(1, *asked).stdout
+    refused = shop.fails(1, "evidence", "checkpoint").stderr
+    assert "the log was changed, and is not signed" in refused
+
+
+def test_nothing_is_recorded_where_nobody_asks(shop: Project, here: Here) -> None:
+    shop.depends("core")
+    here.sync()
+    assert not (shop.home / "provenv/evidence").exists()
+
+
+def test_what_changes_something_is_recorded_and_nothing_else(shop: Project, here: Here) -> None:
+    shop.depends("core>0", more="[tool.provenv.evidence]\n")
+    here.sync()
+    here.sync()
+    assert here.kinds() == ["begin", "lock", "sync"]
+    here.sync("prod")
+    lock, made = here.records()[1].entry, here.records()[3].entry
+    assert (made.subject["environment"], made.subject["generation"]) == ("prod", 1)
+    assert made.locks == lock.locks
+    assert lock.details["changes"] == []
+
+
+def test_what_is_added_and_rolled_back(shop: Project, here: Here) -> None:
+    shop.depends(more="[tool.provenv.evidence]\n")
+    here.sync()
+    provenv.add(here.project, here.context, ["core"])
+    provenv.rollback(here.project, here.context)
+    assert here.kinds() == ["begin", "lock", "sync", "sync", "lock", "rollback"]
+    last = here.records()[-1].entry
+    assert (last.subject["generation"], last.details["previous"]) == (1, 2)
+    assert last.details["changes"] == [{"name": "core", "before": "1.0", "after": None}]
+
+
+def test_the_short_way_records_what_it_makes(shop: Project, here: Here) -> None:
+    here.sync()
+    shutil.rmtree(shop.folder / ".venv")
+    shop.ok("sync", "--quiet")
+    assert here.kinds() == ["begin", "sync", "sync"]
+
+
+def test_a_policy_begins_the_log_and_verdicts_are_in_it(shop: Project, here: Here) -> None:
+    shop.depends("core")
+    shop.write("provenv-policy.toml", HASHES)
+    shop.ok("policy", "check")
+    last = here.records()[-1].entry
+    assert here.kinds() == ["begin", "verdict"]
+    assert last.details["outcome"] == "pass"
+    assert last.policy == policies.policies_of(here.project, here.context).digest
+    assert list(last.locks) == ["pylock.toml"]
+
+
+def waiver(today: Any, expires: Any, reason: str = "x") -> str:
+    return f"""
+[[waiver]]
+rule = "hashes"
+package = "core"
+versions = "==1.0"
+reason = "{reason}"
+owner = "ana"
+approver = "bo"
+created = {today - timedelta(days=40)}
+expires = {expires}
+"""
+
+
+def test_what_becomes_of_waivers_is_recorded(shop: Project, here: Here) -> None:
+    today = datetime.now(UTC).date()
+
+    def told(text: str) -> list[str]:
+        shop.write("provenv-policy.toml", HASHES + text)
+        before = len(here.records())
+        evidence.judged(here.project, here.context, policies.check(here.project, here.context))
+        return [
+            str(one.entry.details["what"])
+            for one in here.records()[before:]
+            if one.entry.kind == "waiver"
+        ]
+
+    later = today + timedelta(days=9)
+    assert told("") == []
+    assert told(waiver(today, later)) == ["first-seen"]
+    assert told(waiver(today, later)) == []
+    assert told(waiver(today, later, "y")) == ["changed"]
+    assert told(waiver(today, today - timedelta(days=1), "y")) == ["changed", "expired"]
+    assert told(waiver(today, today - timedelta(days=1), "y")) == []
+    assert told("") == ["withdrawn"]
+    shop.write("provenv-policy.toml", HASHES + waiver(today, later))
+    here.sync()  # not only verdicts look at them
+    assert [one.entry.kind for one in here.records()[-3:]] == ["waiver", "verdict", "sync"]
+
+
+def test_a_log_that_cannot_be_written_is_said_or_fails(shop: Project) -> None:
+    blocked = shop.folder / "elsewhere"
+    blocked.write_text("a file, and no folder")
+    shop.env["PROVENV_EVIDENCE"] = str(blocked)
+    assert "this is not in the evidence log" in shop.ok("sync").stderr
+    shop.depends("core", more="[tool.provenv.evidence]\nrequired = true\n")
+    with pytest.raises(provenv.DiskError):
+        Here(shop).sync("prod")
+
+
+def test_in_the_project_so_that_it_travels_and_nowhere_else(shop: Project, here: Here) -> None:
+    shop.depends("core", more='[tool.provenv.evidence]\nfolder = "audit/log"\n')
+    evidence.locked(here.project, here.context, [], [])
+    assert (shop.folder / "audit/log/log.jsonl").exists()
+    shutil.rmtree(shop.folder / "audit")
+    (shop.folder / "audit").symlink_to(shop.home)
+    with pytest.raises(provenv.InputError, match="a link leads from"):
+        evidence.locked(here.project, here.context, [], [])
+    for folder in ("../x", "/x", "~/x", ".", ""):
+        shop.depends("core", more=f'[tool.provenv.evidence]\nfolder = "{folder}"\n')
+        with pytest.raises(provenv.InputError, match="is not a folder below the project's"):
+            provenv.open_project(str(shop.folder))
+
+
+def test_many_write_at_once(here: Here) -> None:
+    project, context = here.project, here.context
+
+    def work() -> None:
+        for _ in range(10):
+            evidence.locked(project, context, [], [])
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = here.records()
+    assert [one.sequence for one in found] == list(range(1, len(found) + 1))
+    assert len(found) == 41
+    assert not any(one.marks for one in found)
+
+
+@pytest.mark.slow
+def test_a_kill_while_records_are_written_leaves_whole_ones(shop: Project, here: Here) -> None:
+    """Killed again and again; each record is there as a whole, or said to be torn, and the chain holds."""
+    evidence.locked(here.project, here.context, [], [])
+    code = (
+        "import sys; from provenv.evidence import log; from provenv.evidence.records import Entry\n"
+        "made = Entry(kind='sync', time='9', details={'x': 'y' * 5000})\n"
+        "while True:\n    log.append(sys.argv[1], lambda _: [made])\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(provenv.__file__).parents[1])}
+    for wait in (0.3, 0.35, 0.4, 0.45, 0.5):
+        process = subprocess.Popen([sys.executable, "-c", code, str(here.log)], env=env)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(wait)
+        process.kill()
+        process.wait()
+    shop.fails(3, "evidence", "verify")  # no checkpoint, and nothing worse
+    assert len(here.records()) > 20
+
+
+# ---- signed locks
+
+
+def key(here: Here, name: str = "release") -> str:
+    from provenv.workspace.assuring.evidence import new_key
+
+    return new_key(here.context, name).text
+
+
+def signature_rule(*keys: str, more: str = "") -> str:
+    rows = ", ".join(f'{{ key = "{one}", owner = "ana"{more} }}' for one in keys)
+    head = 'schema = 1\n[[rule]]\nid = "signed"\nkind = "signature"\nenvironments = ["prod"]\n'
+    return f"{head}keys = [{rows}]\n"
+
+
+@pytest.fixture
+def signed(shop: Project, here: Here, template: Project) -> Here:
+    """A lock that must be signed for prod, and is, by who may."""
+    for name in ("provenv-policy.toml", "pylock.toml.sig"):
+        shutil.copy(template.folder / name, shop.folder / name)
+    shutil.copytree(template.home / "provenv/keys", shop.home / "provenv/keys")
+    return here
+
+
+def refused(here: Here, **more: Any) -> str:
+    with pytest.raises(provenv.CheckFailedError) as caught:
+        here.sync("prod", **more)
+    return caught.value.message
+
+
+def test_a_signed_lock_is_synced(shop: Project, signed: Here) -> None:
+    assert signed.sync("prod").made
+    assert policies.check(signed.project, signed.context, ["prod"]).verdict.outcome == "pass"
+
+
+def test_an_unsigned_lock_is_refused_where_the_policy_says_so(shop: Project, signed: Here) -> None:
+    (shop.folder / "pylock.toml.sig").unlink()
+    assert refused(signed) == "pylock.toml must be signed for prod (signed): it is not signed"
+    signed.sync("dev")
+    (decision,) = policies.check(signed.project, signed.context).verdict.decisions
+    assert (decision.text, decision.environments) == ("it is not signed", ("prod",))
+    # asked for on the command line, whatever the policy says of that environment
+    told = shop.fails(1, "sync", "-e", "dev", "--require-signature").stderr
+    assert "must be signed for dev (--require-signature): it is not signed" in told
+
+
+def test_a_lock_that_was_changed_after_it_was_signed(shop: Project, signed: Here) -> None:
+    shop.write("pylock.toml", shop.read("pylock.toml") + "# looks harmless\n")
+    assert refused(signed).endswith("it was changed after it was signed")
+
+
+def test_a_stale_lock_is_not_made_anew_on_the_way(shop: Project, signed: Here) -> None:
+    before = shop.read("pylock.toml")
+    shop.depends("core<9", more="[tool.provenv.evidence]\n")
+    assert "must be signed, and is not made anew on the way" in refused(signed)
+    assert shop.read("pylock.toml") == before
+
+
+def test_somebody_who_may_not_sign(shop: Project, signed: Here) -> None:
+    key(signed, "stranger")
+    stranger = str(shop.home / "provenv/keys/stranger.key")
+    (shop.folder / "pylock.toml.sig").unlink()
+    signing.sign(signed.project, signed.context, stranger)
+    assert "which may not sign for this" in refused(signed)
+    signing.sign(signed.project, signed.context, "release")  # both have signed now
+    assert signed.sync("prod").made
+
+
+def test_a_key_that_has_expired(shop: Project, signed: Here) -> None:
+    (one,) = signing.own(signed.context)
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    shop.write("provenv-policy.toml", signature_rule(one.text, more=f", expires = {yesterday}"))
+    assert refused(signed).endswith(f"the key of ana that signed it expired on {yesterday}")
+    today = datetime.now(UTC).date()
+    shop.write("provenv-policy.toml", signature_rule(one.text, more=f", expires = {today}"))
+    assert signed.sync("prod").made
+
+
+def test_the_signature_of_another_project_s_lock(shop: Project, signed: Here) -> None:
+    shop.pyproject(shop.read("pyproject.toml").replace('name = "shop"', 'name = "shed"'))
+    assert refused(signed).endswith("the signature is of a lock of another project, shop")
+
+
+def test_a_signature_that_does_not_hold(shop: Project, signed: Here) -> None:
+    path = shop.folder / "pylock.toml.sig"
+    data = json.loads(path.read_text())
+    data["signatures"][0]["sig"] = "A" * 86 + "=="
+    path.write_text(json.dumps(data))
+    assert refused(signed).endswith("the signature does not hold: it was changed")
+    data["payloadType"] = "text/plain"
+    path.write_text(json.dumps(data))
+    assert "cannot be used: it holds 'text/plain'" in refused(signed)
+    path.write_text("{")
+    assert "cannot be used: it is not JSON" in refused(signed)
+
+
+def test_what_was_edited_by_hand_is_not_signed(shop: Project, signed: Here) -> None:
+    shop.write("pylock.toml", re.sub('sha256 = "..', 'sha256 = "00', shop.read("pylock.toml")))
+    with pytest.raises(provenv.CheckFailedError, match="was edited by hand"):
+        signing.sign(signed.project, signed.context)
+
+
+def test_without_a_key_nothing_is_signed(shop: Project, here: Here) -> None:
+    with pytest.raises(provenv.UsageError, match="there is no key to sign with"):
+        signing.sign(here.project, here.context)
+    with pytest.raises(provenv.UsageError, match="nothing says whose"):
+        here.sync(require_signature=True)
+    key(here, "a")
+    key(here, "b")
+    with pytest.raises(provenv.UsageError, match="several keys"):
+        signing.sign(here.project, here.context)
+
+
+# ---- statements for others
+
+
+def test_verdicts_are_exported_for_other_tools(shop: Project, signed: Here) -> None:
+    signed.sync("prod")
+    signed.sync("dev")  # no rule is about it: nothing is judged
+    (line,) = shop.ok("evidence", "export").stdout.splitlines()
+    import base64
+
+    statement = json.loads(base64.b64decode(json.loads(line)["payload"]))
+    assert statement["predicateType"] == "https://slsa.dev/verification_summary/v1"
+    names = [one["name"] for one in statement["subject"]]
+    assert names == ["pylock.toml", "prod/generation-1"]
+    assert statement["predicate"]["verificationResult"] == "PASSED"
+
+
+_OTHERS = """
+import base64, json, sys
+from google.protobuf import json_format
+from in_toto_attestation.v1.statement import Statement
+from in_toto_attestation.v1.statement_pb2 import Statement as Message
+from securesystemslib.dsse import Envelope
+from securesystemslib.signer import SSlibKey
+
+raw, keyid = base64.b64decode(sys.argv[2]), sys.argv[3]
+envelope = Envelope.from_dict(json.loads(open(sys.argv[1]).readline()))
+key = SSlibKey(keyid, "ed25519", "ed25519", {"public": raw.hex()})
+envelope.verify([key], 1)
+message = json_format.Parse(envelope.payload, Message())
+made = Statement.copy_from_pb(message)
+made.validate()
+print(made.pb.predicate_type, made.pb.subject[0].name)
+envelope.payload += b" "
+try:
+    envelope.verify([key], 1)
+except Exception as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.network
+def test_other_tools_read_and_check_what_is_exported(
+    shop: Project, signed: Here, tmp_path: Path
+) -> None:
+    evidence.judged(signed.project, signed.context, policies.check(signed.project, signed.context))
+    shop.ok("evidence", "export", "--output", str(tmp_path / "v.intoto.jsonl"))
+    folder = tmp_path / "others"
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    wanted = ("in-toto-attestation", "securesystemslib[crypto]")
+    subprocess.run([folder / "bin/pip", "install", "-q", *wanted], check=True)
+    (one,) = signing.own(signed.context)
+    words = [str(tmp_path / "v.intoto.jsonl"), one.text.removeprefix("ed25519:"), one.id]
+    done = subprocess.run(
+        [folder / "bin/python", "-c", _OTHERS, *words], capture_output=True, text=True
+    )
+    assert done.stdout.splitlines() == [
+        "https://slsa.dev/verification_summary/v1 pylock.toml", "VerificationError",
+    ], done.stderr  # fmt: skip
