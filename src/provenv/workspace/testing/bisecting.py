@@ -239,17 +239,17 @@ class _Bisection:
         guess = [name for name in names if name == self.guess]
         search = Search([n for n in self.changes if n in names], self.ground.needs, answers, guess)
         while search.mix is not None:
-            search.tell(self._mix(search.mix, max(search.estimate - 1, 0)).answer)
+            self._mix(search.mix, search)
         assert search.verdict is not None
         return search.verdict
 
-    def _mix(self, mix: Collection[str], left: int = 0) -> Step:
+    def _mix(self, mix: Collection[str], search: Search | None = None) -> Step:
         key, what = tuple(sorted(mix)), self._named(mix)
         conflict = mixed(self.ground, mix).conflict
         if conflict is not None:
-            return self.trying.skip("mix", key, what, conflict, left)
+            return self.trying.skip("mix", key, what, conflict, search)
         lock = self._lock(self._packages(mix).values())
-        return self.trying.step("mix", key, what, lock, left=left)
+        return self.trying.step("mix", key, what, lock, search=search)
 
     def _named(self, mix: Collection[str]) -> str:
         count = len(self.changes)
@@ -357,27 +357,28 @@ class _Bisection:
         search = LineSearch(len(versions))
         while (place := search.place) is not None:
             version = versions[place]
-            key, left = (one.name, version), max(search.estimate - 1, 0)
-            what = f"{one.name} {version}"
-            known = self.trail.find("release", key)
-            if known is None:
-                known = self._release(
-                    key, what, f"{asked}=={version}", held=held, free=free, left=left
-                )
-            search.tell(known.answer)
+            known = self.trail.find("release", (one.name, version))
+            if known is not None:
+                search.tell(known.answer)
+                continue
+            self._release(
+                one.name, version, search, wanted=f"{asked}=={version}", held=held, free=free
+            )
         assert search.bounds is not None
         return search.bounds
 
     def _release(
         self,
-        key: tuple[str, ...],
-        what: str,
-        wanted: str,
+        name: str,
+        version: str,
+        search: LineSearch,
         *,
+        wanted: str,
         held: Mapping[str, Package],
         free: Collection[str],
-        left: int,
-    ) -> Step:
+    ) -> None:
+        key, what = (name, version), f"{name} {version}"
+
         def resolved(ranges: Mapping[str, str]) -> list[Package]:
             return packages_with(
                 self.project, self.context, self.interpreter, held, free, wanted, ranges
@@ -386,18 +387,20 @@ class _Bisection:
         try:
             packages = resolved({})
         except BuildError as error:
-            return self.trying.skip("release", key, what, why(error.message), left)
+            self.trying.skip("release", key, what, why(error.message), search)
+            return
         except UnsatisfiableError as error:
             try:  # others may be what they were between the ends
                 packages = resolved(self._ranges({*held} - {*free}))
             except (UnsatisfiableError, BuildError):
-                return self.trying.skip("release", key, what, why(error.message), left)
+                self.trying.skip("release", key, what, why(error.message), search)
+                return
             moved = [
                 p.name for p in packages if p.name in held and p.version != held[p.name].version
             ]
-            others = [name for name in moved if name != key[0]]
+            others = [other for other in moved if other != name]
             what = f"{what} with others between the ends ({', '.join(others)})" if others else what
-        return self.trying.step("release", key, what, self._lock(packages), left=left)
+        self.trying.step("release", key, what, self._lock(packages), search=search)
 
     def _ranges(self, names: Collection[str]) -> dict[str, str]:
         """Name → all versions between the ends, of what differs in nothing but its version."""

@@ -95,7 +95,7 @@ def follow(project: Project, context: Context, trail: Trail, good: Interpreter) 
         check_end(trying.step("end", (wanted,), what, lock, interpreter=one), wanted, _name(one))
     search = LineSearch(len(line))
     while (place := search.place) is not None:
-        search.tell(_tried(trying, lock, line[place], max(search.estimate - 1, 0)))
+        _tried(trying, lock, line[place], search)
     assert search.bounds is not None
     every = [good, *line, bad]
     last, first = every[search.bounds.good + 1], every[search.bounds.bad + 1]
@@ -117,10 +117,8 @@ class _Narrowed:
     skipped: tuple[str, ...] = ()
 
 
-def _tried(trying: Trying, lock: LockFile, one: Interpreter, left: int) -> Answer:
-    return trying.step(
-        "python", (one.version,), _name(one), lock, interpreter=one, left=left
-    ).answer
+def _tried(trying: Trying, lock: LockFile, one: Interpreter, search: LineSearch) -> None:
+    trying.step("python", (one.version,), _name(one), lock, interpreter=one, search=search)
 
 
 def _installed(trying: Trying, lock: LockFile, found: _Narrowed, more: Sequence[str]) -> _Narrowed:
@@ -128,16 +126,15 @@ def _installed(trying: Trying, lock: LockFile, found: _Narrowed, more: Sequence[
     line = [*more] if Version(found.last) < Version(found.first) else [*reversed(more)]
     search = LineSearch(len(line))
     while (place := search.place) is not None:
-        version, left = line[place], max(search.estimate - 1, 0)
+        version = line[place]
         try:
             install_pythons(trying.context, [version], project=trying.project)
             one = choosing.default_interpreter(trying.project, trying.context, (version,))
         except (UnsatisfiableError, UndecidedError) as error:
             reason = error.message.splitlines()[0]
-            step = trying.skip("python", (version,), f"Python {version}", reason, left)
-            search.tell(step.answer)
+            trying.skip("python", (version,), f"Python {version}", reason, search)
         else:
-            search.tell(_tried(trying, lock, one, left))
+            _tried(trying, lock, one, search)
     assert search.bounds is not None
     every = [found.last, *line, found.first]
     return _Narrowed(
