@@ -147,7 +147,7 @@ def text(result: BisectResult, screen: Screen) -> None:
     if not result.told:
         for step in result.steps:
             if step.answer == "skip":
-                screen.line(screen.paint("dim", f"skipped  {step.what}: {step.reason}"))
+                screen.line(screen.paint("dim", f"skipped  {step.what}: {step.why}"))
     if result.more:
         listed = ", ".join(result.more[:6]) + (" …" if len(result.more) > 6 else "")
         screen.line(f"could be installed, and lie between: {listed}; --install does it")

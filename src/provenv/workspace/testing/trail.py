@@ -77,6 +77,11 @@ class Step:
     log: str | None = None
     lock: str = ""
 
+    @property
+    def why(self) -> str:
+        """Why it says nothing, in one line."""
+        return (self.reason or "").partition("\n")[0]
+
 
 @mutable
 class Trail:

@@ -82,7 +82,7 @@ class Trying:
 
     def _said(self, step: Step, search: Search | LineSearch | None) -> Step:
         step = _told(self.trail.add(step), search)
-        why = f": {step.reason}" if step.reason else ""
+        why = f": {step.why}" if step.reason else ""
         took = f", {step.seconds:.1f} s" if step.runs else ""
         more = ""
         if search is not None and search.estimate:
@@ -198,9 +198,9 @@ def check_end(step: Step, wanted: Answer, label: str) -> None:
         return
     if step.answer == "skip":
         raise UndecidedError(
-            f"the {wanted} end, {label}, says nothing: {step.reason}",
+            f"the {wanted} end, {label}, says nothing: {step.why}",
             hint=f"What the command wrote is in {step.log}." if step.log else "Choose another end.",
-            details={"log": step.log},
+            details={"log": step.log, "reason": step.reason},
         )
     how = f"exit code {step.code}" if step.code is not None else "its time was over"
     said = f": {step.line}" if step.line else ""
