@@ -142,6 +142,7 @@ sys.exit(other.__version__ == "1.0.5")
 """
 
 
+@pytest.mark.slow
 def test_what_fails_the_test_is_left_out_alone(shop: Project) -> None:
     shop.write("check.py", TEST)
     told = shop.fails(1, "upgrade", "--only", "patch", "--test", "check.py", "--json").json
