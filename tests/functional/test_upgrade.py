@@ -168,6 +168,7 @@ def test_a_test_that_cannot_tell_anything_is_said_to_before_anything_moves(shop:
     shop.fails(2, "upgrade", "--test", "'")
     shop.fails(2, "upgrade", "--timeout", "3")
     shop.fails(2, "upgrade", "-e", "prod")
+    assert "no folder for --report" in shop.fails(2, "upgrade", "--report", "no/r.md").stderr
     assert shop.read("pylock.toml") == before
 
 
