@@ -188,6 +188,7 @@ def test_every_command(project: Project) -> None:
     check(told("evidence", "export", "--output", "v.jsonl"), "provenv.evidence-export/1")
     check(told("evidence", "seal", "--older-than", "1d"), "provenv.evidence-seal/1")
     (project.folder / "provenv-policy.toml").unlink()  # it leaves no version of core
+    check(told("lock", "--sign"), "provenv.lock/1")
     check(project.ok("--json", "test", "true").json, "provenv.test/1")
     check(project.ok("--json", "test", "--list", "true").json, "provenv.test-list/1")
     project.write("tox.ini", "[tox]\nenv_list = py312\n")
