@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 import provenv
+from provenv.core.values import replace
 from provenv.workspace.assuring import pages
 from provenv.workspace.assuring.compliance import Compliance, gather
 from provenv.workspace.governing import advisories, evidence, policies
+from provenv.workspace.governing.auditing import Notice
 from provenv.workspace.syncing.locking import lock
 from support import Index, Project, make_wheel
 from support.advisories import GRAVE, archive, record
@@ -134,6 +136,18 @@ def test_the_page_is_whole_and_nothing_in_it_runs(report: Compliance) -> None:
             assert {title, about} <= ids
     assert reader.text.count("<script>alert(1)</script>|`x`") >= 3  # shown, in three places
     assert len({held["id"] for _, held in reader.seen if "id" in held}) == page.count(' id="')
+
+
+def test_what_else_speaks_against_a_release_is_told(report: Compliance) -> None:
+    assert report.audit is not None
+    old = Notice(
+        kind="python-eol", name="Python", version="3.8.18", environments=("prod",), text="ended", asked=None
+    )  # fmt: skip
+    more = replace(report, audit=replace(report.audit, findings=(), notices=(old,)), findings=())
+    text = pages.as_markdown(more)
+    assert "| Python 3.8.18 | python-eol | ended | prod |" in text
+    assert "No vulnerability is known." in text
+    assert "fail: 0 known, 0 overdue" in text
 
 
 def test_markdown_tables_are_not_broken_out_of(report: Compliance) -> None:

@@ -11,6 +11,7 @@ from provenv.evidence.records import Record
 from provenv.workspace.assuring import charts
 from provenv.workspace.assuring.charts import Bar, Dot
 from provenv.workspace.assuring.compliance import CONTROLS, Aged, Compliance
+from provenv.workspace.governing.auditing import AuditResult
 
 _STATES = {"overdue": "overdue", "due": "in time", "open": "no deadline", "waived": "waived"}
 _KINDS = {"overdue": "bad", "due": "good", "open": "warn", "waived": "quiet"}
@@ -173,9 +174,15 @@ def _findings(report: Compliance) -> Section:
         Cell(text=f"{subject.name} {subject.version} cannot be audited: {why}.", kind="warn")
         for subject, why in report.audit.unaudited
     ]
+    others = (_notices(report.audit),) if report.audit.notices else ()
     if not report.findings:
-        paragraphs.append("None is known.")
-        return Section(name="findings", title="Known vulnerabilities", paragraphs=tuple(paragraphs))
+        paragraphs.append("No vulnerability is known.")
+        return Section(
+            name="findings",
+            title="Known vulnerabilities",
+            paragraphs=tuple(paragraphs),
+            tables=others,
+        )
     late = sum(one.state == "overdue" for one in report.findings)
     table = Table(
         caption="Known vulnerabilities and their age, the most urgent first",
@@ -205,7 +212,23 @@ def _findings(report: Compliance) -> Section:
         title="Known vulnerabilities",
         paragraphs=tuple(paragraphs),
         figures=(figure,),
-        tables=(table,),
+        tables=(table, *others),
+    )
+
+
+def _notices(audited: AuditResult) -> Table:
+    return Table(
+        caption="What else speaks against a release, or a Python",
+        head=("Subject", "What", "Why", "Environments"),
+        rows=tuple(
+            (
+                f"{one.name} {one.version}",
+                Cell(text=one.kind, kind="quiet" if one.tolerated else "bad"),
+                one.text,
+                ", ".join(one.environments),
+            )
+            for one in audited.notices
+        ),
     )
 
 
