@@ -491,3 +491,17 @@ def test_signing_on_the_command_line(shop: Project, here: Here) -> None:
     shop.ok("lock", "--sign", "--key", "release")
     shop.ok("sync", "--require-signature")
     assert "no checkpoint of this log" in shop.fails(3, "evidence", "verify").stdout
+
+
+def test_members_that_share_a_lock_share_its_log(project: Project, index: Index) -> None:
+    project.pyproject(
+        '[tool.provenv.workspace]\nmembers = ["a", "b"]\nshared-lock = true\n[tool.provenv.evidence]\n'
+    )
+    for name in ("a", "b"):
+        project.write(f"{name}/pyproject.toml", f'[project]\nname = "{name}"\nversion = "1"\n')
+    context = provenv.make_context(project.env)
+    first, second = (provenv.open_project(str(project.folder / name)) for name in ("a", "b"))
+    provenv.lock(first, context)
+    assert evidence.folder(first, context) == evidence.folder(second, context)
+    found = evidence_log.newest(evidence.folder(second, context))
+    assert [one.entry.kind for one in found] == ["lock", "begin"]

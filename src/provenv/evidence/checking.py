@@ -304,6 +304,8 @@ def _anchored(
 ) -> Iterator[Finding]:
     """The checkpoints: who signed them, whether they are of this log, and whether it is as they say."""
     for file, reason in material.odd:
+        if not (chain.log and os.path.basename(file).startswith(f"{chain.log}-")):
+            continue  # of another log, whatever is wrong with it
         yield _say("not-a-checkpoint", f"{os.path.basename(file)} is no checkpoint: {reason}")
     own = [one for one in material.checkpoints if chain.log and one.checkpoint.log == chain.log]
     other = [one for one in material.checkpoints if one not in own]

@@ -337,6 +337,13 @@ def test_another_checkout_has_another_log_and_that_is_no_attack(
     assert problems(made.check()) == {"begun-anew"}  # the same place: one of the two is not the log
 
 
+def test_what_is_wrong_with_another_log_s_checkpoint_is_not_ours(made: Log) -> None:
+    (made.kept / f"{'0' * 32}-00000003.json").write_text("{")
+    assert made.check().outcome == "pass"
+    (made.kept / f"{made.check().log}-00000003.json").write_text("{")
+    assert problems(made.check()) == {"not-a-checkpoint"}
+
+
 def test_who_else_has_signed_the_same_does_not_matter(made: Log, stranger: PrivateKey) -> None:
     made.add()
     made.anchor(key=stranger)

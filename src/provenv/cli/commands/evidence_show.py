@@ -11,6 +11,7 @@ from provenv.cli.session import Session
 if TYPE_CHECKING:
     from provenv.evidence.records import Record
     from provenv.workspace.assuring.evidence import Shown
+    from provenv.workspace.projects.context import Project
 
 DESCRIPTION = """\
 The records of this project's evidence log, the newest first. Whether they are those that were written,
@@ -33,10 +34,19 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def project_of(session: Session) -> Project:
+    """The project whose log is meant; where members share a lock, its log is that of all of them.
+
+    Raises:
+        InputError, UsageError: As :attr:`Session.project`.
+    """
+    return session.opened if session.opened.shared is not None else session.project
+
+
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.assuring.evidence import show
 
-    shown = show(session.project, session.context, limit=args.limit or None)
+    shown = show(project_of(session), session.context, limit=args.limit or None)
     session.answer("evidence-show", lambda: data(shown), lambda screen: text(shown, screen))
     return 0
 
