@@ -174,6 +174,7 @@ def test_every_command(project: Project) -> None:
     check(told("upgrade", "--dry-run", code=1), "provenv.upgrade/1")
     project.write("provenv-policy.toml", POLICY)
     check(told("policy", "check", code=1), "provenv.policy-check/1")
+    check(told("outdated", "--policy", code=1), "provenv.outdated-policy/1")
     check(told("policy", "explain", "vulns"), "provenv.policy-explain/1")
     draft = str(project.write("draft.toml", POLICY.replace("vulns", "others")))
     check(told("policy", "simulate", draft), "provenv.policy-simulate/1")

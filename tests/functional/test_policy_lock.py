@@ -377,3 +377,32 @@ def test_a_word_in_the_manifest_is_no_policy(shop: Project) -> None:
     escaped = f'"p\\u006flicy" = {{ schema = 1, rule = [{rule}] }}'
     shop.depends("core", more=f"[tool.provenv]\n{escaped}\n")
     shop.fails(1, "run", "true")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("versions", [[], ["1.1"]], ids=["all of it", "one version"])
+def test_what_is_known_to_be_hostile_is_not_built_when_it_is_asked_for(
+    project: Project, index: Index, tmp_path: Path, versions: list[str]
+) -> None:
+    ranges = [] if versions else [[("introduced", "0")]]
+    one = record("MAL-2026-1", "evil", versions=versions, ranges=ranges)
+    path = archive(project.home / "all.zip", [one])
+    project.ok("advisories", "import", str(path))
+    index.add(make_wheel(tmp_path / "w", "evil", "1.0"))
+    index.add(make_sdist(tmp_path / "s", "evil", "1.1"))
+    rule = 'schema = 1\n[[rule]]\nid = "hostile"\nkind = "malware"\n'
+    project.write("provenv-policy.toml", rule)
+    project.depends("evil")
+    if versions:
+        done = project.ok("lock")
+        assert "excluded: evil 1.1 by hostile (MAL-2026-1)" in done.stderr
+        assert locked(project) == {"evil": "1.0"}
+        before = project.read("pylock.toml")
+        project.depends("evil", groups={"more": []})
+        project.ok("lock")
+        project.depends("evil")
+        project.ok("lock")
+        assert project.read("pylock.toml") == before
+    else:
+        assert "excluded: evil by hostile (MAL-2026-1)" in project.fails(1, "lock").stderr
+    assert not [request for request in index.requests if "evil-1.1" in request.path]

@@ -68,6 +68,12 @@ def test_which_policy_a_draft_stands_for(shop: Project, tmp_path: Path) -> None:
     clash = told(shop, str(draft))  # two rules of one name: the project's would be refused
     assert clash["shop"]["change"] == "unusable"
     assert "loosens what holds already" in str(clash["shop"]["error"])
+    shop.fails(2, "policy", "simulate", str(draft), "--in-place-of", "policy.toml")
+    nowhere = str(tmp_path / "provenv-policy.toml")
+    shop.fails(2, "policy", "simulate", str(draft), "--in-place-of", nowhere)
+    (tmp_path / "link").symlink_to(shop.folder)
+    linked = told(shop, str(draft), "--in-place-of", str(tmp_path / "link/provenv-policy.toml"))
+    assert linked["shop"]["then"] == "fail"
     (shop.home / "provenv/policy.toml").write_text(DENY)
     env = {"PROVENV_POLICY": str(draft)}
     failed = shop.fails(2, "policy", "simulate", str(draft), env=env)

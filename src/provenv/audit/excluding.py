@@ -109,6 +109,12 @@ def constraint(package: str, versions: Iterable[str], excluded: Collection[str])
     return f"{package}{','.join(parts)}"
 
 
+def without(package: str, versions: Iterable[str]) -> str:
+    """The requirement that leaves all but these: for where nobody says which others there are."""
+    bad = sorted(version for text in versions if (version := _version(text)) is not None)
+    return f"{package}{','.join(f'!={version}' for version in bad)}"
+
+
 def _version(text: str) -> Version | None:
     try:
         return Version(text)

@@ -94,16 +94,19 @@ def _settled(target: Target, session: Session) -> tuple[str, int] | None:
 
 
 def _renewed(target: Target, session: Session) -> bool:
-    """Whether what a rollback chose may go on being used: only the verdict on it was too old."""
+    """Whether the environment may go on being used: only a policy's verdict on it was too old."""
     from provenv.environments import stamp
+    from provenv.workspace.projects.governed import may_be_governed
 
-    folder = target.project.folder(target.project.manifest.environment(target.environment))
-    known = stamp.read(folder)
-    if known is None or not known.held:
+    spec = target.project.manifest.environment(target.environment)
+    known = stamp.read(target.project.folder(spec))
+    if known is None or not (
+        stamp.verdict(known.signatures) or may_be_governed(target.project, session.context)
+    ):
         return False
     from provenv.workspace.governing.freshness import renew
 
-    return renew(target.project, session.context, folder)
+    return renew(target.project, session.context, spec)
 
 
 def _synced(args: argparse.Namespace, session: Session) -> tuple[str, int]:

@@ -193,7 +193,7 @@ def in_sync(
     if not known.signatures[0].endswith(f" {root}/{_MANIFEST}"):
         return None  # the environment was copied here together with another project's stamp
     named = environ.get("PROVENV_POLICY")
-    if named and not any(line.endswith(f" {named}") for line in known.signatures):
+    if named and named not in [line.split(" ", 3)[-1] for line in known.signatures]:
         return None  # a policy that the verdict knows nothing of
     number = int(known.current.rpartition("/")[2])
     return Outcome(known.environment, folder, number, made=False)

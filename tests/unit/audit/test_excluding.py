@@ -18,6 +18,7 @@ from provenv.audit.excluding import (
     joined,
     of_versions,
     spelled,
+    without,
 )
 from provenv.audit.verdict import Item, Question, judge
 from unit.audit.test_policies import NOW, item, known, policies, rule, waiver
@@ -51,6 +52,10 @@ def test_a_constraint_leaves_the_others_and_those_that_are_to_come(
         v for v in VERSIONS if v not in excluded
     ]
     assert left.contains("2.2")
+
+
+def test_where_nobody_says_what_lies_between_versions_are_left_out_one_by_one() -> None:
+    assert without("core", ["2.0", "1.0", "2004d"]) == "core!=1.0,!=2.0"
 
 
 def test_no_bound_is_a_pre_release_that_the_resolver_would_then_take() -> None:

@@ -24,8 +24,7 @@ from provenv.workspace.host import access, waits
 from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import Context, LockFile, Project, read_locks
-from provenv.workspace.syncing import locking
-from provenv.workspace.syncing.evidencing import record_locks
+from provenv.workspace.syncing import evidencing, locking
 
 Preferred = Mapping[tuple[str, str], Version]
 """For a name and a locked version, the one that shall be tried in its place."""
@@ -292,11 +291,12 @@ def write(context: Context, base: Candidate, candidate: Candidate, verb: str) ->
             context, verb, root=project.root, paths=locking.deciding(project.locker)
         ) as operation:
             files.sweep(project.locker.root)
-            files.write(project, texts)
+            with files.whole(project, texts):
+                files.write(project, texts)
+                evidencing.record_locks(
+                    project, operation.context, candidate.locks.values(), moved(base, candidate)
+                )
             locking.remember_fresh(project, operation.context, candidate.locks)
-            old = base.locks[None].lock if None in base.locks else None
-            moved = locking.lock_changes(old, candidate.locks[None].lock)
-            record_locks(project, operation.context, candidate.locks.values(), moved)
     return True
 
 

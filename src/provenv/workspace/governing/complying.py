@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from provenv.audit import excluding, release_rules
 from provenv.audit.database import Database
 from provenv.audit.excluding import Excluded, Exclusion
 from provenv.audit.findings import vulnerabilities
+from provenv.audit.licences import Licence
 from provenv.audit.policies import Policies
 from provenv.audit.releases import Facts, Standing
 from provenv.audit.verdict import Item, Question, Verdict, judge
@@ -27,7 +31,8 @@ from provenv.core.events import Noted, Warned
 from provenv.core.http import Transport
 from provenv.core.values import frozen, replace
 from provenv.model.lock import tool_table
-from provenv.workspace.governing import auditing, releases, subjects
+from provenv.model.policy import Kind
+from provenv.workspace.governing import auditing, releases, sboms, subjects
 from provenv.workspace.governing import policies as governing
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.governing.supplying import learn_licences, of_offers, with_licences
@@ -40,6 +45,10 @@ if TYPE_CHECKING:
     from provenv.resolve.pages import IndexFile
 
 Locks = Mapping[str | None, "Pylock"]
+_ENDS = ("0", "99999999")  # what an advisory says of both, it says of every version
+_BY_FILES = ("licence", "no-sdist")  # rules that ask what files a version has
+BLIND = 4
+"""So many versions of a package are tried whose licence nobody tells before they are locked."""
 ROUNDS = 30
 """So often is resolved at most: each round excludes something, and most need one or two."""
 
@@ -88,6 +97,7 @@ def judge_locks(
     made = [python for python in pythons if python.version is not None]
     question, _ = governing.ask(context, policies, tuple(names), tuple(found.values()), made)
     question = with_licences(question, project, context, policies, tuple(found.values()))
+    question = replace(question, sboms={name: sboms.unwritten(name) for name in names})
     return Judged(question=question, verdict=judge(policies, question), subjects=found)
 
 
@@ -127,8 +137,7 @@ def comply(
     standing = work.begin(
         {} if upgrade is True else previous, frozenset() if isinstance(upgrade, bool) else upgrade
     )
-    certain = work.begin({}, frozenset())
-    leaning = standing != certain
+    leaning = standing != work.certain
     for _ in range(ROUNDS):
         try:
             made = resolve([one.constraint for one in standing.values()])
@@ -136,7 +145,7 @@ def comply(
             if not leaning:
                 _refuse(error, standing)
             # what stood since the last lock may be about environments that have it no more
-            standing, leaning = dict(certain), False
+            standing, leaning = dict(work.certain), False
             continue
         work.learn(made)
         judged = judge_locks(project, context, policies, made)
@@ -167,6 +176,31 @@ def why_not(project: Project, context: Context, policies: Policies, locks: Locks
     return f"the rules exclude {found[0]}{more}"
 
 
+@frozen
+class Offered:
+    """What indexes have of the packages of some locks, and what the rules say of it.
+
+    Attributes:
+        judged: The locks themselves.
+        excluded: Of the versions that an index has, by package, those that the rules do not let in.
+    """
+
+    judged: Judged
+    excluded: Mapping[str, Mapping[str, Exclusion]]
+
+
+def offered(project: Project, context: Context, policies: Policies, locks: Locks) -> Offered:
+    """Hold every version that an index has of the locked packages against the rules."""
+    work = _Work(project, context, policies)
+    work.learn(locks)
+    judged = judge_locks(project, context, policies, locks)
+    excluded: dict[str, Mapping[str, Exclusion]] = {}
+    for (name, _), subject in judged.subjects.items():
+        if name not in excluded and not subject.direct:
+            excluded[name] = work.offered(subject, judged.question)
+    return Offered(judged=judged, excluded=excluded)
+
+
 class _Work:
     """What one locking asks again and again: who governs, and what the indexes have."""
 
@@ -178,6 +212,8 @@ class _Work:
             dict.fromkeys(s.name for p in _parts(project) for s in p.manifest.all_instances())
         )
         self._releases = [r for r in policies.rules if r.kind in release_rules.KINDS]
+        self._known: dict[str, Mapping[str, Licence]] = {}
+        self._blind: Counter[str] = Counter()
         self._transport: Transport | None = None
         self._pages: dict[tuple[str, str], tuple[IndexFile, ...]] = {}
 
@@ -200,9 +236,7 @@ class _Work:
 
     def begin(self, previous: Locks, free: frozenset[str]) -> dict[str, Excluded]:
         """What is excluded before anything is resolved; of ``free`` nothing that the locks say."""
-        standing: dict[str, Excluded] = {}
-        for one in excluding.certain(self.policies, self.names):
-            standing[one.package] = _with(standing.get(one.package), one)
+        standing = dict(self.certain)
         if None not in previous:
             return standing
         self.learn(previous)
@@ -213,6 +247,61 @@ class _Work:
                 standing[one.package] = _with(known, one)
         return standing
 
+    @cached_property
+    def certain(self) -> Mapping[str, Excluded]:
+        """What is excluded whatever is locked."""
+        found: dict[str, Excluded] = {}
+        for one in (*excluding.certain(self.policies, self.names), *self._hostile()):
+            found[one.package] = _with(found.get(one.package), one)
+        return found
+
+    def _hostile(self) -> Iterator[Excluded]:
+        """What the manifest itself asks for and an advisory calls hostile: not even its metadata is built.
+
+        As far as the advisory says so of versions by their names, or of all of them.
+        """
+        kinds = ("malware", "vulnerability")
+        rules = [r for r in self.policies.rules if r.binding and r.kind in kinds]
+        rules = [rule for rule in rules if all(map(rule.concerns, self.names))]
+        if not rules:
+            return
+        policies = replace(self.policies, rules=tuple(rules))
+        with governing.known(self.context) as here:
+            if here is None:
+                return
+            for name in _asked_for(self.project):
+                known = here.affected(name).items()
+                rows = [row for record, own in known if record.startswith("MAL-") for row in own]
+                if rows:
+                    listed = [version for row in rows for version in row.versions]
+                    yield from self._of_hostile(policies, here, name, listed)
+
+    def _of_hostile(
+        self, policies: Policies, here: Database, name: str, listed: Iterable[str]
+    ) -> Iterator[Excluded]:
+        items = tuple(
+            Item(
+                name=name,
+                version=version,
+                environments=self.names,
+                vulnerabilities=tuple(
+                    one for one in vulnerabilities(here, name, version) if one.malware
+                ),
+            )
+            for version in {*listed, *_ENDS}
+        )
+        now = datetime.now(UTC)
+        asked = Question(environments=self.names, items=items, pythons=(), fetched=now, now=now)
+        bad = excluding.of_versions(policies, asked)
+        if all(end in bad for end in _ENDS):
+            told = (replace(bad[_ENDS[0]], version=""),)
+            yield Excluded(package=name, constraint=excluding.nothing(name), told=told)
+            return
+        found = [bad[version] for version in sorted(set(bad) - set(_ENDS))]
+        if found:
+            left = excluding.without(name, [one.version for one in found])
+            yield Excluded(package=name, constraint=left, told=tuple(found))
+
     def excluded(self, judged: Judged) -> Iterator[Excluded]:
         """For each package that breaks a rule: all its versions that do, as one constraint."""
         told: dict[str, list[Exclusion]] = {}
@@ -222,15 +311,59 @@ class _Work:
             subject = judged.subjects[name, ours[0].version]
             pages = self._page(subject)
             versions = {file.version for file in pages} | {one.version for one in ours}
+            self._refuse_blind(subject, ours, pages)
             bad = self._bad(subject, judged.question, pages, versions)
             bad |= {one.version: one for one in ours}
             whole = len(bad) == len(versions) and all(self._by_name(one) for one in bad.values())
-            left = excluding.nothing(name) if whole else excluding.constraint(name, versions, bad)
+            if whole:
+                left = excluding.nothing(name)
+            elif pages:
+                left = excluding.constraint(name, versions, bad)
+            else:  # nobody says what lies between
+                left = excluding.without(name, bad)
             yield Excluded(package=name, constraint=left, told=tuple(ours))
 
+    def offered(self, subject: Subject, asked: Question) -> dict[str, Exclusion]:
+        """Of the versions that the index has of a package, those that the rules exclude, and why."""
+        pages = self._page(subject)
+        versions = dict.fromkeys(file.version for file in pages)
+        return self._bad(subject, asked, pages, versions)
+
     def _by_name(self, one: Exclusion) -> bool:
+        return self._is_of(one, "package")
+
+    def _is_of(self, one: Exclusion, kind: Kind) -> bool:
         rule = governing.rule_named(self.policies, one.rule)
-        return rule is not None and rule.kind == "package"
+        return rule is not None and rule.kind == kind
+
+    def _refuse_blind(
+        self, subject: Subject, ours: Sequence[Exclusion], pages: Sequence[IndexFile]
+    ) -> None:
+        """Give up where licences have to be found out version by version, and none is allowed.
+
+        Raises:
+            UnsatisfiableError: Several versions of a package were not, and its index tells of no other.
+        """
+        denied = next((one for one in ours if self._is_of(one, "licence")), None)
+        if denied is None:
+            return
+        if any(one.expression is not None for one in self._licences(subject, pages).values()):
+            return
+        self._blind[subject.name] += 1
+        if self._blind[subject.name] == BLIND:
+            raise UnsatisfiableError(
+                f"{denied}, nor were the {BLIND - 1} versions tried before; its index does not say what "
+                "others are under",
+                hint="Name a version in pyproject.toml, or let the rule allow this licence or package.",
+            )
+
+    def _licences(self, subject: Subject, pages: Sequence[IndexFile]) -> Mapping[str, Licence]:
+        """What the versions of a package are under, as far as its index says; asked once."""
+        if subject.name not in self._known:
+            self._known[subject.name] = of_offers(
+                self.project, self.context, self.policies, subject, pages
+            )
+        return self._known[subject.name]
 
     def _bad(
         self,
@@ -241,7 +374,7 @@ class _Work:
     ) -> dict[str, Exclusion]:
         """Version → why the rules exclude it, of the versions of one package."""
         facts = self._facts(subject)
-        licences = of_offers(self.project, self.context, self.policies, subject, pages)
+        licences = self._licences(subject, pages)
         with governing.known(self.context) as here:
             items = tuple(
                 replace(
@@ -310,7 +443,7 @@ class _Work:
             if same and len(kept) == len(versions):
                 yield replace(one, told=tuple(kept))
             elif kept:
-                left = excluding.constraint(one.package, (), [told.version for told in kept])
+                left = excluding.without(one.package, [told.version for told in kept])
                 yield Excluded(package=one.package, constraint=left, told=tuple(kept))
 
     def _still(self, told: Exclusion) -> bool:
@@ -323,7 +456,7 @@ class _Work:
         """
         if recorded is not None:
             rules = [governing.rule_named(self.policies, name) for name in recorded.rules]
-            if all(rule is None or rule.kind != "no-sdist" for rule in rules):
+            if all(rule is None or rule.kind not in _BY_FILES for rule in rules):
                 return ()
         from provenv.resolve.pages import files_of
 
@@ -342,6 +475,19 @@ class _Work:
             except NetworkError:  # then versions are excluded one by one
                 self._pages[key] = ()
         return self._pages[key]
+
+
+def _asked_for(project: Project) -> list[str]:
+    """The packages that the manifests ask for from an index, by normalized name."""
+    found: dict[str, None] = {}
+    for part in _parts(project):
+        manifest = part.manifest
+        lists = (*manifest.optional_dependencies.values(), *manifest.groups.values())
+        for text in (*manifest.dependencies, *(item for items in lists for item in items)):
+            asked = Requirement(text)
+            if asked.url is None:
+                found[canonicalize_name(asked.name)] = None
+    return list(found)
 
 
 def _with(known: Excluded | None, one: Excluded) -> Excluded:

@@ -32,7 +32,7 @@ from provenv.workspace.governing import auditing, evidence, releases, subjects
 from provenv.workspace.governing import policies as governing
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.governing.supplying import supplied, watched
-from provenv.workspace.projects.context import Context, LockFile, Project
+from provenv.workspace.projects.context import Context, LockFile, Project, read_lock
 from provenv.workspace.projects.governed import may_be_governed
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ DESPITE = timedelta(hours=24)
 """For how long a generation may be used that a policy refuses, where somebody has said why."""
 _FILE = ".despite"
 _SHOWN = 5
+_FOR_EVER = 1 << 40
 
 
 @frozen
@@ -147,16 +148,17 @@ def require_generation(
         return _required(project, context, use)
 
 
-def renew(project: Project, context: Context, folder: str) -> bool:
-    """Whether a generation that a rollback chose against the lock may go on being used.
+def renew(project: Project, context: Context, spec: EnvironmentSpec) -> bool:
+    """Whether an environment may go on being used of which nothing but the verdict is too old.
 
-    Nothing but the verdict may have changed since: it is made anew, and written down.
+    It is made anew, and written down: on the lock, or on the generation that a rollback chose against it.
 
     Raises:
         CheckFailedError, UndecidedError: The policy does not let it.
     """
+    folder = project.folder(spec)
     known = stamp.read(folder)
-    if known is None or not known.held:
+    if known is None or known.home != context.home.root or known.environment != spec.name:
         return False
     policies = {
         os.path.join(project.root, fast.POLICY),
@@ -170,7 +172,11 @@ def renew(project: Project, context: Context, folder: str) -> bool:
     watched = [stamp.signature(path) for path in sorted(policies)]
     number = int(known.current.rpartition("/")[2])
     made = generations.read_generation(folder, number)
-    verdict = require_generation(project, context, folder, made)
+    lock = read_lock(project, project.lock_key(spec))
+    if known.held or made.source is not None or lock is None:
+        verdict = require_generation(project, context, folder, made)
+    else:
+        verdict = require(project, context, spec, lock, made.python)
     lines = [*others, *watched, *verdict.own, *verdict.lines]
     stamp.write(folder, _with(known, lines))
     return True
@@ -195,17 +201,19 @@ REFUSALS = (RefusedError, DoubtedError)
 
 
 def _required(project: Project, context: Context, use: _Use) -> Fresh:
-    sources = _signatures(context)
+    above = fast.policies_above(context.home.root, context.environ)
+    sources = tuple(stamp.signature(path) for path in above if os.path.isabs(path))
     path = os.path.join(project.locker.root, fast.POLICY)
     own = (stamp.signature(path),)
     policies = governing.policies_of(project, context)
     if not any(rule.concerns(use.environment) for rule in policies.rules):
-        return Fresh()
+        return Fresh(lines=(stamp.valid(0, _FOR_EVER), *sources), own=own)
     python = auditing.python_named(use.environment, use.python)
     found = use.found()
+    sources += _answers(context)
     sources += tuple(map(stamp.signature, watched(project, policies, use.environment)))
     question, data = governing.ask(context, policies, (use.environment,), found, (python,))
-    question = supplied(question, project, context, policies, found)
+    question = supplied(question, project, context, policies, found, use.lock_digest)
     verdict = judge(policies, question)
     checked = governing.Checked(
         title=project.title, policies=policies, question=question, verdict=verdict, advisories=data
@@ -221,12 +229,10 @@ def _required(project: Project, context: Context, use: _Use) -> Fresh:
     return Fresh(lines=(line, *sources), own=own)
 
 
-def _signatures(context: Context) -> tuple[str, ...]:
-    """What of this machine decides, as it looks before it is read."""
-    above = fast.policies_above(context.home.root, context.environ)
-    paths = [path for path in above if os.path.isabs(path)]
+def _answers(context: Context) -> tuple[str, ...]:
+    """What is known on this machine, as it looks before it is read: advisories, and answers of indexes."""
     known = (f"{context.home.advisories}/current", releases.mark(context))
-    return tuple(stamp.signature(p) for p in (*paths, *known))
+    return tuple(map(stamp.signature, known))
 
 
 def _allows(policies: Policies, verdict: Verdict) -> bool:

@@ -13,7 +13,7 @@ from provenv.audit import database, release_rules
 from provenv.audit.excluding import Excluded, from_rows
 from provenv.audit.findings import vulnerabilities
 from provenv.audit.policies import Policies, combine
-from provenv.audit.releases import Standing
+from provenv.audit.releases import Spoken, Standing, together
 from provenv.audit.verdict import Item, Python, Question, Verdict, judge
 from provenv.core.errors import InputError, UsageError
 from provenv.core.values import frozen, replace
@@ -29,13 +29,19 @@ from provenv.workspace.projects.context import Context, Project, read_lock, read
 
 @frozen
 class Checked:
-    """A verdict, and what it is about. ``advisories``: The digest of the data; None where there is none."""
+    """A verdict, and what it is about.
+
+    Attributes:
+        advisories: The digest of the data; None where there is none.
+        spoken: What indexes have said, where a rule asks for that.
+    """
 
     title: str
     policies: Policies
     question: Question
     verdict: Verdict
     advisories: str | None
+    spoken: Spoken | None = None
 
 
 @frozen
@@ -45,6 +51,10 @@ class Draft:
     file: str
     place: str
     text: str
+
+    def stands_for(self, path: str) -> bool:
+        """Whether it is in the place of the policy in ``path``."""
+        return os.path.realpath(path) == os.path.realpath(self.place)
 
 
 def policies_of(project: Project | None, context: Context, draft: Draft | None = None) -> Policies:
@@ -58,16 +68,21 @@ def policies_of(project: Project | None, context: Context, draft: Draft | None =
     found: list[tuple[Policy, str]] = []
     named = context.environ.get("PROVENV_POLICY")
     for path in fast.policies_above(context.home.root, context.environ):
-        if draft is not None and path == draft.place:
-            found.append(_read(draft.file, draft.text))
+        if draft is not None and draft.stands_for(path):
+            found.append(read_policy(draft.file, draft.text))
         elif path == named or os.path.lexists(path):
-            found.append(_read(path, read_text(path)))
+            found.append(read_policy(path, read_text(path)))
     if project is not None:
         found += _own(project, draft)
     return combine(found)
 
 
-def _read(path: str, text: str) -> tuple[Policy, str]:
+def read_policy(path: str, text: str) -> tuple[Policy, str]:
+    """A policy, with its text.
+
+    Raises:
+        InputError: It cannot be used.
+    """
     return parse_policy(toml.parse(text, path), path, text=text), text
 
 
@@ -75,8 +90,8 @@ def _own(project: Project, draft: Draft | None) -> list[tuple[Policy, str]]:
     """The project's own: a file beside the manifest of what is locked, or a table in that."""
     locker = project.locker
     path = os.path.join(locker.root, fast.POLICY)
-    if draft is not None and path == draft.place:
-        return [_read(draft.file, draft.text)]
+    if draft is not None and draft.stands_for(path):
+        return [read_policy(draft.file, draft.text)]
     data = toml.parse(locker.manifest_text, locker.manifest_path)
     inner = data.get("tool", {}).get("provenv", {}).get("policy")
     if os.path.lexists(path):
@@ -87,7 +102,7 @@ def _own(project: Project, draft: Draft | None) -> list[tuple[Policy, str]]:
                 key="tool.provenv.policy",
                 hint="Keep one of them.",
             )
-        return [_read(path, read_text(path))]
+        return [read_policy(path, read_text(path))]
     if inner is None:
         return []
     where = "tool.provenv.policy"
@@ -121,7 +136,14 @@ def check(project: Project, context: Context, environments: Sequence[str] = ()) 
         question=question,
         verdict=judge(policies, question),
         advisories=digest,
+        spoken=_spoken(policies, question),
     )
+
+
+def _spoken(policies: Policies, question: Question) -> Spoken | None:
+    if not any(rule.kind in release_rules.KINDS for rule in policies.rules):
+        return None
+    return together([one.standing.facts for one in question.items if one.standing.why is None])
 
 
 def ask(

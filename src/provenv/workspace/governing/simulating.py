@@ -13,7 +13,7 @@ from provenv.workspace.governing import auditing, subjects
 from provenv.workspace.governing import policies as governing
 from provenv.workspace.governing.policies import Draft
 from provenv.workspace.governing.supplying import supplied
-from provenv.workspace.host import registry
+from provenv.workspace.host import claims, registry
 from provenv.workspace.projects.context import Context, Project, project_in, read_text
 
 Change = Literal["same", "stricter", "looser", "unusable", "unread"]
@@ -61,16 +61,37 @@ def simulate(
         InputError: The file cannot be used as a policy. UsageError: It is not clear what it stands for.
     """
     draft = Draft(file=file, place=place or _place(context), text=read_text(file))
-    governing.policies_of(None, context, draft)  # what is wrong with it is said once
+    above = fast.policies_above(context.home.root, context.environ)
+    own = not any(map(draft.stands_for, above))
+    if own and os.path.basename(draft.place) != fast.POLICY:
+        raise UsageError(
+            f"{draft.place} is no place of a policy",
+            hint=f"Policies lie in {', '.join(above)}, and in {fast.POLICY} of a project.",
+        )
+    governing.read_policy(draft.file, draft.text)  # what is wrong with it is said once …
+    governing.policies_of(None, context, draft)  # … and with all of them that stand above projects
     folders = registry.projects(context)
-    if place is not None and os.path.basename(place) == fast.POLICY:
-        roots = [os.path.dirname(place)]
-    else:
-        roots = list(folders)
-        if here is not None and not here.bare and os.path.realpath(here.root) not in roots:
-            roots.append(os.path.realpath(here.root))
-    found = [_simulated(context, draft, root, folders.get(root, [])) for root in sorted(roots)]
-    return Simulation(draft=draft, projects=tuple(found))
+    if here is not None and not here.bare:
+        folders.setdefault(os.path.realpath(here.root), [])
+    found = [_simulated(context, draft, root, folders[root], own=own) for root in sorted(folders)]
+    known = [one for one in found if one is not None]
+    if own and not known:
+        raise UsageError(f"no project that is known here has its policy in {draft.place}")
+    return Simulation(draft=draft, projects=(*known, *([] if own else _unread(context))))
+
+
+def _unread(context: Context) -> list[Simulated]:
+    """Entries of the store that cannot be read: nobody knows which project they stand for."""
+    return [
+        Simulated(
+            root=entry.path,
+            title=os.path.basename(entry.path),
+            change="unread",
+            error=UndecidedError(f"the store's entry {entry.path} cannot be read"),
+        )
+        for entry in claims.entries(context)
+        if entry.folder is None
+    ]
 
 
 def _place(context: Context) -> str:
@@ -84,22 +105,27 @@ def _place(context: Context) -> str:
     return there[0] if there else above[-1]
 
 
-def _simulated(context: Context, draft: Draft, root: str, folders: list[str]) -> Simulated:
+def _simulated(
+    context: Context, draft: Draft, root: str, folders: list[str], *, own: bool
+) -> Simulated | None:
+    """One project; None where the draft is of another one's policy."""
     title = os.path.basename(root)
     try:
         reasons = [registry.absence(folder) for folder in folders]
         lost = next((one for one in reasons if one in ("gone", "unreachable")), None)
-        if lost is not None and all(reasons) and not os.path.isdir(root):
+        if lost is not None and not os.path.isdir(root):
             raise UndecidedError(f"{root} is not there: {registry.ABSENCES[lost]}")
         project = project_in(root)
+        if own and not draft.stands_for(os.path.join(project.locker.root, fast.POLICY)):
+            return None
         title = project.title
         before = governing.policies_of(project, context)
         found = subjects.of_locks(project)
     except ProvenvError as error:
-        return Simulated(root=root, title=title, change="unread", error=error)
+        return _lost(draft, root, title, error, own=own)
     except OSError as error:
         wrong = UndecidedError(f"{root} cannot be read: {error.strerror or error}")
-        return Simulated(root=root, title=title, change="unread", error=wrong)
+        return _lost(draft, root, title, wrong, own=own)
     try:
         after = governing.policies_of(project, context, draft)
     except InputError as error:
@@ -119,6 +145,16 @@ def _simulated(context: Context, draft: Draft, root: str, folders: list[str]) ->
         gone=_only(now, then),
         new=_only(then, now),
     )
+
+
+def _lost(
+    draft: Draft, root: str, title: str, error: ProvenvError, *, own: bool
+) -> Simulated | None:
+    """A project of which it cannot be told; none where it cannot have that policy."""
+    top = os.path.dirname(os.path.realpath(draft.place))
+    if own and not f"{os.path.realpath(root)}/".startswith(f"{top}/"):
+        return None
+    return Simulated(root=root, title=title, change="unread", error=error)
 
 
 def _change(now: Verdict | None, then: Verdict | None) -> Change:
