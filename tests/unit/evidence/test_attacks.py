@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from provenv.core import digest, files
+from provenv.core.errors import DiskError
 from provenv.core.values import replace
 from provenv.evidence import checkpoints, keys, log, records
 from provenv.evidence.checking import Check, Made, Material, Seen, check
@@ -457,6 +459,19 @@ def test_a_record_without_its_end_gets_one(made: Log) -> None:
     assert problems(made.check()) == {"torn"}
     made.add()
     assert [records.parse(line.rstrip()).sequence for line in made.lines] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_disk_that_fills_up_leaves_no_half_of_a_record(
+    made: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = made.file.read_bytes()
+    real = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda fd, data: real(fd, data[: len(data) // 2]))
+        with pytest.raises(DiskError):
+            made.add()
+    assert made.file.read_bytes() == before
+    assert made.check().outcome == "pass"
 
 
 def test_what_is_no_log_is_not_written_into(made: Log) -> None:

@@ -53,7 +53,11 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
 def text(shown: Shown, screen: Screen) -> None:
     head = ("record", "when", "kind", "what", "by", "command")
-    screen.table([_row(one, screen) for one in shown.records], head=head if shown.records else ())
+    from provenv.evidence.records import of_several
+
+    several = of_several(shown.records)
+    rows = [_row(one, screen, several=several) for one in shown.records]
+    screen.table(rows, head=head if rows else ())
     if not shown.records:
         screen.line(f"nothing is in the evidence log {shown.folder}")
     if shown.more:
@@ -63,32 +67,34 @@ def text(shown: Shown, screen: Screen) -> None:
         screen.line(screen.paint("dim", said))
 
 
-def _row(one: Record, screen: Screen) -> tuple[str, ...]:
+def _row(one: Record, screen: Screen, *, several: bool) -> tuple[str, ...]:
     entry = one.entry
     odd = f" ({', '.join(one.marks)})" if one.marks else ""
     return (
         f"{one.sequence:>6}",
         screen.when(entry.time),
         entry.kind + screen.paint("warn", odd),
-        printable(what(one)),
+        printable(what(one, several=several)),
         printable(str(entry.actor.get("user") or entry.actor.get("uid") or "")),
         printable(entry.command.removeprefix("provenv ")),
     )
 
 
-def what(one: Record) -> str:
+def what(one: Record, *, several: bool) -> str:
     """What a record is about, in a few words; nothing where somebody else wrote it."""
     try:
-        return _what(one)
+        return _what(one, several=several)
     except (AttributeError, TypeError):
         return ""
 
 
-def _what(one: Record) -> str:
+def _what(one: Record, *, several: bool) -> str:
+    from provenv.evidence.records import place
+
     entry = one.entry
     said, subject = entry.details, entry.subject
     if entry.kind in ("sync", "rollback"):
-        return f"{subject.get('environment')}: {said.get('previous') or '–'} → {subject.get('generation')}"
+        return f"{place(one, several=several)}: {said.get('previous') or '–'} → {subject.get('generation')}"
     if entry.kind == "lock":
         moved = many(len(said.get("changes", ())), "change")
         return "taken back" if said.get("taken-back") else moved
