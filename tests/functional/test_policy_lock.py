@@ -406,3 +406,29 @@ def test_what_is_known_to_be_hostile_is_not_built_when_it_is_asked_for(
     else:
         assert "excluded: evil by hostile (MAL-2026-1)" in project.fails(1, "lock").stderr
     assert not [request for request in index.requests if "evil-1.1" in request.path]
+
+
+@pytest.mark.slow
+def test_a_newer_version_takes_the_place_and_an_older_one_with_a_warning(
+    project: Project, index: Index, tmp_path: Path
+) -> None:
+    for version in ("1.0", "1.1", "1.2", "2.0"):
+        index.add(make_wheel(tmp_path / "w", "core", version))
+    index.add(make_wheel(tmp_path / "w", "app", "1.0", requires=["core<1.2"]))
+    learn(project, versions=["1.1"])
+    project.depends("core<1.2")
+    project.ok("lock")
+    project.write("provenv-policy.toml", VULNS)
+    project.depends("core<2")
+    assert "is older than" not in project.ok("lock").stderr
+    assert locked(project) == {"core": "1.2"}
+    project.depends("core<2", "app")
+    said = project.ok("lock").stderr
+    assert "warning: core 1.0 complies, and is older than 1.1, which is excluded by vulns" in said
+    assert locked(project)["core"] == "1.0"
+    before = project.read("pylock.toml")
+    project.depends("core<2", "app", groups={"more": []})
+    project.ok("lock")
+    project.depends("core<2", "app")
+    assert "is older than" not in project.ok("lock").stderr
+    assert project.read("pylock.toml") == before
