@@ -295,6 +295,7 @@ def test_a_cool_down_takes_the_version_below_until_time_has_passed(
     done = project.ok("lock")
     assert locked(project) == {"core": "1.1"}
     assert "excluded: core 1.3 by cool (uploaded " in done.stderr
+    assert "is older than" not in done.stderr  # as it must be
     assert len(read(project)["tool"]["provenv"]["excluded"]) == 1  # and 1.2 in the same round
     before = project.read("pylock.toml")
     project.depends("core", groups={"more": []})

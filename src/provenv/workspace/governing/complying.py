@@ -152,7 +152,8 @@ def comply(
         if not judged.broken:
             told = _told(standing, previous, judged)
             _tell(context, judged.verdict, told)
-            _tell_older(context, standing, made, previous)
+            mended = [one for e in standing.values() for one in e.told if work.mends_above(one)]
+            _tell_older(context, mended, made, previous)
             return _written(made, policies, standing)
         for one in work.excluded(judged):
             if one.package in standing and _holds(standing[one.package], one):
@@ -296,7 +297,7 @@ class _Work:
             else:  # nobody says what lies between
                 left = excluding.without(name, bad)
             newer = ""
-            if pages and all(self._kind(one) in _MENDED_ABOVE for one in ours):
+            if pages and all(map(self.mends_above, ours)):
                 newer = excluding.above(name, _newest(ours), versions, bad)
             yield Excluded(
                 package=name,
@@ -304,6 +305,10 @@ class _Work:
                 told=tuple(ours),
                 wider=left if newer and newer != left else "",
             )
+
+    def mends_above(self, one: Exclusion) -> bool:
+        """Whether a newer version is to be expected to comply, and an older one is no gain."""
+        return self._kind(one) in _MENDED_ABOVE
 
     def _kind(self, one: Exclusion) -> str:
         rule = governing.rule_named(self.policies, one.rule)
@@ -478,12 +483,10 @@ def _tell(context: Context, verdict: Verdict, told: Iterable[Exclusion]) -> None
     )
 
 
-def _tell_older(
-    context: Context, standing: Mapping[str, Excluded], made: Locks, previous: Locks
-) -> None:
+def _tell_older(context: Context, told: Iterable[Exclusion], made: Locks, previous: Locks) -> None:
     """Warn where what complies is older than what was refused: advisories may not speak of it any more."""
     now, before = _versions(made), _versions(previous)
-    for one in (told for excluded in standing.values() for told in excluded.told):
+    for one in told:
         there, refused = now.get(one.package), parsed(one.version)
         if not there or refused is None or there == before.get(one.package):
             continue
