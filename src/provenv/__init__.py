@@ -132,6 +132,8 @@ if TYPE_CHECKING:
     from provenv.workspace.syncing.inspection import project_graph as project_graph
     from provenv.workspace.syncing.inspection import status as status
     from provenv.workspace.syncing.inspection import why as why
+    from provenv.workspace.syncing.lagging import LagResult as LagResult
+    from provenv.workspace.syncing.lagging import outdated_by_policy as outdated_by_policy
     from provenv.workspace.syncing.locking import LockResult as LockResult
     from provenv.workspace.syncing.locking import lock as lock
     from provenv.workspace.syncing.sync import SyncResult as SyncResult
@@ -190,6 +192,7 @@ _ROOMS = {
         "PythonInstalled", "PythonRemoved", "install_pythons", "uninstall_pythons",
     ),
     "provenv.workspace.examining.isolation": ("IsolationResult", "isolation"),
+    "provenv.workspace.syncing.lagging": ("LagResult", "outdated_by_policy"),
     "provenv.workspace.syncing.locking": ("LockResult", "lock"),
     "provenv.workspace.named.opening": ("CopyResult", "discard_edits", "edit_package"),
     "provenv.workspace.named.patches": ("PatchResult", "patch"),

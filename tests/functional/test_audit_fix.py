@@ -191,3 +191,14 @@ def test_yanked_versions_and_prereleases_are_no_remedy(shop: Project) -> None:
     told = shop.fails(1, "audit", "--fix", "--dry-run", "--json").json
     (left,) = told["left"]
     assert "nothing is known to be sound that its index has" in left["reason"]
+
+
+@pytest.mark.slow
+def test_a_fix_is_recorded_where_a_project_keeps_evidence(shop: Project) -> None:
+    learn(shop, record("PYSEC-1", "core", ranges=below("1.1")))
+    shop.depends("core", "other", more="[tool.provenv.evidence]\n")
+    shop.ok("lock")
+    shop.ok("audit", "--fix", "--yes")
+    newest = shop.ok("evidence", "show", "--json").json["records"][0]
+    assert newest["kind"] == "lock"
+    assert "audit --fix" in newest["command"]

@@ -160,7 +160,10 @@ def test_a_newer_python_is_tried_where_one_is_here(shop: Project, tmp_path: Path
     (one,) = told(shop, "--ahead", 0)["tried"]
     assert (one["kind"], one["name"], one["passed"]) == ("python", "3.13", True)
     assert one["bound"] == ">=3.11,<3.13"
-    assert "Python 3.13 could be declared" in shop.ok("test", "--ahead").stdout
+    assert "Python 3.13 could be allowed by requires-python" in shop.ok("test", "--ahead").stdout
+    manifest = shop.read("pyproject.toml")
+    shop.pyproject(manifest.replace(",<3.13", ""))
+    assert "could be allowed" not in shop.ok("test", "--ahead").stdout
 
 
 def test_calls_that_exclude_each_other(shop: Project) -> None:

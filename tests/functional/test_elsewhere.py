@@ -121,7 +121,7 @@ def test_a_worker_is_killed_and_no_cell_is_lost_or_reported_twice(
     code, answer, said = ended(running)
     assert code == 0
     assert states(answer) == dict.fromkeys(LABELS, "passed")
-    assert said.count("died; the cell is begun again") == 1
+    assert said.count("the worker died; the cell is begun again") == 1
     assert Counter(cell["attempts"] for cell in answer["cells"]) == {1: 3, 2: 1}
     twice = [cell["label"] for cell in answer["cells"] if cell["attempts"] == 2]
     assert begun(shared) == {label: 2 if label in twice else 1 for label in LABELS}
@@ -158,7 +158,7 @@ def test_a_cell_that_kills_its_workers_does_not_go_on_for_ever(
 
 
 @pytest.mark.slow
-def test_an_interrupt_ends_what_runs_elsewhere_and_the_workers_live(
+def test_what_runs_elsewhere_ends_with_who_asked_for_it_and_the_workers_live(
     shop: Project, cluster: Cluster, shared: Path
 ) -> None:
     cluster.start_worker("one", threads=2)
@@ -170,22 +170,23 @@ def test_an_interrupt_ends_what_runs_elsewhere_and_the_workers_live(
     assert code == 130
     assert set(states(answer).values()) == {"cancelled"}
     assert cluster.strays() == []  # and it was there for all of them at once
-    (shared / "hold").unlink()
-    answer = shop.ok("test", "--on", cluster.address, "--json").json
-    assert states(answer) == dict.fromkeys(LABELS, "passed")
+    # of what one failure ends, nothing is left either
+    first = f'test "$PROVENV_CELL" != "{LABELS[0]}" || exit 1; sleep 600'
+    failed = shop.fails(
+        1, "test", "--on", cluster.address, "--fail-fast", "--json", "--", "sh", "-c", first
+    )
+    assert Counter(states(failed.json).values()) == {"failed": 1, "cancelled": 3}
+    assert cluster.strays() == []
 
-
-@pytest.mark.slow
-def test_the_client_is_killed_and_the_workers_end_its_cells(
-    shop: Project, cluster: Cluster, shared: Path
-) -> None:
-    cluster.start_worker("one")
-    (shared / "hold").touch()
+    # nor does anything outlive a client that has no time to say so
     running = shop.popen("test", "--on", cluster.address)
-    wait_for_begun(shared, 1)
+    wait_for_begun(shared, 4)
     running.kill()
     running.communicate()
     assert cluster.strays() == []
+    (shared / "hold").unlink()
+    answer = shop.ok("test", "--on", cluster.address, "--json").json
+    assert states(answer) == dict.fromkeys(LABELS, "passed")
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,8 +18,10 @@ from typing import Any
 import pytest
 
 import provenv
+from provenv.core.values import replace
 from provenv.evidence import log as evidence_log
 from provenv.evidence.records import Record
+from provenv.workspace.assuring.evidence import verify
 from provenv.workspace.governing import evidence, policies, signing
 from support import Index, Project, make_wheel
 
@@ -134,10 +137,22 @@ def test_what_is_added_and_rolled_back(shop: Project, here: Here) -> None:
     here.sync()
     provenv.add(here.project, here.context, ["core"])
     provenv.rollback(here.project, here.context)
-    assert here.kinds() == ["begin", "lock", "sync", "sync", "lock", "rollback"]
+    assert here.kinds() == ["begin", "lock", "sync", "lock", "sync", "rollback"]
     last = here.records()[-1].entry
     assert (last.subject["generation"], last.details["previous"]) == (1, 2)
     assert last.details["changes"] == [{"name": "core", "before": "1.0", "after": None}]
+
+
+def test_what_is_taken_back_is_recorded(shop: Project, here: Here) -> None:
+    shop.depends(more="[tool.provenv.evidence]\n")
+    here.sync()
+    (shop.folder / ".venvs").mkdir()
+    (shop.folder / ".venvs/prod").write_text("in the way")
+    with pytest.raises(provenv.ProvenvError):
+        provenv.add(here.project, here.context, ["core"], environment="prod")
+    first, *_, last, back = [one.entry for one in here.records() if one.entry.kind == "lock"]
+    assert back.details["taken-back"]
+    assert first.locks == back.locks != last.locks
 
 
 def test_the_short_way_records_what_it_makes(shop: Project, here: Here) -> None:
@@ -220,6 +235,18 @@ def test_in_the_project_so_that_it_travels_and_nowhere_else(shop: Project, here:
         shop.depends("core", more=f'[tool.provenv.evidence]\nfolder = "{folder}"\n')
         with pytest.raises(provenv.InputError, match="is not a folder below the project's"):
             provenv.open_project(str(shop.folder))
+
+
+def test_what_was_made_past_the_log_is_found(shop: Project, here: Here) -> None:
+    here.sync()
+    text = shop.read("pyproject.toml")
+    shop.write("pyproject.toml", text.replace("[tool.provenv.evidence]", ""))
+    time.sleep(1.1)  # generations know the second that they were made in
+    here.sync("prod")
+    shop.write("pyproject.toml", text)
+    said = {one.problem: one.text for one in verify(here.project, here.context).findings}
+    assert said["unrecorded"].startswith("generation 1 of prod, made on ")
+    assert set(said) == {"unrecorded", "no-checkpoint"}
 
 
 def test_many_write_at_once(here: Here) -> None:
@@ -316,6 +343,21 @@ def test_a_stale_lock_is_not_made_anew_on_the_way(shop: Project, signed: Here) -
     shop.depends("core<9", more="[tool.provenv.evidence]\n")
     assert "must be signed, and is not made anew on the way" in refused(signed)
     assert shop.read("pylock.toml") == before
+
+
+def test_an_older_lock_that_was_signed_once_is_told(shop: Project, signed: Here) -> None:
+    old = {name: shop.read(name) for name in ("pylock.toml", "pylock.toml.sig")}
+    signing.sign(signed.project, signed.context)  # the log of this home has not seen that yet
+    shop.write("pylock.toml", old["pylock.toml"] + "# another one\n")
+    signing.sign(signed.project, signed.context)
+    heard: list[object] = []
+    context = replace(signed.context, emit=heard.append)
+    provenv.sync(signed.project, context, environment="prod")
+    assert not [one for one in heard if "was signed last" in str(one)]
+    for name, text in old.items():
+        (shop.folder / name).write_text(text)
+    provenv.sync(signed.project, context, environment="staging", require_signature=True)
+    assert [one for one in heard if "was signed last" in str(one)]
 
 
 def test_somebody_who_may_not_sign(shop: Project, signed: Here) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support import Index, Project, make_wheel
+from support.advisories import archive, record
 from support.project import command
 
 HEAVY = {
@@ -88,6 +89,16 @@ def test_a_verdict_that_holds_is_compared_and_nothing_imported(shop: Project) ->
     modules = modules_of(shop, "run", "true")
     assert heavy(modules) == set()
     assert {m for m in modules if m.startswith("provenv")} <= OWN | {"provenv.workspace.run"}
+
+
+def test_an_audit_that_was_answered_imports_nothing_heavy(shop: Project, tmp_path: Path) -> None:
+    path = archive(tmp_path / "all.zip", [record("PYSEC-1", "other", versions=["1"])])
+    shop.ok("advisories", "import", str(path))
+    shop.ok("audit", "--json")
+    modules = modules_of(shop, "audit", "-q")
+    assert heavy(modules) == set()
+    more = {"provenv.workspace.answered", "provenv.environments.plans", "provenv.core.seal"}
+    assert {m for m in modules if m.startswith("provenv")} <= OWN | more
 
 
 def test_a_known_plan_is_linked_without_anything_heavy(shop: Project) -> None:

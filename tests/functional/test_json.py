@@ -174,6 +174,7 @@ def test_every_command(project: Project) -> None:
     check(told("upgrade", "--dry-run", code=1), "provenv.upgrade/1")
     project.write("provenv-policy.toml", POLICY)
     check(told("policy", "check", code=1), "provenv.policy-check/1")
+    check(told("outdated", "--policy", code=1), "provenv.outdated-policy/1")
     check(told("policy", "explain", "vulns"), "provenv.policy-explain/1")
     draft = str(project.write("draft.toml", POLICY.replace("vulns", "others")))
     check(told("policy", "simulate", draft), "provenv.policy-simulate/1")
@@ -187,6 +188,7 @@ def test_every_command(project: Project) -> None:
     check(told("evidence", "export", "--output", "v.jsonl"), "provenv.evidence-export/1")
     check(told("evidence", "seal", "--older-than", "1d"), "provenv.evidence-seal/1")
     (project.folder / "provenv-policy.toml").unlink()  # it leaves no version of core
+    check(told("lock", "--sign"), "provenv.lock/1")
     check(project.ok("--json", "test", "true").json, "provenv.test/1")
     check(project.ok("--json", "test", "--list", "true").json, "provenv.test-list/1")
     project.write("tox.ini", "[tox]\nenv_list = py312\n")

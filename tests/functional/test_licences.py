@@ -121,14 +121,18 @@ def test_of_what_was_built_the_environment_knows(project: Project, tmp_path: Pat
 
 @pytest.mark.slow
 def test_an_index_without_metadata(project: Project, index: Index, tmp_path: Path) -> None:
-    for version, licence in (("1.0", "MIT"), ("2.0", "GPL-3.0-only")):
-        text = metadata_text("old", version) + f"License-Expression: {licence}\n"
-        wheel = make_wheel(tmp_path / "w", "old", version, metadata=text)
-        index.add(wheel, metadata=False)
+    rows = [("old", "1.0", "MIT"), ("old", "2.0", "GPL-3.0-only")]
+    rows += [("worse", f"{number}.0", "GPL-3.0-only") for number in range(6)]
+    for name, version, licence in rows:
+        text = metadata_text(name, version) + f"License-Expression: {licence}\n"
+        index.add(make_wheel(tmp_path / "w", name, version, metadata=text), metadata=False)
     project.depends("old")
     project.write("provenv-policy.toml", RULE)
     assert "excluded: old 2.0 by ours" in project.ok("lock").stderr
     project.ok("sync", "-e", "prod")
+    project.depends("worse")
+    said = project.fails(1, "lock").stderr
+    assert "its index does not say what others are under" in said  # and does not go on for ever
 
 
 BACKEND = """

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import pty
+import re
 import signal
+import struct
 import subprocess
+import termios
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +21,7 @@ import pytest
 
 from support import Index, Project, make_wheel
 from support.leftovers import MARK, wait_for_marked
+from support.project import command
 from support.pythons import pyenv_python
 
 MATRIX = """
@@ -193,6 +200,19 @@ def test_an_interrupt_ends_all_and_says_what_had_finished(ready: Project) -> Non
 
 
 @pytest.mark.slow
+def test_nothing_is_left_where_provenv_itself_is_killed(ready: Project) -> None:
+    mark = f"matrix-{os.getpid()}-{time.monotonic_ns()}"
+    ready.env[MARK] = mark
+    with ready.popen("test", "--", "sh", "-c", "touch begun; sleep 300") as process:
+        over = time.monotonic() + 60
+        while not (ready.folder / "begun").exists() and time.monotonic() < over:
+            time.sleep(0.02)
+        process.kill()
+    assert (ready.folder / "begun").exists()
+    assert wait_for_marked(mark, 0) == []
+
+
+@pytest.mark.slow
 def test_the_first_failure_ends_the_rest(ready: Project) -> None:
     ready.depends("core>=1.0", "tool", more=MATRIX + 'with = [{}, { name = "b" }]\n')
     found = cells(ready, "--fail-fast", "-j", "1", "--", "sh", "-c", "exit 1", code=1)
@@ -256,6 +276,7 @@ def test_an_empty_matrix_and_one_that_is_too_large(project: Project) -> None:
     refused = project.fails(2, "test")
     assert "10,000 cells" in refused.stderr
     assert "--yes" in refused.stderr
+    assert "10,000 cells" in project.fails(2, "test", "-k", "3.").stderr
     assert len(project.ok("test", "--list", "--json").json["cells"]) == 10_000
 
 
@@ -326,10 +347,22 @@ def test_the_log_of_operations_has_one_entry(ready: Project) -> None:
 
 
 @pytest.mark.slow
+def test_nothing_takes_the_place_of_what_a_cell_is_about(ready: Project) -> None:
+    ready.write("elsewhere/core.py", "__version__ = 'of somebody else'\n")
+    ready.env["PYTHONPATH"] = str(ready.folder / "elsewhere")
+    assert cells(ready)["test"]["line"] == "1.0"
+
+
+@pytest.mark.slow
 def test_environments_of_cells_go_when_nobody_uses_them(ready: Project) -> None:
     assert cells(ready)["test"]["state"] == "passed"
     assert ready.ok("gc", "--json").json["trials"] == []
     (used,) = (ready.home / "provenv/trials").glob("*/.venvs/*/.used")
+    ready.ok("test", "-k", "test", "--", "true")
+    (log,) = used.parents[2].glob("logs/*")
+    os.utime(log, (0, 0))
+    ready.ok("gc")
+    assert not log.exists()
     os.utime(used, (0, 0))
     assert ready.ok("gc", "--dry-run", "--json").json["trials"] == [str(used.parent)]
     gone = ready.ok("gc", "--grace", "0s", "--json").json
@@ -348,3 +381,34 @@ def test_git_decides_which_files_count(ready: Project) -> None:
     assert cells(ready)["test"]["cached"] is True
     ready.write("kept.txt", "x")
     assert cells(ready)["test"]["cached"] is False
+
+
+@pytest.mark.slow
+def test_while_somebody_watches_there_is_a_row_for_each_cell_that_runs(ready: Project) -> None:
+    ready.depends("core>=1.0", "tool", more=MATRIX + 'with = [{}, { name = "b" }]\n')
+    ready.ok("lock")
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    script = 'echo one; sleep 1; echo "two of $PROVENV_CELL"; sleep 1'
+    with subprocess.Popen(
+        [*command(), "test", "--", "sh", "-c", script],
+        cwd=ready.folder,
+        env={**ready.env, "TERM": "xterm-256color", "NO_COLOR": ""},
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        text = b""
+        with contextlib.suppress(OSError):  # so the end of a terminal is told
+            while data := os.read(ours, 65536):
+                text += data
+        assert process.wait() == 0
+    os.close(ours)
+    shown = text.decode()
+    assert "running" in shown
+    assert "two of b" in shown
+    assert "0 of 2" in shown
+    last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).splitlines()[-4:]
+    assert max(map(len, last)) <= 60
+    assert "2 passed" in last[-1]

@@ -179,6 +179,8 @@ def test_files_written_anew_and_another_checkout_keep_to_the_verdict(
     for name in ("pyproject.toml", "pylock.toml", "provenv-policy.toml"):
         (other.folder / name).write_text(shop.read(name))
     other.ok("sync")
+    told = other.ok("evidence", "show", "--json").json["records"]
+    assert [one["kind"] for one in told] == ["sync", "verdict", "begin"]
     learn(shop, "core")
     third = Project(tmp_path / "third", home=shop.home, index_url=index.url)
     for name in ("pyproject.toml", "pylock.toml", "provenv-policy.toml"):

@@ -11,6 +11,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import support
+from provenv.cli.commands import audit
+from provenv.workspace.governing import auditing
 from support import Index, Project, make_wheel
 from support.advisories import archive, record
 from support.pythons import pyenv_python
@@ -68,8 +70,10 @@ def test_a_check_is_offline_and_tells_what_was_said(shop: Project, index: Index)
     assert "its index was never asked" in shop.fails(1, "policy", "check").stdout
     shop.fails(1, "audit", "--refresh")
     before = len(index.requests)
-    found = shop.fails(1, "policy", "check", "--offline", "--json").json["decisions"]
+    told = shop.fails(1, "policy", "check", "--offline", "--json").json
     assert len(index.requests) == before
+    assert (told["indexes"]["known"], told["indexes"]["of"]) == (2, 2)
+    found = told["decisions"]
     assert {(one["rule"], one["subject"], one["state"]): one["text"] for one in found} == {
         ("release-age", "core 1.1", "broken"): found[0]["text"],
         ("yanked", "old 1.0", "broken"): "yanked: broken on Tuesdays",
@@ -114,6 +118,7 @@ def test_an_audit_tells_them_and_fails(shop: Project, index: Index) -> None:
     shop.ok("audit", "--tolerate", "yanked", "--tolerate", "archived")
 
 
+@pytest.mark.slow
 def test_a_governed_lock_asks(shop: Project, index: Index) -> None:
     govern(shop, rule("yanked", 'action = "warn"'), rule("provenance", f'action = "warn"\n{SAME}'))
     shop.ok("lock")
@@ -140,6 +145,7 @@ def test_what_has_not_changed_is_not_sent_again(shop: Project, index: Index) -> 
         ("removed", "core"),
         ("quarantined", "old"),
     ]
+    assert shop.fails(1, "audit", "--json").json["indexes"]["digest"] == told["indexes"]["digest"]
     index.requests.clear()
     again = shop.fails(1, "audit", "--refresh", "--json").json["notices"]
     assert [{**one, "asked": ""} for one in again] == [
@@ -152,6 +158,10 @@ def test_what_has_not_changed_is_not_sent_again(shop: Project, index: Index) -> 
     assert (done["asked"], done["changed"], done["failed"]) == (2, 0, [])
     text = shop.ok("advisories", "update", "--url", zipped).stderr
     assert "indexes asked about 2 packages: nothing new" in text
+    shop.write("pylock.toml", "no lock at all")
+    result = shop.ok("advisories", "update", "--url", zipped, "--json")
+    assert result.json["indexes"] is None
+    assert "no index was asked" in result.stderr
 
 
 @pytest.mark.slow
@@ -281,6 +291,10 @@ def test_a_project_on_a_python_without_fixes(project: Project) -> None:
     assert f'name="Python {told["version"]}"' in case
 
 
+def test_what_is_tolerated_is_what_there_is() -> None:
+    assert audit.ADVERSE == auditing.ADVERSE
+
+
 def test_cases_of_policies(project: Project) -> None:
     project.depends()
     govern(
@@ -345,6 +359,26 @@ def test_what_was_too_young_is_let_in_when_it_is_older(
     assert 'version = "1.0"' in shop.read("pylock.toml")
     shop.ok("lock", "--upgrade")
     assert 'version = "1.1"' in shop.read("pylock.toml")
+
+
+@pytest.mark.slow
+def test_what_lies_in_an_environment_came_from_an_index(shop: Project) -> None:
+    learn(shop)
+    shop.ok("sync")
+    shop.fails(1, "audit", "--refresh")
+    told = shop.fails(1, "audit", "--installed", "--json").json
+    assert [(one["kind"], one["version"]) for one in told["notices"]] == [
+        ("archived", "1.0"),
+        ("yanked", "1.0"),
+    ]
+    # where somebody has put another version, nobody knows where that is from
+    site = next((shop.folder / ".venv/current/lib").glob("*/site-packages"))
+    info = site / "old-1.0.dist-info"
+    text = (info / "METADATA").read_text().replace("Version: 1.0", "Version: 0.9")
+    (info / "METADATA").unlink()
+    (info / "METADATA").write_text(text)
+    told = shop.ok("audit", "--installed", "--json").json
+    assert (told["indexes"]["known"], told["indexes"]["of"]) == (1, 1)
 
 
 @pytest.mark.slow

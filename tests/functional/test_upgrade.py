@@ -64,6 +64,9 @@ def shop(project: Project, index: Index, tmp_path: Path) -> Project:
             "tool": nothing("1.0.0", "1.0.1", "3.0.0"),
         },
     )
+    text = "Metadata-Version: 2.1\nName: tool\nVersion: 1.0.1\n"
+    text += "Project-URL: Changelog, https://tool.example/changes\n"
+    index.add(make_wheel(tmp_path / "t", "tool", "1.0.1", metadata=text), upload_time=DAY)
     lock_at(
         project,
         "core==1.0.0", "other==1.0.0", "tool==1.0.0",
@@ -96,7 +99,11 @@ def test_steps_go_from_what_must_to_what_may_and_end_in_one_lock(shop: Project) 
     assert [(row["package"], row["reason"]) for row in told["stayed"]] == [
         ("tool", "held by 'tool<2' (project.dependencies)")
     ]
+    links = {m["package"]: m["changelog"] for m in told["steps"][1]["moves"]}
+    assert links == {"core": None, "other": None, "tool": "https://tool.example/changes"}
     page = shop.read("report.md")
+    assert "| patch release | 2026-01-01 (" in page
+    assert "| [changes](https://tool.example/changes) |" in page
     assert (
         "| core | 1.0.0 | 1.0.1 | clears what is known against it: `PYSEC-1` | 2026-01-01 (" in page
     )

@@ -51,9 +51,13 @@ def decide(rule: Rule, asked: Asked) -> Iterator[Said]:
         yield from _RULES[rule.kind](rule, asked)
 
 
-def _silent(rule: Rule, text: str) -> Iterator[Said]:
-    """What the index, or whoever else could, does not say."""
-    if rule.on_unknown == "deny":
+def _silent(rule: Rule, asked: Asked, text: str) -> Iterator[Said]:
+    """What the index, or whoever else could, does not say; an old answer is no silence."""
+    facts = asked.standing.facts
+    old = asked.stale(facts) if facts is not None else None
+    if old is not None:
+        yield "unknown", f"{text}; {old}"
+    elif rule.on_unknown == "deny":
         yield "broken", text
     elif rule.on_unknown == "warn":
         yield "tolerated", text
@@ -65,11 +69,11 @@ def _known(rule: Rule, asked: Asked) -> Iterator[Facts | Said]:
     """The facts, if they can be used at all; else why not."""
     standing = asked.standing
     if standing.why is not None:
-        yield from _silent(rule, standing.why)
+        yield from _silent(rule, asked, standing.why)
     elif standing.facts is None:
         yield "unknown", f"its index was never asked; {_HOW}"
     elif standing.facts.state == "silent":
-        yield from _silent(rule, "its index does not speak JSON (PEP 691)")
+        yield from _silent(rule, asked, "its index does not speak JSON (PEP 691)")
     else:
         yield standing.facts
 
@@ -84,7 +88,8 @@ def _release_age(rule: Rule, asked: Asked) -> Iterator[Said]:
         when = f"{newest:%Y-%m-%d %H:%M} UTC"  # and no age: a lock may keep this text
         text = f"uploaded {when}, and {length(least)} is the least"
         if newest > asked.now:
-            text = f"uploaded {when}, which is to come"
+            yield "broken", f"uploaded {when}, which is to come"
+            return
         older, names = relief(rule, asked) if rule.bypass else (None, ())
         if names:
             yield "tolerated", f"{text}; let through: it fixes {', '.join(names)} of {older}"
@@ -98,7 +103,7 @@ def _release_age(rule: Rule, asked: Asked) -> Iterator[Said]:
     if standing.facts is None and standing.why is None:
         yield "unknown", f"{text or 'nobody says when it came'}; {_HOW}"
     else:
-        yield from _silent(rule, text or standing.why or "nobody says when it came")
+        yield from _silent(rule, asked, text or standing.why or "nobody says when it came")
 
 
 def relief(rule: Rule, asked: Asked) -> tuple[str | None, tuple[str, ...]]:
@@ -133,7 +138,7 @@ def _yanked(rule: Rule, asked: Asked) -> Iterator[Said]:
         if reason is not None:
             yield "broken", f"yanked: {reason or 'without a reason'}"
         elif not facts.lists(asked.version):
-            yield from _silent(rule, _unlisted(facts))
+            yield from _silent(rule, asked, _unlisted(facts))
         elif (old := asked.stale(facts)) is not None:
             yield "unknown", old
 
@@ -156,10 +161,13 @@ def _project_status(rule: Rule, asked: Asked) -> Iterator[Said]:
             gone = "its index does not have the project any more"
             yield from _silent(
                 rule,
+                asked,
                 gone if facts.state == "gone" else "its index says no status (PEP 792)",
             )
         elif status not in STATUSES:
-            yield from _silent(rule, f"its status is {status!r}, which PEP 792 does not know")
+            yield from _silent(
+                rule, asked, f"its status is {status!r}, which PEP 792 does not know"
+            )
         elif (old := asked.stale(facts)) is not None:
             yield "unknown", old
 
@@ -176,7 +184,7 @@ def _version_lag(rule: Rule, asked: Asked) -> Iterator[Said]:
         if text is not None:
             yield "broken", text
         elif not facts.versions:
-            yield from _silent(rule, "its index has no release to compare with")
+            yield from _silent(rule, asked, "its index has no release to compare with")
         elif (old := asked.stale(facts)) is not None:
             yield "unknown", old
 
@@ -226,15 +234,15 @@ def _provenance(rule: Rule, asked: Asked) -> Iterator[Said]:
         if not isinstance(facts, Facts):
             yield facts
         elif not facts.attests:
-            yield from _silent(rule, "its index says nothing of attestations (PEP 740)")
+            yield from _silent(rule, asked, "its index says nothing of attestations (PEP 740)")
         elif not facts.lists(asked.version):
-            yield from _silent(rule, _unlisted(facts))
+            yield from _silent(rule, asked, _unlisted(facts))
         else:
             found = {name: facts.file(asked.version, name) for name in asked.standing.files}
             missing = sorted(name for name, file in found.items() if file is None)
             if missing or not found:
                 which = ", ".join(missing) or "which file it is"
-                yield from _silent(rule, f"its index does not list {which}")
+                yield from _silent(rule, asked, f"its index does not list {which}")
             yield from _attested(rule, asked.version, facts, found)
 
 

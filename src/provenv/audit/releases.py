@@ -14,7 +14,7 @@ import json
 import os
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal
@@ -67,6 +67,7 @@ class Facts:
         versions: That it lists, as files spell them (normalized).
         yanked: Version → reason (empty where none is given); one yanked file of it is enough.
         files: By version; empty where only the head was read.
+        digest: Of all that the index said, whenever that was; empty before it is kept.
     """
 
     index: str
@@ -80,6 +81,7 @@ class Facts:
     versions: tuple[str, ...] = ()
     yanked: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, tuple[File, ...]] = field(default_factory=dict, repr=False)
+    digest: str = field(default="", compare=False)
 
     def lists(self, version: str) -> bool:
         """Whether the index has a file of that version."""
@@ -117,6 +119,34 @@ class Facts:
 def ordered(versions: tuple[str, ...]) -> tuple[Version, ...]:
     """Versions of an index, the lowest first. Some projects have thousands, and all are judged at once."""
     return tuple(sorted(map(Version, versions)))
+
+
+@frozen
+class Spoken:
+    """What indexes have said, taken together.
+
+    Attributes:
+        known: Of how many packages it is known what their index says; ``of``: how many have one.
+        oldest: When the one that was asked first was. ``digest``: Of all that they said; the same data, the
+            same digest. None where nothing is known.
+    """
+
+    known: int = 0
+    of: int = 0
+    oldest: datetime | None = None
+    digest: str | None = None
+
+
+def together(facts: Sequence[Facts | None]) -> Spoken:
+    """What is known of several projects that have an index; None: it was never asked."""
+    told = [one for one in facts if one is not None and one.state != "silent"]
+    rows = sorted({(one.index, one.name, one.digest) for one in told})
+    return Spoken(
+        known=len(told),
+        of=len(facts),
+        oldest=min((one.fetched for one in told), default=None),
+        digest=digest.of_json([list(row) for row in rows]) if rows else None,
+    )
 
 
 @frozen
@@ -330,20 +360,24 @@ def save(folder: str, facts: Facts) -> None:
     path = place(folder, facts.index, facts.name)
     if path is None:
         return
-    head = {
-        "schema": SCHEMA,
+    body = {"files": {version: _rows(row) for version, row in facts.files.items()}}
+    said = {
         "index": facts.index,
         "name": facts.name,
-        "fetched": facts.fetched.isoformat(timespec="seconds"),
         "state": facts.state,
-        "etag": facts.etag,
         "status": facts.status,
         "reason": facts.reason,
         "attests": facts.attests,
         "versions": list(facts.versions),
         "yanked": dict(facts.yanked),
     }
-    body = {"files": {version: _rows(row) for version, row in facts.files.items()}}
+    head = {
+        "schema": SCHEMA,
+        "fetched": facts.fetched.isoformat(timespec="seconds"),
+        "etag": facts.etag,
+        "digest": digest.of_json({**said, **body}),
+        **said,
+    }
     ensure_folder(os.path.dirname(path))
     write_atomic(path, b"".join(sealed(json.dumps(part).encode()) for part in (head, body)))
 
@@ -397,6 +431,7 @@ def load(folder: str, index: str, name: str, *, whole: bool = True) -> Facts | N
         versions=tuple(told["versions"]),
         yanked=told["yanked"],
         files=_Files(rows),
+        digest=told["digest"],
     )
 
 

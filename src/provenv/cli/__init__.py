@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    if arguments and arguments[0] in ("run", "sync", "lock", "env"):
+    if arguments and arguments[0] in ("run", "sync", "lock", "env", "audit"):
         from provenv.cli import hot
 
         try:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from provenv.cli.draw import Screen, many
+from provenv.cli.draw import Screen, ago, many
 from provenv.cli.session import Session
 
 if TYPE_CHECKING:
     from provenv.audit.database import Facts
+    from provenv.audit.releases import Spoken
     from provenv.workspace.governing.advisories import Update
     from provenv.workspace.governing.releases import Inquiry
 
@@ -79,3 +80,27 @@ def facts_data(facts: Facts, age: timedelta | None) -> dict[str, Any]:
         "likely": facts.likely,
     }
     return made if age is None else {**made, "age_seconds": int(age.total_seconds())}
+
+
+def indexes_data(spoken: Spoken) -> dict[str, Any]:
+    """What is known from indexes, and since when."""
+    return {
+        "known": spoken.known,
+        "of": spoken.of,
+        "oldest": moment(spoken.oldest),
+        "digest": spoken.digest,
+    }
+
+
+def indexes_words(spoken: Spoken, now: datetime) -> str:
+    """The same in a few words, for the end of a line; nothing where nothing comes from an index."""
+    if spoken.oldest is None:
+        return "; indexes never asked" if spoken.of else ""
+    when = ago(spoken.oldest.isoformat(), now)
+    lacking = spoken.of - spoken.known
+    return f"; indexes asked {when}" + (f", not about {lacking} of {spoken.of}" if lacking else "")
+
+
+def moment(when: datetime | None) -> str | None:
+    """A time as JSON has it."""
+    return when.isoformat(timespec="seconds") if when is not None else None

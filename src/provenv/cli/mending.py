@@ -54,8 +54,9 @@ def question(proposal: FixProposal) -> str:
 def ending(proposal: FixProposal, screen: Screen) -> None:
     """What was done, in one line."""
     if not proposal.changing:
-        said = "there is nothing to mend" if not proposal.left else "nothing helps"
-        screen.line(said)
+        held = any(one.bounds for one in proposal.left)
+        said = "nothing within the bounds helps" if held else "nothing helps"
+        screen.line(said if proposal.left else "there is nothing to mend")
     elif not proposal.written:
         screen.line("nothing was changed")
     else:

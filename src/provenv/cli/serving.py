@@ -49,7 +49,8 @@ def cluster(
     A cell is begun ``attempts`` times at most, where workers die. ``wheels`` is the URL of a folder with
     the files of the lock, for workers that reach no index.
     """
-    from provenv.workspace.testing.cluster import Cluster, Entry
+    from provenv.workspace.testing.cluster import Cluster
+    from provenv.workspace.testing.workers import Entry
 
     return Cluster(
         address,

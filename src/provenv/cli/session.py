@@ -147,6 +147,11 @@ class Session:
             text(self.talk)
 
 
+def json_text(schema: str, data: Mapping[str, Any]) -> str:
+    """A document as it is written: without passwords in addresses."""
+    return hidden(json.dumps({"schema": schema, **data}, indent=2)) + "\n"
+
+
 def write_json(schema: str, data: Mapping[str, Any]) -> None:
     """One document on standard output, without passwords in addresses.
 
@@ -154,7 +159,7 @@ def write_json(schema: str, data: Mapping[str, Any]) -> None:
         DiskError: It cannot be written.
     """
     try:
-        sys.stdout.write(hidden(json.dumps({"schema": schema, **data}, indent=2)) + "\n")
+        sys.stdout.write(json_text(schema, data))
         sys.stdout.flush()
     except BrokenPipeError:
         raise

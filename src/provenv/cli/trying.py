@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from packaging.specifiers import SpecifierSet
+
 from provenv.cli.draw import Screen, many, printable, seconds
 from provenv.workspace.testing.reporting import said
 
@@ -118,8 +120,11 @@ def ahead_text(report: AheadReport, screen: Screen) -> None:
     if lifted:
         screen.line(f"upper bounds that could be lifted: {', '.join(lifted)}")
     for one in report.tried:
-        if one.step.kind == "python" and one.passed and one.step.bound:
-            screen.line(f"Python {one.step.name} could be declared: the tests pass with it")
+        if one.step.kind == "python" and one.passed and _is_excluded(one):
+            screen.line(
+                f"Python {one.step.name} could be allowed by requires-python ({one.step.bound}): "
+                "the tests pass with it"
+            )
     breaking = [one for one in report.tried if one.step.kind != "highest" and _fails(one)]
     for one in breaking:
         before = f" from {one.step.before}" if one.step.before else ""
@@ -138,6 +143,10 @@ def ahead_text(report: AheadReport, screen: Screen) -> None:
     took = screen.paint("dim", f"in {seconds(report.seconds)}")
     screen.line(f"{screen.paint(style, verdict)}: {count} tried {took}" if report.tried
                 else f"{screen.paint(style, verdict)}: {count} {took}")  # fmt: skip
+
+
+def _is_excluded(one: Tried) -> bool:
+    return not SpecifierSet(one.step.bound).contains(one.step.after, prereleases=True)
 
 
 def _fails(one: Tried) -> bool:

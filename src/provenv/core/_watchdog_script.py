@@ -39,8 +39,7 @@ def main() -> None:
         os.set_inheritable(descriptor, False)
     timeout, grace, folder, environ, command = _read_order(life)
     control = _process_control()
-    if control is not None:
-        control(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    adopting = control is not None and control(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER
     for number in _ASKING:  # ended otherwise, this process would end nothing else
         signal.signal(number, _heard)
     begun = time.monotonic()
@@ -49,7 +48,7 @@ def main() -> None:
         _tell(result, f"unstarted 0 0.0 0 0 {refusal}\n")
         return
     _tell(result, f"started {child}\n")
-    watch = _Watch(life, parent, child, grace, adopting=control is not None)
+    watch = _Watch(life, parent, child, grace, adopting=adopting)
     how = watch.until_end(begun + timeout if timeout is not None else None)
     seconds = time.monotonic() - begun
     ended, alive = watch.clear(how)

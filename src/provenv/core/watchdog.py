@@ -30,6 +30,7 @@ from provenv.core.values import frozen
 
 _SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_watchdog_script.py")
 _GRACE = 3.0
+_LOOK = 0.2  # seconds between two calls of whoever wants to look at what runs
 _TAIL = 4096  # bytes at the end of a log in which its last line is looked for
 
 How = Literal["exited", "signalled", "late", "cancelled", "unstarted", "lost"]
@@ -183,14 +184,14 @@ def run_watched(
     log: str,
     timeout: float | None = None,
     grace: float = _GRACE,
-    started: Callable[[Watched], None] | None = None,
+    meanwhile: Callable[[Watched], None] | None = None,
 ) -> Outcome:
     """Run a command to its end and until nothing is left of it.
 
     Its standard output and standard error are appended to the file ``log`` as they come; it has no input.
     ``environ`` is its whole environment. ``timeout`` is in seconds; ``grace`` is how long a process has
-    between SIGTERM and SIGKILL. ``started`` is handed what runs, so that another thread can cancel it.
-    Where this call is interrupted, everything is ended first.
+    between SIGTERM and SIGKILL. ``meanwhile`` is called with what runs, at once and then five times a
+    second. Where this call is interrupted, or ``meanwhile`` raises, everything is ended first.
 
     Raises:
         DiskError: The log cannot be written, or the system cannot start anything.
@@ -200,10 +201,11 @@ def run_watched(
         return Outcome(how="unstarted", reason="there is a NUL in it")
     watched = watch(command, cwd=cwd, environ=environ, log=log, timeout=timeout, grace=grace)
     try:
-        if started is not None:
-            started(watched)
-        outcome = watched.wait()
-        assert outcome is not None
+        outcome: Outcome | None = None
+        while outcome is None:
+            if meanwhile is not None:
+                meanwhile(watched)
+            outcome = watched.wait(None if meanwhile is None else _LOOK)
         return outcome
     except BaseException:
         watched.kill()

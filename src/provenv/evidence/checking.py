@@ -32,6 +32,7 @@ Problem = Literal[
     "no-key",
     "not-anchored",
     "not-a-checkpoint",
+    "older-checkpoint",
     "other-log",
     "reordered",
     "replayed",
@@ -39,12 +40,16 @@ Problem = Literal[
     "seal",
     "torn",
     "truncated",
+    "unrecorded",
     "wrong-key",
     "wrong-signature",
 ]
 _DOUBTS: frozenset[Problem] = frozenset(
-    {"clock", "missing-checkpoint", "no-checkpoint", "no-key", "not-anchored", "other-log", "torn"}
-)
+    {
+        "clock", "missing-checkpoint", "no-checkpoint", "no-key", "not-anchored", "older-checkpoint",
+        "other-log", "torn", "unrecorded",
+    }
+)  # fmt: skip
 """What leaves the answer open; everything else makes it ``fail``."""
 
 
@@ -73,6 +78,16 @@ class Seen:
 
 
 @frozen
+class Made:
+    """A generation that is there; ``tree``: the digest of what it consists of."""
+
+    environment: str
+    number: int
+    tree: str
+    created: str
+
+
+@frozen
 class Material:
     """All that the answer hangs on.
 
@@ -82,7 +97,8 @@ class Material:
         checkpoints: That were found. ``odd``: Files that are called so and are none, with the reason.
         keys: That are trusted. ``seen``: None where this machine has not seen this log before.
         accepted: Records whose mark ``clock`` somebody has looked into.
-        place: Where the log lies. ``now``: UTC, RFC 3339; empty: records may be of any time.
+        made: Generations that are there. ``place``: Where the log lies.
+        now: UTC, RFC 3339; empty: records may be of any time.
     """
 
     project: str
@@ -93,6 +109,7 @@ class Material:
     keys: Collection[PublicKey] = ()
     seen: Mapping[str, Seen] = field(default_factory=dict)
     accepted: Collection[int] = ()
+    made: Sequence[Made] = ()
     place: str = ""
     now: str = ""
 
@@ -144,6 +161,7 @@ def check(material: Material) -> Check:
     good: list[tuple[Checkpoint, PublicKey]] = []
     findings += _anchored(material, chain, good)
     findings += _remembered(material, chain)
+    findings += _unrecorded(material, chain)
     anchored = max(
         (one.size for one, _ in good if chain.digests.get(one.size) == one.head), default=0
     )
@@ -408,8 +426,30 @@ def _remembered(material: Material, chain: _Chain) -> Iterator[Finding]:
     if seen.size > chain.size:
         text = f"this machine has seen {seen.size} records of it on {seen.time}, and {chain.size} are there"
         yield _say("replayed", f"{text}: an older state is shown as the latest", seen.size)
-    elif chain.digests.get(seen.size) != seen.head:
+        return
+    if chain.digests.get(seen.size) != seen.head:
         text = (
             f"the first {seen.size} records are not those that this machine has seen on {seen.time}"
         )
         yield _say("restamped", text, seen.size)
+    latest = max(
+        (one.checkpoint.size for one in material.checkpoints if one.checkpoint.log == chain.log),
+        default=seen.size,
+    )
+    if latest < seen.size:
+        text = f"the latest checkpoint here is of {latest} records, and this machine knows one of"
+        yield _say("older-checkpoint", f"{text} {seen.size} of {seen.time}")
+
+
+def _unrecorded(material: Material, chain: _Chain) -> Iterator[Finding]:
+    """Generations that are there, were made since the log began, and of which it does not speak."""
+    known = {
+        (subject.get("environment"), subject.get("generation"), subject.get("tree"))
+        for subject in (record.entry.subject for record in chain.found)
+    }
+    first = chain.found[0].entry.time[:19] if chain.found else ""
+    for one in material.made:
+        late = bool(first) and one.created[:19] > first
+        if late and (one.environment, one.number, one.tree) not in known:
+            text = f"generation {one.number} of {one.environment}, made on {one.created}"
+            yield _say("unrecorded", f"{text}, is in no record")

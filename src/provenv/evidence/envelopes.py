@@ -121,7 +121,7 @@ def signers(envelope: Envelope, keys: Collection[PublicKey]) -> Signers:
 def _decoded(value: object, what: str) -> bytes:
     if not isinstance(value, str):
         raise ValueError(f"its {what} is missing")
-    try:
-        return base64.b64decode(value, validate=True)
+    try:  # either alphabet, says DSSE
+        return base64.b64decode(value.replace("-", "+").replace("_", "/"), validate=True)
     except (binascii.Error, ValueError) as error:
         raise ValueError(f"its {what} is not base64") from error

@@ -88,7 +88,7 @@ def create(folder: str, name: str) -> PrivateKey:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    ensure_folder(folder)
+    _make_folder(folder)
     path = os.path.join(folder, name)
     for taken in (path + PRIVATE, path + PUBLIC):
         if os.path.lexists(taken):
@@ -113,6 +113,17 @@ def create(folder: str, name: str) -> PrivateKey:
         raise disk_error(error, "write", path + PRIVATE) from error
     write_atomic(path + PUBLIC, as_pem(made.public).encode())
     return made
+
+
+def _make_folder(folder: str) -> None:
+    """A folder that its owner alone may enter: whoever can write there says whom this machine trusts."""
+    ensure_folder(os.path.dirname(folder))
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise disk_error(error, "create", folder) from error
 
 
 def as_pem(key: PublicKey) -> str:

@@ -12,6 +12,7 @@ line before it is not whole).
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
@@ -30,6 +31,8 @@ KEYS = frozenset(
         "previous", "schema", "sequence", "subject", "time",
     }
 )  # fmt: skip
+
+_EXACT = 2**53
 
 
 @frozen
@@ -162,10 +165,10 @@ def _parsed(data: Any, line: bytes) -> Record:
 
 
 def canonical(value: Any) -> bytes:
-    """JSON in the one spelling that RFC 8785 gives it; text that is no Unicode is shown with ``?``.
+    """JSON in the one spelling that RFC 8785 gives it.
 
-    Raises:
-        ValueError: It holds what JSON has no exact spelling for, as a number beyond 2^53.
+    Text that is no Unicode is shown with ``?``; what JSON has no exact spelling for, as a number beyond
+    2^53 or a date, as text.
     """
     import rfc8785
 
@@ -177,6 +180,12 @@ def _plain(value: Any) -> Any:
         return value if value.isascii() else value.encode("utf-8", "replace").decode()
     if isinstance(value, Mapping):
         return {_plain(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, Sequence):
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
         return [_plain(inner) for inner in value]
-    return value
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < _EXACT else str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return str(value)

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 from provenv.core.errors import InputError
-from provenv.formats.matrices import ForeignMatrix, named, one_command
+from provenv.formats.matrices import ForeignMatrix, limited, named, one_command
 from provenv.model import toml
 
 _LIKELY = ("hatch-test", "test", "tests")
@@ -52,7 +52,7 @@ def _read(table: toml.Table, left: list[str]) -> ForeignMatrix:
         if not pythons:
             left.append("a matrix without Pythons")
         for python in pythons:
-            for values in product(*axes.values()):
+            for values in limited(product(*axes.values()), table.file):
                 own = dict(zip(axes, values, strict=True))
                 cells[_request(python), "-".join(values)] = own
     if not cells:

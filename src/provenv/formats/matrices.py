@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
+from typing import TypeVar
 
+from provenv.core.errors import InputError
 from provenv.core.values import field, frozen
 from provenv.model.lock import toml_value
+
+T = TypeVar("T")
+LIMIT = 10_000
+"""So many environments a file may stand for."""
 
 
 @frozen
@@ -50,10 +56,11 @@ def render(matrix: ForeignMatrix) -> str:
                 entry["packages"] = packages
             entries.append(f"    {toml_value(entry)},\n")
         lines.append(f"with = [\n{''.join(entries)}]")
+    there = set(matrix.cells)
     missing = [
         {"python": python, **({"with": variant} if variant else {})}
         for python, variant in product(matrix.pythons, matrix.variants)
-        if (python, variant) not in matrix.cells
+        if (python, variant) not in there
     ]
     if missing:
         rows = "".join(f"    {toml_value(entry)},\n" for entry in missing)
@@ -73,6 +80,18 @@ def python_of(factor: str) -> str | None:
         return None
     name = "" if match[1] == "py" else match[1]
     return f"{name}{match[2]}{f'.{match[3]}' if match[3] else ''}{match[4]}"
+
+
+def limited(items: Iterable[T], file: str) -> Iterator[T]:
+    """The same items, as long as they are not more than anybody can have meant.
+
+    Raises:
+        InputError: They are.
+    """
+    for number, item in enumerate(items):
+        if number == LIMIT:
+            raise InputError(f"stands for more than {LIMIT:,} environments", file=file)
+        yield item
 
 
 def one_command(commands: Sequence[Sequence[str]]) -> tuple[str, ...]:

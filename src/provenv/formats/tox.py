@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from itertools import product
 
 from provenv.core.errors import InputError
-from provenv.formats.matrices import ForeignMatrix, named, one_command, python_of
+from provenv.formats.matrices import ForeignMatrix, limited, named, one_command, python_of
 
 # What says nothing here: every variable is passed, every program may be called, the project is installed.
 _NO_MATTER = frozenset(
     {
-        "allowlist_externals", "commands", "deps", "description", "envlist", "env_list", "isolated_build",
-        "minversion", "no_package", "package", "package_env", "parallel_show_output", "pass_env",
-        "passenv", "requires", "runner", "skip_missing_interpreters", "skipsdist", "usedevelop",
-        "use_develop", "wheel_build_env", "whitelist_externals", "isolated_build_env", "uv_resolution",
+        "allowlist_externals", "commands", "constrain_package_deps", "deps", "description", "env_list",
+        "envlist", "isolated_build", "isolated_build_env", "minversion", "no_package", "package",
+        "package_env", "parallel_show_output", "pass_env", "passenv", "requires", "runner",
+        "skip_missing_interpreters", "skipsdist", "use_develop", "use_frozen_constraints", "usedevelop",
+        "wheel_build_env", "whitelist_externals",
     }
 )  # fmt: skip
 _CONDITION = re.compile(r"^(!?[\w.]+(?:[-,]!?[\w.]+)*):(?!\S*//)\s*(.*)$")
@@ -35,7 +36,7 @@ def read_tox(text: str, file: str) -> ForeignMatrix:
     except configparser.Error as error:
         raise InputError(f"cannot be read: {str(error).splitlines()[0]}", file=file) from error
     top = parser["tox"] if parser.has_section("tox") else {}
-    names = list(_environments(top.get("env_list") or top.get("envlist") or ""))
+    names = list(limited(_environments(top.get("env_list") or top.get("envlist") or ""), file))
     base = parser["testenv"] if parser.has_section("testenv") else {}
     return _Reader(file, names, dict(base), parser.sections()).read()
 
@@ -47,7 +48,12 @@ class _Reader:
         self._file = file
         self._names = names
         self._base = base
-        self._sections = sections
+        self._own = {
+            name.strip()
+            for section in sections
+            if section.startswith("testenv:")
+            for name in section.removeprefix("testenv:").split(",")
+        }
         self._left: list[str] = []
 
     def read(self) -> ForeignMatrix:
@@ -57,7 +63,7 @@ class _Reader:
         for name in self._names:
             parts = name.split("-")
             pythons = [python for part in parts if (python := python_of(part))]
-            if len(pythons) != 1 or f"testenv:{name}" in self._sections:
+            if len(pythons) != 1 or name in self._own:
                 others.append(name)
                 continue
             rest = [part for part in parts if python_of(part) is None]

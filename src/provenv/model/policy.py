@@ -20,6 +20,8 @@ from provenv.model import toml
 
 SCHEMA = 1
 LONGEST_WAIVER = timedelta(days=90)
+LONGEST = timedelta(days=36525)
+_DIGITS = 9  # of a number that anybody writes
 Action = Literal["deny", "warn", "info"]
 Mode = Literal["enforce", "dry-run"]
 Kind = Literal[
@@ -463,7 +465,10 @@ def _duration(table: toml.Table, key: str) -> timedelta | None:
     found = _DURATION.fullmatch(value)
     if found is None:
         raise table.error(key, f"{value!r} is no length of time", hint="Write 48h, 7d or 2w.")
-    return timedelta(hours=int(found[1]) * _HOURS[found[2]])
+    hours = int(found[1][:_DIGITS]) * _HOURS[found[2]]
+    if len(found[1]) > _DIGITS or hours > LONGEST // timedelta(hours=1):
+        raise table.error(key, f"{value!r} is longer than a hundred years")
+    return timedelta(hours=hours)
 
 
 def _day(table: toml.Table, key: str) -> date:

@@ -1,6 +1,6 @@
-"""What the indexes offer of locked distributions: versions, since when, and where their changes are told.
+"""What the indexes offer of locked distributions: versions, and since when.
 
-Read from the simple API in JSON (PEP 691), with the times of PEP 700 and the metadata files of PEP 658.
+Read from the simple API in JSON (PEP 691), with the times of PEP 700.
 """
 
 from __future__ import annotations
@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from email.parser import HeaderParser
 from typing import Any
-from urllib.parse import urljoin
 
 from packaging.pylock import Pylock
 from packaging.version import Version
@@ -28,18 +26,6 @@ from provenv.resolve.settings import ResolveSettings
 
 _JSON = "application/vnd.pypi.simple.v1+json"
 _WORKERS = 16
-# Labels of `Project-URL` under which changes are told, normalized as "Well-known Project URLs in
-# Metadata" of the packaging specifications has it; the first that is there is taken.
-_LABELS = (
-    "changelog",
-    "changes",
-    "whatsnew",
-    "releasenotes",
-    "history",
-    "changelogs",
-    "news",
-    "releases",
-)
 
 
 @frozen
@@ -49,13 +35,11 @@ class Offer:
     Attributes:
         uploaded: When its first file was (RFC 3339); None where the index does not say.
         yanked: All of its files are.
-        metadata: The address of the metadata of one of its wheels; None where there is none.
     """
 
     version: Version
     uploaded: str | None = None
     yanked: bool = False
-    metadata: str | None = None
 
 
 @frozen
@@ -96,7 +80,6 @@ class Market:
     transport: Transport = field(repr=False)
     addresses: dict[str, str]
     known: dict[str, Offers] = field(default_factory=dict, repr=False)
-    links: dict[str, str | None] = field(default_factory=dict, repr=False)
 
 
 def open_market(
@@ -147,14 +130,14 @@ def _ask(market: Market, name: str) -> Offers:
         if answer.status != 200:
             return Offers(name=name, inconclusive=f"its index answered HTTP status {answer.status}")
         rows: list[Mapping[str, Any]] = json.loads(answer.body)["files"]
-        return Offers(name=name, versions=_versions(rows, answer.url))
+        return Offers(name=name, versions=_versions(rows))
     except NetworkError as error:
         return Offers(name=name, inconclusive=error.message)
     except (ValueError, KeyError, TypeError):
         return Offers(name=name, inconclusive="its index does not speak JSON (PEP 691)")
 
 
-def _versions(rows: Iterable[Mapping[str, Any]], base: str) -> tuple[Offer, ...]:
+def _versions(rows: Iterable[Mapping[str, Any]]) -> tuple[Offer, ...]:
     files: dict[Version, list[Mapping[str, Any]]] = {}
     for row in rows:
         version = version_of(str(row.get("filename", "")))
@@ -167,46 +150,6 @@ def _versions(rows: Iterable[Mapping[str, Any]], base: str) -> tuple[Offer, ...]
                 (str(t) for f in files[version] if (t := f.get("upload-time"))), default=None
             ),
             yanked=all(file.get("yanked", False) is not False for file in files[version]),
-            metadata=next(
-                (urljoin(base, f"{f['url']}.metadata") for f in files[version] if _has_metadata(f)),
-                None,
-            ),
         )
         for version in sorted(files)
     )
-
-
-def _has_metadata(row: Mapping[str, Any]) -> bool:
-    return bool(row.get("core-metadata") or row.get("dist-info-metadata")) and "url" in row
-
-
-def changelog(market: Market, name: str, version: str) -> str | None:
-    """Where a version says what has changed, by its ``Project-URL``; None where it does not say it.
-
-    Only addresses of the web are taken: what stands there comes from whoever made the package.
-    """
-    offer = offers(market, [name])[name].of(version)
-    if offer is None or offer.metadata is None:
-        return None
-    if offer.metadata not in market.links:
-        market.links[offer.metadata] = _link(market, offer.metadata)
-    return market.links[offer.metadata]
-
-
-def _link(market: Market, address: str) -> str | None:
-    try:
-        answer = market.transport.get(address)
-    except NetworkError:
-        return None
-    if answer.status != 200:
-        return None
-    headers = HeaderParser().parsestr(answer.body.decode("utf-8", "replace"))
-    links: dict[str, str] = {}
-    for row in headers.get_all("Project-URL", []):
-        label, _, url = str(row).partition(",")
-        links.setdefault("".join(filter(str.isalnum, label.lower())), url.strip())
-    found = next((links[label] for label in _LABELS if label in links), "")
-    plain = found.startswith(("https://", "http://")) and not any(
-        c.isspace() or c in "<>\"'()[]`|" for c in found
-    )
-    return found if plain else None

@@ -49,7 +49,8 @@ def _unnamed(layout: HomeLayout) -> list[str]:
 
 def _remove_named(layout: HomeLayout) -> None:
     """Remove what dead processes left where no lock is held: its name says whose it was."""
-    for folder in (layout.root, os.path.join(layout.plans, "locks"), layout.builds):
+    keys = (os.path.join(layout.plans, name) for name in ("audits", "locks"))
+    for folder in (layout.root, *keys, layout.builds):
         for name in _listed(folder):
             if name.endswith(_SUFFIX) and is_left_over(name):
                 _try_to_remove(os.path.join(folder, name))

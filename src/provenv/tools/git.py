@@ -40,10 +40,11 @@ class Git:
         self._own = own
 
     def commit(self, revision: str) -> Commit | None:
-        """The commit that a revision means; None where it means none, or there is no repository."""
+        """The one commit that a revision means; None where it means none, or there is no repository."""
         if revision.startswith("-"):  # no revision does, and git would take it for an option
             return None
-        return self._commit(["log", "-1", "--format=%H %cI", "--end-of-options", revision, "--"])
+        name = self._ask(["rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"])
+        return self._commit(["log", "-1", "--format=%H %cI", name.strip(), "--"]) if name else None
 
     def before(self, moment: str, path: str) -> Commit | None:
         """The last commit up to a moment (ISO 8601) that touched ``path``, on the way to HEAD."""

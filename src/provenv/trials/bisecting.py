@@ -343,9 +343,14 @@ class LineSearch:
         self._go_on()
 
     @property
+    def left(self) -> int:
+        """How many lie between good and bad now, the bad one with them."""
+        return self._bad - self._good
+
+    @property
     def estimate(self) -> int:
         """About how many more must be tried, if nothing is skipped."""
-        return 0 if self.bounds is not None else estimate(self._bad - self._good)
+        return 0 if self.bounds is not None else estimate(self.left)
 
     def _go_on(self) -> None:
         while True:

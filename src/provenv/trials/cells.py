@@ -14,6 +14,8 @@ State = Literal["passed", "failed", "error", "timeout", "skipped", "cancelled"]
 STATES: tuple[State, ...] = ("passed", "failed", "error", "timeout", "skipped", "cancelled")
 MANY = 500
 """So many cells are run without being asked twice."""
+FAR = 100 * MANY
+"""More are not even made to be counted."""
 
 
 @frozen
@@ -134,21 +136,26 @@ def counted(
     """
     cells: list[Cell] = []
     count = spec.size
-    if many or count <= 100 * MANY:
+    if many or count <= FAR:
         cells += expand(spec, environment=environment, command=command, timeout=timeout)
         count = len(cells)
     if count > MANY and not many:
-        raise UsageError(
-            f"this matrix has {count:,} cells",
-            hint="`--yes` runs them all; `exclude`, --python and -k choose some.",
-            details={"cells": count},
-        )
+        raise too_many(count)
     if not cells:
         raise InputError(
             "`exclude` leaves no cell in [tool.provenv.matrix]",
             hint="Take out the entry that names too much.",
         )
     return tuple(cells)
+
+
+def too_many(count: int) -> UsageError:
+    """The refusal of more cells than anybody can have meant."""
+    return UsageError(
+        f"these are {count:,} cells",
+        hint="`--yes` runs them all; `exclude`, --python and -k choose some.",
+        details={"cells": count},
+    )
 
 
 def verdict(results: Sequence[CellResult]) -> int:

@@ -15,12 +15,14 @@ from provenv.audit.policies import combine
 from provenv.audit.releases import (
     Facts,
     File,
+    Spoken,
     Standing,
     facts_of_page,
     load,
     place,
     publishers_of,
     save,
+    together,
 )
 from provenv.audit.verdict import Item, Question, Verdict, judge
 from provenv.core.errors import InputError
@@ -147,6 +149,21 @@ def test_what_is_kept_comes_back(tmp_path: Path) -> None:
     assert load(str(tmp_path), "https://other.example/simple", "tool") is None
 
 
+def test_the_same_data_has_the_same_digest(tmp_path: Path) -> None:
+    def told(*rows: Mapping[str, Any], at: datetime = NOW) -> Spoken:
+        save(str(tmp_path), changed(page(*rows), fetched=at, etag=str(at)))
+        head = load(str(tmp_path), INDEX, "tool", whole=False)
+        return together([head, None])
+
+    one, two = row("tool-1.0.tar.gz"), row("tool-1.0-py3-none-any.whl")
+    first = told(one)
+    assert (first.known, first.of, first.oldest) == (1, 2, NOW)
+    assert told(one, at=ago(days=1)).digest == first.digest
+    assert told(one, two).digest != first.digest
+    assert told({**one, "upload-time": "2026-01-02T00:00:00Z"}).digest != first.digest
+    assert together([None]).digest is None
+
+
 def test_a_damaged_file_counts_as_none(tmp_path: Path) -> None:
     save(str(tmp_path), page(row("tool-1.0.tar.gz", yanked="so")))
     path = Path(str(place(str(tmp_path), INDEX, "tool")))
@@ -184,6 +201,8 @@ def test_publishers_without_what_changes_by_itself() -> None:
     [
         ("release-age", "", "needs it"),
         ("release-age", 'min = "7"', "no length of time"),
+        ("release-age", 'min = "99999w"', "longer than a hundred years"),
+        ("release-age", f'min = "{"9" * 5000}w"', "longer than a hundred years"),
         ("release-age", 'min = "7d"\nbypass = "yes"', "none of fixes-known-vulnerability"),
         ("release-age", 'min = "7d"\non-missing-timestamps = "deny"', "on-missing-timestamp"),
         ("project-status", "", "is missing"),
@@ -249,6 +268,11 @@ def test_a_young_fix_is_let_through_and_shown() -> None:
     found = verdict("release-age", BYPASS, facts=facts, fixes={"0.9": ("CVE-1",)})
     assert found.outcome == "pass"
     assert "let through: it fixes CVE-1 of 0.9" in said(found)
+    to_come = {"1.0.whl": NOW + timedelta(days=1)}
+    assert (
+        verdict("release-age", BYPASS, files=to_come, facts=facts, fixes={"0.9": ("X",)}).outcome
+        == "fail"
+    )
     # what an older one had does not count, nor does a rule without the key
     assert verdict("release-age", BYPASS, facts=facts, fixes={"0.8": ("CVE-1",)}).outcome == "fail"
     assert (
@@ -274,6 +298,12 @@ def test_a_young_fix_is_let_through_and_shown() -> None:
         ),
         (released(v2_0=None), "", "inconclusive"),
         (released(v2_0=None), 'on-unknown = "deny"', "fail"),
+        (released(v2_0=None), 'on-unknown = "ignore"', "pass"),
+        (
+            changed(released(v2_0=None), fetched=ago(days=8)),
+            'on-unknown = "ignore"',
+            "inconclusive",
+        ),
         (changed(released(), state="gone"), 'on-unknown = "warn"', "pass"),
         (changed(released(), state="silent"), "", "inconclusive"),
         (None, 'on-unknown = "ignore"', "inconclusive"),
@@ -367,3 +397,23 @@ def test_an_index_without_attestations_says_nothing_of_them() -> None:
     # a file that the index does not have is not attested by those that it has
     found = verdict("provenance", "", facts=attested({"a": A}, {}), files={"a": None, "b": None})
     assert said(found) == "inconclusive: its index does not list b"
+
+
+def test_what_is_yanked_is_waived_by_version_and_for_a_time() -> None:
+    text = """
+[[waiver]]
+rule = "r"
+package = "Tool"
+versions = "==1.0"
+reason = "the next one breaks us"
+owner = "ana"
+approver = "bo"
+created = 2026-11-01
+expires = 2026-11-22
+"""
+    facts = changed(released(v1_0=None, v1_1=None), yanked={"1.0": "so", "1.1": "so"})
+    found = verdict("yanked", text, facts=facts)
+    assert found.outcome == "pass"
+    assert found.decisions[0].waiver is not None
+    assert verdict("yanked", text, version="1.1", facts=facts).outcome == "fail"
+    assert verdict("yanked", text.replace("11-22", "11-21"), facts=facts).outcome == "fail"

@@ -47,8 +47,8 @@ def watched(
 
     threads: list[threading.Thread] = []
 
-    def started(one: Watched) -> None:
-        if until is not None:
+    def meanwhile(one: Watched) -> None:
+        if until is not None and not threads:
             threads.append(threading.Thread(target=cancel, args=(one,)))
             threads[0].start()
 
@@ -59,7 +59,7 @@ def watched(
         log=str(folder / "logs" / "cell.log"),
         timeout=timeout,
         grace=grace,
-        started=started,
+        meanwhile=meanwhile,
     )
     for thread in threads:
         thread.join()
@@ -271,7 +271,7 @@ def test_a_fork_that_holds_the_pipe_does_not_hide_the_death_of_the_parent(
 
 @linux
 def test_where_the_supervisor_is_killed_that_is_told(tmp_path: Path, mark: str) -> None:
-    def started(one: Watched) -> None:
+    def meanwhile(one: Watched) -> None:
         assert len(wait_for_marked(mark, 2)) == 2  # a shell, and what it waits for
         os.kill(one._supervisor.pid, signal.SIGKILL)
 
@@ -280,7 +280,7 @@ def test_where_the_supervisor_is_killed_that_is_told(tmp_path: Path, mark: str) 
         cwd=str(tmp_path),
         environ={"PATH": os.environ["PATH"], MARK: mark},
         log=str(tmp_path / "log"),
-        started=started,
+        meanwhile=meanwhile,
     )
     assert (got.how, got.good) == ("lost", False)
     assert wait_for_marked(mark, 0) == []
@@ -291,3 +291,24 @@ def test_the_last_line_of_a_log(tmp_path: Path) -> None:
     assert last_line(str(log)) == ""
     log.write_bytes(b"x" * 10_000 + b"\nthe\x1b[31m last\xff\n \n\n")
     assert last_line(str(log)) == "the[31m last\ufffd"
+
+
+def test_who_looks_on_and_fails_leaves_nothing(tmp_path: Path, mark: str) -> None:
+    looks: list[Watched] = []
+
+    def meanwhile(one: Watched) -> None:
+        looks.append(one)
+        if len(looks) == 3:
+            raise ValueError("of its own")
+
+    environ = {"PATH": os.environ["PATH"], MARK: mark}
+    with pytest.raises(ValueError, match="of its own"):
+        run_watched(
+            ["sleep", "600"],
+            cwd=str(tmp_path),
+            environ=environ,
+            log=str(tmp_path / "log"),
+            meanwhile=meanwhile,
+        )
+    assert len({*map(id, looks)}) == 1
+    assert marked(mark) == []

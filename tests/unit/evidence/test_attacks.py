@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from provenv.core import digest, files
+from provenv.core.values import replace
 from provenv.evidence import checkpoints, keys, log, records
-from provenv.evidence.checking import Check, Material, Seen, check
+from provenv.evidence.checking import Check, Made, Material, Seen, check
 from provenv.evidence.checkpoints import Checkpoint
 from provenv.evidence.keys import PrivateKey
 from provenv.evidence.records import End, Entry
@@ -346,6 +347,26 @@ def test_a_clock_that_was_set_back_is_named_and_never_clean(made: Log) -> None:
 def test_a_record_that_is_to_come_is_never_clean(made: Log) -> None:
     assert problems(made.check(now=at(5))) == {"clock"}
     assert made.check(now=at(6)).outcome == "pass"
+
+
+def test_an_older_checkpoint_than_this_machine_knows(made: Log) -> None:
+    seen = {made.check().log: Seen(size=6, head=made.check().head, time=at(6))}
+    max(made.kept.iterdir()).unlink()
+    result = made.check(seen=seen)
+    assert result.outcome == "inconclusive"
+    assert problems(result) == {"older-checkpoint", "not-anchored"}
+
+
+def test_a_generation_that_nobody_recorded(made: Log) -> None:
+    subject = {"environment": "prod", "generation": 1, "tree": "t"}
+    made.append(Entry(kind="sync", time=at(7), subject=subject))
+    made.anchor()
+    one = Made(environment="prod", number=1, tree="t", created=at(7))
+    early = Made(environment="prod", number=2, tree="t", created=at(1))
+    assert made.check(made=[one, early]).outcome == "pass"
+    for other in (replace(one, number=2), replace(one, tree="x"), replace(one, environment="dev")):
+        result = made.check(made=[other])
+        assert (result.outcome, problems(result)) == ("inconclusive", {"unrecorded"})
 
 
 def test_a_log_that_is_gone_is_remembered(made: Log) -> None:

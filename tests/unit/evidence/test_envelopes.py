@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,9 @@ def test_a_signature_holds_by_another_s_eyes(tmp_path: Path) -> None:
 
 
 def test_a_private_key_is_only_its_owner_s(tmp_path: Path) -> None:
+    tmp_path /= "keys"
     made = keys.create(str(tmp_path), "release")
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
     path = tmp_path / "release.key"
     assert path.stat().st_mode & 0o777 == 0o600
     assert keys.read_private(str(path)).public == made.public
@@ -118,9 +121,9 @@ def test_what_is_inconclusive_has_not_passed() -> None:
 
 
 def test_a_record_is_spelt_in_one_way_only() -> None:
-    line, _ = records.make(
-        Entry(kind="lock", time="t", details={"é\ud800": [1, None, True]}), End()
-    )
+    odd = {"é\ud800": [1, None, True], "x": [2**60, float("nan"), date(2026, 1, 2)]}
+    line, _ = records.make(Entry(kind="lock", time="t", details=odd), End())
+    assert b'["1152921504606846976","nan","2026-01-02"]' in line
     assert records.canonical(json.loads(line)) == line
     assert "é?" in line.decode()
     with pytest.raises(ValueError, match="not spelt"):

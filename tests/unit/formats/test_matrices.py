@@ -18,6 +18,7 @@ env_list =
     py3{9-11}-django{42,50}   # three times two
     pypy310-django42, lint
     py313-slow
+    py38
 [testenv]
 deps =
     pytest>=7
@@ -29,7 +30,7 @@ pass_env = *
 commands =
     python -m pip list
     pytest -q {posargs:tests}
-[testenv:py313-slow]
+[testenv:py38,py313-slow]
 commands = pytest slow
 """
 NOX = '''
@@ -87,7 +88,7 @@ def test_tox() -> None:
     ]  # fmt: skip
     assert found.command == ("sh", "-c", "python -m pip list && pytest -q tests")
     said = "\n".join(found.left)
-    for named in ("lint, py313-slow", "'pytest>=7'", "-r more.txt", "set_env"):
+    for named in ("lint, py313-slow, py38", "'pytest>=7'", "-r more.txt", "set_env"):
         assert named in said
     assert "pass_env" not in said
 
@@ -136,6 +137,7 @@ def test_what_tox_says_in_ways_of_its_own_is_named(text: str, left: str) -> None
     ("read", "text", "said"),
     [
         (read_tox, "[tox]\nenvlist = lint", "names no environment with a Python"),
+        (read_tox, f"[tox]\nenvlist = py312{'-{a,b}' * 30}", "more than 10,000 environments"),
         (read_tox, "not an ini", "cannot be read"),
         (read_nox, "def f(:", "cannot be read"),
         (read_nox, "import nox\n@nox.session(python=found())\ndef t(s): ...", "has no session"),

@@ -1,4 +1,4 @@
-"""What indexes offer: versions, times, and where changes are told."""
+"""What indexes offer: versions and times."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from packaging.version import Version
 
 from provenv.core.http import HttpSettings, Transport
-from provenv.resolve.offers import Market, changelog, offers
+from provenv.resolve.offers import Market, offers
 from support import Index, make_wheel
 
 
@@ -54,18 +54,3 @@ def test_what_an_index_does_not_say_is_not_known(tmp_path: Path, index: Index) -
         assert reason in (found[name].inconclusive or "")
     offers(here, ["alpha", "beta"])
     assert len(index.paths("*/simple/alpha/")) == 1
-
-
-def test_changes_are_told_where_the_metadata_says(tmp_path: Path, index: Index) -> None:
-    def put(name: str, *rows: str) -> None:
-        text = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
-        text += "".join(f"Project-URL: {row}\n" for row in rows)
-        index.add(make_wheel(tmp_path, name, "1.0", metadata=text))
-
-    put("alpha", "Homepage, https://a.example", "Release notes, https://a.example/notes")
-    put("beta", "Change-Log, javascript:alert(1)", "Homepage, https://b.example")
-    put("gamma", "Changelog, https://c.example/](https://evil.example")
-    here = market(index, "alpha", "beta", "gamma")
-    assert changelog(here, "alpha", "1.0") == "https://a.example/notes"
-    assert [changelog(here, name, "1.0") for name in ("beta", "gamma")] == [None, None]
-    assert changelog(here, "alpha", "7") is None

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from provenv.cli.advising import add_force, told
 from provenv.cli.session import Session
+from provenv.core.errors import InputError
+from provenv.core.events import Warned
 
 if TYPE_CHECKING:
     from provenv.workspace.governing.releases import Inquiry
@@ -50,13 +52,17 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
 
 def _asked(session: Session) -> Inquiry | None:
-    """What indexes say of what the project at hand locks; None where there is none, or no lock."""
+    """Asks the indexes of what the project at hand locks; None where there is none that can be read."""
     from provenv.workspace.governing.asking import refresh
     from provenv.workspace.projects.context import find_root
 
     if find_root(os.getcwd()) is None:
         return None
-    project = session.opened
-    if not os.path.exists(project.lock_path(None)):
+    try:
+        project = session.opened
+        if not os.path.exists(project.lock_path(None)):
+            return None
+        return refresh(project, session.context, "advisories-update")
+    except InputError as error:  # the advisories are here, whatever is wrong with the project
+        session.context.emit(Warned(message=f"no index was asked: {error.message}"))
         return None
-    return refresh(project, session.context, "advisories-update")

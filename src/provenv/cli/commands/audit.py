@@ -13,14 +13,14 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from provenv.cli import asking
-from provenv.cli.advising import facts_data
+from provenv.cli.advising import facts_data, indexes_data, indexes_words, moment
 from provenv.cli.draw import Screen, ago, many, printable
-from provenv.cli.session import Session
+from provenv.cli.session import Session, json_text
 from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
     from provenv.workspace.assuring.machine import MachineAudit, ProjectAudit
-    from provenv.workspace.governing.auditing import AuditResult, Found, Notice, Spoken
+    from provenv.workspace.governing.auditing import AuditResult, Found, Notice
     from provenv.workspace.projects.context import Project
 
 DESCRIPTION = """\
@@ -73,7 +73,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-
     _check(args, session)
     if args.fix:
         return _fix(args, session)
@@ -103,8 +102,21 @@ def run(args: argparse.Namespace, session: Session) -> int:
             besides=[f"{index} was not asked anew: {reason}" for index, reason in failed],
         )
         root, file, own = project.root, project.lock_path(None), project
+        if not (args.installed or tolerate or args.refresh or session.options.environments):
+            _remember(session, project, result)
     _tell(args, session, result, root, file, own)
     return _CODES[result.verdict]
+
+
+def _remember(session: Session, project: Project, result: AuditResult) -> None:
+    """Let the next call that asks for JSON, or nothing but the exit code, have it at once."""
+    from provenv.workspace.answered import AGE
+    from provenv.workspace.governing import answering
+
+    document = data(result)
+    document["advisories"]["age_seconds"] = AGE
+    answer = json_text("provenv.audit/1", document).replace(f'"{AGE}"', AGE, 1)
+    answering.remember(project, session.context, result, _CODES[result.verdict], answer)
 
 
 def _refresh(project: Project, session: Session) -> Sequence[tuple[str, str]]:
@@ -318,17 +330,8 @@ def _summary(result: AuditResult, screen: Screen) -> str:
     head += "".join(f", {count} {kind}" for kind, count in sorted(kinds.items()))
     now = datetime.now(UTC)
     data = f"advisories {result.facts.digest[:12]}, {ago(result.facts.imported, now)}"
-    data += _indexes(result.spoken, now)
+    data += indexes_words(result.spoken, now)
     return f"{verdict}: {result.audited}: {head} {screen.paint('dim', f'({data})')}"
-
-
-def _indexes(spoken: Spoken, now: datetime) -> str:
-    """Since when what indexes say is known; nothing where nothing comes from one."""
-    if spoken.oldest is None:
-        return "; indexes never asked" if spoken.of else ""
-    when = ago(spoken.oldest.isoformat(), now)
-    lacking = spoken.of - spoken.known
-    return f"; indexes asked {when}" + (f", not about {lacking} of {spoken.of}" if lacking else "")
 
 
 def data(result: AuditResult) -> dict[str, Any]:
@@ -339,11 +342,7 @@ def data(result: AuditResult) -> dict[str, Any]:
         "advisories": facts_data(result.facts, result.age),
         "findings": [finding_data(found) for found in result.findings],
         "notices": [notice_data(one) for one in result.notices],
-        "indexes": {
-            "known": result.spoken.known,
-            "of": result.spoken.of,
-            "oldest": _said(result.spoken.oldest),
-        },
+        "indexes": indexes_data(result.spoken),
         "unaudited": [
             {
                 "package": subject.name,
@@ -365,13 +364,9 @@ def notice_data(one: Notice) -> dict[str, Any]:
         "version": one.version,
         "environments": list(one.environments),
         "text": one.text,
-        "asked": _said(one.asked),
+        "asked": moment(one.asked),
         "tolerated": one.tolerated,
     }
-
-
-def _said(moment: datetime | None) -> str | None:
-    return moment.isoformat(timespec="seconds") if moment is not None else None
 
 
 def finding_data(found: Found) -> dict[str, Any]:

@@ -50,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="packages, or python: then each END is an interpreter as for sync",
     )
     parser.add_argument(
+        "--install",
+        action="store_true",
+        help="with --over python: install those between that are not here",
+    )
+    parser.add_argument(
         "--repeat",
         metavar="N",
         type=int,
@@ -79,7 +84,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
 
 def _refuse_more(args: argparse.Namespace, session: Session) -> None:
-    more = args.good or args.bad or args.python or args.timeout or session.words
+    more = args.good or args.bad or args.python or args.timeout or args.install or session.words
     if more or args.repeat != 1 or args.over != "packages" or session.options.environment:
         raise UsageError(
             "--continue goes on with what was asked for: it takes nothing besides",
@@ -107,6 +112,8 @@ def _task(args: argparse.Namespace, session: Session, project: Project) -> Bisec
             f"bisect needs {' and '.join(what)}",
             hint="For example: `provenv bisect --good 12 --bad 15 -- pytest -x`.",
         )
+    if args.install and args.over != "python":
+        raise UsageError("--install installs Pythons: it needs --over python")
     if args.repeat < 1:
         raise UsageError(f"--repeat {args.repeat}: at least once")
     if args.timeout is not None and not 0 < args.timeout < float("inf"):
@@ -121,6 +128,7 @@ def _task(args: argparse.Namespace, session: Session, project: Project) -> Bisec
         repeat=args.repeat,
         timeout=args.timeout,
         over=args.over,
+        install=args.install,
     )
 
 
@@ -135,27 +143,29 @@ def text(result: BisectResult, screen: Screen) -> None:
     for number, breakage in enumerate(result.breakages):
         if number:
             screen.line("and for another reason:")
-        _breakage(breakage, screen, one=len(result.breakages) == 1)
+        _breakage(result, breakage, screen)
     if not result.told:
         for step in result.steps:
             if step.answer == "skip":
-                screen.line(screen.paint("dim", f"skipped  {step.what}: {step.reason}"))
+                screen.line(screen.paint("dim", f"skipped  {step.what}: {step.why}"))
     if result.more:
         listed = ", ".join(result.more[:6]) + (" …" if len(result.more) > 6 else "")
-        screen.line(f"could be installed, and lie between: {listed}; `provenv python install`")
+        screen.line(f"could be installed, and lie between: {listed}; --install does it")
     if result.whole is False:
         said = "the bad end is bad without all that, too: bisect again when that is held back"
         screen.line(screen.paint("warn", said))
+    elif result.whole is None and result.told and result.over == "packages":
+        screen.line("whether the bad end is good without that could not be tried")
     took = f"{many(result.runs, 'run')} of the command"
     took += f" over {many(len(result.changes), 'change')}" if result.changes else ""
     took += f", {seconds(result.seconds)}"
     screen.line(screen.paint("dim", f"{took}; logs in {short_path(result.folder)}/logs"))
 
 
-def _breakage(breakage: Breakage, screen: Screen, *, one: bool) -> None:
+def _breakage(result: BisectResult, breakage: Breakage, screen: Screen) -> None:
     paint = screen.paint
     screen.line(paint("good" if breakage.told else "warn", breakage.sentence))
-    if not breakage.alike and not one:
+    if not breakage.alike and len(result.breakages) > 1:
         screen.line(paint("warn", "it does not fail as the bad end does: look at the logs of both"))
     for culprit in breakage.culprits:
         if culprit.unknown is not None:
@@ -163,11 +173,9 @@ def _breakage(breakage: Breakage, screen: Screen, *, one: bool) -> None:
             screen.line(said)
         if culprit.changelog is not None:
             screen.line(f"what changed in {culprit.name}: {culprit.changelog}")
-        if culprit.name == "python" and culprit.constraint:
-            bound = culprit.constraint.removeprefix("python")
-            screen.line(f'to hold it back: requires-python = "{bound}"')
-            return
     held = " or ".join(f'"{one.constraint}"' for one in breakage.culprits if one.constraint)
+    if result.over == "python":
+        held = held.replace('"python', 'requires-python = "')
     if held:
         screen.line(f"to hold it back: {held}")
 

@@ -80,7 +80,8 @@ def _what(one: Record) -> str:
     if entry.kind in ("sync", "rollback"):
         return f"{subject.get('environment')}: {said.get('previous') or '–'} → {subject.get('generation')}"
     if entry.kind == "lock":
-        return many(len(said.get("changes", ())), "change")
+        moved = many(len(said.get("changes", ())), "change")
+        return "taken back" if said.get("taken-back") else moved
     if entry.kind == "verdict":
         return f"{said.get('outcome')}: {', '.join(map(str, said.get('environments', ())))}"
     if entry.kind == "waiver":

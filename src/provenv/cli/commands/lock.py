@@ -75,6 +75,10 @@ def run(args: argparse.Namespace, session: Session) -> int:
         )
     if args.key is not None and not args.sign:
         raise UsageError("--key says whose signature: it goes with --sign")
+    if args.sign:
+        from provenv.workspace.governing.signing import read_key
+
+        read_key(session.context, key_of(args))  # before anything is locked for it
     names = frozenset(canonicalize_name(name) for name in args.upgrade_package)
     limit = None if session.options.verbose or args.dry_run else LIMIT
 

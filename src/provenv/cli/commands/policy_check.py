@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from provenv.cli.advising import indexes_data, indexes_words
 from provenv.cli.draw import Screen, many
 from provenv.cli.session import Session
 
@@ -52,6 +53,8 @@ def text(checked: Checked, screen: Screen) -> None:
     where = ", ".join(checked.question.environments)
     said = f"{paint(_STYLES[verdict.outcome], verdict.outcome)}: {checked.title}"
     data = f"policy {verdict.policy[:12]}, advisories {(checked.advisories or 'none')[:12]}"
+    if checked.spoken is not None:
+        data += indexes_words(checked.spoken, checked.question.now)
     screen.line(f"{said}: {rules}, {packages}, in {where} {paint('dim', f'({data})')}")
 
 
@@ -76,6 +79,7 @@ def data(checked: Checked) -> dict[str, Any]:
         "packages": len(checked.question.items),
         "policy": {"digest": verdict.policy, "files": list(checked.policies.files)},
         "advisories": checked.advisories,
+        "indexes": None if checked.spoken is None else indexes_data(checked.spoken),
         "decisions": [decision_data(one) for one in verdict.decisions],
         "doubts": list(verdict.doubts),
         "expiring": [waiver_data(waiver) for waiver in verdict.expiring],

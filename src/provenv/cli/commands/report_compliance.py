@@ -87,7 +87,14 @@ def data(report: Compliance, path: str | None) -> dict[str, Any]:
                 "name": one.environment,
                 "generation": one.generation,
                 "python": one.python,
-                "packages": [{"name": name, "version": version} for name, version in one.packages],
+                "packages": [
+                    {
+                        "name": name,
+                        "version": version,
+                        "licence": report.licences.get((name, version)),
+                    }
+                    for name, version in one.packages
+                ],
             }
             for one in report.inventory
         ],

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Run a command in every cell of [tool.provenv.matrix]: for each Python, each resolution and each variant,
-in an environment of its own, several at once. A cell that passed, and of which nothing has changed since,
-is not run again. Exit code 0 where all passed, 1 where some did not, 2 where the matrix is wrong or a
-Python is nowhere to be had, 3 where it could not be decided (no environment, no command)."""
+in an environment of its own, several at once. It is the environment `test` unless -e or the matrix names
+another. A cell that passed, and of which nothing has changed since, is not run again. Exit code 0 where all
+passed, 1 where some did not, 2 where the matrix is wrong or a Python is nowhere to be had, 3 where it could
+not be decided (no environment, no command)."""
 EXAMPLES = (
     ("provenv test", "the whole matrix, as it is declared"),
     ("provenv test --python 3.12 --python 3.13", "with these Pythons instead"),
@@ -51,6 +52,7 @@ _TAIL = 12  # lines of the log of a cell that did not pass
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from provenv.model.matrix import RESOLUTIONS
 
+    parser.usage = f"{parser.prog} [OPTIONS] [[--] CMD…]"
     parser.add_argument("--python", metavar="REQUEST", action="append", default=[],
                         help="instead of the matrix's; may be given several times")  # fmt: skip
     parser.add_argument("--resolution", metavar="WHICH", action="append", default=[],
@@ -195,6 +197,7 @@ def _request(args: argparse.Namespace, session: Session) -> MatrixRequest:
         )
     if args.jobs is not None and args.jobs < 1:
         raise UsageError(f"--jobs {args.jobs}: there must be one at least")
+    _check_elsewhere(args)
     for option, path in (("--junit", args.junit), ("--html", args.html)):
         if path is not None and not os.path.isdir(os.path.dirname(path) or "."):
             raise UsageError(f"{option} {path}: there is no such folder")
@@ -221,14 +224,13 @@ def _request(args: argparse.Namespace, session: Session) -> MatrixRequest:
     )
 
 
-def _elsewhere(
-    args: argparse.Namespace, session: Session, cells: Sequence[Cell]
-) -> Elsewhere | None:
+def _check_elsewhere(args: argparse.Namespace) -> None:
+    """Refuse options that mean nothing with ``--on``, or nothing without."""
     if args.on is None:
         for option, value in (("--attempts", args.attempts), ("--wheels", args.wheels)):
             if value is not None:
                 raise UsageError(f"{option} is for --on: it says nothing about this machine")
-        return None
+        return
     if args.jobs is not None:
         raise UsageError(
             "--jobs and --on exclude each other: other machines run as many cells as their workers "
@@ -237,6 +239,13 @@ def _elsewhere(
         )
     if args.attempts is not None and args.attempts < 1:
         raise UsageError(f"--attempts {args.attempts}: there must be one at least")
+
+
+def _elsewhere(
+    args: argparse.Namespace, session: Session, cells: Sequence[Cell]
+) -> Elsewhere | None:
+    if args.on is None:
+        return None
     from provenv.cli.serving import cluster
 
     return cluster(

@@ -110,13 +110,15 @@ def text(upgrade: Upgrade, screen: Screen, report: str | None) -> None:
             ],
             indent="  ",
         )
+    for doubt in upgrade.after.doubts:
+        screen.line(f"{screen.paint('warning', 'doubtful:')} {doubt}")
     if report is not None:
         screen.line(f"report: {report}")
     screen.line(_summary(upgrade, screen))
 
 
 def _draw_step(step: StepResult, screen: Screen) -> None:
-    took = screen.paint("dim", f"{seconds(step.seconds)}")
+    took = seconds(step.seconds)
     trials = f", tested {many(step.trials, 'time')}" if step.trials else ""
     said = "" if step.moves or step.rejected else ": nothing to do"
     screen.line(

@@ -10,6 +10,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from provenv.audit.matching import parsed
 from provenv.core.errors import UnsatisfiableError
 from provenv.core.values import frozen, replace
 from provenv.model import bounds
@@ -50,7 +51,8 @@ def in_the_way(
     text = project.manifest_text
     asked = [row for row in _stated(project.manifest_path, text) if row.name in names]
     for one in asked:
-        text = specifiers.put(text, one.file, one.place, _opened(one.requirement))
+        bare = _opened(one.requirement)
+        text = specifiers.swap(text, one.file, one.place, one.requirement, bare)
     if text == project.manifest_text:
         return ()
     try:
@@ -85,7 +87,7 @@ def lifted(candidate: Candidate, wanted: Collection[Bound]) -> Candidate:
     """The candidate with these requirements as they would have to be."""
     text = candidate.project.manifest_text
     for one in wanted:
-        text = specifiers.put(text, one.file, one.place, one.wanted)
+        text = specifiers.swap(text, one.file, one.place, one.requirement, one.wanted)
     return replace(candidate, project=make_project(candidate.project.root, text))
 
 
@@ -102,9 +104,10 @@ def _opened(text: str) -> str:
     found = Requirement(text)
     kept = [str(clause) for clause in found.specifier if clause.operator in (">", ">=")]
     kept += [
-        f">={Version(clause.version.removesuffix('.*'))}"
+        f">={version}"
         for clause in found.specifier
         if clause.operator in ("==", "~=", "===")
+        and (version := parsed(clause.version.removesuffix(".*"))) is not None
     ]
     found.specifier = SpecifierSet(",".join(kept))
     return str(found)

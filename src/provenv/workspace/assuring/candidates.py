@@ -24,7 +24,7 @@ from provenv.workspace.host import access, waits
 from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import Context, LockFile, Project, read_locks
-from provenv.workspace.syncing import locking
+from provenv.workspace.syncing import evidencing, locking
 
 Preferred = Mapping[tuple[str, str], Version]
 """For a name and a locked version, the one that shall be tried in its place."""
@@ -291,7 +291,11 @@ def write(context: Context, base: Candidate, candidate: Candidate, verb: str) ->
             context, verb, root=project.root, paths=locking.deciding(project.locker)
         ) as operation:
             files.sweep(project.locker.root)
-            files.write(project, texts)
+            with files.whole(project, texts):
+                files.write(project, texts)
+                evidencing.record_locks(
+                    project, operation.context, candidate.locks.values(), moved(base, candidate)
+                )
             locking.remember_fresh(project, operation.context, candidate.locks)
     return True
 

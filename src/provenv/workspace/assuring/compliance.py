@@ -23,6 +23,7 @@ from provenv.workspace.assuring import evidence as assured
 from provenv.workspace.governing import auditing, policies, subjects
 from provenv.workspace.governing import evidence as recording
 from provenv.workspace.governing.auditing import AuditResult, Found
+from provenv.workspace.governing.described import describe
 from provenv.workspace.governing.policies import Checked
 from provenv.workspace.projects.context import Context, Project
 
@@ -96,6 +97,7 @@ class Compliance:
         audit: None where nothing can be said of vulnerabilities; ``unaudited`` says why.
         checked: The verdict; None where no policy holds.
         findings: The most urgent first.
+        licences: By name and version: an SPDX expression, or why it cannot be told.
         log: The records, the oldest first. ``check``: What can be said of them; None: there is no log.
         changes: Of the policies, by the log.
     """
@@ -107,6 +109,7 @@ class Compliance:
     unaudited: str
     checked: Checked | None
     findings: tuple[Aged, ...] = ()
+    licences: Mapping[tuple[str, str], str] = field(default_factory=dict)
     log: tuple[Record, ...] = ()
     check: Check | None = None
     changes: tuple[Change, ...] = ()
@@ -150,6 +153,7 @@ def gather(
         unaudited=why,
         checked=checked,
         findings=_aged(audited, checked, now),
+        licences=_licences(project, context),
         log=records,
         check=check,
         changes=tuple(_changes(records)),
@@ -181,6 +185,20 @@ def _inventories(project: Project) -> Iterator[Inventory]:
                 (one.name, one.version) for one in found if spec.name in one.environments
             ),
         )
+
+
+def _licences(project: Project, context: Context) -> dict[tuple[str, str], str]:
+    """What the locked packages are under, as far as their metadata are on this machine."""
+    found = describe(project, context, subjects.of_locks(project))
+    told = {key: one.licence for key, one in found.items()}
+    return {
+        key: f"unknown: {one.reason}"
+        if one.expression is None
+        else f"{one.expression} (several are named, and not how they hold together)"
+        if one.several
+        else one.expression
+        for key, one in told.items()
+    }
 
 
 def _current(folder: str) -> Generation | None:

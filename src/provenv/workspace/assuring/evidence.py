@@ -7,7 +7,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
@@ -17,13 +17,15 @@ from provenv.core.errors import (
     CheckFailedError,
     DiskError,
     InputError,
+    IntegrityError,
     UndecidedError,
     UsageError,
 )
 from provenv.core.files import write_atomic
 from provenv.core.values import frozen
+from provenv.environments import generations, switch
 from provenv.evidence import checkpoints, envelopes, keys, log, records, statements
-from provenv.evidence.checking import Check, Material, Seen, check
+from provenv.evidence.checking import Check, Made, Material, Seen, check
 from provenv.evidence.checkpoints import Checkpoint
 from provenv.evidence.envelopes import Envelope
 from provenv.evidence.keys import PublicKey
@@ -116,6 +118,7 @@ def verify(
         keys=trusted,
         seen=_seen(context),
         accepted=accepted,
+        made=tuple(_made(project)),
         place=place,
         now=logged.rfc3339(time.time() + _AHEAD),
     )
@@ -128,6 +131,17 @@ def verify(
     if result.outcome != "fail" and result.anchored:
         _remember(context, result, place)
     return result
+
+
+def _made(project: Project) -> Iterator[Made]:
+    """The generations that the project's environments have; what cannot be read, `verify` tells."""
+    for spec in project.manifest.all_instances():
+        folder = project.folder(spec)
+        for number in switch.numbers(folder):
+            with contextlib.suppress(IntegrityError, DiskError):
+                one = generations.read_generation(folder, number)
+                tree = generations.tree_digest(folder, number) or ""
+                yield Made(environment=spec.name, number=number, tree=tree, created=one.created)
 
 
 def trusted_keys(project: Project, context: Context, given: Sequence[str]) -> tuple[PublicKey, ...]:

@@ -180,6 +180,11 @@ def mend(
             else:
                 made.left.append(_hopeless(hit[name]))
         _pursue(desk, made, goals, fresh, hit, beyond=beyond)
+    else:
+        for name, rows in candidates.hits(desk, made.candidate).items():
+            if name not in {one.name for one in made.left}:
+                reason = f"after {_ROUNDS} rounds it is still hit"
+                made.left.append(Left(name=name, version=rows[0][0].version, reason=reason))
     _lower(desk, candidate, made, goals)
     return made
 
@@ -187,6 +192,8 @@ def mend(
 def _goal(desk: Desk, candidate: Candidate, name: str) -> _Goal:
     versions = candidate.versions()[name]
     locked = [one for one in versions if desk.against(name).hits(str(one))]
+    if name not in desk.market.addresses:  # it comes from a path, an address or a repository
+        return _Goal(name, versions, [])
     market = desk.offered(name)
     offered = market.above(max(locked)) if market.inconclusive is None else None
     return _Goal(name, versions, remedies(desk.against(name), [str(v) for v in locked], offered))

@@ -52,6 +52,8 @@ def _head(upgrade: Upgrade) -> Iterator[str]:
     yield ""
     counts = f"{_count(len(before.findings))}, then {_count(len(after.findings))}"
     yield f"- Audit: **{before.verdict}** before, **{after.verdict}** after ({counts})."
+    for doubt in after.doubts:
+        yield f"- Doubtful: {_plain(doubt)}."
     yield f"- Advisories: `{after.facts.digest[:12]}`, fetched {after.facts.imported}."
     if upgrade.trial is not None:
         runs = sum(step.trials for step in upgrade.steps)

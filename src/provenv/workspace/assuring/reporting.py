@@ -63,7 +63,7 @@ _ADVERSE: dict[Adverse, tuple[str, str, str]] = {
     "python-eol": (
         "a Python without fixes",
         "What is found in it from now on is not mended.",
-        "Move the environment to a later one: `provenv python upgrade` moves to patch releases.",
+        "Give the environment a later one, in pyproject.toml, and sync it.",
     ),
     "quarantined": (
         "the project is quarantined",
@@ -78,7 +78,7 @@ _ADVERSE: dict[Adverse, tuple[str, str, str]] = {
     "yanked": (
         "the version is yanked",
         "Its maintainers took it back: it is for those alone who have pinned it (PEP 592).",
-        "`provenv lock --upgrade NAME` chooses another.",
+        "`provenv lock --upgrade-package NAME` chooses another.",
     ),
 }
 

@@ -10,7 +10,7 @@ from provenv.core.words import many
 from provenv.evidence.records import Record
 from provenv.workspace.assuring import charts
 from provenv.workspace.assuring.charts import Bar, Dot
-from provenv.workspace.assuring.compliance import CONTROLS, Aged, Compliance, Inventory
+from provenv.workspace.assuring.compliance import CONTROLS, Aged, Compliance
 
 _STATES = {"overdue": "overdue", "due": "in time", "open": "no deadline", "waived": "waived"}
 _KINDS = {"overdue": "bad", "due": "good", "open": "warn", "waived": "quiet"}
@@ -137,20 +137,22 @@ def _inventory(report: Compliance) -> Section:
             Table(caption="Environments", head=head, rows=rows),
             Table(
                 caption="Packages, and where they are",
-                head=("Package", "Version", "Environments"),
-                rows=tuple(_packages(report.inventory)),
+                head=("Package", "Version", "Licence", "Environments"),
+                rows=tuple(_packages(report)),
             ),
         ),
     )
 
 
-def _packages(inventories: tuple[Inventory, ...]) -> Iterator[tuple[str, ...]]:
+def _packages(report: Compliance) -> Iterator[tuple[str | Cell, ...]]:
     found: dict[tuple[str, str], list[str]] = {}
-    for one in inventories:
+    for one in report.inventory:
         for package in one.packages:
             found.setdefault(package, []).append(one.environment)
     for (name, version), names in sorted(found.items()):
-        yield name, version, ", ".join(names)
+        said = report.licences.get((name, version), "unknown: it is not in today's lock")
+        kind = "warn" if said.startswith("unknown: ") else ""
+        yield name, version, Cell(text=said, kind=kind), ", ".join(names)
 
 
 def _findings(report: Compliance) -> Section:
@@ -384,7 +386,9 @@ def _about(one: Record) -> str:
         left = "" if before is None else f"{before} → "
         return f"{subject.get('environment')}: {left}{subject.get('generation')}"
     files = ", ".join(f"{name} {digest[:12]}" for name, digest in one.entry.locks.items())
-    return files if one.entry.kind == "lock" else f"{files} by key {str(said.get('key'))[:12]}"
+    if one.entry.kind == "lock":
+        return f"{files} (taken back)" if said.get("taken-back") else files
+    return f"{files} by key {str(said.get('key'))[:12]}"
 
 
 def _job(one: Record) -> str:

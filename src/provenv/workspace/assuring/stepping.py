@@ -19,8 +19,7 @@ from provenv.core.events import Noted
 from provenv.core.values import field, frozen, mutable, replace
 from provenv.model import bounds as versions_bounds
 from provenv.model.generation import Change
-from provenv.resolve.offers import changelog
-from provenv.workspace.assuring import bounds, candidates, mending, trying
+from provenv.workspace.assuring import bounds, candidates, changelogs, mending, trying
 from provenv.workspace.assuring.bounds import Bound
 from provenv.workspace.assuring.candidates import Candidate, Desk
 from provenv.workspace.assuring.mending import Left
@@ -353,7 +352,9 @@ def _raised(
     if not lifted:
         return made, []
     needed = [
-        one for one in lifted if not bounds.allows(one.requirement, made.versions()[one.name])
+        replace(one, enough=True)
+        for one in lifted
+        if not bounds.allows(one.requirement, made.versions()[one.name])
     ]
     return _answering(bounds.lifted(work.state, needed), made), needed
 
@@ -447,7 +448,9 @@ def _joined(versions: Sequence[Version]) -> str:
 def _moves(work: _Work, before: Candidate, step: Step) -> Iterator[Move]:
     """What a step has moved, with the facts of the new versions."""
     was, now = (candidates.findings(work.desk, one) for one in (before, work.state))
-    for change in candidates.moved(before, work.state):
+    changes = candidates.moved(before, work.state)
+    told = changelogs.links(work.desk, work.state, {one.name for one in changes}) if changes else {}
+    for change in changes:
         cleared = tuple(sorted(name for one, name in was - now if one == change.name))
         after = work.state.versions().get(change.name)
         offer = work.desk.offered(change.name).of(str(after[-1])) if after else None
@@ -458,7 +461,7 @@ def _moves(work: _Work, before: Candidate, step: Step) -> Iterator[Move]:
             why=_why(change, step, cleared),
             cleared=cleared,
             uploaded=offer.uploaded if offer is not None else None,
-            changelog=changelog(work.desk.market, change.name, str(after[-1])) if after else None,
+            changelog=told.get(change.name),
         )
 
 

@@ -60,7 +60,7 @@ def run_trial(candidate: Candidate, context: Context, trial: Trial, label: str) 
     """
     project = candidate.project
     cell = Cell(
-        python="",
+        python=trial.environment.partition("@")[2],
         environment=trial.environment,
         command=tuple(trial.words),
         timeout=trial.timeout,

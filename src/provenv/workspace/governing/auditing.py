@@ -12,13 +12,16 @@ from provenv.audit import database
 from provenv.audit.database import Facts
 from provenv.audit.findings import Vulnerability, vulnerabilities
 from provenv.audit.releases import Facts as Said
+from provenv.audit.releases import Spoken, normal, together
 from provenv.audit.verdict import Python
-from provenv.core.errors import InputError, UsageError
+from provenv.core.errors import InputError, IntegrityError, UsageError
 from provenv.core.events import PhaseFinished, PhaseStarted
 from provenv.core.values import frozen, replace
 from provenv.doctor.facts_sources import site_packages
 from provenv.environments import generations, switch
 from provenv.interpreters.lifetimes import end_of_life
+from provenv.model.layout import LOCK_FILE
+from provenv.model.lock import parse_lock
 from provenv.model.manifest import EnvironmentSpec
 from provenv.workspace.governing import advisories, releases, subjects
 from provenv.workspace.governing.subjects import Subject
@@ -27,7 +30,7 @@ from provenv.workspace.projects.context import Context, Project
 Verdict = Literal["pass", "fail", "inconclusive"]
 MAX_AGE = timedelta(days=7)
 """Advisories that were fetched before that do not prove that nothing is known."""
-_QUIET = timedelta(days=30)
+QUIET = timedelta(days=30)
 """Where the newest of them is older than that, the source itself was old: records change every day."""
 
 
@@ -69,15 +72,6 @@ class Notice:
 
 
 @frozen
-class Spoken:
-    """Of how many packages it is known what their index says, of all that have one, and since when."""
-
-    known: int
-    of: int
-    oldest: datetime | None
-
-
-@frozen
 class AuditResult:
     """What an audit says.
 
@@ -98,7 +92,7 @@ class AuditResult:
     unaudited: tuple[tuple[Subject, str], ...]
     doubts: tuple[str, ...]
     notices: tuple[Notice, ...] = ()
-    spoken: Spoken = Spoken(known=0, of=0, oldest=None)
+    spoken: Spoken = Spoken()
 
     @property
     def verdict(self) -> Verdict:
@@ -145,7 +139,7 @@ def audit(
     number = switch.current(folder)
     if number is None:
         raise InputError("is not there", file=folder, hint="`provenv sync` makes it.")
-    found = of_installed(f"{folder}/generations/{number}", spec.name)
+    found = _as_locked(folder, number, of_installed(f"{folder}/generations/{number}", spec.name))
     what = f"{spec.name}, generation {number} as it is"
     return judge_subjects(
         context,
@@ -156,6 +150,17 @@ def audit(
         besides=besides,
         here=here,
     )
+
+
+def _as_locked(folder: str, number: int, found: Sequence[Subject]) -> tuple[Subject, ...]:
+    """With the entries of the generation's own lock, which name indexes, for what is as it says."""
+    try:
+        text = generations.own_text(folder, number, LOCK_FILE)
+        lock = parse_lock(text, generations.own_file(folder, number, LOCK_FILE))
+    except (IntegrityError, InputError):  # it was made from another tool's lock, or was hurt
+        return tuple(found)
+    known = {(str(package.name), str(package.version)): package for package in lock.packages}
+    return tuple(replace(one, package=known.get((one.name, normal(one.version)))) for one in found)
 
 
 def python_of(project: Project, spec: EnvironmentSpec) -> Python:
@@ -235,17 +240,15 @@ def judge_subjects(
 def _notices(context: Context, found: Sequence[Subject]) -> tuple[list[Notice], Spoken]:
     """What indexes have said against packages, as far as they were ever asked."""
     made: list[Notice] = []
-    times: list[datetime] = []
-    asked = 0
+    told: list[Said | None] = []
     for subject in found:
         index = releases.index_of(subject.package) if subject.package is not None else None
         if index is None:
             continue
-        asked += 1
         facts = releases.head(context, index, subject.name)
+        told.append(facts)
         if facts is None or facts.state == "silent":
             continue
-        times.append(facts.fetched)
         made += [
             Notice(
                 kind=kind,
@@ -257,7 +260,7 @@ def _notices(context: Context, found: Sequence[Subject]) -> tuple[list[Notice], 
             )
             for kind, text in _adverse(facts, subject.version)
         ]
-    return made, Spoken(known=len(times), of=asked, oldest=min(times, default=None))
+    return made, together(told)
 
 
 def _adverse(facts: Said, version: str) -> Iterator[tuple[Adverse, str]]:
@@ -309,7 +312,7 @@ def doubts(facts: Facts, now: datetime) -> tuple[str, ...]:
     newest = datetime.fromisoformat(facts.newest)
     if newest > now + _AHEAD:
         said.append(f"the newest advisory is of {facts.newest}, which {_TO_COME}")
-    if now - newest > _QUIET:
+    if now - newest > QUIET:
         said.append(f"the newest advisory is of {facts.newest[:10]}: the source was an old one")
     return tuple(said)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
@@ -21,6 +22,7 @@ from provenv.audit import excluding, release_rules
 from provenv.audit.database import Database
 from provenv.audit.excluding import Excluded, Exclusion
 from provenv.audit.findings import vulnerabilities
+from provenv.audit.licences import Licence
 from provenv.audit.matching import parsed
 from provenv.audit.policies import Policies
 from provenv.audit.releases import Facts, Standing
@@ -30,7 +32,8 @@ from provenv.core.events import Noted, Warned
 from provenv.core.http import Transport
 from provenv.core.values import frozen, replace
 from provenv.model.lock import tool_table
-from provenv.workspace.governing import auditing, releases, subjects
+from provenv.model.policy import Kind
+from provenv.workspace.governing import auditing, releases, sboms, subjects
 from provenv.workspace.governing import policies as governing
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.governing.supplying import learn_licences, of_offers, with_licences
@@ -47,6 +50,8 @@ Locks = Mapping[str | None, "Pylock"]
 _ENDS = ("0", "99999999")  # what an advisory says of both, it says of every version
 _MENDED_ABOVE = ("malware", "vulnerability")  # a fix is a newer version
 _BY_FILES = ("licence", "no-sdist")  # rules that ask what files a version has
+BLIND = 4
+"""So many versions of a package are tried whose licence nobody tells before they are locked."""
 ROUNDS = 30
 """So often is resolved at most: each round excludes something, and most need one or two."""
 
@@ -95,6 +100,7 @@ def judge_locks(
     made = [python for python in pythons if python.version is not None]
     question, _ = governing.ask(context, policies, tuple(names), tuple(found.values()), made)
     question = with_licences(question, project, context, policies, tuple(found.values()))
+    question = replace(question, sboms={name: sboms.unwritten(name) for name in names})
     return Judged(question=question, verdict=judge(policies, question), subjects=found)
 
 
@@ -179,6 +185,31 @@ def why_not(project: Project, context: Context, policies: Policies, locks: Locks
     return f"the rules exclude {found[0]}{more}"
 
 
+@frozen
+class Offered:
+    """What indexes have of the packages of some locks, and what the rules say of it.
+
+    Attributes:
+        judged: The locks themselves.
+        excluded: Of the versions that an index has, by package, those that the rules do not let in.
+    """
+
+    judged: Judged
+    excluded: Mapping[str, Mapping[str, Exclusion]]
+
+
+def offered(project: Project, context: Context, policies: Policies, locks: Locks) -> Offered:
+    """Hold every version that an index has of the locked packages against the rules."""
+    work = _Work(project, context, policies)
+    work.learn(locks)
+    judged = judge_locks(project, context, policies, locks)
+    excluded: dict[str, Mapping[str, Exclusion]] = {}
+    for (name, _), subject in judged.subjects.items():
+        if name not in excluded and not subject.direct:
+            excluded[name] = work.offered(subject, judged.question)
+    return Offered(judged=judged, excluded=excluded)
+
+
 class _Work:
     """What one locking asks again and again: who governs, and what the indexes have."""
 
@@ -190,6 +221,8 @@ class _Work:
             dict.fromkeys(s.name for p in _parts(project) for s in p.manifest.all_instances())
         )
         self._releases = [r for r in policies.rules if r.kind in release_rules.KINDS]
+        self._known: dict[str, Mapping[str, Licence]] = {}
+        self._blind: Counter[str] = Counter()
         self._transport: Transport | None = None
         self._pages: dict[tuple[str, str], tuple[IndexFile, ...]] = {}
 
@@ -287,6 +320,7 @@ class _Work:
             subject = judged.subjects[name, ours[0].version]
             pages = self._page(subject)
             versions = {file.version for file in pages} | {one.version for one in ours}
+            self._refuse_blind(subject, ours, pages)
             bad = self._bad(subject, judged.question, pages, versions)
             bad |= {one.version: one for one in ours}
             whole = len(bad) == len(versions) and all(self._by_name(one) for one in bad.values())
@@ -310,12 +344,47 @@ class _Work:
         """Whether a newer version is to be expected to comply, and an older one is no gain."""
         return self._kind(one) in _MENDED_ABOVE
 
-    def _kind(self, one: Exclusion) -> str:
+    def _kind(self, one: Exclusion) -> Kind | None:
         rule = governing.rule_named(self.policies, one.rule)
-        return "" if rule is None else rule.kind
+        return None if rule is None else rule.kind
+
+    def offered(self, subject: Subject, asked: Question) -> dict[str, Exclusion]:
+        """Of the versions that the index has of a package, those that the rules exclude, and why."""
+        pages = self._page(subject)
+        versions = dict.fromkeys(file.version for file in pages)
+        return self._bad(subject, asked, pages, versions)
 
     def _by_name(self, one: Exclusion) -> bool:
         return self._kind(one) == "package"
+
+    def _refuse_blind(
+        self, subject: Subject, ours: Sequence[Exclusion], pages: Sequence[IndexFile]
+    ) -> None:
+        """Give up where licences have to be found out version by version, and none is allowed.
+
+        Raises:
+            UnsatisfiableError: Several versions of a package were not, and its index tells of no other.
+        """
+        denied = next((one for one in ours if self._kind(one) == "licence"), None)
+        if denied is None:
+            return
+        if any(one.expression is not None for one in self._licences(subject, pages).values()):
+            return
+        self._blind[subject.name] += 1
+        if self._blind[subject.name] == BLIND:
+            raise UnsatisfiableError(
+                f"{denied}, nor were the {BLIND - 1} versions tried before; its index does not say what "
+                "others are under",
+                hint="Name a version in pyproject.toml, or let the rule allow this licence or package.",
+            )
+
+    def _licences(self, subject: Subject, pages: Sequence[IndexFile]) -> Mapping[str, Licence]:
+        """What the versions of a package are under, as far as its index says; asked once."""
+        if subject.name not in self._known:
+            self._known[subject.name] = of_offers(
+                self.project, self.context, self.policies, subject, pages
+            )
+        return self._known[subject.name]
 
     def _bad(
         self,
@@ -326,7 +395,7 @@ class _Work:
     ) -> dict[str, Exclusion]:
         """Version → why the rules exclude it, of the versions of one package."""
         facts = self._facts(subject)
-        licences = of_offers(self.project, self.context, self.policies, subject, pages)
+        licences = self._licences(subject, pages)
         with governing.known(self.context) as here:
             items = tuple(
                 replace(

@@ -69,14 +69,21 @@ Known = dict[tuple[str, str], Described]
 
 
 def describe(
-    project: Project, context: Context, found: Sequence[Subject], *, fetch: bool = False
+    project: Project,
+    context: Context,
+    found: Sequence[Subject],
+    *,
+    fetch: bool = False,
+    lock: str | None = None,
 ) -> Known:
     """What every one of the packages in a project's locks says of itself, by name and version.
+
+    ``lock`` is the digest of the lock that they are of, where that is not the present one.
 
     With ``fetch``, and unless offline, what is not here is asked of the index; one that does not answer
     leaves its packages unknown.
     """
-    built = _built(project)
+    built = _built(project, lock)
     known: Known = {}
     missing: list[tuple[Subject, str, str]] = []
     for subject in found:
@@ -139,21 +146,20 @@ def _absent(subject: Subject) -> str:
     return "its metadata are not on this machine: `provenv sync` or `provenv sbom` brings them"
 
 
-def _built(project: Project) -> dict[str, dict[str, str]]:
-    """Objects that environments have by the present locks: name → version → digest.
+def _built(project: Project, digest: str | None) -> dict[str, dict[str, str]]:
+    """Objects that environments have by the present locks, or that of ``digest``: name → version → digest.
 
     What was built is found by this alone: its wheel is in no lock.
     """
     found: dict[str, dict[str, str]] = {}
     for spec in project.manifest.all_instances():
         folder = project.folder(spec)
-        number = switch.current(folder)
-        lock = read_lock(project, project.lock_key(spec)) if number is not None else None
-        if number is None or lock is None:
+        if switch.current(folder) is None:
             continue
-        with contextlib.suppress(IntegrityError):
-            made = generations.read_generation(folder, number)
-            if made.lock_digest == lock.digest and made.source is None:
+        lock = read_lock(project, project.lock_key(spec))
+        wanted = {digest, lock.digest if lock is not None else None}
+        for made in generations.read_all(folder):
+            if made.lock_digest in wanted and made.source is None:
                 for package in made.packages:
                     found.setdefault(package.name, {})[package.version] = package.sha256
     return found

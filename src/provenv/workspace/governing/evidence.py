@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from provenv.core import digest, owners
-from provenv.core.errors import DiskError, InputError, IntegrityError, ProvenvError
+from provenv.core.errors import DiskError, InputError, IntegrityError, ProvenvError, UsageError
 from provenv.core.events import Warned
 from provenv.core.values import frozen
 from provenv.environments import generations
@@ -62,7 +62,7 @@ def folder(project: Project, context: Context) -> str:
     """Where the log of a project lies: as its manifest says, else under the home folder.
 
     Raises:
-        InputError: A link leads elsewhere from there.
+        InputError: A link leads elsewhere from there. UsageError: A variable names no absolute path.
     """
     locker = project.locker
     spec = locker.manifest.evidence
@@ -78,7 +78,10 @@ def folder(project: Project, context: Context) -> str:
         return place
     short = re.sub(r"[^A-Za-z0-9._-]+", "-", locker.title).strip("-.") or "project"
     name = f"{short[:60]}-{digest.of_bytes(os.fsencode(root))[:12]}"
-    return os.path.join(context.environ.get("PROVENV_EVIDENCE") or context.home.evidence, name)
+    above = context.environ.get("PROVENV_EVIDENCE") or context.home.evidence
+    if not os.path.isabs(above):
+        raise UsageError(f"PROVENV_EVIDENCE is {above!r}, and must be an absolute path")
+    return os.path.join(above, name)
 
 
 def locked(
@@ -86,8 +89,13 @@ def locked(
     context: Context,
     made: Iterable[LockFile],
     changes: Sequence[Change],
+    *,
+    back: bool = False,
 ) -> None:
-    """Record that locks were written, with what the rules of a policy excluded from them."""
+    """Record that locks were written, with what the rules of a policy excluded from them.
+
+    ``back``: what was to follow failed, and they are again what they were.
+    """
     files = tuple(made)
     excluded = [row for file in files for row in tool_table(file.lock).get("excluded", ())]
     _record(
@@ -95,7 +103,7 @@ def locked(
         context,
         "lock",
         locks={os.path.basename(file.path): file.digest for file in files},
-        details={"changes": _changes(changes), "excluded": excluded},
+        details={"changes": _changes(changes), "excluded": excluded, "taken-back": back},
     )
 
 
@@ -110,30 +118,29 @@ def synced(
     kind: Kind = "sync",
 ) -> None:
     """Record that an environment has another generation; ``kind`` is ``rollback`` for an earlier one."""
+    if not _on(project, context):
+        return
     spec = project.manifest.environment(environment)
     place = project.folder(spec)
-
-    def locks() -> tuple[dict[str, str], dict[str, Any]]:
+    locks: dict[str, str] = {}
+    details: dict[str, Any] = {"previous": previous, "changes": _changes(changes)}
+    tree = None
+    try:
         made = generations.read_generation(place, number)
-        return {os.path.basename(project.lock_path(project.lock_key(spec))): made.lock_digest}, {
-            "previous": previous,
+        tree = generations.tree_digest(place, number)
+    except (IntegrityError, DiskError) as error:
+        details["trouble"] = error.message
+    else:
+        locks[os.path.basename(project.lock_path(project.lock_key(spec)))] = made.lock_digest
+        details |= {
             "python": made.python,
             "packages": len(made.packages),
             "manifest": made.manifest_digest,
             "source": made.source,
             "edited": list(made.edited),
-            "changes": _changes(changes),
         }
-
-    if not _on(project, context):
-        return
-    try:
-        files, details = locks()
-        tree = generations.tree_digest(place, number)
-    except (IntegrityError, DiskError) as error:
-        files, details, tree = {}, {"previous": previous, "trouble": error.message}, None
     subject = {"environment": environment, "generation": number, "tree": tree}
-    _record(project, context, kind, locks=files, subject=subject, details=details)
+    _record(project, context, kind, locks=locks, subject=subject, details=details)
 
 
 def judged(
@@ -197,14 +204,17 @@ def write(
         DiskError, IntegrityError: As :func:`log.append`.
     """
     facts = _facts(project, context)
-    return log.append(
-        folder(project, context),
+    place = folder(project, context)
+    made = log.append(
+        place,
         lambda end: [
             *_beginning(project, context, end),
             _entry(project, context, kind, facts, details=details),
         ],
         waiting=waits.told(context, "writes the evidence log"),
     )
+    _give(project, place)
+    return made
 
 
 def entry_of(project: Project, context: Context, kind: Kind, details: Mapping[str, Any]) -> Entry:

@@ -213,7 +213,7 @@ def _required(project: Project, context: Context, use: _Use) -> Fresh:
     sources += _answers(context)
     sources += tuple(map(stamp.signature, watched(project, policies, use.environment)))
     question, data = governing.ask(context, policies, (use.environment,), found, (python,))
-    question = supplied(question, project, context, policies, found)
+    question = supplied(question, project, context, policies, found, use.lock_digest)
     verdict = judge(policies, question)
     checked = governing.Checked(
         title=project.title, policies=policies, question=question, verdict=verdict, advisories=data

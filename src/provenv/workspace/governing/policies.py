@@ -13,7 +13,7 @@ from provenv.audit import database, release_rules
 from provenv.audit.excluding import Excluded, from_rows
 from provenv.audit.findings import vulnerabilities
 from provenv.audit.policies import Policies, combine
-from provenv.audit.releases import Standing
+from provenv.audit.releases import Spoken, Standing, together
 from provenv.audit.verdict import Item, Python, Question, Verdict, judge
 from provenv.core.errors import InputError, UsageError
 from provenv.core.values import frozen, replace
@@ -29,13 +29,19 @@ from provenv.workspace.projects.context import Context, Project, read_lock, read
 
 @frozen
 class Checked:
-    """A verdict, and what it is about. ``advisories``: The digest of the data; None where there is none."""
+    """A verdict, and what it is about.
+
+    Attributes:
+        advisories: The digest of the data; None where there is none.
+        spoken: What indexes have said, where a rule asks for that.
+    """
 
     title: str
     policies: Policies
     question: Question
     verdict: Verdict
     advisories: str | None
+    spoken: Spoken | None = None
 
 
 @frozen
@@ -130,7 +136,14 @@ def check(project: Project, context: Context, environments: Sequence[str] = ()) 
         question=question,
         verdict=judge(policies, question),
         advisories=digest,
+        spoken=_spoken(policies, question),
     )
+
+
+def _spoken(policies: Policies, question: Question) -> Spoken | None:
+    if not any(rule.kind in release_rules.KINDS for rule in policies.rules):
+        return None
+    return together([one.standing.facts for one in question.items if one.standing.why is None])
 
 
 def ask(

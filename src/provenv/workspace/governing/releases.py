@@ -10,7 +10,6 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -28,7 +27,6 @@ from provenv.core.http import Transport, redacted, split_credentials
 from provenv.core.values import frozen, replace
 from provenv.model.lock import is_direct
 from provenv.model.policy import Rule
-from provenv.resolve.pages import project_page, version_of
 from provenv.workspace.host import access
 from provenv.workspace.projects.context import Context, Project
 
@@ -65,11 +63,11 @@ def wanted(policies: Policies, packages: Sequence[Package]) -> list[Package]:
     ages = [rule.least_age for rule in policies.rules if rule.kind == "release-age"]
     if not ages:
         return []
-    least = datetime.now(UTC) - max(ages)
+    now = datetime.now(UTC)
     return [
         one
         for one in packages
-        if any(time is None or time > least for time in files_of(one).values())
+        if any(time is None or now - time < max(ages) for time in files_of(one).values())
     ]
 
 
@@ -96,6 +94,10 @@ def ask(
     Raises:
         DiskError: The answers cannot be kept.
     """
+    from concurrent.futures import (
+        ThreadPoolExecutor,
+    )  # audits, which ask nobody, are quicker without
+
     pages: dict[tuple[str, str], set[str]] = {}
     for one in packages:
         if (index := index_of(one)) is not None:
@@ -194,6 +196,8 @@ class _Work:
             self.failed.setdefault(redacted(index), []).append(error.message)
 
     def _asked(self, index: str, name: str, before: Facts | None, now: datetime) -> Facts:
+        from provenv.resolve.pages import project_page, version_of
+
         etag = before.etag if before is not None and before.state == "read" else None
         page = project_page(self._transport, index, name, etag=etag)
         now = now.replace(microsecond=0)

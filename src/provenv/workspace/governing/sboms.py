@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from provenv.core.errors import InputError
 from provenv.formats.inventories import components, recorded
 from provenv.model.inventory import ENVIRONMENT, LOCK, SCOPE
-from provenv.model.manifest import EnvironmentSpec
 from provenv.model.plan import canonical
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.projects.context import Project, read_lock, read_text
@@ -17,28 +16,41 @@ FOLDERS = ("", "sbom")
 """Where they are looked for, in the project."""
 
 
-def problem(project: Project, spec: EnvironmentSpec, found: Sequence[Subject]) -> str | None:
+def problem(
+    project: Project, environment: str, found: Sequence[Subject], digest: str | None = None
+) -> str | None:
     """What is wrong with the SBOM of an environment; None where one is right.
 
-    ``found`` are the packages that the environment may get: every one of them must be in it.
+    ``found`` are the packages that the environment may get: every one of them must be in it. ``digest``
+    is that of the lock, where that is not the project's present one.
     """
-    lock = read_lock(project, project.lock_key(spec))
     wanted = {
         (one.name, one.version)
         for one in found
-        if spec.name in one.environments
+        if environment in one.environments
         and one.package is not None
         and one.package.directory is None
     }
     said = []
-    for path in filter(os.path.lexists, places(project, spec.name)):
-        wrong = _problem(path, spec.name, lock.digest if lock is not None else "", wanted)
+    for path in filter(os.path.lexists, places(project, environment)):
+        wrong = _problem(path, environment, digest or _present(project, environment), wanted)
         if wrong is None:
             return None
         said.append(f"{os.path.relpath(path, project.root)} {wrong}")
     if not said:
-        return f"there is none for this lock: `provenv sbom -e {spec.name} -o .` writes it"
+        return unwritten(environment)
     return said[0]
+
+
+def unwritten(environment: str) -> str:
+    """What is wrong where nobody has written one; no lock has one in the moment in which it is made."""
+    return f"there is none for this lock: `provenv sbom -e {environment} -o .` writes it"
+
+
+def _present(project: Project, environment: str) -> str:
+    """The digest of the lock that an environment has today; empty where it has none."""
+    lock = read_lock(project, project.lock_key(project.manifest.environment(environment)))
+    return lock.digest if lock is not None else ""
 
 
 def places(project: Project, environment: str) -> Iterator[str]:

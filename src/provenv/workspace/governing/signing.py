@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 from provenv.audit import verdict
 from provenv.core.errors import CheckFailedError, InputError, UsageError
+from provenv.core.events import Warned
 from provenv.core.values import frozen, replace
-from provenv.evidence import envelopes, keys, records, statements
+from provenv.evidence import envelopes, keys, log, records, statements
 from provenv.evidence.keys import PrivateKey, PublicKey
 from provenv.model.policy import Rule, Signer
 from provenv.workspace.governing import evidence, policies, signatures
@@ -92,6 +93,27 @@ def require(
                 hint="Whoever may sign looks at it, and says `provenv lock --sign`.",
                 details={"file": lock.path, "rule": rule.id},
             )
+    if rules:
+        _tell_older(project, context, lock)
+
+
+def _tell_older(project: Project, context: Context, lock: LockFile) -> None:
+    """Say that another lock was signed after this one: an old signature holds for ever."""
+    name = os.path.basename(lock.path)
+    later = None
+    for record in log.newest(evidence.folder(project, context)):
+        if record.entry.kind != "sign" or name not in record.entry.locks:
+            continue
+        if record.entry.locks[name] == lock.digest:
+            if later is not None:
+                context.emit(
+                    Warned(
+                        message=f"{name} is signed, and is not the one that was signed last, on {later}",
+                        hint="Somebody went back to it; `provenv evidence show` says who signed what.",
+                    )
+                )
+            return
+        later = later or record.entry.time
 
 
 def binding(project: Project, context: Context, environment: str) -> list[Rule]:

@@ -24,13 +24,16 @@ def supplied(
     context: Context,
     policies: Policies,
     found: Sequence[Subject],
+    lock: str | None = None,
 ) -> Question:
-    """The question with all that the rules ask; ``found`` are the packages that its items are of."""
-    question = with_licences(question, project, context, policies, found)
+    """The question with all that the rules ask; ``found`` are the packages that its items are of.
+
+    ``lock`` is the digest of the lock that they are of, where that may not be the project's present one.
+    """
+    question = with_licences(question, project, context, policies, found, lock)
     if not _asks(policies, "sbom-required", question.environments):
         return question
-    specs = (project.manifest.environment(name) for name in question.environments)
-    said = {spec.name: sboms.problem(project, spec, found) for spec in specs}
+    said = {name: sboms.problem(project, name, found, lock) for name in question.environments}
     return replace(question, sboms=said)
 
 
@@ -40,13 +43,14 @@ def with_licences(
     context: Context,
     policies: Policies,
     found: Sequence[Subject],
+    lock: str | None = None,
 ) -> Question:
     """The question with what its packages are under, as far as it is known here."""
     if not _asks(policies, "licence", question.environments):
         return question
     asked = {(item.name, item.version) for item in question.items}
     subjects = [one for one in found if (one.name, one.version) in asked]
-    known = describe(project, context, subjects)
+    known = describe(project, context, subjects, lock=lock)
     items = (
         replace(item, licence=known[item.name, item.version].licence)
         if (item.name, item.version) in known

@@ -192,17 +192,21 @@ def stated(text: str, file: str) -> list[tuple[str, str]]:
     ]
 
 
-def put(text: str, file: str, where: str, requirement: str) -> str:
-    """Replace the requirement of the same name and marker in the array ``where`` (as of :func:`stated`).
+def swap(text: str, file: str, where: str, old: str, new: str) -> str:
+    """Replace a requirement in the array ``where``, both as :func:`stated` gives them.
 
     Raises:
         InputError: The text is not TOML.
     """
+    document = document_of(text, file)
     group, optional = (
         where.removeprefix(head) if where.startswith(head) else None
         for head in ("dependency-groups.", "project.optional-dependencies.")
     )
-    return set_requirements(text, file, [requirement], group=group, optional=optional)
+    array = _array(document, place(group, optional), make=False)
+    if array is not None and old in array.unwrap():
+        array[array.unwrap().index(old)] = new
+    return rendered(document, text)
 
 
 def restore(current: str, former: str, file: str) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 
-from provenv.core.errors import DiskError
+from provenv.core.errors import DiskError, UndecidedError
 from provenv.core.files import locked, remove_tree
 from provenv.environments import stamp, switch
 from provenv.model.layout import NAMED_ENVIRONMENTS_FOLDER, EnvironmentLayout
@@ -16,15 +16,19 @@ from provenv.workspace.projects.context import Context
 UNUSED = 14 * 86400.0
 """Seconds after which the environment of a cell goes; a project's results and logs go with its last."""
 
+KEPT = 30 * 86400.0
+"""Seconds for which locks, results and logs of trials are kept."""
+_NOTES = ("locks", "logs", "results")
+
 
 def remove_spent(context: Context, used: processes.InUse, *, dry_run: bool) -> list[str]:
-    """Remove environments of trials that have not been used for two weeks.
-
-    Returns:
-        Their folders.
+    """Remove environments of trials that have not been used for two weeks, and notes of last month.
 
     Those that a process runs in stay. The caller holds the store's lock alone; what cannot be removed
     stays, and is tried again the next time.
+
+    Returns:
+        The folders of the environments.
     """
     limit = time.time() - UNUSED
     gone: list[str] = []
@@ -36,8 +40,12 @@ def remove_spent(context: Context, used: processes.InUse, *, dry_run: bool) -> l
         if dry_run:
             continue
         for folder in spent:
-            with contextlib.suppress(OSError, DiskError):
+            with contextlib.suppress(OSError, UndecidedError):  # as where somebody works on it
                 _remove(context, folder)
+        for path in (p for name in _NOTES for p in _listed(os.path.join(project, name))):
+            with contextlib.suppress(OSError):
+                if os.stat(path).st_mtime < time.time() - KEPT:
+                    os.unlink(path)
         if spent and not _listed(own):
             with contextlib.suppress(OSError, DiskError):
                 remove_tree(project)

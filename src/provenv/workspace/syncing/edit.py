@@ -38,7 +38,7 @@ from provenv.workspace.projects.context import (
     require_manifest,
 )
 from provenv.workspace.syncing import locking
-from provenv.workspace.syncing.evidencing import record_locks
+from provenv.workspace.syncing.evidencing import locks_recorded
 
 if TYPE_CHECKING:
     from packaging.pylock import Pylock
@@ -324,13 +324,13 @@ def _change_alone(
     if synced:
         _refuse_foreign_source(project, environment)
     result = None
-    with whole(project):
+    with locks_recorded(project, context) as record, whole(project):
         relocked = relock(project, context, edit)
+        record(relocked.project, relocked.fresh.values(), relocked.changes)
         if synced:
             from provenv.workspace.syncing.sync import sync
 
             result = sync(relocked.project, context, environment=environment, fresh=relocked.fresh)
-        record_locks(relocked.project, context, relocked.fresh.values(), relocked.changes)
     return EditResult(
         requirements=written(relocked.project, names),
         place=place,

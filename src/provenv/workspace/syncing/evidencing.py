@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
-from provenv.core.errors import CheckFailedError
+from provenv.core.errors import CheckFailedError, InputError
 from provenv.model.generation import Change
-from provenv.workspace.projects.context import Context, LockFile, Project
+from provenv.workspace.projects.context import Context, LockFile, Project, read_locks
 from provenv.workspace.projects.governed import may_be_governed
 from provenv.workspace.projects.recorded import may_be_recorded
 
+Record = Callable[[Project, Iterable[LockFile], Sequence[Change]], None]
+"""What records locks: the project as it is now, its locks, and what moved."""
+
 
 def record_locks(
-    project: Project, context: Context, made: Iterable[LockFile], changes: Sequence[Change]
+    project: Project,
+    context: Context,
+    made: Iterable[LockFile],
+    changes: Sequence[Change],
+    *,
+    back: bool = False,
 ) -> None:
-    """Record that locks were written, and stay.
+    """Record that locks were written; ``back``: they are again what they were.
 
     Raises:
         DiskError, IntegrityError: It cannot be, and the project requires it.
@@ -24,7 +33,33 @@ def record_locks(
     if may_be_recorded(project, context):
         from provenv.workspace.governing import evidence
 
-        evidence.locked(project, context, made, changes)
+        evidence.locked(project, context, made, changes, back=back)
+
+
+@contextlib.contextmanager
+def locks_recorded(project: Project, context: Context) -> Iterator[Record]:
+    """What records locks that are written in a block; where that fails, that they are taken back.
+
+    Raises:
+        DiskError, IntegrityError: It cannot be recorded, and the project requires it.
+    """
+    written = False
+
+    def record(now: Project, made: Iterable[LockFile], changes: Sequence[Change]) -> None:
+        nonlocal written
+        record_locks(now, context, made, changes)
+        written = True
+
+    before: Mapping[str | None, LockFile] = {}
+    if may_be_recorded(project, context):
+        with contextlib.suppress(InputError):
+            before = read_locks(project)
+    try:
+        yield record
+    except BaseException:
+        if written:
+            record_locks(project, context, before.values(), (), back=True)
+        raise
 
 
 def record_generation(

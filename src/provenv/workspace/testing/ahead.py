@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from provenv.core.errors import InputError, ProvenvError
+from provenv.core.errors import ProvenvError
 from provenv.core.events import silent
 from provenv.core.values import field, frozen, mutable, replace
 from provenv.interpreters import list_interpreters
@@ -20,19 +20,15 @@ from provenv.trials.ahead import Step
 from provenv.trials.cells import Cell, CellResult
 from provenv.workspace.host import access
 from provenv.workspace.operations.recording import recorded
-from provenv.workspace.projects.context import Context, LockFile, Project
+from provenv.workspace.projects.context import Context, Project
 from provenv.workspace.syncing.locking import lock_changes
-from provenv.workspace.testing import inputs
-from provenv.workspace.testing.asking import dependencies, with_requirements
-from provenv.workspace.testing.bounds import named_cell, not_even_locked
-from provenv.workspace.testing.cells import failed, spec_of
+from provenv.workspace.testing.asking import with_requirements
+from provenv.workspace.testing.ground import Ground, find_ground, named_cell
 from provenv.workspace.testing.matrix import MatrixRequest
-from provenv.workspace.testing.pool import Trial, Watch, run_trials, unwatched
-from provenv.workspace.testing.pythons import look_for
+from provenv.workspace.testing.pool import Watch, unwatched
 from provenv.workspace.testing.resolutions import (
     Resolved,
     Wanted,
-    own_locks,
     resolve_each,
     with_manifests,
     with_uv,
@@ -102,13 +98,14 @@ def look_ahead(
     """
     started = time.monotonic()
     with recorded(context, "test", root=project.root, at_once=False) as operation:
-        work = _Work(project, operation.context, request, watch)
-        work.begin(cells)
-        tried = work.all_at_once()
+        ground = find_ground(cells, project, operation.context, request, watch)
+        work = _Work(ground)
+        work.begin()
+        pythons = tuple(ground.pythons)
         return AheadReport(
             project=project.title,
-            pythons=tuple(work.pythons),
-            tried=tuple(tried),
+            pythons=pythons,
+            tried=tuple(work.all_at_once()),
             unknown=tuple(work.unknown),
             seconds=time.monotonic() - started,
         )
@@ -118,49 +115,17 @@ def look_ahead(
 class _Work:
     """One look ahead under way."""
 
-    project: Project
-    context: Context
-    request: MatrixRequest
-    watch: Watch
-    pythons: dict[str, Interpreter] = field(default_factory=dict)
-    base: dict[str, Cell] = field(default_factory=dict)
-    locks: Mapping[str | None, LockFile] = field(default_factory=dict)
-    key: str | None = None
+    ground: Ground
     steps: list[Step] = field(default_factory=list)
     unknown: list[tuple[str, str]] = field(default_factory=list)
-    files: str = ""
 
-    def begin(self, cells: Sequence[Cell]) -> None:
-        """Find Pythons and versions; the tests must pass as things are."""
-        for cell in cells:
-            if cell.resolution == "locked" and not cell.packages:
-                self.base.setdefault(cell.python, cell)
-        if not self.base:
-            raise InputError(
-                "the matrix has no cell with the locked versions, which is what others are compared with",
-                hint="Add `locked` to `resolution`, or leave that out.",
-            )
-        for request, python in look_for(self.base.values(), self.project, self.context).items():
-            if not isinstance(python, Interpreter):
-                raise InputError(f"Python {request}: {python.reason}", hint=python.hint)
-            self.pythons[request] = python
-        cell = next(iter(self.base.values()))
-        self.project, self.locks = own_locks(
-            self.project, self.context, cell, locked_only=self.request.locked_only
-        )
-        spec = spec_of(cell, self.project)
-        self.key = self.project.lock_key(spec)
-        lock = self.locks[self.key]
-        for one in dependencies(self.project, self.context, spec, lock, fresh=self.request.fresh):
+    def begin(self) -> None:
+        """What there is beyond the bounds of each dependency."""
+        for one in self.ground.known:
             if one.why is not None:
                 self.unknown.append((one.name, one.why))
             declared = bounds.declared(one.requirements)
             self.steps += ahead.beyond(one.name, one.locked, declared, one.versions)
-        self.files = inputs.read_files(self.project, self.locks.values(), self.context).digest
-        own = Resolved(project=self.project, lock=lock)
-        for result in self._run([(cell, own) for cell in self.base.values()]):
-            if result.state != "passed":
-                raise not_even_locked(result)
 
     def all_at_once(self) -> list[Tried]:
         """Everything that is newer: together, then one by one where that is needed."""
@@ -179,7 +144,7 @@ class _Work:
 
     @property
     def _own(self) -> Pylock:
-        return self.locks[self.key].lock
+        return self.ground.lock.lock
 
     def _one_by_one(self, highest: Resolved) -> list[Tried]:
         """Each package that is newer in ``highest`` by itself, the others as locked."""
@@ -192,12 +157,13 @@ class _Work:
 
     def _locks(self, steps: Sequence[Step]) -> list[Resolved | ProvenvError]:
         wanted = [self._wanted(step) for step in steps]
-        return resolve_each(wanted, self.context, fresh=self.request.fresh, jobs=self.request.jobs)
+        request = self.ground.request
+        return resolve_each(wanted, self.ground.context, fresh=request.fresh, jobs=request.jobs)
 
     def _wanted(self, step: Step) -> Wanted:
-        project, newest = self.project, False
+        project, newest = self.ground.project, False
         pin: tuple[str, ...] = (f"{step.name}=={step.after}",)
-        previous = self.locks
+        previous = self.ground.locks
         lifted = {one.name for one in self.steps if one.kind == "beyond"}
         if step.kind in ("highest", "everything"):
             project, pin, previous, newest = with_uv(project, resolution="highest"), (), {}, True
@@ -209,42 +175,46 @@ class _Work:
             project = with_uv(project, prerelease="if-necessary-or-explicit")
             project = with_requirements(project, functools.partial(_early, step=step))
         return Wanted(
-            project=project, lock_key=self.key, previous=previous, constraints=pin, newest=newest
+            project=project,
+            lock_key=self.ground.key,
+            previous=previous,
+            constraints=pin,
+            newest=newest,
         )
 
     def _tried(self, locks: Mapping[Step, Resolved | ProvenvError]) -> list[Tried]:
         work = [
-            (named_cell(base, step.label), lock)
-            for step, lock in locks.items()
-            for base in self.base.values()
+            each for step, lock in locks.items() for each in self.ground.run_each(step.label, lock)
         ]
-        results = iter(self._run(work))
-        return [Tried(step=step, results=tuple(next(results) for _ in self.base)) for step in locks]
-
-    def _run(self, work: Sequence[tuple[Cell, Resolved | ProvenvError]]) -> list[CellResult]:
-        trials: list[Trial | CellResult] = []
-        for cell, lock in work:
-            python = self.pythons[cell.python]
-            if isinstance(lock, ProvenvError):
-                trials.append(failed(cell, lock, interpreter=python))
-            else:
-                trials.append(Trial(cell=cell, interpreter=python, resolved=lock))
-        return run_trials(
-            trials,
-            self.project,
-            self.context,
-            files=self.files,
-            jobs=self.request.jobs,
-            fresh=self.request.fresh,
-            watch=self.watch,
-        )
+        results = iter(self.ground.run(work))
+        count = len(self.ground.base)
+        return [
+            Tried(step=step, results=tuple(next(results) for _ in range(count))) for step in locks
+        ]
 
     def _newer_pythons(self) -> list[Tried]:
         """The newest of each minor version here that is newer than those of the matrix."""
-        search = access.search(self.context, self.project.root)
-        cache = self.context.home.interpreters
-        newest = max(Version(python.version) for python in self.pythons.values())
+        ground = self.ground
+        bound = ground.project.manifest.requires_python
+        tried = []
+        for minor, python in self._found_pythons().items():
+            step = Step(kind="python", name=minor, after=python.version, bound=bound or "")
+            lock: Resolved | ProvenvError = Resolved(project=ground.project, lock=ground.lock)
+            if not python.satisfies(bound):
+                project = _open_python(ground.project)
+                wanted = Wanted(project=project, lock_key=ground.key, previous=ground.locks)
+                (lock,) = resolve_each([wanted], ground.context)
+            cell = replace(named_cell(next(iter(ground.base.values())), ""), python=minor)
+            ground.pythons[minor] = python
+            tried.append(Tried(step=step, results=tuple(ground.run([(cell, lock)]))))
+        return tried
+
+    def _found_pythons(self) -> dict[str, Interpreter]:
+        ground = self.ground
+        newest = max(Version(python.version) for python in ground.pythons.values())
         found: dict[str, Interpreter] = {}
+        search = access.search(ground.context, ground.project.root)
+        cache = ground.context.home.interpreters
         for one in list_interpreters(search, cache=cache, emit=silent):
             usual = one.implementation == "cpython" and not one.free_threaded
             if not usual or Version(one.version).release[:2] <= newest.release[:2]:
@@ -252,21 +222,7 @@ class _Work:
             before = found.get(one.minor)
             if before is None or Version(before.version) < Version(one.version):
                 found[one.minor] = one
-        tried = []
-        for minor, python in sorted(found.items(), key=lambda item: Version(item[0])):
-            bound = self.project.manifest.requires_python or ""
-            step = Step(kind="python", name=minor, after=python.version, bound=bound)
-            allowed = python.satisfies(self.project.manifest.requires_python)
-            project = self.project if allowed else _open_python(self.project)
-            lock: Resolved | ProvenvError = Resolved(project=project, lock=self.locks[self.key])
-            if not allowed:
-                wanted = Wanted(project=project, lock_key=self.key, previous=self.locks)
-                (lock,) = resolve_each([wanted], self.context)
-            cell = replace(named_cell(next(iter(self.base.values())), ""), python=minor)
-            self.pythons[minor] = python
-            tried.append(Tried(step=step, results=tuple(self._run([(cell, lock)]))))
-            del self.pythons[minor]
-        return tried
+        return dict(sorted(found.items(), key=lambda item: Version(item[0])))
 
 
 def _lifted(project: Project, names: frozenset[str]) -> Project:

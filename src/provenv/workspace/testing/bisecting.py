@@ -37,7 +37,7 @@ from provenv.workspace.testing import trail as trails
 from provenv.workspace.testing.cells import cell_environment, spec_of, trials_folder
 from provenv.workspace.testing.culprits import BisectResult, Breakage, Culprit, hold_back, sentence
 from provenv.workspace.testing.ends import End, find_end, lock_text, open_lock
-from provenv.workspace.testing.releases import packages_with, releases_between, why
+from provenv.workspace.testing.releases import is_indexed, packages_with, releases_between, why
 from provenv.workspace.testing.sides import Installed, artifacts_of, changed, look, suspect
 from provenv.workspace.testing.trail import BisectTask, Step, Trail
 from provenv.workspace.testing.trying import check_end, make_trying
@@ -59,7 +59,7 @@ def bisect(project: Project, context: Context, task: BisectTask) -> BisectResult
         UsageError: An end names nothing; nothing differs; good is bad, or bad is good.
         CommandError: The command is not there.
         UndecidedError: An end says nothing: it cannot be made, or is not the same each time.
-        ProvenvError: As breakage and reading the ends says.
+        ProvenvError: As finding and reading the ends says.
     """
     folder = os.path.join(trials_folder(project, context), _FOLDER)
     with _alone(folder):
@@ -239,17 +239,17 @@ class _Bisection:
         guess = [name for name in names if name == self.guess]
         search = Search([n for n in self.changes if n in names], self.ground.needs, answers, guess)
         while search.mix is not None:
-            search.tell(self._mix(search.mix, max(search.estimate - 1, 0)).answer)
+            self._mix(search.mix, search)
         assert search.verdict is not None
         return search.verdict
 
-    def _mix(self, mix: Collection[str], left: int = 0) -> Step:
+    def _mix(self, mix: Collection[str], search: Search | None = None) -> Step:
         key, what = tuple(sorted(mix)), self._named(mix)
         conflict = mixed(self.ground, mix).conflict
         if conflict is not None:
-            return self.trying.skip("mix", key, what, conflict, left)
+            return self.trying.skip("mix", key, what, conflict, search)
         lock = self._lock(self._packages(mix).values())
-        return self.trying.step("mix", key, what, lock, left=left)
+        return self.trying.step("mix", key, what, lock, search=search)
 
     def _named(self, mix: Collection[str]) -> str:
         count = len(self.changes)
@@ -303,10 +303,10 @@ class _Bisection:
         if not verdict.told:
             return replace(one, unknown="what is guilty could not be told apart")
         before, after = self.good.packages[name], self.bad.packages[name]
-        if is_direct(before) or is_direct(after) or before.version == after.version:
-            return replace(
-                one, unknown="it does not come from an index, or has not changed its version"
-            )
+        if not (is_indexed(before) and is_indexed(after)):
+            return replace(one, unknown="it does not come from an index")
+        if before.version == after.version:
+            return replace(one, unknown="it is another file of the same release")
         if one.enough:  # all else as it is at the bad end, where the culprit is to be held back
             return self._releases(one, unit, self.changes.keys())
         guilty = {name for names in verdict.culprits for name in names} | {*verdict.needed}
@@ -357,27 +357,28 @@ class _Bisection:
         search = LineSearch(len(versions))
         while (place := search.place) is not None:
             version = versions[place]
-            key, left = (one.name, version), max(search.estimate - 1, 0)
-            what = f"{one.name} {version}"
-            known = self.trail.find("release", key)
-            if known is None:
-                known = self._release(
-                    key, what, f"{asked}=={version}", held=held, free=free, left=left
-                )
-            search.tell(known.answer)
+            known = self.trail.find("release", (one.name, version))
+            if known is not None:
+                search.tell(known.answer)
+                continue
+            self._release(
+                one.name, version, search, wanted=f"{asked}=={version}", held=held, free=free
+            )
         assert search.bounds is not None
         return search.bounds
 
     def _release(
         self,
-        key: tuple[str, ...],
-        what: str,
-        wanted: str,
+        name: str,
+        version: str,
+        search: LineSearch,
         *,
+        wanted: str,
         held: Mapping[str, Package],
         free: Collection[str],
-        left: int,
-    ) -> Step:
+    ) -> None:
+        key, what = (name, version), f"{name} {version}"
+
         def resolved(ranges: Mapping[str, str]) -> list[Package]:
             return packages_with(
                 self.project, self.context, self.interpreter, held, free, wanted, ranges
@@ -385,17 +386,21 @@ class _Bisection:
 
         try:
             packages = resolved({})
-        except (UnsatisfiableError, BuildError) as error:
+        except BuildError as error:
+            self.trying.skip("release", key, what, why(error.message), search)
+            return
+        except UnsatisfiableError as error:
             try:  # others may be what they were between the ends
                 packages = resolved(self._ranges({*held} - {*free}))
             except (UnsatisfiableError, BuildError):
-                return self.trying.skip("release", key, what, why(error.message), left)
+                self.trying.skip("release", key, what, why(error.message), search)
+                return
             moved = [
                 p.name for p in packages if p.name in held and p.version != held[p.name].version
             ]
-            others = [name for name in moved if name != key[0]]
+            others = [other for other in moved if other != name]
             what = f"{what} with others between the ends ({', '.join(others)})" if others else what
-        return self.trying.step("release", key, what, self._lock(packages), left=left)
+        self.trying.step("release", key, what, self._lock(packages), search=search)
 
     def _ranges(self, names: Collection[str]) -> dict[str, str]:
         """Name → all versions between the ends, of what differs in nothing but its version."""
@@ -447,4 +452,4 @@ def _output(step: Step) -> str:
 
 
 def _short(change: Changed) -> str:
-    return f"{change.name} {change.after}" if change.after else f"no {change.name}"
+    return f"{change.name} {change.after}" if change.after else f"{change.name} gone"

@@ -10,27 +10,19 @@ from typing import Literal
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from provenv.core.errors import InputError, ProvenvError, UndecidedError
-from provenv.core.values import field, frozen, mutable, replace
-from provenv.model.interpreter import Interpreter
+from provenv.core.errors import UndecidedError
+from provenv.core.values import field, frozen, mutable
 from provenv.trials import bounds
 from provenv.trials.bounds import Search
 from provenv.trials.cells import Cell, CellResult
 from provenv.workspace.operations.recording import recorded
-from provenv.workspace.projects.context import Context, LockFile, Project
-from provenv.workspace.testing import inputs
-from provenv.workspace.testing.asking import Dependency, dependencies, with_requirements
-from provenv.workspace.testing.cells import failed, spec_of
+from provenv.workspace.projects.context import Context, Project
+from provenv.workspace.testing.asking import Dependency, with_requirements
+from provenv.workspace.testing.ground import Ground, find_ground
 from provenv.workspace.testing.matrix import MatrixRequest
-from provenv.workspace.testing.pool import Trial, Watch, run_trials, unwatched
-from provenv.workspace.testing.pythons import look_for
+from provenv.workspace.testing.pool import Watch, unwatched
 from provenv.workspace.testing.reporting import said
-from provenv.workspace.testing.resolutions import (
-    Resolved,
-    Wanted,
-    own_locks,
-    resolve_each,
-)
+from provenv.workspace.testing.resolutions import Wanted, resolve_each
 
 Judgement = Literal["right", "too-low", "could-be-lower", "missing", "unknown"]
 
@@ -107,16 +99,17 @@ def find_bounds(
     """
     started = time.monotonic()
     with recorded(context, "test", root=project.root, at_once=False) as operation:
-        work = _Work(project, operation.context, request, watch)
-        work.begin(cells)
+        ground = find_ground(cells, project, operation.context, request, watch)
+        work = _Work(ground)
+        work.begin()
         work.search()
         together = work.together()
         return BoundsReport(
             project=project.title,
-            pythons=tuple(work.pythons),
+            pythons=tuple(ground.pythons),
             bounds=tuple(work.bounds()),
             together=together,
-            runs=work.runs,
+            runs=ground.runs,
             seconds=time.monotonic() - started,
         )
 
@@ -125,53 +118,17 @@ def find_bounds(
 class _Work:
     """One search under way."""
 
-    project: Project
-    context: Context
-    request: MatrixRequest
-    watch: Watch
-    pythons: dict[str, Interpreter] = field(default_factory=dict)
-    base: dict[str, Cell] = field(default_factory=dict)
-    locks: Mapping[str | None, LockFile] = field(default_factory=dict)
-    known: dict[str, Dependency] = field(default_factory=dict)
+    ground: Ground
     searches: dict[str, Search] = field(default_factory=dict)
     refusals: dict[tuple[str, str], str] = field(default_factory=dict)
     tried: dict[str, int] = field(default_factory=dict)
-    files: str = ""
-    runs: int = 0
 
-    def begin(self, cells: Sequence[Cell]) -> None:
-        """Find Pythons and versions; the tests must pass as things are."""
-        for cell in cells:
-            if cell.resolution == "locked" and not cell.packages:
-                self.base.setdefault(cell.python, cell)
-        if not self.base:
-            raise InputError(
-                "the matrix has no cell with the locked versions, which is what others are compared with",
-                hint="Add `locked` to `resolution`, or leave that out.",
-            )
-        pythons = look_for(self.base.values(), self.project, self.context)
-        for request, python in pythons.items():
-            if not isinstance(python, Interpreter):
-                raise InputError(f"Python {request}: {python.reason}", hint=python.hint)
-            self.pythons[request] = python
-        cell = next(iter(self.base.values()))
-        self.project, self.locks = own_locks(
-            self.project, self.context, cell, locked_only=self.request.locked_only
-        )
-        spec = spec_of(cell, self.project)
-        lock = self.locks[self.project.lock_key(spec)]
-        found = dependencies(self.project, self.context, spec, lock, fresh=self.request.fresh)
-        self.known = {one.name: one for one in found}
-        for one in found:
+    def begin(self) -> None:
+        """Begin a search for each dependency of which more than one version may be had."""
+        for one in self.ground.known:
             specifiers = bounds.declared(one.requirements)
             if one.why is None and not bounds.is_pinned(specifiers):
                 self.searches[one.name] = bounds.begin(one.versions, one.locked, specifiers)
-        self.files = inputs.read_files(self.project, self.locks.values(), self.context).digest
-        resolved = Resolved(project=self.project, lock=lock)
-        results = self._run([(cell, resolved) for cell in self.base.values()])
-        bad = [one for one in results if one.state != "passed"]
-        if bad:
-            raise not_even_locked(bad[0])
 
     def search(self) -> None:
         """Try versions, one of each dependency at once, until nothing is left to try."""
@@ -184,62 +141,44 @@ class _Work:
 
     def _try(self, versions: Mapping[str, str]) -> dict[str, bool]:
         """Whether the tests pass with these versions, each with all others as locked."""
-        cell = next(iter(self.base.values()))
+        ground = self.ground
         asked = []
         for name, version in versions.items():
             only = frozenset({name})
             own = with_requirements(
-                self.project, functools.partial(bounds.without_lower, names=only)
+                ground.project, functools.partial(bounds.without_lower, names=only)
             )
-            key = own.lock_key(spec_of(cell, own))
             pin = (f"{name}=={version}",)
-            asked.append(Wanted(project=own, lock_key=key, previous=self.locks, constraints=pin))
-        locks = resolve_each(asked, self.context, jobs=self.request.jobs)
-        work: list[tuple[Cell, Resolved | ProvenvError]] = [
-            (named_cell(base, f"{name} {version}"), lock)
+            asked.append(
+                Wanted(project=own, lock_key=ground.key, previous=ground.locks, constraints=pin)
+            )
+        locks = resolve_each(asked, ground.context, jobs=ground.request.jobs)
+        work = [
+            each
             for (name, version), lock in zip(versions.items(), locks, strict=True)
-            for base in self.base.values()
+            for each in ground.run_each(f"{name} {version}", lock)
         ]
-        results = self._run(work)
+        results = ground.run(work)
         works = dict.fromkeys(versions, True)
         for (name, version), result in zip(
-            ((n, v) for n, v in versions.items() for _ in self.base), results, strict=True
+            ((n, v) for n, v in versions.items() for _ in ground.base), results, strict=True
         ):
             if result.state != "passed":
-                refuse_unknown(result)
+                _refuse_unknown(result)
                 works[name] = False
-                where = f"Python {result.cell.python}: " if len(self.base) > 1 else ""
+                where = f"Python {result.cell.python}: " if len(ground.base) > 1 else ""
                 self.refusals.setdefault((name, version), f"{where}{result.state}: {said(result)}")
         return works
 
-    def _run(self, work: Sequence[tuple[Cell, Resolved | ProvenvError]]) -> list[CellResult]:
-        self.runs += len(work)
-        trials: list[Trial | CellResult] = []
-        for cell, lock in work:
-            python = self.pythons[cell.python]
-            if isinstance(lock, ProvenvError):
-                trials.append(failed(cell, lock, interpreter=python))
-            else:
-                trials.append(Trial(cell=cell, interpreter=python, resolved=lock))
-        return run_trials(
-            trials,
-            self.project,
-            self.context,
-            files=self.files,
-            jobs=self.request.jobs,
-            fresh=self.request.fresh,
-            watch=self.watch,
-        )
-
     def bounds(self) -> Iterator[Bound]:
         """What was found, dependency by dependency."""
-        for name, one in self.known.items():
+        for one in self.ground.known:
             specifiers = bounds.declared(one.requirements)
-            search = self.searches.get(name)
+            search = self.searches.get(one.name)
             if search is None:
                 why = one.why or "one version alone is allowed"
                 yield Bound(
-                    name=name, declared=str(specifiers), locked=one.locked, lowest=None, oldest=None,
+                    name=one.name, declared=str(specifiers), locked=one.locked, lowest=None, oldest=None,
                     below=None, why=why, judgement="unknown" if one.why else "right",
                 )  # fmt: skip
                 continue
@@ -280,31 +219,19 @@ class _Work:
         lowest = {n: s.versions[s.good] for n, s in self.searches.items()}
         if not lowest:
             return ()
-        project = with_requirements(self.project, lambda text: bounds.with_lower(text, lowest))
-        cell = next(iter(self.base.values()))
-        key = project.lock_key(spec_of(cell, project))
+        ground = self.ground
+        project = with_requirements(
+            ground.project, functools.partial(bounds.with_lower, versions=lowest)
+        )
         pins = tuple(f"{name}=={version}" for name, version in lowest.items())
-        wanted = Wanted(project=project, lock_key=key, previous=self.locks, constraints=pins)
-        (lock,) = resolve_each([wanted], self.context, jobs=self.request.jobs)
-        work = [(named_cell(base, "all offered bounds"), lock) for base in self.base.values()]
-        return tuple(self._run(work))
+        wanted = Wanted(
+            project=project, lock_key=ground.key, previous=ground.locks, constraints=pins
+        )
+        (lock,) = resolve_each([wanted], ground.context, jobs=ground.request.jobs)
+        return tuple(ground.run(ground.run_each("all offered bounds", lock)))
 
 
-def named_cell(cell: Cell, variant: str) -> Cell:
-    """The same cell as a variant of its own."""
-    return replace(cell, resolution="locked", variant=variant, packages=(), interpreter="")
-
-
-def not_even_locked(result: CellResult) -> UndecidedError:
-    """What to say where the tests do not pass with what they are compared with."""
-    return UndecidedError(
-        f"the tests do not pass with the versions of the lock ({result.cell.label}: {said(result)}), "
-        "so that nothing can be said of others",
-        hint=result.hint or f"Look into {result.log}.",
-    )
-
-
-def refuse_unknown(result: CellResult) -> None:
+def _refuse_unknown(result: CellResult) -> None:
     """Take no failure for an answer that says nothing about the version.
 
     Raises:

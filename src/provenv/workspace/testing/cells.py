@@ -206,7 +206,11 @@ def cell_environment(
 
 
 def cell_environ(cell: Cell, made: Apart, context: Context) -> dict[str, str]:
-    """The variables of a cell's command: those of `run`, and which cell it is."""
+    """The variables of a cell's command: those of `run`, and which cell it is; without ``PYTHONPATH``.
+
+    What that leads to would take the place of what the cell is about.
+    """
     environ = environment_for(made.folder, made.generation, context.environ)
+    environ.pop("PYTHONPATH", None)
     environ["PROVENV_CELL"] = cell.label
     return environ

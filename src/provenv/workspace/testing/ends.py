@@ -20,7 +20,7 @@ from provenv.model.interpreter import Interpreter
 from provenv.model.layout import base_name
 from provenv.model.lock import packages_digest, parse_lock, render_lock, tool_table
 from provenv.model.manifest import EnvironmentSpec, Manifest, parse_manifest
-from provenv.model.plan import choose_packages
+from provenv.model.plan import best_wheel, choose_packages
 from provenv.tools.git import Commit, Git
 from provenv.workspace.projects.context import MANIFEST_FILE, Context, LockFile, Project
 from provenv.workspace.syncing import sourcing
@@ -72,14 +72,32 @@ def find_end(
     )
     if found is None:
         raise _nothing(project, context, spec, text)
-    selector = found.spec or project.selector(spec)
+    then = _then(found, project, spec)
+    selector = found.spec or then or project.selector(spec)
     chosen = choose_packages(found.lock, selector, interpreter, found.file)
     return End(
         label=found.label,
-        text=lock_text(chosen.values()),
-        roots=_roots(found, project, spec, interpreter),
+        text=lock_text(_slim(package, interpreter) for package in chosen.values()),
+        roots=_roots(found, project, then or spec, interpreter),
         python=found.python,
     )
+
+
+def _slim(package: Package, interpreter: Interpreter) -> Package:
+    """With the one file that is installed: the others are for other Pythons, and take long to read."""
+    rank = {tag: position for position, tag in enumerate(interpreter.tags)}
+    wheel = best_wheel(package.wheels or (), rank)
+    return package if wheel is None else replace(package, wheels=[wheel], sdist=None)
+
+
+def _then(found: _Found, project: Project, spec: EnvironmentSpec) -> EnvironmentSpec | None:
+    """The environment as it was declared then; None where that is not known, or another lock decides."""
+    if found.manifest is None or project.shared is not None:
+        return None
+    try:
+        return found.manifest.environment(base_name(spec.name))
+    except UsageError:
+        return None
 
 
 def lock_text(packages: Iterable[Package]) -> str:
@@ -228,18 +246,14 @@ def _roots(
 ) -> tuple[str, ...]:
     if found.manifest is None:
         return ()
-    try:
-        then = found.manifest.environment(base_name(spec.name))
-    except UsageError:
-        return ()
     selector = project.selector(spec) if project.shared is not None else None
-    made = graph.make_graph(found.lock, found.manifest, then, interpreter.markers, selector)
+    made = graph.make_graph(found.lock, found.manifest, spec, interpreter.markers, selector)
     return tuple(dict.fromkeys(root.requirement for root in made.roots))
 
 
 def _nothing(project: Project, context: Context, spec: EnvironmentSpec, text: str) -> UsageError:
     numbers = switch.numbers(project.folder(spec))
-    listed = f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else "none to choose from"
+    listed = f"{numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else str(*numbers) or "none"
     git = (
         "a git revision"
         if Git(project.root, context.environ).there

@@ -12,7 +12,7 @@ from provenv.core.events import CommandStarted, Event, Noted
 from provenv.core.values import field, frozen, mutable, replace
 from provenv.model.interpreter import Interpreter
 from provenv.model.matrix import MatrixSpec
-from provenv.trials.cells import Cell, CellResult, counted, verdict
+from provenv.trials.cells import FAR, MANY, Cell, CellResult, counted, too_many, verdict
 from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context, Project, require_manifest
 from provenv.workspace.testing import inputs, results
@@ -117,7 +117,7 @@ def choose_cells(project: Project, context: Context, request: MatrixRequest) -> 
         environment=environment,
         command=command,
         timeout=request.timeout,
-        many=request.many or bool(request.only) or request.last_failed,
+        many=request.many or ((bool(request.only) or request.last_failed) and spec.size <= FAR),
     )
     if request.only:
         cells = tuple(cell for cell in cells if _is_meant(cell, request.only))
@@ -128,6 +128,8 @@ def choose_cells(project: Project, context: Context, request: MatrixRequest) -> 
             )
     if request.last_failed:
         cells = results.failed_last(cells, project, context)
+    if len(cells) > MANY and not request.many:
+        raise too_many(len(cells))
     return cells
 
 
@@ -268,7 +270,6 @@ class _Run:
             self._all_elsewhere(self.elsewhere, left)
             return
         self.jobs = self.request.jobs or budget(len(left))
-
         run_pool(
             {number: self._trial(number) for number in left},
             self.project,

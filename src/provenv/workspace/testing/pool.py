@@ -22,6 +22,7 @@ from provenv.workspace.testing import results
 from provenv.workspace.testing.cells import failed, run_cell
 from provenv.workspace.testing.resolutions import Resolved
 
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, prctl(2)
 MEMORY = 400 * 1000**2
 """Bytes that a cell is thought to need, where nobody says how many run at once."""
 
@@ -201,9 +202,16 @@ def budget(cells: int) -> int:
 
 
 def _take_way_out() -> None:
-    """Let SIGTERM end what a worker process runs before it ends itself, also without a command line."""
+    """Let SIGTERM end what a worker process runs before it ends itself, also without a command line.
+
+    And let it be sent where the process that hands out the cells is no more.
+    """
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _raise)
+    with contextlib.suppress(Exception):  # Linux alone has it; elsewhere one cell runs to its end
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, int(signal.SIGTERM))
 
 
 def _raise(number: int, frame: FrameType | None) -> NoReturn:

@@ -1,4 +1,7 @@
-"""``bisect --over python``: with which Python a command breaks, the packages being those of the lock."""
+"""``bisect --over python``: with which Python a command breaks, the packages being those of the lock.
+
+First those of this machine, then, where that is wanted, those between that are installed for it.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,17 @@ from collections.abc import Sequence
 
 from packaging.version import Version
 
-from provenv.core.errors import InputError, UsageError
+from provenv.core.errors import InputError, UndecidedError, UnsatisfiableError, UsageError
 from provenv.core.events import Noted, silent
-from provenv.core.values import replace
+from provenv.core.values import frozen, replace
 from provenv.core.words import many
 from provenv.interpreters.survey import survey
 from provenv.model.interpreter import Interpreter
 from provenv.trials.bisecting import Answer, LineSearch
 from provenv.workspace.host import access, choosing
+from provenv.workspace.host.installing import install_pythons
 from provenv.workspace.host.pythons import list_pythons
-from provenv.workspace.projects.context import Context, Project, read_lock
+from provenv.workspace.projects.context import Context, LockFile, Project, read_lock
 from provenv.workspace.testing import trail as trails
 from provenv.workspace.testing.culprits import (
     BisectResult,
@@ -27,7 +31,7 @@ from provenv.workspace.testing.culprits import (
 )
 from provenv.workspace.testing.ends import End
 from provenv.workspace.testing.trail import BisectTask, Trail
-from provenv.workspace.testing.trying import check_end, make_trying
+from provenv.workspace.testing.trying import Trying, check_end, make_trying
 
 
 def begin(project: Project, context: Context, folder: str, task: BisectTask) -> Trail:
@@ -91,16 +95,53 @@ def follow(project: Project, context: Context, trail: Trail, good: Interpreter) 
         check_end(trying.step("end", (wanted,), what, lock, interpreter=one), wanted, _name(one))
     search = LineSearch(len(line))
     while (place := search.place) is not None:
-        one, left = line[place], max(search.estimate - 1, 0)
-        step = trying.step(
-            "python", (one.executable,), _name(one), lock, interpreter=one, left=left
-        )
-        search.tell(step.answer)
+        _tried(trying, lock, line[place], search)
     assert search.bounds is not None
     every = [good, *line, bad]
     last, first = every[search.bounds.good + 1], every[search.bounds.bad + 1]
     skipped = [line[place].version for place in search.bounds.skipped]
-    return _result(project, context, trail, spec.name, last, first, skipped, started)
+    found = _Narrowed(last=last.version, first=first.version, skipped=tuple(skipped))
+    more = _more(project, context, good, found)
+    if trail.task.install and more:
+        found = _installed(trying, lock, found, more)
+        more = _more(project, context, good, found)
+    return _result(trail, spec.name, good, found, more, started)
+
+
+@frozen
+class _Narrowed:
+    """The last good version, the first bad one, and what could not be tried between them."""
+
+    last: str
+    first: str
+    skipped: tuple[str, ...] = ()
+
+
+def _tried(trying: Trying, lock: LockFile, one: Interpreter, search: LineSearch) -> None:
+    trying.step("python", (one.version,), _name(one), lock, interpreter=one, search=search)
+
+
+def _installed(trying: Trying, lock: LockFile, found: _Narrowed, more: Sequence[str]) -> _Narrowed:
+    """The same with Pythons that are installed for it, one after the other; each stays."""
+    line = [*more] if Version(found.last) < Version(found.first) else [*reversed(more)]
+    search = LineSearch(len(line))
+    while (place := search.place) is not None:
+        version = line[place]
+        try:
+            install_pythons(trying.context, [version], project=trying.project)
+            one = choosing.default_interpreter(trying.project, trying.context, (version,))
+        except (UnsatisfiableError, UndecidedError) as error:
+            reason = error.message.splitlines()[0]
+            trying.skip("python", (version,), f"Python {version}", reason, search)
+        else:
+            _tried(trying, lock, one, search)
+    assert search.bounds is not None
+    every = [found.last, *line, found.first]
+    return _Narrowed(
+        last=every[search.bounds.good + 1],
+        first=every[search.bounds.bad + 1],
+        skipped=tuple(line[place] for place in search.bounds.skipped),
+    )
 
 
 def _between(
@@ -121,23 +162,21 @@ def _between(
 
 
 def _result(
-    project: Project,
-    context: Context,
     trail: Trail,
     environment: str,
-    last: Interpreter,
-    first: Interpreter,
-    skipped: Sequence[str],
+    good: Interpreter,
+    found: _Narrowed,
+    more: tuple[str, ...],
     started: float,
 ) -> BisectResult:
     culprit = Culprit(
         name="python",
-        before=last.version,
-        after=first.version,
-        last_good=last.version,
-        first_bad=first.version,
-        skipped=tuple(skipped),
-        constraint=_hold_back(last, first, skipped),
+        before=good.version,
+        after=trail.bad.label.removeprefix("Python "),
+        last_good=found.last,
+        first_bad=found.first,
+        skipped=found.skipped,
+        constraint=_hold_back(found),
     )
     breakage = Breakage(
         culprits=(culprit,),
@@ -146,7 +185,7 @@ def _result(
         unproven=False,
         told=True,
         alike=True,
-        sentence=f"good with Python {last.version}, bad from {span(skipped, first.version)}",
+        sentence=f"good with Python {found.last}, bad from {span(found.skipped, found.first)}",
     )
     return BisectResult(
         good=trail.good.label,
@@ -154,7 +193,7 @@ def _result(
         over="python",
         environment=environment,
         command=trail.task.command,
-        python=last.version,
+        python=good.version,
         changes=(),
         followers=(),
         breakages=(breakage,),
@@ -163,32 +202,34 @@ def _result(
         runs=sum(step.runs for step in trail.steps),
         seconds=round(time.monotonic() - started, 3),
         folder=trail.folder,
-        more=_more(project, context, last, first),
+        more=more,
     )
 
 
-def _hold_back(last: Interpreter, first: Interpreter, skipped: Sequence[str]) -> str | None:
+def _hold_back(found: _Narrowed) -> str | None:
     """``python<3.12`` where 3.12.1 is bad: nobody has seen that 3.12.0 is better."""
-    forward = Version(last.version) < Version(first.version)
-    if forward and not skipped and last.minor != first.minor:
-        return f"python<{first.minor}"
-    return hold_back("python", last.version, first.version, skipped=bool(skipped))
+    last, first = Version(found.last), Version(found.first)
+    if last < first and not found.skipped and last.release[:2] != first.release[:2]:
+        return f"python<{first.major}.{first.minor}"
+    return hold_back("python", found.last, found.first, skipped=bool(found.skipped))
 
 
 def _more(
-    project: Project, context: Context, last: Interpreter, first: Interpreter
+    project: Project, context: Context, good: Interpreter, found: _Narrowed
 ) -> tuple[str, ...]:
-    """Versions that could be installed, and lie between the last good and the first bad one."""
+    """Versions that could be installed and were not tried, between the last good and the first bad one."""
+    if good.implementation != "cpython" or good.free_threaded:
+        return ()
     quiet = replace(context, emit=silent)
     known = list_pythons(quiet, project=project, every=True).installable or ()
-    low, high = sorted((Version(last.version), Version(first.version)))
-    found = {
+    low, high = sorted((Version(found.last), Version(found.first)))
+    versions = {
         Version(build.version)
         for build in known
-        if (build.implementation, build.free_threaded) == (last.implementation, last.free_threaded)
-        and low < Version(build.version) < high
+        if build.implementation == good.implementation and not build.free_threaded
     }
-    return tuple(map(str, sorted(found)))
+    tried = {Version(version) for version in found.skipped}
+    return tuple(str(v) for v in sorted(versions - tried) if low < v < high)
 
 
 def _name(interpreter: Interpreter) -> str:

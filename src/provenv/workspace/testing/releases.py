@@ -62,6 +62,13 @@ def releases_between(
     return tuple(map(str, sorted(found, reverse=first > last)))
 
 
+def is_indexed(package: Package) -> bool:
+    """Whether an index gave it: nobody is asked about the name of what lies in a folder here."""
+    paths = [wheel.path for wheel in package.wheels or ()]
+    paths += [package.sdist.path] if package.sdist is not None else []
+    return not is_direct(package) and bool(paths) and not any(paths)
+
+
 def _moment(text: object) -> datetime | None:
     """A time as ISO 8601; None for what is none, as a span (``1 week``). A day ends with itself."""
     try:

@@ -9,6 +9,7 @@ from provenv.formats.junit import Case, junit
 from provenv.trials.cells import CellResult
 from provenv.workspace.testing.matrix import MatrixReport
 
+_NOTHING_SAID = "No solution found"  # the line after it says why
 _LINES = 200
 """So many of the last lines of a log are shown of a cell that did not pass."""
 
@@ -35,7 +36,8 @@ def _case(result: CellResult) -> Case:
 def said(result: CellResult) -> str:
     """What came of a cell, in one line: its reason, its exit code, or the last line that it wrote."""
     if result.reason is not None:
-        return result.reason.splitlines()[0]
+        lines = [line.strip() for line in result.reason.splitlines() if line.strip()] or [""]
+        return lines[1] if lines[0].startswith(_NOTHING_SAID) and len(lines) > 1 else lines[0]
     if result.state == "failed":
         line = f": {result.line}" if result.line else ""
         return f"exit code {result.code}{line}"

@@ -8,10 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from provenv.core.errors import CommandError
 from provenv.core.files import disk_error, ensure_folder
-from provenv.core.watchdog import Outcome, last_line, watch
-
-_LOOK = 0.2
-"""Seconds between two looks at what was written last."""
+from provenv.core.watchdog import Outcome, last_line, run_watched
 
 
 def run_logged(
@@ -39,16 +36,14 @@ def run_logged(
     except OSError as error:
         raise disk_error(error, "write", log) from error
     said = ""
-    watched = watch(command, cwd=cwd, environ=environ, log=log, timeout=timeout)
-    try:
-        while (outcome := watched.wait(_LOOK)) is None:
-            if (line := last_line(log)) != said:
-                said = line
-                wrote(line)
-    except BaseException:
-        watched.kill()
-        raise
-    return outcome
+
+    def look(_: object) -> None:
+        nonlocal said
+        if (line := last_line(log)) != said:
+            said = line
+            wrote(line)
+
+    return run_watched(command, cwd=cwd, environ=environ, log=log, timeout=timeout, meanwhile=look)
 
 
 def found_command(

@@ -36,7 +36,7 @@ from provenv.core.files import (
     write_atomic,
 )
 from provenv.core.values import as_dict, field, mutable, replace
-from provenv.core.watchdog import Outcome, watch
+from provenv.core.watchdog import Outcome, Watched, run_watched
 from provenv.model.interpreter import Interpreter
 from provenv.model.lock import parse_lock
 from provenv.trials.cells import Cell, CellResult
@@ -45,12 +45,11 @@ from provenv.workspace.testing.archive import TOP
 from provenv.workspace.testing.cells import find_interpreter, run_cell, varied
 
 PROTOCOL = 1
-_LOOK = 0.25  # seconds between two looks at whether a cell is still wanted
 _PIECE = 1 << 16  # bytes of a log that one answer holds
 _LONGEST = 1 << 23  # bytes of a log that are sent when a cell has ended
 _KEPT_FOR = 14 * 86400  # seconds for which a project that nobody asks for is kept
 _START = (
-    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "import sys; sys.argv[1] in sys.path or sys.path.insert(0, sys.argv[1]); "
     "from provenv.cli.serving import run_request; sys.exit(run_request(sys.argv[2]))"
 )
 
@@ -176,21 +175,19 @@ def perform(context: Context, order: Mapping[str, Any], wanted: Callable[[], boo
 def _watched(context: Context, folder: str, one: _Running, wanted: Callable[[], bool]) -> Outcome:
     """A process that calls :func:`run_order`: this one has threads, and must not fork."""
     source = os.path.dirname(provenv.__path__[0])
-    watched = watch(
+
+    def look(watched: Watched) -> None:
+        if one.cancelled.is_set() or not wanted():
+            watched.cancel()
+
+    return run_watched(
         [sys.executable, "-P", "-c", _START, source, folder],
         cwd=folder,
         environ=context.environ,
         log=os.path.join(folder, "output"),
         grace=6.0,  # more than that which the cell's own command has
+        meanwhile=look,
     )
-    try:
-        while (outcome := watched.wait(_LOOK)) is None:
-            if one.cancelled.is_set() or not wanted():
-                watched.cancel()
-        return outcome
-    except BaseException:
-        watched.kill()
-        raise
 
 
 def _answer(folder: str) -> Data | None:

@@ -86,6 +86,8 @@ def look(
     changelogs: dict[str, str] = {}
     owners: dict[str, str] = {}
     for name, artifact in artifacts.items():
+        if name not in objects:  # the project itself, which needs itself by way of others
+            continue
         site, headers = _metadata(context, objects[name])
         owners |= {top.removesuffix(".py"): name for top in os.listdir(site)}
         held[name] = Held(

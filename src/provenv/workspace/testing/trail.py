@@ -32,6 +32,7 @@ class BisectTask:
         repeat: How often each mix is tried; where the results differ, it is skipped.
         timeout: Seconds for one run of the command.
         over: ``packages``, or ``python``.
+        install: Pythons may be installed for it.
     """
 
     good: str
@@ -42,6 +43,7 @@ class BisectTask:
     repeat: int = 1
     timeout: float | None = None
     over: str = "packages"
+    install: bool = False
 
 
 @frozen
@@ -74,6 +76,11 @@ class Step:
     line: str = ""
     log: str | None = None
     lock: str = ""
+
+    @property
+    def why(self) -> str:
+        """Why it says nothing, in one line."""
+        return (self.reason or "").partition("\n")[0]
 
 
 @mutable

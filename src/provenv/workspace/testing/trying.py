@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from provenv.core.errors import CommandError, UndecidedError, UsageError
 from provenv.core.events import Event, ItemStarted, Noted, PhaseFinished, PhaseStarted
 from provenv.core.values import frozen, replace
+from provenv.core.words import many
 from provenv.model.interpreter import Interpreter
 from provenv.model.layout import base_name
-from provenv.trials.bisecting import Answer, Tries
+from provenv.trials.bisecting import Answer, LineSearch, Search, Tries
 from provenv.trials.cells import Cell, CellResult
 from provenv.workspace.projects.context import Context, LockFile, Project
 from provenv.workspace.testing.cells import run_cell
@@ -42,16 +43,16 @@ class Trying:
         lock: LockFile,
         *,
         interpreter: Interpreter | None = None,
-        left: int = 0,
+        search: Search | LineSearch | None = None,
     ) -> Step:
-        """What comes of a lock; what was seen before is not run again. ``left``: About how many come.
+        """What comes of a lock; what was seen before is not run again. ``search`` is told.
 
         Raises:
             CommandError: The command is not there, or cannot be started.
         """
         known = self.trail.find(kind, key)
         if known is not None:
-            return known
+            return _told(known, search)
         place = interpreter or self.interpreter
         digest = f"{lock.digest} {place.executable}"
         same = next((one for one in self.trail.steps if one.lock == digest and one.runs), None)
@@ -62,21 +63,30 @@ class Trying:
                 Step(number=0, kind=kind, what=what, key=key, answer="skip"), lock, place
             )
             step = replace(step, lock=digest)
-        return self._said(step, left)
+        return self._said(step, search)
 
-    def skip(self, kind: str, key: tuple[str, ...], what: str, reason: str, left: int = 0) -> Step:
-        """What cannot be tried at all."""
+    def skip(
+        self,
+        kind: str,
+        key: tuple[str, ...],
+        what: str,
+        reason: str,
+        search: Search | LineSearch | None = None,
+    ) -> Step:
+        """What cannot be tried at all; ``search`` is told."""
         known = self.trail.find(kind, key)
         if known is not None:
-            return known
+            return _told(known, search)
         step = Step(number=0, kind=kind, what=what, key=key, answer="skip", reason=reason)
-        return self._said(step, left)
+        return self._said(step, search)
 
-    def _said(self, step: Step, left: int) -> Step:
-        step = self.trail.add(step)
-        why = f": {step.reason}" if step.reason else ""
+    def _said(self, step: Step, search: Search | LineSearch | None) -> Step:
+        step = _told(self.trail.add(step), search)
+        why = f": {step.why}" if step.reason else ""
         took = f", {step.seconds:.1f} s" if step.runs else ""
-        more = f"; about {left} more" if left else ""
+        more = ""
+        if search is not None and search.estimate:
+            more = f"; {search.left} left, about {many(search.estimate, 'more run', 'more runs')}"
         said = {"good": "good", "bad": "bad", "skip": "skipped"}[step.answer]
         self.context.emit(Noted(message=f"{step.number:>3}  {step.what}: {said}{why}{took}{more}"))
         return step
@@ -136,6 +146,12 @@ class Trying:
         return end is not None and end.answer == "bad" and end.runs > 0 and end.code is None
 
 
+def _told(step: Step, search: Search | LineSearch | None) -> Step:
+    if search is not None:
+        search.tell(step.answer)
+    return step
+
+
 def make_trying(
     project: Project, context: Context, trail: Trail, interpreter: Interpreter
 ) -> Trying:
@@ -182,9 +198,9 @@ def check_end(step: Step, wanted: Answer, label: str) -> None:
         return
     if step.answer == "skip":
         raise UndecidedError(
-            f"the {wanted} end, {label}, says nothing: {step.reason}",
+            f"the {wanted} end, {label}, says nothing: {step.why}",
             hint=f"What the command wrote is in {step.log}." if step.log else "Choose another end.",
-            details={"log": step.log},
+            details={"log": step.log, "reason": step.reason},
         )
     how = f"exit code {step.code}" if step.code is not None else "its time was over"
     said = f": {step.line}" if step.line else ""

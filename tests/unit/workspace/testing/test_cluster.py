@@ -68,14 +68,14 @@ def test_without_dask_the_way_to_it_is_told(root: Path, monkeypatch: pytest.Monk
 def test_what_lies_beside_the_project_does_not_travel(root: Path, source: str) -> None:
     found, order = made(root, source)
     with pytest.raises(UsageError, match=r"lib comes from .*, which is not sent"):
-        found.refuse(order)
+        found.check(order)
     inside, order = made(root, source.replace("../", "./"))
-    inside.refuse(order)
+    inside.check(order)
 
 
 def test_wheels_are_taken_from_elsewhere_and_the_hashes_hold(root: Path) -> None:
     found, order = made(root, WHEEL, wheels="https://store/wheels/")
-    found.refuse(order)
+    found.check(order)
     text = found._lock_text(order.lock)
     (wheel,) = parse_lock(text).packages[0].wheels or ()
     assert wheel.url == "https://store/wheels/lib-1.0-py3-none-any.whl"
