@@ -68,6 +68,9 @@ class Outcome:
 class _Waited(Protocol):
     """A process that can be waited for."""
 
+    @property
+    def pid(self) -> int: ...
+
     def wait(self) -> object: ...
 
 
@@ -75,11 +78,11 @@ class _Fork:
     """A process that was forked here."""
 
     def __init__(self, pid: int) -> None:
-        self._pid = pid
+        self.pid = pid
 
     def wait(self) -> None:
         with suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
+            os.waitpid(self.pid, 0)
 
 
 class Watched:
