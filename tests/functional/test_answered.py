@@ -51,6 +51,7 @@ def test_the_answer_is_the_one_of_the_long_way(shop: Project) -> None:
     assert (quiet.stdout, quiet.stderr) == ("", "")
 
 
+@pytest.mark.slow
 def test_whatever_decides_is_asked_anew_when_it_changes(shop: Project) -> None:
     learn(shop, record("PYSEC-2", "core", versions=["9"]))
     assert not is_known(shop)

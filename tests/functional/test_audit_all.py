@@ -36,6 +36,7 @@ def verdicts(told: Any) -> list[tuple[str, int]]:
     return [(Path(row["root"]).name, row["exit_code"]) for row in told["results"]]
 
 
+@pytest.mark.slow
 def test_all_projects_come_in_one_table_and_the_worst_first(street: dict[str, Project]) -> None:
     result = street["clean"].fails(1, "audit", "--all")
     lines = result.stdout.splitlines()

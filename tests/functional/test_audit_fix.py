@@ -117,6 +117,7 @@ def test_what_an_upgrade_brings_in_is_audited_as_well(
     assert "extra<1.2" in left["reason"]
 
 
+@pytest.mark.slow
 def test_a_bound_in_the_way_is_named_and_changed_only_where_asked(
     project: Project, index: Index, tmp_path: Path
 ) -> None:

@@ -44,6 +44,7 @@ def shop(project: Project, index: Index, tmp_path: Path) -> Project:
     return project
 
 
+@pytest.mark.slow
 def test_newer_versions_are_held_against_the_rules(shop: Project) -> None:
     assert "no policy holds" in shop.fails(2, "outdated", "--policy").stderr
     shop.write("provenv-policy.toml", POLICY)

@@ -142,6 +142,7 @@ sys.exit(other.__version__ == "1.0.5")
 """
 
 
+@pytest.mark.slow
 def test_what_fails_the_test_is_left_out_alone(shop: Project) -> None:
     shop.write("check.py", TEST)
     told = shop.fails(1, "upgrade", "--only", "patch", "--test", "check.py", "--json").json
@@ -167,6 +168,7 @@ def test_a_test_that_cannot_tell_anything_is_said_to_before_anything_moves(shop:
     shop.fails(2, "upgrade", "--test", "'")
     shop.fails(2, "upgrade", "--timeout", "3")
     shop.fails(2, "upgrade", "-e", "prod")
+    assert "no folder for --report" in shop.fails(2, "upgrade", "--report", "no/r.md").stderr
     assert shop.read("pylock.toml") == before
 
 

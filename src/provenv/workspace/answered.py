@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 AGE = "@age@"
-"""Stands in an answer for how many seconds ago the advisories were fetched."""
+"""Stands in an answer for how many seconds ago the advisories were fetched, as ``age_seconds``."""
+_MARK = f'"age_seconds": "{AGE}"'
 
 
 def _header() -> str:
@@ -81,4 +82,6 @@ def recall(root: str, home: str) -> tuple[int, str] | None:
     if not all(map(stamp.is_unchanged, rest[: int(count)])):
         return None
     age = time.time() - float(imported)
-    return int(code), "\n".join(rest[int(count) :]).replace(AGE, str(int(age)), 1)
+    return int(code), "\n".join(rest[int(count) :]).replace(
+        _MARK, _MARK.replace(f'"{AGE}"', str(int(age))), 1
+    )

@@ -115,7 +115,7 @@ def _remember(session: Session, project: Project, result: AuditResult) -> None:
 
     document = data(result)
     document["advisories"]["age_seconds"] = AGE
-    answer = json_text("provenv.audit/1", document).replace(f'"{AGE}"', AGE, 1)
+    answer = json_text("provenv.audit/1", document)
     answering.remember(project, session.context, result, _CODES[result.verdict], answer)
 
 

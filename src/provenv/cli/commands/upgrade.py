@@ -53,6 +53,8 @@ def run(args: argparse.Namespace, session: Session) -> int:
         raise UsageError("-e names the one environment that --test is run in")
     if args.timeout is not None and (not test or args.timeout <= 0):
         raise UsageError("--timeout is for how many seconds --test may run")
+    if args.report is not None and not os.path.isdir(os.path.dirname(os.path.abspath(args.report))):
+        raise UsageError(f"there is no folder for --report {args.report}")
     upgrade = plan_upgrade(
         session.project,
         session.context,

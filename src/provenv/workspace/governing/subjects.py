@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from packaging.pylock import Package, Pylock
 
@@ -11,6 +11,7 @@ from provenv.core.errors import InputError
 from provenv.core.values import field, frozen, mutable, replace
 from provenv.model import graph
 from provenv.model.lock import is_direct
+from provenv.model.manifest import EnvironmentSpec
 from provenv.model.plan import canonical
 from provenv.workspace.projects.context import Project, read_locks
 
@@ -68,18 +69,18 @@ def of_pylocks(
         else project.manifest.all_instances()
     )
     found: dict[tuple[str, str], _Seen] = {}
+    rows: dict[tuple[object, ...], list[tuple[Package, list[tuple[str, ...]]]]] = {}
     for spec in specs:
         key = project.lock_key(spec)
         if key not in locks and partial:
             continue
         if key not in locks:
             raise InputError("is missing", file=project.lock_path(key), hint="Run `provenv lock`.")
-        made, packages = graph.make_whole_graph(locks[key], project.manifest, spec)
-        whole = graph.why_all(made)
-        for package in packages:
-            if _is_own(project, package):
-                continue
-            paths = [(p.root.requirement, *p.names[1:]) for p in whole.get(package.name, ())]
+        # environments that differ in other things, such as their Python, get the same packages
+        same = (key, spec.groups, spec.extras, spec.seed)
+        if same not in rows:
+            rows[same] = list(_reached(project, locks[key], spec))
+        for package, paths in rows[same]:
             _add(found, package, spec.name, paths)
     if environment is None:
         for lock in locks.values():
@@ -87,6 +88,20 @@ def of_pylocks(
                 if not _is_own(project, package):
                     _add(found, package, None, ())
     return tuple(_subject(found[key]) for key in sorted(found))
+
+
+def _reached(
+    project: Project, lock: Pylock, spec: EnvironmentSpec
+) -> Iterator[tuple[Package, list[tuple[str, ...]]]]:
+    """The packages that an environment may get, each with the paths that lead to it."""
+    made, packages = graph.make_whole_graph(lock, project.manifest, spec)
+    whole = graph.why_all(made)
+    for package in packages:
+        if not _is_own(project, package):
+            yield (
+                package,
+                [(p.root.requirement, *p.names[1:]) for p in whole.get(package.name, ())],
+            )
 
 
 def of_packages(
