@@ -6,9 +6,10 @@ Four Pythons times three variants, one cell at a time, everything cached and eve
 The tests of a cell are run by a script that writes down when it began and when it ended. Overhead is the
 time of the whole process without these: until the first tests begin, between two cells, after the last.
 
-In the peers' favour: tox neither builds nor installs the project (``package = skip``), nox installs nothing
-(``-R``), both find the project by ``PYTHONPATH``. provenv compares the project's files, the lock and every
-environment with what they were, as always; ``--fresh`` keeps it from answering from its last results.
+In the peers' favour: tox neither builds nor installs the project (``package = skip``), both find it by
+``PYTHONPATH``. ``nox -r`` lets uv look whether what it needs is there, ``nox -R`` looks at nothing.
+provenv compares the project's files, the lock and every environment with what they were, as always;
+``--fresh`` keeps it from answering from its last results.
 """
 
 from __future__ import annotations
@@ -74,7 +75,8 @@ class Desk:
             "provenv": [*provenv, "test", *one],
             "tox": [str(tools / "tox"), *plain, "run", "-q"],
             "tox-uv": [str(tools / "tox"), "-c", "uv.ini", "run", "-q"],
-            "nox (uv)": [str(tools / "nox"), "-R", "-f", "noxfile.py"],
+            "nox -r (uv)": [str(tools / "nox"), "-r", "-f", "noxfile.py"],
+            "nox -R (uv)": [str(tools / "nox"), "-R", "-f", "noxfile.py"],
         }
 
     def _write(self) -> None:
@@ -124,8 +126,8 @@ class Desk:
     def prepare(self) -> None:
         """Make every environment; nothing of this is measured."""
         for tool, words in self.calls.items():
-            if tool.startswith("nox"):
-                words = [word if word != "-R" else "-r" for word in words]
+            if "-R" in words:
+                continue
             self.measure(tool, words)
 
     def measure(self, tool: str, words: list[str] | None = None) -> tuple[float, float, float]:

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 import provenv
+from provenv.core.values import replace
 from provenv.workspace.assuring import pages
 from provenv.workspace.assuring.compliance import Compliance, gather
 from provenv.workspace.governing import advisories, evidence, policies
+from provenv.workspace.governing.auditing import Notice
 from provenv.workspace.syncing.locking import lock
 from support import Index, Project, make_wheel
 from support.advisories import GRAVE, archive, record
@@ -136,6 +138,18 @@ def test_the_page_is_whole_and_nothing_in_it_runs(report: Compliance) -> None:
     assert len({held["id"] for _, held in reader.seen if "id" in held}) == page.count(' id="')
 
 
+def test_what_else_speaks_against_a_release_is_told(report: Compliance) -> None:
+    assert report.audit is not None
+    old = Notice(
+        kind="python-eol", name="Python", version="3.8.18", environments=("prod",), text="ended", asked=None
+    )  # fmt: skip
+    more = replace(report, audit=replace(report.audit, findings=(), notices=(old,)), findings=())
+    text = pages.as_markdown(more)
+    assert "| Python 3.8.18 | python-eol | ended | prod |" in text
+    assert "No vulnerability is known." in text
+    assert "fail: 0 known, 0 overdue" in text
+
+
 def test_markdown_tables_are_not_broken_out_of(report: Compliance) -> None:
     text = pages.as_markdown(report)
     assert "<script" not in text
@@ -149,14 +163,15 @@ def test_markdown_tables_are_not_broken_out_of(report: Compliance) -> None:
 def test_what_is_not_there_is_said(project: Project, index: Index, tmp_path: Path) -> None:
     index.add(make_wheel(tmp_path / "w", "core", "1.0"))
     project.depends("core")
-    project.ok("lock")
-    said = project.ok("report", "compliance", "--output", "report.md")
-    assert said.stderr == "written report.md\n"
-    text = project.read("report.md")
+    lock(provenv.open_project(str(project.folder)), provenv.make_context(project.env))
+    assert project.ok("report", "compliance", "--output", "r.md").stderr == "written r.md\n"
+    text = project.read("r.md")
     assert "| Policy | no policy holds for this project |" in text
     assert "cannot be told: there are no advisories on this machine" in text
     assert "There is no evidence log" in text
-    assert (
-        "ends neither in .html nor in .md"
-        in project.fails(2, "report", "compliance", "--output", "x.pdf").stderr
-    )
+
+
+@pytest.mark.slow
+def test_what_is_written_is_told_by_the_file_s_name(project: Project, report: Compliance) -> None:
+    said = project.fails(2, "report", "compliance", "--output", "x.pdf").stderr
+    assert "ends neither in .html nor in .md" in said

@@ -21,7 +21,7 @@ import provenv
 from provenv.core.values import replace
 from provenv.evidence import log as evidence_log
 from provenv.evidence.records import Record
-from provenv.workspace.assuring.evidence import verify
+from provenv.workspace.assuring.evidence import checkpoint, export, verify
 from provenv.workspace.governing import evidence, policies, signing
 from support import Index, Project, make_wheel
 
@@ -99,7 +99,6 @@ def test_a_day_with_the_log(shop: Project) -> None:
     told = shop.ok("evidence", "show", "--json").json
     assert [one["kind"] for one in told["records"]] == ["sync", "begin"]
     assert told["records"][0]["actor"]["ci"] == {"system": "github", "actor": "ana", "run": "7"}
-    assert "no checkpoint of this log" in shop.fails(3, "evidence", "verify").stdout
     shop.ok("evidence", "key", "new", "audit")
     audit = shop.folder.parent / "audit"
     audit.mkdir()
@@ -110,8 +109,8 @@ def test_a_day_with_the_log(shop: Project) -> None:
     (file,) = shop.home.glob("provenv/evidence/shop-*/log.jsonl")
     file.write_text(file.read_text().replace('"user":', '"usher":', 1))
     assert "edited: record 2 names another record before it" in shop.fails(1, *asked).stdout
-    refused = shop.fails(1, "evidence", "checkpoint").stderr
-    assert "the log was changed, and is not signed" in refused
+    with pytest.raises(provenv.CheckFailedError, match="was changed, and is not signed"):
+        checkpoint(Here(shop).project, Here(shop).context)
 
 
 def test_nothing_is_recorded_where_nobody_asks(shop: Project, here: Here) -> None:
@@ -217,7 +216,10 @@ def test_a_log_that_cannot_be_written_is_said_or_fails(shop: Project) -> None:
     blocked = shop.folder / "elsewhere"
     blocked.write_text("a file, and no folder")
     shop.env["PROVENV_EVIDENCE"] = str(blocked)
-    assert "this is not in the evidence log" in shop.ok("sync").stderr
+    heard: list[object] = []
+    here = Here(shop)
+    provenv.sync(here.project, replace(here.context, emit=heard.append))
+    assert "this is not in the evidence log" in str(heard)
     shop.depends("core", more="[tool.provenv.evidence]\nrequired = true\n")
     with pytest.raises(provenv.DiskError):
         Here(shop).sync("prod")
@@ -329,8 +331,8 @@ def test_an_unsigned_lock_is_refused_where_the_policy_says_so(shop: Project, sig
     (decision,) = policies.check(signed.project, signed.context).verdict.decisions
     assert (decision.text, decision.environments) == ("it is not signed", ("prod",))
     # asked for on the command line, whatever the policy says of that environment
-    told = shop.fails(1, "sync", "-e", "dev", "--require-signature").stderr
-    assert "must be signed for dev (--require-signature): it is not signed" in told
+    with pytest.raises(provenv.CheckFailedError, match=r"for dev .--require-signature.: it is not"):
+        signed.sync("dev", require_signature=True)
 
 
 def test_a_lock_that_was_changed_after_it_was_signed(shop: Project, signed: Here) -> None:
@@ -421,10 +423,8 @@ def test_without_a_key_nothing_is_signed(shop: Project, here: Here) -> None:
 def test_verdicts_are_exported_for_other_tools(shop: Project, signed: Here) -> None:
     signed.sync("prod")
     signed.sync("dev")  # no rule is about it: nothing is judged
-    (line,) = shop.ok("evidence", "export").stdout.splitlines()
-    import base64
-
-    statement = json.loads(base64.b64decode(json.loads(line)["payload"]))
+    (envelope,) = export(signed.project, signed.context).envelopes
+    statement = json.loads(envelope.payload)
     assert statement["predicateType"] == "https://slsa.dev/verification_summary/v1"
     names = [one["name"] for one in statement["subject"]]
     assert names == ["pylock.toml", "prod/generation-1"]
@@ -474,3 +474,34 @@ def test_other_tools_read_and_check_what_is_exported(
     assert done.stdout.splitlines() == [
         "https://slsa.dev/verification_summary/v1 pylock.toml", "VerificationError",
     ], done.stderr  # fmt: skip
+
+
+@pytest.mark.slow
+def test_signing_on_the_command_line(shop: Project, here: Here) -> None:
+    said = shop.fails(2, "lock", "--sign").stderr
+    assert "there is no key to sign with" in said
+    shop.ok("evidence", "key", "new", "release")
+    assert "signed by release: pylock.toml.sig" in shop.ok("lock", "--sign").stderr
+    shop.ok("sync", "--require-signature")
+    shop.write("pylock.toml", shop.read("pylock.toml") + "# another\n")
+    told = shop.fails(1, "sync", "--require-signature").stderr
+    assert "must be signed for dev (--require-signature): it was changed after" in told
+    shop.fails(2, "lock", "--sign", "--check")
+    shop.fails(2, "lock", "--key", "release")
+    shop.ok("lock", "--sign", "--key", "release")
+    shop.ok("sync", "--require-signature")
+    assert "no checkpoint of this log" in shop.fails(3, "evidence", "verify").stdout
+
+
+def test_members_that_share_a_lock_share_its_log(project: Project, index: Index) -> None:
+    project.pyproject(
+        '[tool.provenv.workspace]\nmembers = ["a", "b"]\nshared-lock = true\n[tool.provenv.evidence]\n'
+    )
+    for name in ("a", "b"):
+        project.write(f"{name}/pyproject.toml", f'[project]\nname = "{name}"\nversion = "1"\n')
+    context = provenv.make_context(project.env)
+    first, second = (provenv.open_project(str(project.folder / name)) for name in ("a", "b"))
+    provenv.lock(first, context)
+    assert evidence.folder(first, context) == evidence.folder(second, context)
+    found = evidence_log.newest(evidence.folder(second, context))
+    assert [one.entry.kind for one in found] == ["lock", "begin"]

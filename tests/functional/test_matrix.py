@@ -354,6 +354,19 @@ def test_nothing_takes_the_place_of_what_a_cell_is_about(ready: Project) -> None
 
 
 @pytest.mark.slow
+def test_what_a_policy_denies_comes_into_no_cell(ready: Project) -> None:
+    assert cells(ready)["test"]["state"] == "passed"
+    ready.write(
+        "provenv-policy.toml",
+        'schema = 1\n[[rule]]\nid = "no-core"\nkind = "package"\ndeny = ["core<2"]\n',
+    )
+    found = cells(ready, "--fresh", code=3)["test"]
+    assert found["state"] == "error"
+    assert "no-core" in found["reason"]
+    assert cells(ready, "--resolution", "highest")["highest"]["line"] == "2.0"
+
+
+@pytest.mark.slow
 def test_environments_of_cells_go_when_nobody_uses_them(ready: Project) -> None:
     assert cells(ready)["test"]["state"] == "passed"
     assert ready.ok("gc", "--json").json["trials"] == []

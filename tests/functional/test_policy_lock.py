@@ -257,7 +257,7 @@ def test_without_the_index_versions_are_excluded_one_by_one(shop: Project, index
     "row",
     [
         '"core"',
-        '{ name = "core", version = 1, left = "!=2.0" }',
+        '{ name = "core", version = 2026-11-22, left = "!=2.0" }',
         '{ name = "core", version = "2.0", rule = "vulns", why = "x", left = " @ http://127.0.0.1/x" }',
         '{ name = "core", version = "1.0", rule = "vulns", why = "x", left = "<1.1" }',
         '{ name = "core", version = "2.0", rule = "gone", why = "x", left = "<1.1" }',
@@ -275,6 +275,7 @@ def test_what_somebody_wrote_into_the_lock_excludes_nothing(shop: Project, row: 
     )
     assert row in text
     shop.write("pylock.toml", text)
+    shop.ok("lock", "--json")
     shop.depends("core", groups={"more": []})
     shop.ok("lock")
     assert locked(shop)["core"] == "1.2"
@@ -295,6 +296,7 @@ def test_a_cool_down_takes_the_version_below_until_time_has_passed(
     done = project.ok("lock")
     assert locked(project) == {"core": "1.1"}
     assert "excluded: core 1.3 by cool (uploaded " in done.stderr
+    assert "is older than" not in done.stderr  # as it must be
     assert len(read(project)["tool"]["provenv"]["excluded"]) == 1  # and 1.2 in the same round
     before = project.read("pylock.toml")
     project.depends("core", groups={"more": []})
@@ -406,3 +408,29 @@ def test_what_is_known_to_be_hostile_is_not_built_when_it_is_asked_for(
     else:
         assert "excluded: evil by hostile (MAL-2026-1)" in project.fails(1, "lock").stderr
     assert not [request for request in index.requests if "evil-1.1" in request.path]
+
+
+@pytest.mark.slow
+def test_a_newer_version_takes_the_place_and_an_older_one_with_a_warning(
+    project: Project, index: Index, tmp_path: Path
+) -> None:
+    for version in ("1.0", "1.1", "1.2", "2.0"):
+        index.add(make_wheel(tmp_path / "w", "core", version))
+    index.add(make_wheel(tmp_path / "w", "app", "1.0", requires=["core<1.2"]))
+    learn(project, versions=["1.1"])
+    project.depends("core<1.2")
+    project.ok("lock")
+    project.write("provenv-policy.toml", VULNS)
+    project.depends("core<2")
+    assert "is older than" not in project.ok("lock").stderr
+    assert locked(project) == {"core": "1.2"}
+    project.depends("core<2", "app")
+    said = project.ok("lock").stderr
+    assert "warning: core 1.0 complies, and is older than 1.1, which is excluded by vulns" in said
+    assert locked(project)["core"] == "1.0"
+    before = project.read("pylock.toml")
+    project.depends("core<2", "app", groups={"more": []})
+    project.ok("lock")
+    project.depends("core<2", "app")
+    assert "is older than" not in project.ok("lock").stderr
+    assert project.read("pylock.toml") == before

@@ -87,6 +87,13 @@ def test_what_is_installed_as_spdx(shop: Project, tmp_path: Path) -> None:
         ("SPDXRef-Project", "SPDXRef-Package-stray-0.1"),
         ("SPDXRef-Package-web-1.0", "SPDXRef-Package-core-1.0"),
     }
+    for url, purl in (
+        ("https://u:p@a.org/x.whl", "pkg:pypi/stray@0.1?download_url=https://a.org/x.whl"),
+        ("file:///x", None),
+    ):
+        (info / "direct_url.json").write_text(json.dumps({"url": url}))
+        document = shop.ok("sbom", "-e", "prod", "--installed").json
+        assert row(document, "stray").get("purl") == purl
     (info / "METADATA").write_text("nonsense")
     assert "cannot be read" in shop.fails(2, "sbom", "-e", "prod", "--installed").stderr
 

@@ -201,11 +201,16 @@ class Database:
     def __init__(self, connection: sqlite3.Connection, facts: Facts) -> None:
         self._connection = connection
         self.facts = facts
+        self._said: dict[str, dict[str, list[Affected]]] = {}
+        self._read: dict[str, Advisory | None] = {}
         self.told: dict[tuple[str, str], tuple[Any, ...]] = {}
         """What was worked out of it, by package and version, for who asks of one again."""
 
     def affected(self, package: str) -> dict[str, list[Affected]]:
         """What is said of a package (normalized name), by the record's id. Withdrawn ones as well."""
+        known = self._said.get(package)
+        if known is not None:  # many versions of one package are asked about
+            return known
         found: dict[str, list[Affected]] = {}
         for record, versions, ranges, severity in self._connection.execute(
             "SELECT record, versions, ranges, severity FROM affected WHERE package = ?", (package,)
@@ -217,16 +222,23 @@ class Database:
                 severity=_pairs(json.loads(severity)) if severity else (),
             )
             found.setdefault(record, []).append(entry)
+        self._said[package] = found
         return found
 
     def records(self, ids: Iterable[str]) -> dict[str, Advisory]:
         """Records by their id, those that are here."""
         found = {}
         for one in ids:
-            row = self._connection.execute("SELECT raw FROM record WHERE id = ?", (one,)).fetchone()
-            if row is not None:
-                found[one] = parse_advisory(json.loads(zlib.decompress(row[0])))
+            if one not in self._read:
+                self._read[one] = self._record(one)
+            advisory = self._read[one]
+            if advisory is not None:
+                found[one] = advisory
         return found
+
+    def _record(self, one: str) -> Advisory | None:
+        row = self._connection.execute("SELECT raw FROM record WHERE id = ?", (one,)).fetchone()
+        return None if row is None else parse_advisory(json.loads(zlib.decompress(row[0])))
 
     def contents(self) -> Contents:
         """All of it, as a new database is made from it."""

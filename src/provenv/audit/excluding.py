@@ -28,6 +28,7 @@ ACTIONABLE: frozenset[Kind] = frozenset(
 )  # fmt: skip
 """Kinds that another version can keep. Who adds one sees to it that ``governing/complying.py`` gives the
 judge what the rule asks of a version that is not locked."""
+_SHOWN = 3
 _COMPLEMENT = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!="}
 
 
@@ -56,11 +57,13 @@ class Excluded:
     Attributes:
         constraint: What is left (PEP 508), for the resolver.
         told: The versions that would have been taken; the first that was met comes first.
+        wider: What is left as well, if nothing complies otherwise; empty where that is all.
     """
 
     package: str
     constraint: str
     told: tuple[Exclusion, ...]
+    wider: str = ""
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -73,11 +76,16 @@ def broken(decisions: Iterable[Decision]) -> Iterator[Exclusion]:
 
     What is waived or tolerated excludes nothing, and neither does what cannot be told.
     """
+    found: dict[tuple[str, str, str], list[str]] = {}
     for one in decisions:
         if one.counts and one.state == "broken" and one.rule.kind in ACTIONABLE and one.version:
             cve = next((name for name in one.names if name.startswith("CVE-")), None)
             why = cve or next(iter(one.names), one.text)
-            yield Exclusion(package=one.package, version=one.version, rule=one.rule.id, why=why)
+            found.setdefault((one.package, one.version, one.rule.id), []).append(why)
+    for (package, version, rule), reasons in found.items():
+        more = f" and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
+        why = f"{', '.join(reasons[:_SHOWN])}{more}"
+        yield Exclusion(package=package, version=version, rule=rule, why=why)
 
 
 def of_versions(policies: Policies, question: Question) -> dict[str, Exclusion]:
@@ -107,6 +115,21 @@ def constraint(package: str, versions: Iterable[str], excluded: Collection[str])
         parts.append(bound)
     parts += [f"!={version}" for version in known if version in bad and version not in below]
     return f"{package}{','.join(parts)}"
+
+
+def above(package: str, version: str, versions: Iterable[str], excluded: Collection[str]) -> str:
+    """The same of the versions above one that is excluded; empty where none of them is left.
+
+    Below it lie those that nobody mends any more, and that advisories often do not speak of.
+    """
+    own = _version(version)
+    if own is None:
+        return ""
+    known = {text: parsed for text in versions if (parsed := _version(text)) is not None}
+    if not any(parsed > own and text not in excluded for text, parsed in known.items()):
+        return ""
+    below = {text for text, parsed in known.items() if parsed <= own}
+    return constraint(package, known, {*excluded, *below})
 
 
 def without(package: str, versions: Iterable[str]) -> str:
@@ -163,13 +186,27 @@ def _by(rule: Rule, name: str, left: str, why: str) -> Excluded:
 
 def joined(one: Excluded, other: Excluded) -> Excluded:
     """Both, where they are about one package."""
-    parts = (Requirement(one.constraint).specifier, Requirement(other.constraint).specifier)
-    texts = sorted({str(part) for specifier in parts for part in specifier})
+    wider = ""
+    if one.wider or other.wider:
+        wider = _both(one.wider or one.constraint, other.wider or other.constraint)
     return replace(
         one,
-        constraint=f"{one.package}{','.join(texts)}",
+        constraint=_both(one.constraint, other.constraint),
         told=tuple(dict.fromkeys((*one.told, *other.told))),
+        wider=wider,
     )
+
+
+def _both(one: str, other: str) -> str:
+    asked = Requirement(one)
+    specifiers = (asked.specifier, Requirement(other).specifier)
+    texts = sorted({str(part) for specifier in specifiers for part in specifier})
+    return f"{asked.name}{','.join(texts)}"
+
+
+def widened(one: Excluded) -> Excluded:
+    """The same with all that is left."""
+    return replace(one, constraint=one.wider or one.constraint, wider="")
 
 
 def as_rows(found: Iterable[Excluded]) -> list[dict[str, str]]:

@@ -347,8 +347,12 @@ def place(folder: str, index: str, name: str) -> str | None:
     normal = canonicalize_name(name)
     if not _NAME.fullmatch(normal):
         return None
-    where = digest.of_bytes(index.rstrip("/").encode())[:16]
-    return os.path.join(folder, where, f"{normal}.json")
+    return os.path.join(folder, _place_of(index.rstrip("/")), f"{normal}.json")
+
+
+@lru_cache(maxsize=64)
+def _place_of(index: str) -> str:
+    return digest.of_bytes(index.encode())[:16]
 
 
 def save(folder: str, facts: Facts) -> None:
@@ -394,8 +398,8 @@ def _rows(files: Iterable[File]) -> list[list[Any]]:
     ]
 
 
-def load(folder: str, index: str, name: str, *, whole: bool = True) -> Facts | None:
-    """What is known of a project of an index; without its files unless ``whole``.
+def load(folder: str, index: str, name: str) -> Facts | None:
+    """What is known of a project of an index.
 
     None where nothing is, or what is there is damaged or of another version of provenv.
 
@@ -403,8 +407,32 @@ def load(folder: str, index: str, name: str, *, whole: bool = True) -> Facts | N
         DiskError: The file system refused.
     """
     path = place(folder, index, name)
-    if path is None:
+    return None if path is None else _read(path, whole=True)
+
+
+def load_head(folder: str, index: str, name: str) -> Facts | None:
+    """The same without its files: what an audit asks of every package, of every project of a machine.
+
+    Raises:
+        DiskError: The file system refused.
+    """
+    path = place(folder, index, name)
+    try:
+        found = os.stat(path) if path is not None else None
+    except OSError:
+        found = None
+    if path is None or found is None:
         return None
+    return _head(path, (found.st_ino, found.st_mtime_ns, found.st_size))
+
+
+@lru_cache(maxsize=4096)
+def _head(path: str, identity: tuple[int, ...]) -> Facts | None:
+    del identity  # another file is read anew
+    return _read(path, whole=False)
+
+
+def _read(path: str, *, whole: bool) -> Facts | None:
     try:
         with open(path, "rb") as stream:
             head = stream.readline()

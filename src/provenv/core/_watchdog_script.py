@@ -1,4 +1,4 @@
-"""Keeps one command company, and takes all of it away in the end. Run by path, never imported.
+"""Keeps one command company, and takes all of it away in the end. Run by path, or in a fork.
 
 ``python -I -S _watchdog_script.py LIFE RESULT PARENT``: three numbers. LIFE is the reading end of a pipe
 whose other end the parent holds: first comes what to do (:func:`_read_order`), then a byte where the

@@ -21,7 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Literal
+from typing import Literal, NoReturn, Protocol
 
 from provenv.core.disk import refuse_sick
 from provenv.core.errors import UndecidedError
@@ -65,12 +65,32 @@ class Outcome:
         return self.how == "exited" and self.code == 0
 
 
+class _Waited(Protocol):
+    """A process that can be waited for."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def wait(self) -> object: ...
+
+
+class _Fork:
+    """A process that was forked here."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def wait(self) -> None:
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+
 class Watched:
     """A command that runs. :meth:`wait` is for one thread; :meth:`cancel` may be called from any."""
 
     def __init__(
         self,
-        supervisor: subprocess.Popen[bytes],
+        supervisor: _Waited,
         life: int,
         result: int,
         command: Sequence[str],
@@ -185,6 +205,7 @@ def run_watched(
     timeout: float | None = None,
     grace: float = _GRACE,
     meanwhile: Callable[[Watched], None] | None = None,
+    alone: bool = False,
 ) -> Outcome:
     """Run a command to its end and until nothing is left of it.
 
@@ -192,6 +213,8 @@ def run_watched(
     ``environ`` is its whole environment. ``timeout`` is in seconds; ``grace`` is how long a process has
     between SIGTERM and SIGKILL. ``meanwhile`` is called with what runs, at once and then five times a
     second. Where this call is interrupted, or ``meanwhile`` raises, everything is ended first.
+    ``alone`` promises that this process has one thread: then its supervisor is a fork of it, and no Python
+    is started for that.
 
     Raises:
         DiskError: The log cannot be written, or the system cannot start anything.
@@ -199,7 +222,9 @@ def run_watched(
     """
     if any("\0" in word for word in command):
         return Outcome(how="unstarted", reason="there is a NUL in it")
-    watched = watch(command, cwd=cwd, environ=environ, log=log, timeout=timeout, grace=grace)
+    watched = watch(
+        command, cwd=cwd, environ=environ, log=log, timeout=timeout, grace=grace, alone=alone
+    )
     try:
         outcome: Outcome | None = None
         while outcome is None:
@@ -220,6 +245,7 @@ def watch(
     log: str,
     timeout: float | None = None,
     grace: float = _GRACE,
+    alone: bool = False,
 ) -> Watched:
     """Start a command as :func:`run_watched` does. Whoever asks for that has to wait for it, or to kill it.
 
@@ -230,7 +256,8 @@ def watch(
     life, holding = os.pipe()
     telling, result = os.pipe()
     try:
-        supervisor = _supervisor(log, life, result)
+        start = _fork if alone else _supervisor
+        supervisor = start(log, life, result)
     except BaseException:
         os.close(holding)
         os.close(telling)
@@ -265,6 +292,45 @@ def _supervisor(log: str, life: int, result: int) -> subprocess.Popen[bytes]:
             raise disk_error(error, "write", log) from error
         refuse_sick(error, sys.executable, "start")
         raise UndecidedError(f"cannot start {sys.executable}: {error.strerror or error}") from error
+
+
+def _fork(log: str, life: int, result: int) -> _Fork:
+    """The supervisor as a fork of this process, which has one thread; it never comes back from here."""
+    import ctypes  # noqa: F401  # loaded once, and not by each of them
+
+    from provenv.core import _watchdog_script as script
+
+    parent = os.getpid()
+    try:
+        with open(log, "ab") as stream:
+            pid = os.fork()
+            if pid == 0:
+                _supervise(script.main, stream.fileno(), life, result, parent)
+    except OSError as error:
+        if error.filename == log or error.errno in (errno.EMFILE, errno.ENFILE):
+            raise disk_error(error, "write", log) from error
+        refuse_sick(error, sys.executable, "fork")
+        raise UndecidedError(f"cannot fork: {error.strerror or error}") from error
+    return _Fork(pid)
+
+
+def _supervise(
+    supervise: Callable[[], None], log: int, life: int, result: int, parent: int
+) -> NoReturn:
+    """Become the supervisor: with nothing open but what it needs, above all not the other end of LIFE."""
+    try:
+        os.setsid()
+        null = os.open(os.devnull, os.O_RDONLY)
+        for place, descriptor in enumerate((null, log, log)):
+            os.dup2(descriptor, place)
+        first, second = sorted((life, result))
+        most = os.sysconf("SC_OPEN_MAX")
+        for begin, end in ((3, first), (first + 1, second), (second + 1, most)):
+            os.closerange(begin, end)
+        sys.argv[1:] = [str(life), str(result), str(parent)]
+        supervise()
+    finally:
+        os._exit(0)
 
 
 def _order(

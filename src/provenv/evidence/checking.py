@@ -304,11 +304,16 @@ def _anchored(
 ) -> Iterator[Finding]:
     """The checkpoints: who signed them, whether they are of this log, and whether it is as they say."""
     for file, reason in material.odd:
+        if not (chain.log and os.path.basename(file).startswith(f"{chain.log}-")):
+            continue  # of another log, whatever is wrong with it
         yield _say("not-a-checkpoint", f"{os.path.basename(file)} is no checkpoint: {reason}")
     own = [one for one in material.checkpoints if chain.log and one.checkpoint.log == chain.log]
     other = [one for one in material.checkpoints if one not in own]
+    strangers: list[Finding] = []
     for kept in own:
-        yield from _signed(material, kept, good)
+        yield from _signed(material, chain, kept, good, strangers)
+    if not good:
+        yield from strangers
     yield from _of_others(material, chain, own, other)
     if own and not material.keys:
         yield _say("no-key", f"there are {len(own)} checkpoints, and no key to check them with")
@@ -327,8 +332,13 @@ def _anchored(
 
 
 def _signed(
-    material: Material, kept: Kept, good: list[tuple[Checkpoint, PublicKey]]
+    material: Material,
+    chain: _Chain,
+    kept: Kept,
+    good: list[tuple[Checkpoint, PublicKey]],
+    strangers: list[Finding],
 ) -> Iterator[Finding]:
+    """Who has signed a checkpoint. ``strangers``: what others have, and says the same as the log."""
     one, name = kept.checkpoint, os.path.basename(kept.file)
     if kept.named is not None and kept.named != (one.log, one.size):
         text = f"{name} holds the checkpoint of {one.size} records of {one.time}: an older or another one"
@@ -343,9 +353,11 @@ def _signed(
         yield _say("wrong-signature", f"{name}: the signature does not hold: it was changed")
     else:
         who = ", ".join(key[:12] for key in found.unknown) or "nobody"
-        yield _say(
-            "wrong-key", f"{name} is signed by {who}, which is none of the keys that are trusted"
-        )
+        text = f"{name} is signed by {who}, which is none of the keys that are trusted"
+        if chain.digests.get(one.size) == one.head:
+            strangers.append(_say("wrong-key", text))
+        else:
+            yield _say("wrong-key", text)
 
 
 def _of_others(
@@ -355,9 +367,7 @@ def _of_others(
         one, name = kept.checkpoint, os.path.basename(kept.file)
         if kept.named is not None and kept.named[0] == chain.log and chain.log:
             yield _say("replayed", f"{name} holds a checkpoint of another log, of {one.project}")
-        elif (
-            one.project == material.project and envelopes.signers(kept.envelope, material.keys).good
-        ):
+        elif _was_here(material, kept):
             text = f"a checkpoint of {one.time} speaks of {one.size} records of {one.project}"
             text += " in a log of another name" if chain.log else ", and there is no log"
             yield _say(
@@ -365,6 +375,12 @@ def _of_others(
             )
         elif not own:
             yield _say("other-log", f"{name} is of another log, of {one.project}")
+
+
+def _was_here(material: Material, kept: Kept) -> bool:
+    """Whether a trusted checkpoint is of a log of the same project, and in the same place."""
+    same = kept.checkpoint.project == material.project and kept.checkpoint.place == material.place
+    return same and bool(envelopes.signers(kept.envelope, material.keys).good)
 
 
 def _in_order(chain: _Chain, good: Sequence[Checkpoint]) -> Iterator[Finding]:

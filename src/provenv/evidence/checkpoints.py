@@ -1,7 +1,7 @@
 """Checkpoints: how long the evidence log was, and how it ended, signed and kept elsewhere.
 
-A DSSE envelope over canonical JSON: ``{"head", "log", "project", "schema", "size", "time"}``. ``size``
-is the sequence of the last record, ``head`` its digest, ``log`` the log's name. One file each,
+A DSSE envelope over canonical JSON: ``{"head", "log", "place", "project", "schema", "size", "time"}``.
+``size`` is the sequence of the last record, ``head`` its digest, ``log`` the log's name. One file each,
 ``LOG-SIZE.json``.
 """
 
@@ -21,20 +21,21 @@ from provenv.evidence.keys import PrivateKey
 
 KIND = "application/vnd.provenv.checkpoint+json"
 SCHEMA = 1
-_KEYS = frozenset({"head", "log", "project", "schema", "size", "time"})
+_KEYS = frozenset({"head", "log", "place", "project", "schema", "size", "time"})
 _NAME = re.compile(r"([0-9a-f]{32})-(\d{8,})\.json")
 _LARGEST = 1 << 20
 
 
 @frozen
 class Checkpoint:
-    """What is signed; ``project`` is its title, for people."""
+    """What is signed; ``project`` is its title, for people, ``place`` the folder in which the log lay."""
 
     log: str
     project: str
     size: int
     head: str
     time: str
+    place: str = ""
 
 
 @frozen
@@ -114,7 +115,7 @@ def parse(envelope: Envelope) -> Checkpoint:
     if not isinstance(data, dict) or set(data) != _KEYS or data["schema"] != SCHEMA:
         raise ValueError("what is signed is no checkpoint")
     if not isinstance(data["size"], int) or not all(
-        isinstance(data[key], str) for key in ("head", "log", "project", "time")
+        isinstance(data[key], str) for key in ("head", "log", "place", "project", "time")
     ):
         raise ValueError("what is signed is no checkpoint")
     return Checkpoint(
@@ -123,4 +124,5 @@ def parse(envelope: Envelope) -> Checkpoint:
         size=data["size"],
         head=data["head"],
         time=data["time"],
+        place=data["place"],
     )

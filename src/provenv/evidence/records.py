@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from provenv.core import journal
@@ -161,6 +161,22 @@ def _parsed(data: Any, line: bytes) -> Record:
         marks=tuple(map(str, data["marks"])),
         entry=entry,
         line=line,
+    )
+
+
+def of_several(found: Iterable[Record]) -> bool:
+    """Whether records are about environments of several projects, which share a log."""
+    about = [one.entry.subject for one in found if "environment" in one.entry.subject]
+    return len({str(subject.get("root")) for subject in about}) > 1
+
+
+def place(record: Record, *, several: bool) -> str:
+    """The environment that a record is about; with its project, where the log is of ``several``."""
+    subject = record.entry.subject
+    return (
+        f"{subject.get('project')} {subject.get('environment')}"
+        if several
+        else str(subject.get("environment"))
     )
 
 

@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 from provenv.audit.excluding import (
     Excluded,
     Exclusion,
+    above,
     as_rows,
     broken,
     certain,
@@ -18,6 +19,7 @@ from provenv.audit.excluding import (
     joined,
     of_versions,
     spelled,
+    widened,
     without,
 )
 from provenv.audit.verdict import Item, Question, judge
@@ -54,6 +56,22 @@ def test_a_constraint_leaves_the_others_and_those_that_are_to_come(
     assert left.contains("2.2")
 
 
+def test_above_what_is_excluded() -> None:
+    assert above("core", "1.1", VERSIONS, ["1.1"]) == "core>=1.1.post1"
+    assert above("core", "1.1", VERSIONS, ["1.1", "1.1.post1", "2.0"]) == "core>1.1.post1,!=2.0"
+    assert above("core", "2.1", VERSIONS, ["2.1"]) == ""  # nothing is
+
+
+def test_what_is_narrower_than_it_must_be_is_widened() -> None:
+    told = Exclusion(package="core", version="1.1", rule="vulns", why="CVE-1")
+    one = Excluded(package="core", constraint="core>1.1", told=(told,), wider="core!=1.1")
+    other = Excluded(package="core", constraint="core<3", told=(told,))
+    assert widened(one).constraint == "core!=1.1"
+    assert widened(other) == other
+    both = joined(one, other)
+    assert (both.constraint, widened(both).constraint) == ("core<3,>1.1", "core!=1.1,<3")
+
+
 def test_where_nobody_says_what_lies_between_versions_are_left_out_one_by_one() -> None:
     assert without("core", ["2.0", "1.0", "2004d"]) == "core!=1.0,!=2.0"
 
@@ -72,6 +90,8 @@ def test_what_counts_is_excluded_and_what_is_waived_warned_of_or_unknown_is_not(
         return [str(one) for one in broken(verdict.decisions)]
 
     assert out(rule("vulnerability"), known()) == ["py 1.0 by r (CVE-1)"]
+    several = [known(names=(f"CVE-{number}",)) for number in range(5)]
+    assert out(rule("vulnerability"), *several) == ["py 1.0 by r (CVE-0, CVE-1, CVE-2 and 2 more)"]
     assert out(rule("vulnerability", 'action = "warn"'), known()) == []
     assert out(rule("vulnerability", 'mode = "dry-run"'), known()) == []
     assert out(rule("vulnerability", "min-cvss = 7.0"), known(None)) == []

@@ -19,6 +19,7 @@ from provenv.audit.releases import (
     Standing,
     facts_of_page,
     load,
+    load_head,
     place,
     publishers_of,
     save,
@@ -143,7 +144,7 @@ def test_what_is_kept_comes_back(tmp_path: Path) -> None:
     facts = page(row("tool-1.0.tar.gz", yanked="so", provenance="/p"))
     save(str(tmp_path), facts)
     assert load(str(tmp_path), INDEX + "/", "TOOL") == facts
-    head = load(str(tmp_path), INDEX, "tool", whole=False)
+    head = load_head(str(tmp_path), INDEX, "tool")
     assert head is not None
     assert (head.versions, head.yanked, head.files) == (("1.0",), {"1.0": "so"}, {})
     assert load(str(tmp_path), "https://other.example/simple", "tool") is None
@@ -152,7 +153,7 @@ def test_what_is_kept_comes_back(tmp_path: Path) -> None:
 def test_the_same_data_has_the_same_digest(tmp_path: Path) -> None:
     def told(*rows: Mapping[str, Any], at: datetime = NOW) -> Spoken:
         save(str(tmp_path), changed(page(*rows), fetched=at, etag=str(at)))
-        head = load(str(tmp_path), INDEX, "tool", whole=False)
+        head = load_head(str(tmp_path), INDEX, "tool")
         return together([head, None])
 
     one, two = row("tool-1.0.tar.gz"), row("tool-1.0-py3-none-any.whl")
@@ -169,7 +170,7 @@ def test_a_damaged_file_counts_as_none(tmp_path: Path) -> None:
     path = Path(str(place(str(tmp_path), INDEX, "tool")))
     whole = path.read_bytes()
     path.write_bytes(whole.replace(b'"so"', b'"no"'))
-    assert load(str(tmp_path), INDEX, "tool", whole=False) is None
+    assert load_head(str(tmp_path), INDEX, "tool") is None
     for end in (0, 40, len(whole) - 5):
         path.write_bytes(whole[:end])
         assert load(str(tmp_path), INDEX, "tool") is None

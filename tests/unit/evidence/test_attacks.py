@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from provenv.core import digest, files
+from provenv.core.errors import DiskError
 from provenv.core.values import replace
 from provenv.evidence import checkpoints, keys, log, records
 from provenv.evidence.checking import Check, Made, Material, Seen, check
@@ -60,12 +62,18 @@ class Log:
             size=end.sequence,
             head=end.digest,
             time=time or end.time,
+            place="here",
         )
         envelope = checkpoints.sign(made, key or self.key)
         return Path(checkpoints.keep(str(self.kept), made, envelope))
 
     def check(
-        self, *, seen: dict[str, Seen] | None = None, trust: bool = True, **more: object
+        self,
+        *,
+        seen: dict[str, Seen] | None = None,
+        trust: bool = True,
+        place: str = "here",
+        **more: object,
     ) -> Check:
         self.kept.mkdir(exist_ok=True)
         found, odd = checkpoints.read_all(str(self.kept))
@@ -78,6 +86,7 @@ class Log:
                 odd=odd,
                 keys=[self.key.public] if trust else [],
                 seen=seen or {},
+                place=place,
                 **more,  # type: ignore[arg-type]
             )
         )
@@ -319,6 +328,51 @@ def test_a_checkpoint_that_the_log_speaks_of_is_missed(made: Log) -> None:
     assert (result.outcome, problems(result)) == ("inconclusive", {"missing-checkpoint"})
 
 
+def test_another_checkout_has_another_log_and_that_is_no_attack(
+    made: Log, tmp_path: Path, key: PrivateKey
+) -> None:
+    other = Log(tmp_path / "other", key=key)
+    other.add(2)
+    theirs = other.anchor()
+    (made.kept / theirs.name).write_bytes(theirs.read_bytes())
+    assert made.check(place="there").outcome == "pass"
+    assert problems(made.check()) == {"begun-anew"}  # the same place: one of the two is not the log
+
+
+def test_what_is_wrong_with_another_log_s_checkpoint_is_not_ours(made: Log) -> None:
+    (made.kept / f"{'0' * 32}-00000003.json").write_text("{")
+    assert made.check().outcome == "pass"
+    (made.kept / f"{made.check().log}-00000003.json").write_text("{")
+    assert problems(made.check()) == {"not-a-checkpoint"}
+
+
+def test_who_else_has_signed_the_same_does_not_matter(made: Log, stranger: PrivateKey) -> None:
+    made.add()
+    made.anchor(key=stranger)
+    made.add()
+    made.anchor()
+    assert made.check().outcome == "pass"
+    _last_edited_seventh(made)
+    assert "wrong-key" in problems(made.check())
+
+
+def _last_edited_seventh(made: Log) -> None:
+    lines = made.lines
+    made.put([*lines[:6], *restamp_from(lines[6:], records.parse(lines[5].rstrip()))])
+
+
+def restamp_from(lines: Sequence[bytes], before: records.Record) -> list[bytes]:
+    end = End(
+        log=before.log, sequence=before.sequence, digest=before.digest, time=before.entry.time
+    )
+    out = []
+    for line in lines:
+        entry = replace(records.parse(line.rstrip()).entry, command="forged")
+        text, end = records.make(entry, end)
+        out.append(text + b"\n")
+    return out
+
+
 def test_checkpoints_of_another_log_say_nothing_of_this_one(
     made: Log, tmp_path: Path, stranger: PrivateKey
 ) -> None:
@@ -405,6 +459,19 @@ def test_a_record_without_its_end_gets_one(made: Log) -> None:
     assert problems(made.check()) == {"torn"}
     made.add()
     assert [records.parse(line.rstrip()).sequence for line in made.lines] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_disk_that_fills_up_leaves_no_half_of_a_record(
+    made: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = made.file.read_bytes()
+    real = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda fd, data: real(fd, data[: len(data) // 2]))
+        with pytest.raises(DiskError):
+            made.add()
+    assert made.file.read_bytes() == before
+    assert made.check().outcome == "pass"
 
 
 def test_what_is_no_log_is_not_written_into(made: Log) -> None:

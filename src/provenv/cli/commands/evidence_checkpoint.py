@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
+from provenv.cli.commands.evidence_show import project_of
 from provenv.cli.draw import Screen, many, short_path
 from provenv.cli.session import Session
 
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.assuring.evidence import checkpoint
 
     folder = None if args.checkpoints is None else os.path.abspath(args.checkpoints)
-    made = checkpoint(session.project, session.context, key=key_of(args), folder=folder)
+    made = checkpoint(project_of(session), session.context, key=key_of(args), folder=folder)
     session.report("evidence-checkpoint", lambda: data(made), lambda screen: text(made, screen))
     return 0
 

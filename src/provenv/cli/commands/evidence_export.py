@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from provenv.cli.commands.evidence_checkpoint import add_key, key_of
+from provenv.cli.commands.evidence_show import project_of
 from provenv.cli.draw import Screen, many, short_path
 from provenv.cli.session import Session
 from provenv.core.errors import UsageError
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
     if session.options.json and args.output is None:
         raise UsageError("--json says what was written: it goes with --output FILE")
-    made = export(session.project, session.context, key=key_of(args), latest=args.latest)
+    made = export(project_of(session), session.context, key=key_of(args), latest=args.latest)
     lines = "".join(one.as_text() for one in made.envelopes)
     if args.output is None:
         session.progress.close()

@@ -6,6 +6,7 @@ import argparse
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from provenv.cli.commands.evidence_show import project_of
 from provenv.cli.draw import Screen, many, short_path
 from provenv.cli.session import Session
 
@@ -37,7 +38,7 @@ def _age(text: str) -> timedelta:
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.assuring.evidence import seal
 
-    made = seal(session.project, session.context, older=args.older_than)
+    made = seal(project_of(session), session.context, older=args.older_than)
     session.report("evidence-seal", lambda: data(made), lambda screen: text(made, screen))
     return 0
 

@@ -11,6 +11,7 @@ from provenv.cli.session import Session
 if TYPE_CHECKING:
     from provenv.evidence.records import Record
     from provenv.workspace.assuring.evidence import Shown
+    from provenv.workspace.projects.context import Project
 
 DESCRIPTION = """\
 The records of this project's evidence log, the newest first. Whether they are those that were written,
@@ -33,17 +34,30 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def project_of(session: Session) -> Project:
+    """The project whose log is meant; where members share a lock, its log is that of all of them.
+
+    Raises:
+        InputError, UsageError: As :attr:`Session.project`.
+    """
+    return session.opened if session.opened.shared is not None else session.project
+
+
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.assuring.evidence import show
 
-    shown = show(session.project, session.context, limit=args.limit or None)
+    shown = show(project_of(session), session.context, limit=args.limit or None)
     session.answer("evidence-show", lambda: data(shown), lambda screen: text(shown, screen))
     return 0
 
 
 def text(shown: Shown, screen: Screen) -> None:
     head = ("record", "when", "kind", "what", "by", "command")
-    screen.table([_row(one, screen) for one in shown.records], head=head if shown.records else ())
+    from provenv.evidence.records import of_several
+
+    several = of_several(shown.records)
+    rows = [_row(one, screen, several=several) for one in shown.records]
+    screen.table(rows, head=head if rows else ())
     if not shown.records:
         screen.line(f"nothing is in the evidence log {shown.folder}")
     if shown.more:
@@ -53,32 +67,34 @@ def text(shown: Shown, screen: Screen) -> None:
         screen.line(screen.paint("dim", said))
 
 
-def _row(one: Record, screen: Screen) -> tuple[str, ...]:
+def _row(one: Record, screen: Screen, *, several: bool) -> tuple[str, ...]:
     entry = one.entry
     odd = f" ({', '.join(one.marks)})" if one.marks else ""
     return (
         f"{one.sequence:>6}",
         screen.when(entry.time),
         entry.kind + screen.paint("warn", odd),
-        printable(what(one)),
+        printable(what(one, several=several)),
         printable(str(entry.actor.get("user") or entry.actor.get("uid") or "")),
         printable(entry.command.removeprefix("provenv ")),
     )
 
 
-def what(one: Record) -> str:
+def what(one: Record, *, several: bool) -> str:
     """What a record is about, in a few words; nothing where somebody else wrote it."""
     try:
-        return _what(one)
+        return _what(one, several=several)
     except (AttributeError, TypeError):
         return ""
 
 
-def _what(one: Record) -> str:
+def _what(one: Record, *, several: bool) -> str:
+    from provenv.evidence.records import place
+
     entry = one.entry
     said, subject = entry.details, entry.subject
     if entry.kind in ("sync", "rollback"):
-        return f"{subject.get('environment')}: {said.get('previous') or '–'} → {subject.get('generation')}"
+        return f"{place(one, several=several)}: {said.get('previous') or '–'} → {subject.get('generation')}"
     if entry.kind == "lock":
         moved = many(len(said.get("changes", ())), "change")
         return "taken back" if said.get("taken-back") else moved

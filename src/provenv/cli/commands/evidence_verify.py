@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
+from provenv.cli.commands.evidence_show import project_of
 from provenv.cli.draw import Screen, many, printable
 from provenv.cli.session import Session
 
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.workspace.assuring.evidence import verify
 
     result = verify(
-        session.project,
+        project_of(session),
         session.context,
         keys_given=[os.path.abspath(path) for path in args.key],
         folder=None if args.checkpoints is None else os.path.abspath(args.checkpoints),

@@ -193,13 +193,12 @@ def checkpoint(
             size=record.sequence,
             head=record.digest,
             time=record.entry.time,
+            place=recording.folder(project, context),
         )
         envelope = checkpoints.sign(made, signer)
         file = checkpoints.keep(kept, made, envelope)
-        place = recording.folder(project, context)
-        _write_seen(
-            context, made.log, Seen(size=made.size, head=made.head, time=made.time, place=place)
-        )
+        seen = Seen(size=made.size, head=made.head, time=made.time, place=made.place)
+        _write_seen(context, made.log, seen)
     return Anchored(file=file, checkpoint=made, key=signer.public)
 
 

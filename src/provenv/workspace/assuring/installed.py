@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -31,11 +32,12 @@ _SBOMS = "sboms"
 
 @frozen
 class _Present:
-    """A distribution that lies in ``site-packages``."""
+    """A distribution that lies in ``site-packages``; ``direct``: the address that it is from (PEP 610)."""
 
     name: str
     metadata: Metadata
     documents: Mapping[str, bytes]
+    direct: str | None
 
 
 def of_environment(
@@ -98,11 +100,23 @@ def _present(site: str) -> list[_Present]:
         try:
             metadata = parse_metadata(_bytes(path))
             documents = dict(_documents(entry.path, entry.name))
+            direct = _direct(entry.path)
         except (OSError, ValueError) as error:
             raise InputError(f"cannot be read: {error}", file=path) from error
         name = canonicalize_name(metadata.name)
-        found.append(_Present(name=name, metadata=metadata, documents=documents))
+        found.append(_Present(name=name, metadata=metadata, documents=documents, direct=direct))
     return sorted(found, key=lambda one: (one.name, one.metadata.version))
+
+
+def _direct(folder: str) -> str | None:
+    """The address in ``direct_url.json``; None for what an index gave."""
+    try:
+        data = json.loads(_bytes(f"{folder}/direct_url.json"))
+    except OSError:
+        return None
+    except ValueError:
+        return ""
+    return str(data.get("url", "")) if isinstance(data, dict) else ""
 
 
 def _bytes(path: str) -> bytes:
@@ -135,14 +149,26 @@ def _component(
     """One distribution. Only what provenv put there and nobody may edit has files with hashes."""
     version = one.metadata.version
     if record is None or not one.metadata.is_of(record.name, record.version):
-        purl: str | None = package_url(
-            one.name, version
-        )  # somebody's own pip, as far as one can tell
-        return Component(ref=str(purl), name=one.name, version=version, purl=purl)
+        purl = _foreign_url(one, version)
+        return Component(
+            ref=purl or f"{one.name}@{version}", name=one.name, version=version, purl=purl
+        )
     package = locked.get(record.sha256) or locked.get(f"name:{one.name}")
     purl = bills.purl_of(package, version) if package is not None else None
     made = Component(ref=purl or f"{one.name}@{version}", name=one.name, version=version, purl=purl)
     return made if record.editable else replace(made, files=_wheel(context, record, package))
+
+
+def _foreign_url(one: _Present, version: str) -> str | None:
+    """The package URL of what somebody else put there: of PyPI, as far as one can tell.
+
+    None for what comes from a path, or nobody knows where.
+    """
+    if one.direct is None:
+        return package_url(one.name, version)
+    if not one.direct.startswith(("http://", "https://")):
+        return None
+    return package_url(one.name, version, download_url=bills.bare(one.direct))
 
 
 def _wheel(context: Context, record: Installed, package: Package | None) -> tuple[File, ...]:

@@ -7,14 +7,16 @@ from datetime import datetime
 
 from provenv.core.values import frozen
 from provenv.core.words import many
-from provenv.evidence.records import Record
+from provenv.evidence.records import Record, of_several, place
 from provenv.workspace.assuring import charts
 from provenv.workspace.assuring.charts import Bar, Dot
 from provenv.workspace.assuring.compliance import CONTROLS, Aged, Compliance
+from provenv.workspace.governing.auditing import AuditResult
 
 _STATES = {"overdue": "overdue", "due": "in time", "open": "no deadline", "waived": "waived"}
 _KINDS = {"overdue": "bad", "due": "good", "open": "warn", "waived": "quiet"}
 _OUTCOMES = {"pass": "good", "fail": "bad", "inconclusive": "warn"}
+_DOTS = 500  # of a chart, the latest
 _RECENT = 200  # records of changes that the page lists; the log has all
 
 
@@ -173,9 +175,15 @@ def _findings(report: Compliance) -> Section:
         Cell(text=f"{subject.name} {subject.version} cannot be audited: {why}.", kind="warn")
         for subject, why in report.audit.unaudited
     ]
+    others = (_notices(report.audit),) if report.audit.notices else ()
     if not report.findings:
-        paragraphs.append("None is known.")
-        return Section(name="findings", title="Known vulnerabilities", paragraphs=tuple(paragraphs))
+        paragraphs.append("No vulnerability is known.")
+        return Section(
+            name="findings",
+            title="Known vulnerabilities",
+            paragraphs=tuple(paragraphs),
+            tables=others,
+        )
     late = sum(one.state == "overdue" for one in report.findings)
     table = Table(
         caption="Known vulnerabilities and their age, the most urgent first",
@@ -205,7 +213,23 @@ def _findings(report: Compliance) -> Section:
         title="Known vulnerabilities",
         paragraphs=tuple(paragraphs),
         figures=(figure,),
-        tables=(table,),
+        tables=(table, *others),
+    )
+
+
+def _notices(audited: AuditResult) -> Table:
+    return Table(
+        caption="What else speaks against a release, or a Python",
+        head=("Subject", "What", "Why", "Environments"),
+        rows=tuple(
+            (
+                f"{one.name} {one.version}",
+                Cell(text=one.kind, kind="quiet" if one.tolerated else "bad"),
+                one.text,
+                ", ".join(one.environments),
+            )
+            for one in audited.notices
+        ),
     )
 
 
@@ -328,7 +352,8 @@ def _changes(report: Compliance) -> Section:
     if not made:
         said = "The evidence log has no change."
         return Section(name="changes", title=title, paragraphs=(said,))
-    dots = list(_dots(made))
+    several = of_several(made)
+    dots = list(_dots(made, several=several))[-_DOTS:]
     figures: tuple[Figure, ...] = ()
     if dots:
         figures = (
@@ -336,7 +361,7 @@ def _changes(report: Compliance) -> Section:
                 svg=charts.lanes(
                     "generations",
                     "Generations of each environment over time",
-                    f"{len(dots)} changes of environments from {dots[0].time.date()} to "
+                    f"The last {len(dots)} changes of environments from {dots[0].time.date()} to "
                     f"{dots[-1].time.date()}. The table below has each.",
                     dots,
                 ),
@@ -348,7 +373,7 @@ def _changes(report: Compliance) -> Section:
             str(one.sequence),
             one.entry.time,
             one.entry.kind,
-            _about(one),
+            _about(one, several=several),
             str(one.entry.actor.get("user") or one.entry.actor.get("uid") or ""),
             _job(one),
             one.entry.command,
@@ -362,7 +387,7 @@ def _changes(report: Compliance) -> Section:
     return Section(name="changes", title=title, paragraphs=older, figures=figures, tables=(table,))
 
 
-def _dots(made: list[Record]) -> Iterator[Dot]:
+def _dots(made: list[Record], *, several: bool) -> Iterator[Dot]:
     for one in made:
         subject = one.entry.subject
         try:
@@ -372,19 +397,19 @@ def _dots(made: list[Record]) -> Iterator[Dot]:
         if one.entry.kind in ("sync", "rollback") and time.tzinfo is not None:
             said = f"generation {subject.get('generation')}, {one.entry.time}"
             yield Dot(
-                lane=str(subject.get("environment")),
+                lane=place(one, several=several),
                 time=time,
                 kind=one.entry.kind,
-                text=f"{subject.get('environment')}: {said}",
+                text=f"{place(one, several=several)}: {said}",
             )
 
 
-def _about(one: Record) -> str:
+def _about(one: Record, *, several: bool) -> str:
     said, subject = one.entry.details, one.entry.subject
     if one.entry.kind in ("sync", "rollback"):
         before = said.get("previous")
         left = "" if before is None else f"{before} → "
-        return f"{subject.get('environment')}: {left}{subject.get('generation')}"
+        return f"{place(one, several=several)}: {left}{subject.get('generation')}"
     files = ", ".join(f"{name} {digest[:12]}" for name, digest in one.entry.locks.items())
     if one.entry.kind == "lock":
         return f"{files} (taken back)" if said.get("taken-back") else files

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -241,11 +242,12 @@ def _notices(context: Context, found: Sequence[Subject]) -> tuple[list[Notice], 
     """What indexes have said against packages, as far as they were ever asked."""
     made: list[Notice] = []
     told: list[Said | None] = []
+    asked = os.path.isdir(context.home.indexes)  # most machines have asked none
     for subject in found:
         index = releases.index_of(subject.package) if subject.package is not None else None
         if index is None:
             continue
-        facts = releases.head(context, index, subject.name)
+        facts = releases.head(context, index, subject.name) if asked else None
         told.append(facts)
         if facts is None or facts.state == "silent":
             continue

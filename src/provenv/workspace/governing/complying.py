@@ -23,6 +23,7 @@ from provenv.audit.database import Database
 from provenv.audit.excluding import Excluded, Exclusion
 from provenv.audit.findings import vulnerabilities
 from provenv.audit.licences import Licence
+from provenv.audit.matching import parsed
 from provenv.audit.policies import Policies
 from provenv.audit.releases import Facts, Standing
 from provenv.audit.verdict import Item, Question, Verdict, judge
@@ -41,11 +42,13 @@ from provenv.workspace.projects.context import Context, Project, make_project, r
 
 if TYPE_CHECKING:
     from packaging.pylock import Package, Pylock
+    from packaging.version import Version
 
     from provenv.resolve.pages import IndexFile
 
 Locks = Mapping[str | None, "Pylock"]
 _ENDS = ("0", "99999999")  # what an advisory says of both, it says of every version
+_MENDED_ABOVE = ("malware", "vulnerability")  # a fix is a newer version
 _BY_FILES = ("licence", "no-sdist")  # rules that ask what files a version has
 BLIND = 4
 """So many versions of a package are tried whose licence nobody tells before they are locked."""
@@ -142,6 +145,9 @@ def comply(
         try:
             made = resolve([one.constraint for one in standing.values()])
         except UnsatisfiableError as error:
+            if any(one.wider for one in standing.values()):
+                standing = {name: excluding.widened(one) for name, one in standing.items()}
+                continue
             if not leaning:
                 _refuse(error, standing)
             # what stood since the last lock may be about environments that have it no more
@@ -150,7 +156,10 @@ def comply(
         work.learn(made)
         judged = judge_locks(project, context, policies, made)
         if not judged.broken:
-            _tell(context, judged.verdict, _told(standing, previous, judged))
+            told = _told(standing, previous, judged)
+            _tell(context, judged.verdict, told)
+            mended = [one for e in standing.values() for one in e.told if work.mends_above(one)]
+            _tell_older(context, mended, made, previous)
             return _written(made, policies, standing)
         for one in work.excluded(judged):
             if one.package in standing and _holds(standing[one.package], one):
@@ -321,7 +330,23 @@ class _Work:
                 left = excluding.constraint(name, versions, bad)
             else:  # nobody says what lies between
                 left = excluding.without(name, bad)
-            yield Excluded(package=name, constraint=left, told=tuple(ours))
+            newer = ""
+            if pages and all(map(self.mends_above, ours)):
+                newer = excluding.above(name, _newest(ours), versions, bad)
+            yield Excluded(
+                package=name,
+                constraint=newer or left,
+                told=tuple(ours),
+                wider=left if newer and newer != left else "",
+            )
+
+    def mends_above(self, one: Exclusion) -> bool:
+        """Whether a newer version is to be expected to comply, and an older one is no gain."""
+        return self._kind(one) in _MENDED_ABOVE
+
+    def _kind(self, one: Exclusion) -> Kind | None:
+        rule = governing.rule_named(self.policies, one.rule)
+        return None if rule is None else rule.kind
 
     def offered(self, subject: Subject, asked: Question) -> dict[str, Exclusion]:
         """Of the versions that the index has of a package, those that the rules exclude, and why."""
@@ -330,11 +355,7 @@ class _Work:
         return self._bad(subject, asked, pages, versions)
 
     def _by_name(self, one: Exclusion) -> bool:
-        return self._is_of(one, "package")
-
-    def _is_of(self, one: Exclusion, kind: Kind) -> bool:
-        rule = governing.rule_named(self.policies, one.rule)
-        return rule is not None and rule.kind == kind
+        return self._kind(one) == "package"
 
     def _refuse_blind(
         self, subject: Subject, ours: Sequence[Exclusion], pages: Sequence[IndexFile]
@@ -344,7 +365,7 @@ class _Work:
         Raises:
             UnsatisfiableError: Several versions of a package were not, and its index tells of no other.
         """
-        denied = next((one for one in ours if self._is_of(one, "licence")), None)
+        denied = next((one for one in ours if self._kind(one) == "licence"), None)
         if denied is None:
             return
         if any(one.expression is not None for one in self._licences(subject, pages).values()):
@@ -529,6 +550,37 @@ def _tell(context: Context, verdict: Verdict, told: Iterable[Exclusion]) -> None
             hint=f"{mends}`provenv policy check` says all of it.",
         )
     )
+
+
+def _tell_older(context: Context, told: Iterable[Exclusion], made: Locks, previous: Locks) -> None:
+    """Warn where what complies is older than what was refused: advisories may not speak of it any more."""
+    now, before = _versions(made), _versions(previous)
+    for one in told:
+        there, refused = now.get(one.package), parsed(one.version)
+        if not there or refused is None or there == before.get(one.package):
+            continue
+        if max(there) < refused:
+            context.emit(
+                Warned(
+                    message=f"{one.package} {max(there)} complies, and is older than {one.version}, which "
+                    f"is excluded by {one.rule}",
+                    hint=f"Nothing newer is possible: `provenv why {one.package}` says who asks for it. "
+                    "Advisories may not speak of versions that nobody mends any more.",
+                )
+            )
+
+
+def _versions(locks: Locks) -> dict[str, set[Version]]:
+    found: dict[str, set[Version]] = {}
+    for lock in locks.values():
+        for package in lock.packages:
+            if package.version is not None:
+                found.setdefault(package.name, set()).add(package.version)
+    return found
+
+
+def _newest(told: Iterable[Exclusion]) -> str:
+    return str(max(filter(None, (parsed(one.version) for one in told)), default=""))
 
 
 def _written(made: Locks, policies: Policies, standing: Mapping[str, Excluded]) -> Locks:

@@ -319,7 +319,7 @@ def _despite(context: Context, use: _Use, verdict: Verdict, question: Question) 
             said = json.load(stream)
         lock, since, until = said["lock"], int(said["since"]), int(said["until"])
         reason = str(said["reason"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         raise _refused(use, verdict) from None
     now = question.now.timestamp()
     if (

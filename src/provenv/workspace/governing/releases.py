@@ -335,4 +335,4 @@ def _same(one: str, other: str) -> bool:
 
 def head(context: Context, index: str, name: str) -> Facts | None:
     """What an index said of a project, without its files: what an audit asks of every package."""
-    return kept.load(context.home.indexes, index, name, whole=False)
+    return kept.load_head(context.home.indexes, index, name)

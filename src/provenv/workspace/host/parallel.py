@@ -19,7 +19,6 @@ from typing import Any
 from provenv.core.errors import ProvenvError, UndecidedError
 from provenv.core.events import Emit, Event
 from provenv.core.files import unforeseen
-from provenv.store.worker import decode_error, encode_error
 
 Job = Callable[[Emit], Any]
 Hear = Callable[[int, Event], None]
@@ -119,7 +118,11 @@ class _Worker:
             hear(self._number, value)
             return []
         self.idle = True
-        return [(self._number, value if kind == "done" else decode_error(value))]
+        if kind == "done":
+            return [(self._number, value)]
+        from provenv.store.worker import decode_error  # it brings the store with it
+
+        return [(self._number, decode_error(value))]
 
     def end(self) -> None:
         """Let the process end: it has nothing to do."""
@@ -182,12 +185,16 @@ def _serve(jobs: Sequence[Job], pipe: Connection, others: Sequence[Connection]) 
 
 
 def _do(job: Job, emit: Emit) -> tuple[str, Any]:
+    failed: ProvenvError
     try:
         return "done", job(emit)
     except ProvenvError as error:
-        return "failed", encode_error(error)
+        failed = error
     except OSError as error:
-        return "failed", encode_error(unforeseen(error))
+        failed = unforeseen(error)
     except Exception as error:  # noqa: BLE001  # the parent must hear of it, whatever it is
         text = f"provenv failed where it should not: {type(error).__name__}: {error}"
-        return "failed", encode_error(UndecidedError(text, hint="Please report this."))
+        failed = UndecidedError(text, hint="Please report this.")
+    from provenv.store.worker import encode_error
+
+    return "failed", encode_error(failed)

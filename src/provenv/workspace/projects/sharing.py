@@ -40,8 +40,8 @@ def selector(manifest: Manifest, environment: EnvironmentSpec) -> EnvironmentSpe
 def whole(workspace: Workspace) -> Manifest:
     """What all members ask for together, as one manifest in the workspace's root.
 
-    Indexes, ``origins``, ``no-build`` and ``[tool.uv]`` are those of the root, sources are each
-    member's own.
+    Indexes, ``origins``, ``no-build``, ``evidence`` and ``[tool.uv]`` are those of the root, sources are
+    each member's own.
 
     Raises:
         InputError: A member cannot take part: it has no name, or declares conflicting groups.
@@ -78,6 +78,7 @@ def whole(workspace: Workspace) -> Manifest:
         indexes=root.indexes,
         no_build=root.no_build,
         origins=root.origins,
+        evidence=root.evidence,
         environments={
             "dev": EnvironmentSpec(name="dev", python=root.environment().python),
         },

@@ -14,13 +14,11 @@ from provenv.core.values import frozen, replace
 from provenv.environments import stamp, switch
 from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import EnvironmentSpec
-from provenv.store.fetch import ahead
 from provenv.workspace import fast
 from provenv.workspace.host import waits
-from provenv.workspace.host.ownership import begin_store
+from provenv.workspace.host.ownership import begin_store, check_store
 from provenv.workspace.projects.context import Context, LockFile, Project
-from provenv.workspace.proving.aftermath import settle
-from provenv.workspace.syncing.sync import SyncRequest, least, link_mode_for, make
+from provenv.workspace.projects.governed import may_be_governed
 
 
 @frozen
@@ -44,10 +42,11 @@ def make_apart(
 ) -> Apart:
     """The environment ``spec`` of ``project`` for ``interpreter``, as ``lock`` says, in ``folder``.
 
-    What is there is used again as long as nothing that it was made from has changed.
+    What is there is used again as long as nothing that it was made from has changed, and policies let it.
 
     Raises:
         UnsatisfiableError: The lock has nothing for that interpreter.
+        CheckFailedError, UndecidedError: The policies that govern do not let it be made, or used.
         BuildError, NetworkError, IntegrityError: As they say. What was there is as it was.
         DiskError: The file system refused.
     """
@@ -56,12 +55,36 @@ def make_apart(
             f"no environment can be in {folder}: PATH cannot name a folder with {os.pathsep!r} in it",
             hint="Choose another PROVENV_HOME.",
         )
-    mode = link_mode_for(interpreter, link_mode or spec.link_mode or "linked")
+    mode = link_mode or spec.link_mode or "linked"
     asked = f"lock={lock.digest} python={interpreter.version} link-mode={mode}"
+    project = replace(project, apart=folder)
+    if may_be_governed(project, context):
+        from provenv.workspace.governing.freshness import require
+
+        require(project, context, spec, lock, interpreter.version)
     there = _as_it_is(context, folder, asked)
     if there is not None:
+        check_store(context)
         return there
-    project = replace(project, apart=folder)
+    return _make(project, context, spec, interpreter, lock, mode, asked)
+
+
+def _make(
+    project: Project,
+    context: Context,
+    spec: EnvironmentSpec,
+    interpreter: Interpreter,
+    lock: LockFile,
+    mode: str,
+    asked: str,
+) -> Apart:
+    """The long way; what it needs is imported here, as most cells find their environment as it was."""
+    from provenv.store.fetch import ahead
+    from provenv.workspace.proving.aftermath import settle
+    from provenv.workspace.syncing.sync import SyncRequest, least, link_mode_for, make
+
+    folder = project.folder(spec)
+    mode = link_mode_for(interpreter, mode)
     begin_store(context)
     with (
         doing(f"making an environment for Python {interpreter.version}", folder),

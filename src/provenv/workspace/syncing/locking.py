@@ -235,8 +235,12 @@ def excluded_rows(lock: Pylock) -> tuple[Mapping[str, str], ...]:
     """What the rules of a policy excluded when the lock was made, a row for each version."""
     from provenv.model.lock import tool_table
 
-    rows = tool_table(lock).get("excluded", ())
-    return tuple(row for row in rows if isinstance(row, Mapping)) if rows else ()
+    rows = tool_table(lock).get("excluded")
+    return tuple(
+        {key: value for key, value in row.items() if isinstance(value, str)}
+        for row in (rows if isinstance(rows, list) else ())
+        if isinstance(row, Mapping)
+    )
 
 
 def _why_refused(

@@ -32,6 +32,7 @@ def run_cell(
     *,
     log: str,
     interpreter: Interpreter | None = None,
+    alone: bool = False,
 ) -> CellResult:
     """Make the environment of ``cell`` from ``lock`` (or use the one that is there), and run its command.
 
@@ -68,6 +69,7 @@ def run_cell(
             log=log,
             timeout=cell.timeout,
             wrote=lambda line: context.emit(CommandWrote(line=line)),
+            alone=alone,
         )
     except ProvenvError as error:
         return replace(known, reason=error.message, hint=error.hint, kind=error.kind)

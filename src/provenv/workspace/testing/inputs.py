@@ -12,8 +12,9 @@ from typing import Any
 
 from provenv.core import digest
 from provenv.core.errors import ProvenvError
-from provenv.core.files import ensure_folder, write_atomic
+from provenv.core.files import ensure_folder
 from provenv.core.values import frozen
+from provenv.environments import stamp
 from provenv.workspace.projects.context import Context, LockFile, Project
 from provenv.workspace.testing.cells import trials_folder
 from provenv.workspace.testing.files import own_files
@@ -64,7 +65,7 @@ def read_files(project: Project, locks: Iterable[LockFile], context: Context) ->
     if kept != known:
         with contextlib.suppress(OSError, ProvenvError):  # it costs time later on, and nothing else
             ensure_folder(os.path.dirname(cache))
-            write_atomic(cache, json.dumps(kept).encode())
+            stamp.replace(cache, json.dumps(kept))
     return Files(contents=contents)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from types import FrameType
@@ -179,6 +180,7 @@ def _job(trial: Trial, project: Project, context: Context) -> Job:
                 replace(context, emit=emit),
                 log=own,
                 interpreter=trial.interpreter,
+                alone=threading.active_count() == 1,
             )
         finally:
             there = os.path.exists(own)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from provenv.formats.junit import Case, junit
 from provenv.trials.cells import CellResult
 from provenv.workspace.testing.matrix import MatrixReport
+
+if TYPE_CHECKING:
+    from provenv.formats.junit import Case
 
 _NOTHING_SAID = "No solution found"  # the line after it says why
 _LINES = 200
@@ -16,10 +19,14 @@ _LINES = 200
 
 def as_junit(report: MatrixReport) -> str:
     """The report as JUnit XML: a suite, a case for each cell. A cell that was not run is skipped."""
+    from provenv.formats.junit import junit
+
     return junit(f"provenv test {report.project}", [_case(result) for result in report.results])
 
 
 def _case(result: CellResult) -> Case:
+    from provenv.formats.junit import Case  # XML is not for those who only look
+
     output = log_end(result)
     title = said(result)
     return Case(

@@ -21,7 +21,7 @@ from provenv.trials.cells import Cell
 from provenv.workspace.host.parallel import run_all
 from provenv.workspace.projects.context import Context, LockFile, Project, read_locks, read_text
 from provenv.workspace.syncing import locking
-from provenv.workspace.syncing.sync import ensure_lock
+from provenv.workspace.syncing.origins import refuse_strays
 from provenv.workspace.testing.cells import spec_of, trials_folder, varied
 
 if TYPE_CHECKING:
@@ -144,8 +144,11 @@ def own_locks(
     spec = project.manifest.environment(cell.environment)
     locks = read_locks(project)
     if locking.why_stale(project, locks) is None:
-        _, lock, _ = ensure_lock(project, context, spec, locked_only=True)
-        return project, {**locks, project.lock_key(spec): lock}
+        lock = locks[project.lock_key(spec)]
+        refuse_strays(project, context, {lock.path: lock.lock})
+        return project, locks
+
+    from provenv.workspace.syncing.sync import ensure_lock  # much, and rarely needed
 
     def job(emit: Emit) -> None:  # in a process of its own: resolving starts threads
         ensure_lock(project, replace(context, emit=emit), spec, locked_only=locked_only)

@@ -10,8 +10,9 @@ from typing import Any
 
 from provenv.core import digest
 from provenv.core.errors import ProvenvError
-from provenv.core.files import ensure_folder, write_atomic
+from provenv.core.files import ensure_folder
 from provenv.core.values import as_dict, replace
+from provenv.environments import stamp
 from provenv.model.interpreter import Interpreter
 from provenv.trials.cells import STATES, Cell, CellResult
 from provenv.workspace.projects.context import Context, Project
@@ -68,7 +69,7 @@ def remember(result: CellResult, project: Project, context: Context) -> None:
     path = _path(result.cell, project, context)
     with contextlib.suppress(OSError, ProvenvError):
         ensure_folder(os.path.dirname(path))
-        write_atomic(path, text.encode())
+        stamp.replace(path, text)  # not synced to the disk: it can be had again
 
 
 def recall(cell: Cell, project: Project, context: Context) -> CellResult | None:

@@ -19,11 +19,13 @@ def run_logged(
     log: str,
     timeout: float | None = None,
     wrote: Callable[[str], None],
+    alone: bool = False,
 ) -> Outcome:
     """Run ``command`` to its end, with everything that it writes in the file ``log``, written anew.
 
     ``environ`` is its whole environment. ``wrote`` is told the last line now and then. What the command
-    started and left running is ended with it, and all of it where this call is interrupted.
+    started and left running is ended with it, and all of it where this call is interrupted. ``alone``
+    promises that this process has one thread.
 
     Raises:
         DiskError: The log cannot be written, or the system cannot start anything.
@@ -43,7 +45,9 @@ def run_logged(
             said = line
             wrote(line)
 
-    return run_watched(command, cwd=cwd, environ=environ, log=log, timeout=timeout, meanwhile=look)
+    return run_watched(
+        command, cwd=cwd, environ=environ, log=log, timeout=timeout, meanwhile=look, alone=alone
+    )
 
 
 def found_command(

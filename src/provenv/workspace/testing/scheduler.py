@@ -6,12 +6,16 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import os
 import warnings
 from typing import Any
+from urllib.parse import urlsplit
 
 from provenv.core.errors import NetworkError, ProvenvError, UndecidedError, UsageError
 
-_CONNECT = 10.0  # seconds for the first answer
+_REACH = 10.0  # seconds for a connection
+_ANSWER = 30.0  # seconds for the first answer on it
+_CLOSE = 10.0
 
 
 async def connect(address: str) -> Any:
@@ -26,16 +30,17 @@ async def connect(address: str) -> Any:
     _silence()
     client: Any = None
     try:
+        await _reach(address)
         with warnings.catch_warnings():  # another version of Python on the other side does no harm
             warnings.simplefilter("ignore")
             client = distributed.Client(
-                address, asynchronous=True, timeout=_CONNECT, set_as_default=False, name="provenv"
+                address, asynchronous=True, timeout=_ANSWER, set_as_default=False, name="provenv"
             )
-            await asyncio.wait_for(_started(client), _CONNECT + 2)
+            await asyncio.wait_for(_started(client), _ANSWER + 2)
     except OSError as error:
         await close(client)
         raise NetworkError(
-            f"no Dask scheduler answers at {address}: {short(error)}",
+            f"no Dask scheduler answers at {address}: {_refusal(error)}",
             hint="`dask scheduler` starts one, and tells its address.",
         ) from error
     except (ValueError, TypeError, ImportError, RuntimeError) as error:
@@ -47,11 +52,27 @@ async def connect(address: str) -> Any:
     return client
 
 
+async def _reach(address: str) -> None:
+    """See whether anybody is there at all: Dask would go on trying.
+
+    Raises:
+        OSError: Nobody is.
+    """
+    parts = urlsplit(address if "://" in address else f"tcp://{address}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:  # Dask says what is wrong with it
+        return
+    if parts.scheme in ("tcp", "tls") and host and port:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), _REACH)
+        writer.close()
+
+
 async def close(client: Any) -> None:
     """Let go of the scheduler, whether or not it is still there."""
     if client is not None:
         with contextlib.suppress(OSError):
-            await asyncio.wait_for(client.close(1), _CONNECT)
+            await asyncio.wait_for(client.close(1), _CLOSE)
 
 
 async def _started(client: Any) -> None:
@@ -71,6 +92,13 @@ def _distributed() -> Any:
             "running cells on other machines needs Dask, which is not installed",
             hint="pip install 'provenv[dask]'",
         ) from error
+
+
+def _refusal(error: OSError) -> str:
+    """What the system says, without what asyncio says around it."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or short(error)
 
 
 def _unusable(address: str, error: Exception, version: str) -> ProvenvError:
