@@ -95,6 +95,8 @@ class Cells:
         """A cell has its result."""
         self._states.pop(number, None)
         self._results[number] = result
+        if len(self._results) == len(self._cells):
+            self.close()  # what is said from here on stands by itself
         if self._screen.watched or self._quiet or result.cached or result.state == "cancelled":
             return
         took = seconds(result.seconds) if result.seconds else ""
