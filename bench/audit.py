@@ -356,32 +356,44 @@ def audit_all(bench: Bench, folder: Path, runs: int) -> tuple[list[float], float
     """Seconds of `audit --all` over a thousand locks, and those of the processors in the last run."""
     times, busy = [], 0.0
     for _ in range(runs):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        before = processors()
         took, said = bench.call((*bench.provenv, "audit", "--all", "--json"), folder, (1,))
         results = json.loads(said)["results"]
         packages = {row["result"]["packages"] for row in results if row["result"]}
         if len(results) != MACHINE or packages != {GROUP * PICKED}:
             raise BenchError(f"{len(results)} projects, packages: {packages}")
         times.append(took)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        busy = processors() - before
     return times, busy
 
 
 def race(
     rivals: Mapping[str, Callable[[], tuple[float, int]]], runs: int
-) -> dict[str, list[float]]:
-    """All of them in turns; each must find as many vulnerable packages as the others."""
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """All of them in turns: seconds, and those of the processors.
+
+    Raises:
+        BenchError: One finds more vulnerable packages than another.
+    """
     times: dict[str, list[float]] = {name: [] for name in rivals}
+    busy: dict[str, list[float]] = {name: [] for name in rivals}
     for turn in range(runs + 1):
         counts = {}
         for name, call in rivals.items():
+            before = processors()
             took, counts[name] = call()
             if turn:  # the first turn fills caches, and is not counted
                 times[name].append(took)
+                busy[name].append(processors() - before)
         if len(set(counts.values())) != 1:
             raise BenchError(f"they do not agree on how many packages are vulnerable: {counts}")
-    return times
+    return times, busy
+
+
+def processors() -> float:
+    """Seconds that processors have spent on the programs that were called."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def contestants(
@@ -512,9 +524,10 @@ def measured(args: argparse.Namespace, work: Path) -> str:
         bench.call((uv, "lock"), work / "shop")
         rows = [pair for group in shelf.groups[:PICKED] for pair in group]
         (work / "shop" / "requirements.txt").write_text("".join(f"{n}=={v}\n" for n, v in rows))
-        found = race(contestants(bench, server, args.pip_audit, uv), args.runs)
+        found, spent = race(contestants(bench, server, args.pip_audit, uv), args.runs)
         for name, times in found.items():
-            print(f"audit of 150 packages, {name}: {spread(times, 'ms')}", flush=True)
+            said = f"{spread(times, 'ms')}, processors {spread(spent[name], 'ms')}"
+            print(f"audit of 150 packages, {name}: {said}", flush=True)
         first = street(bench, shelf, (work / "whole" / "pylock.toml").read_text())
         whole, busy = audit_all(bench, first, 2)
         print(f"{MACHINE:,} locks: {spread(whole)}, {busy:.0f} s of processors", flush=True)
@@ -523,7 +536,10 @@ def measured(args: argparse.Namespace, work: Path) -> str:
     medians = {name: statistics.median(times) for name, times in found.items()}
     faster = min((name for name in ("uv", "pip-audit") if name in medians), key=medians.__getitem__)
     ratio = medians["provenv"] / medians[faster]
-    peers = ", ".join(f"{name} {spread(times, 'ms')}" for name, times in found.items())
+    peers = "; ".join(
+        f"{name} {spread(times, 'ms')}, of processors {statistics.median(spent[name]) * 1000:.0f} ms"
+        for name, times in found.items()
+    )
     facts = machine(str(work))
     versions = [
         bench.call((program, "--version"), work)[1].split("(")[0].strip()

@@ -19,6 +19,7 @@ import pytest
 
 import provenv
 from provenv.core.values import replace
+from provenv.evidence import keys
 from provenv.evidence import log as evidence_log
 from provenv.evidence.records import Record
 from provenv.workspace.assuring.evidence import checkpoint, export, verify
@@ -251,6 +252,21 @@ def test_what_was_made_past_the_log_is_found(shop: Project, here: Here) -> None:
     assert set(said) == {"unrecorded", "no-checkpoint"}
 
 
+def test_a_project_does_not_say_whose_checkpoints_count(
+    shop: Project, here: Here, tmp_path: Path
+) -> None:
+    evidence.locked(here.project, here.context, [], [])
+    made = keys.create(str(tmp_path / "eve"), "eve")
+    checkpoint(here.project, here.context, key=str(tmp_path / "eve/eve.key"))
+    rule = signature_rule(made.public.text)
+    shop.write("provenv-policy.toml", rule)
+    assert verify(here.project, here.context).outcome == "inconclusive"
+    (shop.folder / "provenv-policy.toml").rename(tmp_path / "above.toml")
+    shop.env["PROVENV_POLICY"] = str(tmp_path / "above.toml")
+    above = Here(shop)
+    assert verify(above.project, above.context).outcome == "pass"
+
+
 def test_many_write_at_once(here: Here) -> None:
     project, context = here.project, here.context
 
@@ -298,8 +314,8 @@ def key(here: Here, name: str = "release") -> str:
     return new_key(here.context, name).text
 
 
-def signature_rule(*keys: str, more: str = "") -> str:
-    rows = ", ".join(f'{{ key = "{one}", owner = "ana"{more} }}' for one in keys)
+def signature_rule(*trusted: str, more: str = "") -> str:
+    rows = ", ".join(f'{{ key = "{one}", owner = "ana"{more} }}' for one in trusted)
     head = 'schema = 1\n[[rule]]\nid = "signed"\nkind = "signature"\nenvironments = ["prod"]\n'
     return f"{head}keys = [{rows}]\n"
 

@@ -16,6 +16,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 from provenv.core import digest, journal
 from provenv.core.errors import DiskError, IntegrityError
@@ -148,7 +149,8 @@ def newest(folder: str) -> Iterator[Record]:
     """
     path = os.path.join(folder, FILE)
     last = None
-    for part in (list(_lines(path, _read(path))), *map(_unpack, reversed(segments(folder)))):
+    written = [list(_lines(path, _read(path)))]
+    for part in chain(written, map(_unpack, reversed(segments(folder)))):
         for line in reversed(part):
             with contextlib.suppress(ValueError):
                 record = records.parse(line.data)

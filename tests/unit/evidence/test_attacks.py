@@ -512,6 +512,9 @@ def test_sealed_records_are_checked_as_all_others(made: Log) -> None:
     data = file.read_bytes()
     file.chmod(0o644)
     file.write_bytes(data[:-20])
+    assert (
+        next(log.newest(str(made.folder))).sequence == 9
+    )  # sealed parts are read when they are reached
     with pytest.raises(Exception, match="cannot be unpacked"):
         made.check()
     file.unlink()

@@ -18,7 +18,7 @@ Whether the evidence log is the one that was written: each record against the on
 against the checkpoints that were signed. Exit code 1 where something was changed; 3 where it cannot be
 told, above all where no checkpoint anchors the last records."""
 EXAMPLES = (
-    ("provenv evidence verify", "with the keys of this machine and of the policy"),
+    ("provenv evidence verify", "with the keys of this machine and of the organisation"),
     ("provenv evidence verify --key audit.pub --checkpoints /mnt/audit", "as an auditor does"),
 )
 PROJECT = True

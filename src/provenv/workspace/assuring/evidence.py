@@ -97,7 +97,7 @@ def verify(
     """Check a project's log against itself, its checkpoints, and what this machine has seen of it.
 
     ``keys_given`` are files with public keys; where there are none, the home folder's own are trusted,
-    and those that the policy names. ``folder`` is where the checkpoints are.
+    and those that the organisation's policy names. ``folder`` is where the checkpoints are.
 
     Raises:
         InputError: A key, or the folder, cannot be used. DiskError: A file cannot be read.
@@ -108,7 +108,7 @@ def verify(
     given = folder is not None
     folder = context.home.checkpoints if folder is None else folder
     found, odd = checkpoints.read_all(folder) if given or os.path.isdir(folder) else ([], [])
-    trusted = trusted_keys(project, context, keys_given)
+    trusted = trusted_keys(context, keys_given)
     material = Material(
         project=project.locker.title,
         lines=lines,
@@ -144,15 +144,18 @@ def _made(project: Project) -> Iterator[Made]:
                 yield Made(environment=spec.name, number=number, tree=tree, created=one.created)
 
 
-def trusted_keys(project: Project, context: Context, given: Sequence[str]) -> tuple[PublicKey, ...]:
-    """The keys that are given; else those that the policy names, and the home folder's own.
+def trusted_keys(context: Context, given: Sequence[str]) -> tuple[PublicKey, ...]:
+    """The keys that are given; else those that the organisation's policy names, and the home folder's own.
+
+    Not those of the project's policy: whoever may change the project could sign whatever they made of
+    its log.
 
     Raises:
         InputError: One is none.
     """
     if given:
         return tuple(keys.read_public(path) for path in given)
-    named = signatures.allowed(policies.policies_of(project, context))
+    named = signatures.allowed(policies.policies_of(None, context))
     return tuple({one.raw: one for one in (*named, *signing.own(context))}.values())
 
 
