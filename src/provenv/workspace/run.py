@@ -74,9 +74,16 @@ def _refuse_vanished(folder: str, generation: int) -> None:
 
     Raises:
         CommandError: Somebody removed the environment, or the generation, since it was looked up.
+        DiskError: The disk does not say whether it is there.
     """
-    if os.path.isdir(f"{folder}/generations/{generation}/bin"):
-        return
+    path = f"{folder}/generations/{generation}/bin"
+    try:
+        if os.stat(path).st_mode & 0o170000 == 0o040000:  # `stat.S_ISDIR`, without the module
+            return
+    except OSError as error:
+        from provenv.core.disk import refuse_sick
+
+        refuse_sick(error, path)
     from provenv.core.errors import CommandError
 
     raise CommandError(

@@ -149,6 +149,9 @@ def bring_back(context: Context, moved: Mapping[str, str]) -> None:
 
 
 def mended(folder: str) -> None:
-    """The environment has a generation that was made since the damage was found."""
-    with contextlib.suppress(FileNotFoundError):
+    """The environment has a generation that was made since the damage was found.
+
+    Where that cannot be written down, one more is made the next time, and nothing else.
+    """
+    with contextlib.suppress(OSError):
         os.unlink(f"{folder}/{_MARK}")
