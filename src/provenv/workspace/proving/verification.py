@@ -15,10 +15,10 @@ from provenv.core.values import field, frozen, mutable, replace
 from provenv.environments import generations, switch
 from provenv.environments.drift import Drift, find_altered, find_drift
 from provenv.environments.tree import Steps
-from provenv.store.bytecode import Compiled
+from provenv.store.bytecode import Compiled, Known
 from provenv.store.damage import Damage, Kind
 from provenv.store.links import LINKS, misled_links
-from provenv.store.objects import DESCRIPTION
+from provenv.store.objects import DESCRIPTION, has_object
 from provenv.store.previous import sharing
 from provenv.store.verify import CACHE
 from provenv.workspace.host.registry import registered
@@ -26,6 +26,9 @@ from provenv.workspace.projects.context import Context, Project
 from provenv.workspace.proving import bytecode, suspects
 from provenv.workspace.proving.copies import PrivateCopy, private_copies
 from provenv.workspace.proving.objects import Compared, compare_objects
+
+_LOOKS = 3
+"""So often is looked again at what is damaged, as long as it does not stay the same."""
 
 
 @frozen
@@ -103,6 +106,11 @@ def verify(
     )
     wrong = {item.path for item in judged}
     hits = list(_hits(context, compared, held, others, wrong))
+    for _ in range(_LOOKS):
+        held, compared = _looked_again(context, held, compared, hits, known)
+        before, hits = hits, list(_hits(context, compared, held, others, wrong))
+        if hits == before:
+            break
     for folder, number, item in beside:
         if item.path in wrong:
             inside = os.path.relpath(item.path, f"{folder}/generations/{number}")
@@ -129,6 +137,26 @@ def verify(
         unjudged=tuple(sorted({item.path for item in unjudged})),
         former=tuple(row for row in drifted if row not in drift),
     )
+
+
+def _looked_again(
+    context: Context,
+    held: _Held,
+    compared: dict[str, Compared],
+    hits: Sequence[Hit],
+    known: Known,
+) -> tuple[_Held, dict[str, Compared]]:
+    """The same, what is damaged looked at anew: `gc` may have taken it away between two looks.
+
+    Damage is damage the second time, too; what is not there, and nothing holds any more, is none.
+    """
+    damaged = {hit.damage.sha256 for hit in hits}
+    if not damaged:
+        return held, compared
+    now = _Held(held.folders)
+    left = [one for one in sorted(damaged) if one in now.by or has_object(context.home, one)]
+    kept = {sha256: one for sha256, one in compared.items() if sha256 not in damaged}
+    return now, dict(sorted((kept | compare_objects(context, left, known)).items()))
 
 
 def _sharing(context: Context, compared: Mapping[str, Compared]) -> list[str]:
