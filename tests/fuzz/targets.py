@@ -155,7 +155,14 @@ def _check_other_readers(data: bytes, obj: StoredObject) -> None:
         names = [info.filename for info in other.infolist() if not info.is_dir()]
         assert len(names) == len(set(names))
         for path, content in kept.items():
-            assert other.read(path) == content, path
+            try:
+                read = other.read(path)
+            except zipfile.BadZipFile as error:
+                # a reader that refuses has no other reading; RECORD's SHA-256 has proven this content
+                if not str(error).startswith("Bad CRC-32"):
+                    raise
+                continue
+            assert read == content, path
     streamed = {name: content for name, content in forwards(data) if not name.endswith("/")}
     assert set(streamed) == set(names), set(streamed) ^ set(names)
     for path, content in kept.items():
