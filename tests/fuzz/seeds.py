@@ -58,6 +58,8 @@ def _wheels() -> list[bytes]:
         b"\2" + deflated,
         b"\4" + deflated,
         *(bytes([how]) + EARLIER + b"\xffdemo/new.py\xfey = 2\n" for how in (5, 7)),
+        b"\4"
+        + written(EARLIER).replace(b"x = 1\n", b"x = 2\n"),  # only its packed bytes are broken
         *(b"\0" + described(Wheel().data(), form) for form in ("<III", "<4xIQQ")),
         b"\2" + Wheel(files={"demo.py": b"x = 1\n" * 50}).data(),
     ]
