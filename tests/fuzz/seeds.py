@@ -154,6 +154,7 @@ def _markers() -> list[bytes]:
         b"'dev' in dependency_groups",
         b"('x' in extras or 'Y_z' in extras) and python_version >= '3.11' or os_name == 'nt'",
         b"'dev' not in dependency_groups and (sys_platform != 'win32' and 'x' not in extras)",
+        b"'' < 'extras' or 'x' in 'extras'",
         b"python_full_version~='3.8.1' or platform_machine in 'x86_64 arm64' or '3' == python_version",
     ]
 

@@ -94,8 +94,9 @@ class _Filling:
         left, operator, right = self._take(), self._take(), self._take()
         if operator == "not":
             operator, right = "not in", self._take()
-        if right in _SETS and left[0] in "'\"":
-            there = canonicalize_name(left[1:-1]) in self.sets[right]
+        # between two texts, `packaging` takes the right one for the name of a variable
+        if left[0] in "'\"" and (name := right.strip("'\"")) in _SETS:
+            there = canonicalize_name(left[1:-1]) in self.sets[name]
             # a text is never equal to a set, and nothing else of it either
             return {"in": there, "not in": not there}.get(operator, operator == "!=")
         return f"{left} {operator} {right}"
