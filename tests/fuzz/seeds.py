@@ -62,6 +62,7 @@ def _wheels() -> list[bytes]:
         + written(EARLIER).replace(b"x = 1\n", b"x = 2\n"),  # only its packed bytes are broken
         *(b"\0" + described(Wheel().data(), form) for form in ("<III", "<4xIQQ")),
         b"\2" + Wheel(files={"demo.py": b"x = 1\n" * 50}).data(),
+        b"\2" + Wheel().data().replace(b"PK\1\2\x14\3\x14", b"PK\1\2\x14\3\x40"),
     ]
 
 
@@ -73,6 +74,7 @@ def _sdists() -> list[bytes]:
             ("demo-1/a.txt", tarfile.REGTYPE, ""),
             ("demo-1/caf\u00e9", tarfile.SYMTYPE, "a.txt"),
             ("demo-1/hard", tarfile.LNKTYPE, "demo-1/a.txt"),
+            ("demo-1/nowhere", tarfile.SYMTYPE, "."),
         ):
             info = tarfile.TarInfo(name)
             info.type, info.linkname, info.mode = kind, target, 0o6755

@@ -12,6 +12,7 @@ import gzip
 import lzma
 import mmap
 import os
+import shutil
 import tarfile
 import zlib
 from collections.abc import Callable, Iterable
@@ -132,6 +133,9 @@ def _defuse(filename: str, packed: int, unpacked: int, members: int = 0) -> None
 def _extract(
     tar: tarfile.TarFile, member: tarfile.TarInfo, filename: str, destination: str
 ) -> None:
+    if member.issym() or member.islnk():
+        _link(member, destination)
+        return
     if not 0 <= member.mtime < _LAST_TIME:  # a number of another kind among them
         member.mtime = 0
     if hasattr(tarfile, "data_filter"):
@@ -145,6 +149,24 @@ def _extract(
         member.uid, member.gid = os.getuid(), os.getgid()
         member.uname = member.gname = ""
         tar.extract(member, destination)
+
+
+def _link(member: tarfile.TarInfo, destination: str) -> None:
+    """Make a link ourselves.
+
+    Where a link cannot be made, `tarfile` unpacks the member that it leads to in its place: one that may
+    come later and was not looked at, a device among them, and with the mode that the archive says.
+    """
+    path = os.path.join(destination, member.name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if member.issym():
+        os.symlink(member.linkname, path)
+        return
+    target = os.path.join(destination, member.linkname)
+    try:
+        os.link(target, path)
+    except OSError:  # there are file systems without, and limits
+        shutil.copy2(target, path)
 
 
 class _Seen:
@@ -212,6 +234,8 @@ class _Seen:
         member.linkname = target
 
     def _check_symlink(self, member: tarfile.TarInfo, name: str) -> None:
+        if not 0 < len(os.fsencode(member.linkname)) <= MAX_PATH or "\0" in member.linkname:
+            raise self._refused(member, "a link that no file system takes")
         if member.linkname.startswith("/"):
             raise self._refused(member, f"a link to the absolute path {quoted(member.linkname)}")
         target = os.path.normpath(os.path.join(os.path.dirname(name), member.linkname))

@@ -35,6 +35,8 @@ _CENTRAL = struct.Struct("<IHHHHHHIIIHHHHHII")
 _LOCAL = struct.Struct("<IHHHHHIIIHH")
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED, _DESCRIBED, _UTF8 = 0x1 | 0x40 | 0x2000, 0x8, 0x800
+_PATCHED = 0x20
+_NEWEST = 63  # 6.3 (APPNOTE 4.4.3); `zipfile` opens no archive with a member that needs more
 _ZIP64, _UNICODE_PATH = 0x0001, 0x7075  # extra fields
 _TOP = 0xFFFFFFFF
 _DESCRIPTORS = ("<III", "<4xIII", "<IQQ", "<4xIQQ")  # APPNOTE 4.3.9: with and without a signature
@@ -189,7 +191,7 @@ class Archive:
         directory, at = bytes(self.data[start:end]), 0
         unpack, fixed = _CENTRAL.unpack_from, _CENTRAL.size
         for _ in range(count):
-            (magic, _, _, flags, method, _, _, crc, packed, size, name_length, extra_length,
+            (magic, _, needed, flags, method, _, _, crc, packed, size, name_length, extra_length,
              comment_length, disk, _, attributes, offset) = unpack(directory, at)  # fmt: skip
             if magic != 0x02014B50:
                 self._refuse("the ZIP directory is broken")
@@ -206,6 +208,8 @@ class Archive:
             at += extra_length + comment_length
             if flags & _ENCRYPTED:
                 self._refuse_member(name, "it is encrypted")
+            if needed & 0xFF > _NEWEST or flags & _PATCHED:
+                self._refuse_member(name, "it needs what readers of ZIP 6.3 do not have")
             if method not in (_STORED, _DEFLATED) or disk:
                 self._refuse_member(name, f"compression method {method} is not used in wheels")
             mode = attributes >> 16  # whatever system made it: that is how pip reads it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from provenv.building.unpack import unpack
-from provenv.core.errors import InputError
+from provenv.core.errors import DiskError, InputError
 from provenv.store import archive
 
 pytestmark = [
@@ -114,6 +115,8 @@ TOP: Member = ("demo-1/pyproject.toml", b"")
         ([TOP, ("demo-1/x/y", b"1"), ("demo-1/x", b"2")], "twice"),
         ([TOP, ("", b"found by the fuzzer")], "'': a file without a name"),
         ([TOP, ("./", (tarfile.SYMTYPE, "demo-1"))], "a file without a name"),
+        ([TOP, ("demo-1/x", (tarfile.SYMTYPE, ""))], "no file system takes"),
+        ([TOP, ("demo-1/x", (tarfile.SYMTYPE, "a/" * 2500))], "no file system takes"),
         ([TOP, ("demo-1/x/y", b"1"), ("demo-1/x", (tarfile.SYMTYPE, "z"))], "twice"),
         ([TOP, ("demo-1/x\x1b[2J", b"")], r"'demo-1/x\\x1b\[2J': its name holds a control"),
         ([TOP, ("demo-1/\u202egpj.py", b"")], "writing direction"),
@@ -133,6 +136,35 @@ def test_what_a_tar_must_not_hold(
         unpack(path, "demo-1.tar.gz", str(inside))
     assert caught.value.message.startswith("demo-1.tar.gz: ")
     assert caught.value.hint
+
+
+def test_a_link_that_cannot_be_made_is_not_taken_for_another_member(
+    tmp_path: Path, inside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`tarfile` would look for the member that it leads to, and unpack that unseen, a device among them."""
+    members: list[Member] = [
+        TOP,
+        ("demo-1/link", (tarfile.SYMTYPE, "late")),
+        ("demo-1/late", (tarfile.FIFOTYPE, "")),
+    ]
+    monkeypatch.setattr(os, "symlink", refuse)
+    with pytest.raises(DiskError):
+        unpack(tar(tmp_path / "demo-1.tar.gz", members), "demo-1.tar.gz", str(inside))
+    assert os.listdir(inside / "demo-1") == ["pyproject.toml"]
+
+
+def test_where_there_are_no_hard_links_the_file_is_copied(
+    tmp_path: Path, inside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members: list[Member] = [("demo-1/a", b"a"), ("demo-1/b/hard", (tarfile.LNKTYPE, "demo-1/a"))]
+    monkeypatch.setattr(os, "link", refuse)
+    unpack(tar(tmp_path / "demo-1.tar.gz", members), "demo-1.tar.gz", str(inside))
+    assert (inside / "demo-1/b/hard").read_text() == "a"
+    assert (inside / "demo-1/b/hard").stat().st_mode == (inside / "demo-1/a").stat().st_mode
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise PermissionError(errno.EPERM, "Operation not permitted")
 
 
 def test_a_zip_is_unpacked(tmp_path: Path, inside: Path) -> None:

@@ -76,6 +76,9 @@ ATTACKS: Mapping[str, tuple[Callable[[bytes], bytes], str]] = {
     "encrypted": (lambda d: flag(d, 0x1), "encrypted"),
     "encrypted strongly": (lambda d: flag(d, 0x41), "encrypted"),
     "a masked directory": (lambda d: flag(d, 0x2000), "encrypted"),
+    "a patch": (lambda d: flag(d, 0x20), "readers of ZIP 6.3"),
+    "a ZIP of tomorrow": (
+        lambda d: d.replace(b"PK\1\2\x14\3\x14", b"PK\1\2\x14\3\x40"), "readers of ZIP 6.3"),
     "a name that is not UTF-8": (
         lambda d: flag(d.replace(FIRST.encode(), b"demo/__init__\xff.p"), 0x800), "utf-8"),
 }  # fmt: skip
