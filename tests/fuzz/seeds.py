@@ -136,6 +136,18 @@ packages-digest = "y"
 """
 
 
+_TOOLS = """lock-version = "1.0"
+created-by = "x"
+packages = []
+
+[tool]
+one = "x"
+
+[tool."a b".inner]
+excluded = [1]
+"""
+
+
 def _descriptions() -> list[bytes]:
     data = {
         "format": 2, "name": "demo", "version": "1.0", "filename": "demo-1.0-py3-none-any.whl",
@@ -162,7 +174,7 @@ def _markers() -> list[bytes]:
 
 
 SEEDS: dict[str, Callable[[], list[bytes]]] = {
-    "wheel": _wheels, "sdist": _sdists, "record": _records, "pylock": lambda: [_LOCK.encode()],
+    "wheel": _wheels, "sdist": _sdists, "record": _records, "pylock": lambda: [_LOCK.encode(), _TOOLS.encode()],
     "object": _descriptions, "marker": _markers,
     "elf": lambda: [elf("$ORIGIN/../demo.libs:/opt/lib"), elf(None)],
 }  # fmt: skip

@@ -199,10 +199,13 @@ def render_lock(lock: Pylock, header: str = _HEADER) -> str:
         lines.append("packages = []")  # PEP 751 wants the key even where there is nothing in it
     for package in packages:
         lines += ["", "[[packages]]", *_package_lines(_fields(package) or {})]
-    for name, table in (tool or {}).items():
-        excluded = table.get("excluded") if isinstance(table, Mapping) else None
+    tables = {name: table for name, table in (tool or {}).items() if isinstance(table, Mapping)}
+    if plain := _assignments({k: v for k, v in (tool or {}).items() if k not in tables}):
+        lines += ["", "[tool]", *plain]  # other tools may keep there what they like
+    for name, table in tables.items():
+        excluded = table.get("excluded")
         rows = excluded if isinstance(excluded, list) else []
-        lines += ["", f"[tool.{name}]"]
+        lines += ["", f"[tool.{_key(name)}]"]
         lines += _assignments({k: v for k, v in table.items() if not (rows and k == "excluded")})
         if rows:
             lines += ["excluded = [", *(f"    {_value(row)}," for row in rows), "]"]
