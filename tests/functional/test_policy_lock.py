@@ -223,6 +223,36 @@ def test_what_no_version_mends_is_said_and_locked(shop: Project, index: Index) -
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rule", "hint"),
+    [
+        (
+            'kind = "origin"\nhosts = ["example.org"]',
+            "No version is excluded for where it comes from. ",
+        ),
+        ('kind = "project-status"\ndeny = ["archived"]', "That holds for every version. "),
+        ('kind = "python-eol"\nwithin = "36500d"', "Another Python mends that. "),
+        ('kind = "sbom-required"', ""),
+        ('kind = "licence"\nallow = ["MIT"]', "What cannot be told excludes no version. "),
+        (f'kind = "signature"\n[[rule.keys]]\nkey = "ed25519:{"A" * 43}="\nowner = "x"', None),
+    ],
+    ids=["origin", "project-status", "python-eol", "sbom-required", "unknown", "signature"],
+)
+def test_the_hint_is_true_of_the_rule_that_is_still_broken(
+    shop: Project, index: Index, rule: str, hint: str | None
+) -> None:
+    index.status("core", "archived")
+    shop.depends("core")
+    shop.ok("sync")
+    shop.write("provenv-policy.toml", f'schema = 1\n[[rule]]\nid = "one"\n{rule}\n')
+    said = shop.ok("lock", "--upgrade").stderr
+    if hint is None:  # no lock is signed while it is made
+        assert "verdict on this lock" not in said
+    else:
+        assert f"\nhint: {hint}`provenv policy check` says all of it." in said
+
+
+@pytest.mark.slow
 def test_a_common_lock_answers_to_the_environments_of_its_members(shop: Project) -> None:
     shop.write("provenv-policy.toml", VULNS + 'environments = ["prod"]\n')
     shop.pyproject('[tool.provenv.workspace]\nmembers = ["a", "b"]\nshared-lock = true\n')
@@ -363,7 +393,9 @@ def test_an_allow_list_is_a_bound_and_what_is_not_on_it_is_not_locked(shop: Proj
 def test_what_comes_from_an_address_has_no_other_version(shop: Project, index: Index) -> None:
     shop.write("provenv-policy.toml", VULNS)
     shop.depends(f"core @ {index.file_url('core-2.0-py3-none-any.whl')}")
-    assert "verdict on this lock is fail: vulns: core 2.0" in shop.ok("lock").stderr
+    said = shop.ok("lock").stderr
+    assert "verdict on this lock is fail: vulns: core 2.0" in said
+    assert "hint: What comes from a path, an address or a repository has no other version." in said
     shop.fails(1, "sync")
     shop.depends("core", more='[tool.uv]\noverride-dependencies = ["core==2.0"]\n')
     assert "excluded: core 2.0 by vulns" in shop.fails(1, "lock").stderr
