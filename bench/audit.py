@@ -256,7 +256,7 @@ class Bench:
     work: Path
     home: HomeLayout
     provenv: tuple[str, ...]
-    env: Mapping[str, str]
+    env: dict[str, str]
 
     def call(
         self, words: Sequence[str], cwd: Path, codes: Sequence[int] = (0,)
@@ -485,45 +485,36 @@ def installed(work: Path) -> str:
     return str(script)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Seconds of whatever was measured; ``spent`` and ``busy`` are those of the processors."""
+
+    imported: list[float]
+    matched: list[float]
+    found: Mapping[str, list[float]]
+    spent: Mapping[str, list[float]]
+    whole: list[float]
+    busy: float
+
+
 def measured(args: argparse.Namespace, work: Path) -> str:
     """All of it; the table."""
-    home = HomeLayout(str(work / "home"))
-    env = {
-        "HOME": str(work / "user"), "PROVENV_HOME": home.root, "PATH": os.environ["PATH"],
-        "LANG": "C.UTF-8",
-        "PYTHONPATH": os.path.dirname(os.path.dirname(package.__file__)), "NO_COLOR": "1",
-        "UV_CACHE_DIR": str(work / "uv-cache"), "UV_PYTHON": sys.executable,
-    }  # fmt: skip
-    os.makedirs(env["HOME"])
-    provenv = tuple(args.provenv.split()) if args.provenv else (installed(work),)
-    bench = Bench(work=work, home=home, provenv=provenv, env=env)
+    bench = opened(args, work)
     load = os.getloadavg()[0]
-    real = real_records(args.advisories)
-    archive = work / "all.zip"
-    write_archive(archive, synthesised(real, RECORDS))
-    imported = import_archive(bench, archive, max(3, args.runs // 2))
-    print(
-        f"import of {RECORDS:,} records ({archive.stat().st_size / 1e6:.0f} MB): {spread(imported)}",
-        flush=True,
+    uv = args.uv or shutil.which(
+        "uv", path=f"{os.path.dirname(sys.executable)}:{bench.env['PATH']}"
     )
-    shelf = made_shelf(home, real)
+    if uv is None:
+        raise BenchError("there is no uv")
+    real = real_records(args.advisories)
+    imported = timed_import(bench, real, max(3, args.runs // 2))
+    shelf = made_shelf(bench.home, real)
     matched = match(bench, shelf, args.runs)
     print(f"match of {MANY} packages: {spread(matched, 'ms')}", flush=True)
     fill_index(work / "index", shelf)
-    server = Server(work / "index", known_answers(home, shelf))
+    server = Server(work / "index", known_answers(bench.home, shelf))
     try:
-        env["PROVENV_INDEX_URL"] = f"{server.url}/simple"
-        env["UV_DEFAULT_INDEX"] = f"{server.url}/simple"
-        project(work / "whole", shelf.groups)
-        bench.call((*bench.provenv, "lock"), work / "whole")
-        project(work / "shop", shelf.groups[:PICKED])
-        bench.call((*bench.provenv, "lock"), work / "shop")
-        uv = args.uv or shutil.which("uv", path=f"{os.path.dirname(sys.executable)}:{env['PATH']}")
-        if uv is None:
-            raise BenchError("there is no uv")
-        bench.call((uv, "lock"), work / "shop")
-        rows = [pair for group in shelf.groups[:PICKED] for pair in group]
-        (work / "shop" / "requirements.txt").write_text("".join(f"{n}=={v}\n" for n, v in rows))
+        locked(bench, shelf, server, uv)
         found, spent = race(contestants(bench, server, args.pip_audit, uv), args.runs)
         for name, times in found.items():
             said = f"{spread(times, 'ms')}, processors {spread(spent[name], 'ms')}"
@@ -533,52 +524,98 @@ def measured(args: argparse.Namespace, work: Path) -> str:
         print(f"{MACHINE:,} locks: {spread(whole)}, {busy:.0f} s of processors", flush=True)
     finally:
         server.close()
-    medians = {name: statistics.median(times) for name, times in found.items()}
+    figures = Figures(
+        imported=imported, matched=matched, found=found, spent=spent, whole=whole, busy=busy
+    )
+    return table(told(figures), taken(bench, [uv, args.pip_audit], load))
+
+
+def opened(args: argparse.Namespace, work: Path) -> Bench:
+    """An empty home, and provenv as it was asked for."""
+    home = HomeLayout(str(work / "home"))
+    env = {
+        "HOME": str(work / "user"), "PROVENV_HOME": home.root, "PATH": os.environ["PATH"],
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": os.path.dirname(os.path.dirname(package.__file__)), "NO_COLOR": "1",
+        "UV_CACHE_DIR": str(work / "uv-cache"), "UV_PYTHON": sys.executable,
+    }  # fmt: skip
+    os.makedirs(env["HOME"])
+    provenv = tuple(args.provenv.split()) if args.provenv else (installed(work),)
+    return Bench(work=work, home=home, provenv=provenv, env=env)
+
+
+def timed_import(bench: Bench, real: Sequence[Mapping[str, Any]], runs: int) -> list[float]:
+    """Seconds to import as many records as OSV has."""
+    archive = bench.work / "all.zip"
+    write_archive(archive, synthesised(real, RECORDS))
+    times = import_archive(bench, archive, runs)
+    megabytes = archive.stat().st_size / 1e6
+    print(f"import of {RECORDS:,} records ({megabytes:.0f} MB): {spread(times)}", flush=True)
+    return times
+
+
+def locked(bench: Bench, shelf: Shelf, server: Server, uv: str) -> None:
+    """Lock all that there is, and a project of 150 packages for each of the contestants."""
+    bench.env.update(
+        PROVENV_INDEX_URL=f"{server.url}/simple", UV_DEFAULT_INDEX=f"{server.url}/simple"
+    )
+    whole, shop = bench.work / "whole", bench.work / "shop"
+    for folder, groups in ((whole, shelf.groups), (shop, shelf.groups[:PICKED])):
+        project(folder, groups)
+        bench.call((*bench.provenv, "lock"), folder)
+    bench.call((uv, "lock"), shop)
+    rows = [pair for group in shelf.groups[:PICKED] for pair in group]
+    (shop / "requirements.txt").write_text("".join(f"{n}=={v}\n" for n, v in rows))
+
+
+def told(figures: Figures) -> list[tuple[str, str, str, bool]]:
+    """The rows of the table: what was done, the figures, the target, whether it is met."""
+    medians = {name: statistics.median(times) for name, times in figures.found.items()}
     faster = min((name for name in ("uv", "pip-audit") if name in medians), key=medians.__getitem__)
     ratio = medians["provenv"] / medians[faster]
     peers = "; ".join(
-        f"{name} {spread(times, 'ms')}, of processors {statistics.median(spent[name]) * 1000:.0f} ms"
-        for name, times in found.items()
+        f"{name} {spread(times, 'ms')}, of processors "
+        f"{statistics.median(figures.spent[name]) * 1000:.0f} ms"
+        for name, times in figures.found.items()
     )
-    facts = machine(str(work))
+    imported, matched, whole = map(
+        statistics.median, (figures.imported, figures.matched, figures.whole)
+    )
+    return [
+        (f"Import {RECORDS:,} advisories", spread(figures.imported), "≤ 5 s", imported <= 5),
+        (
+            f"Match {MANY} packages, after start",
+            spread(figures.matched, "ms"),
+            "≤ 100 ms",
+            matched <= 0.1,
+        ),
+        (
+            f"`audit --all`: {MACHINE:,} locks of 150 packages",
+            f"{spread(figures.whole)}, {figures.busy:.0f} s of processors",
+            "≤ 30 s",
+            whole <= 30,
+        ),
+        (
+            f"Audit of the lock of 150 packages: {peers}",
+            f"{ratio:.2f} × {faster}",
+            "≤ 0.5 × the faster",
+            ratio <= 0.5,
+        ),
+    ]
+
+
+def taken(bench: Bench, programs: Sequence[str | None], load: float) -> str:
+    """Where and with what the figures were taken."""
+    facts = machine(str(bench.work))
     versions = [
-        bench.call((program, "--version"), work)[1].split("(")[0].strip()
-        for program in (uv, args.pip_audit)
+        bench.call((program, "--version"), bench.work)[1].split("(")[0].strip()
+        for program in programs
         if program
     ]
-    note = (
+    return (
         f"Medians (least–greatest) on {facts['file_system']}; whole processes, in turns where several are "
         f"compared; {', '.join(versions)}; {facts['processor']}, {facts['cores']} cores, Linux "
         f"{facts['kernel']}, load {load:.1f} at the start; taken {datetime.now(UTC).date()}."
-    )
-    return table(
-        [
-            (
-                f"Import {RECORDS:,} advisories",
-                spread(imported),
-                "≤ 5 s",
-                statistics.median(imported) <= 5,
-            ),
-            (
-                f"Match {MANY} packages, after start",
-                spread(matched, "ms"),
-                "≤ 100 ms",
-                statistics.median(matched) <= 0.1,
-            ),
-            (
-                f"`audit --all`: {MACHINE:,} locks of 150 packages",
-                f"{spread(whole)}, {busy:.0f} s of processors",
-                "≤ 30 s",
-                statistics.median(whole) <= 30,
-            ),
-            (
-                f"Audit of the lock of 150 packages: {peers}",
-                f"{ratio:.2f} × {faster}",
-                "≤ 0.5 × the faster",
-                ratio <= 0.5,
-            ),
-        ],
-        note,
     )
 
 

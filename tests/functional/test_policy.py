@@ -10,6 +10,7 @@ import pytest
 
 from support import Index, Project, make_sdist, make_wheel
 from support.advisories import GRAVE, archive, record
+from support.policies import waiver
 
 VULNS = 'schema = 1\n[[rule]]\nid = "vulns"\nkind = "vulnerability"\nenvironments = ["prod"]\n'
 
@@ -57,18 +58,7 @@ def test_a_broken_rule_is_told_with_package_and_environment(shop: Project) -> No
 
 def test_a_waiver_is_shown_and_passes(shop: Project) -> None:
     today = datetime.now(UTC).date()
-    text = f"""
-[[waiver]]
-rule = "vulns"
-package = "core"
-versions = "==1.0"
-advisory = "CVE-1"
-reason = "not reachable"
-owner = "ana"
-approver = "bo"
-created = {today}
-expires = {today + timedelta(days=7)}
-"""
+    text = waiver(today, today + timedelta(days=7))
     shop.write("provenv-policy.toml", VULNS + text)
     said = shop.ok("policy", "check").stdout
     assert f"waived until {today + timedelta(days=7)}" in said

@@ -12,6 +12,7 @@ import pytest
 
 from support import Index, Project, make_sdist, make_wheel
 from support.advisories import GRAVE, archive, record
+from support.policies import waiver
 
 VULNS = 'schema = 1\n[[rule]]\nid = "vulns"\nkind = "vulnerability"\n'
 
@@ -41,6 +42,16 @@ def read(project: Project) -> dict[str, Any]:
     return tomllib.loads(project.read("pylock.toml"))
 
 
+def assert_lasting(project: Project, wish: str) -> None:
+    """Twice made anew, the lock is the same to the byte."""
+    before = project.read("pylock.toml")
+    project.depends(wish, groups={"more": []})
+    project.ok("lock")
+    project.depends(wish)
+    project.ok("lock")
+    assert project.read("pylock.toml") == before
+
+
 def test_what_a_rule_excludes_is_not_locked_and_the_lock_says_so(shop: Project) -> None:
     shop.write("provenv-policy.toml", VULNS)
     shop.depends("app")
@@ -62,11 +73,8 @@ def test_locked_again_it_is_the_same_to_the_byte(shop: Project) -> None:
     before = shop.read("pylock.toml")
     assert "nothing to do" in shop.ok("lock").stderr
     shop.ok("lock", "--check")
-    shop.depends("app", groups={"more": []})
-    shop.ok("lock")
-    shop.depends("app")
-    shop.ok("lock")  # twice made anew, and the same to the byte
     assert shop.read("pylock.toml") == before
+    assert_lasting(shop, "app")
     found = shop.ok("lock", "--json").json["excluded"]
     assert [(row["name"], row["version"], row["rule"]) for row in found] == [
         ("core", "2.0", "vulns")
@@ -147,20 +155,9 @@ def test_a_rule_for_one_environment_counts_where_the_package_is_in_it(shop: Proj
 @pytest.mark.slow
 def test_what_is_waived_or_in_time_excludes_nothing(shop: Project) -> None:
     today = datetime.now(UTC).date()
-    waiver = f"""
-[[waiver]]
-rule = "vulns"
-package = "core"
-versions = "==2.0"
-advisory = "CVE-1"
-reason = "not reachable"
-owner = "ana"
-approver = "bo"
-created = {today}
-expires = {today + timedelta(days=7)}
-"""
+    waived = waiver(today, today + timedelta(days=7), "==2.0")
     shop.depends("core")
-    shop.write("provenv-policy.toml", VULNS + waiver)
+    shop.write("provenv-policy.toml", VULNS + waived)
     shop.ok("lock")
     assert locked(shop)["core"] == "2.0"
     published = (datetime.now(UTC) - timedelta(days=3)).strftime("%Y-%m-%dT00:00:00Z")
@@ -203,12 +200,7 @@ def test_a_source_is_passed_over_for_a_version_with_a_wheel(
     project.depends("core")
     project.ok("lock")
     assert locked(project) == {"core": "1.0"}
-    before = project.read("pylock.toml")
-    project.depends("core", groups={"more": []})
-    project.ok("lock")
-    project.depends("core")
-    project.ok("lock")
-    assert project.read("pylock.toml") == before
+    assert_lasting(project, "core")
 
 
 @pytest.mark.slow
@@ -220,6 +212,36 @@ def test_what_no_version_mends_is_said_and_locked(shop: Project, index: Index) -
     assert "the policy's verdict on this lock is fail: home: core 2.0: it comes from" in done.stderr
     assert "`provenv policy check`" in done.stderr
     shop.fails(1, "policy", "check")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rule", "hint"),
+    [
+        (
+            'kind = "origin"\nhosts = ["example.org"]',
+            "No version is excluded for where it comes from. ",
+        ),
+        ('kind = "project-status"\ndeny = ["archived"]', "That holds for every version. "),
+        ('kind = "python-eol"\nwithin = "36500d"', "Another Python mends that. "),
+        ('kind = "sbom-required"', ""),
+        ('kind = "licence"\nallow = ["MIT"]', "What cannot be told excludes no version. "),
+        (f'kind = "signature"\n[[rule.keys]]\nkey = "ed25519:{"A" * 43}="\nowner = "x"', None),
+    ],
+    ids=["origin", "project-status", "python-eol", "sbom-required", "unknown", "signature"],
+)
+def test_the_hint_is_true_of_the_rule_that_is_still_broken(
+    shop: Project, index: Index, rule: str, hint: str | None
+) -> None:
+    index.status("core", "archived")
+    shop.depends("core")
+    shop.ok("sync")
+    shop.write("provenv-policy.toml", f'schema = 1\n[[rule]]\nid = "one"\n{rule}\n')
+    said = shop.ok("lock", "--upgrade").stderr
+    if hint is None:  # no lock is signed while it is made
+        assert "verdict on this lock" not in said
+    else:
+        assert f"\nhint: {hint}`provenv policy check` says all of it." in said
 
 
 @pytest.mark.slow
@@ -298,12 +320,7 @@ def test_a_cool_down_takes_the_version_below_until_time_has_passed(
     assert "excluded: core 1.3 by cool (uploaded " in done.stderr
     assert "is older than" not in done.stderr  # as it must be
     assert len(read(project)["tool"]["provenv"]["excluded"]) == 1  # and 1.2 in the same round
-    before = project.read("pylock.toml")
-    project.depends("core", groups={"more": []})
-    project.ok("lock")
-    project.depends("core")
-    project.ok("lock")
-    assert project.read("pylock.toml") == before
+    assert_lasting(project, "core")
     project.ok("sync")
     project.write("provenv-policy.toml", rule.format("12h"))
     project.ok("lock", "--upgrade")
@@ -363,7 +380,9 @@ def test_an_allow_list_is_a_bound_and_what_is_not_on_it_is_not_locked(shop: Proj
 def test_what_comes_from_an_address_has_no_other_version(shop: Project, index: Index) -> None:
     shop.write("provenv-policy.toml", VULNS)
     shop.depends(f"core @ {index.file_url('core-2.0-py3-none-any.whl')}")
-    assert "verdict on this lock is fail: vulns: core 2.0" in shop.ok("lock").stderr
+    said = shop.ok("lock").stderr
+    assert "verdict on this lock is fail: vulns: core 2.0" in said
+    assert "hint: What comes from a path, an address or a repository has no other version." in said
     shop.fails(1, "sync")
     shop.depends("core", more='[tool.uv]\noverride-dependencies = ["core==2.0"]\n')
     assert "excluded: core 2.0 by vulns" in shop.fails(1, "lock").stderr
@@ -399,12 +418,7 @@ def test_what_is_known_to_be_hostile_is_not_built_when_it_is_asked_for(
         done = project.ok("lock")
         assert "excluded: evil 1.1 by hostile (MAL-2026-1)" in done.stderr
         assert locked(project) == {"evil": "1.0"}
-        before = project.read("pylock.toml")
-        project.depends("evil", groups={"more": []})
-        project.ok("lock")
-        project.depends("evil")
-        project.ok("lock")
-        assert project.read("pylock.toml") == before
+        assert_lasting(project, "evil")
     else:
         assert "excluded: evil by hostile (MAL-2026-1)" in project.fails(1, "lock").stderr
     assert not [request for request in index.requests if "evil-1.1" in request.path]

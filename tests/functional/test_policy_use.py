@@ -12,6 +12,7 @@ import pytest
 
 from support import Index, Project, make_wheel
 from support.advisories import GRAVE, archive, record
+from support.policies import waiver
 
 VULNS = 'schema = 1\n[[rule]]\nid = "vulns"\nkind = "vulnerability"\n'
 DENY = 'schema = 1\n[[rule]]\nid = "list"\nkind = "package"\ndeny = ["core<2"]\n'
@@ -123,19 +124,8 @@ def test_a_verdict_ends_with_what_it_leans_on(shop: Project) -> None:
     assert abs(valid(shop)[1] - (time.time() + 3600)) < 60
     tomorrow = datetime.now(UTC).date() + timedelta(days=1)
     learn(shop, "core")
-    waiver = f"""
-[[waiver]]
-rule = "vulns"
-package = "core"
-versions = "==1.0"
-advisory = "CVE-1"
-reason = "not reachable"
-owner = "ana"
-approver = "bo"
-created = {tomorrow - timedelta(days=1)}
-expires = {tomorrow - timedelta(days=1)}
-"""
-    shop.write("provenv-policy.toml", VULNS + waiver)
+    waived = waiver(tomorrow - timedelta(days=1), tomorrow - timedelta(days=1))
+    shop.write("provenv-policy.toml", VULNS + waived)
     shop.ok("sync")
     midnight = datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=UTC).timestamp()
     assert abs(valid(shop)[1] - midnight) <= 1

@@ -12,6 +12,7 @@ import pytest
 
 from support import Index, Project, make_wheel
 from support.advisories import GRAVE, archive, record
+from support.policies import waiver
 from support.sboms import connected, valid
 from support.wheels import metadata_text
 
@@ -191,22 +192,7 @@ def test_a_rule_asks_for_one(shop: Project) -> None:
     assert "was written for another lock" in shop.fails(1, "policy", "check").stdout
 
 
-WAIVER = """\
-schema = 1
-[[rule]]
-id = "vulns"
-kind = "vulnerability"
-[[waiver]]
-rule = "vulns"
-package = "core"
-versions = "==1.0"
-advisory = "CVE-1"
-reason = "not reachable"
-owner = "ana"
-approver = "bo"
-created = {today}
-expires = {later}
-"""
+VULNS = 'schema = 1\n[[rule]]\nid = "vulns"\nkind = "vulnerability"\n'
 
 
 @pytest.mark.slow
@@ -218,7 +204,7 @@ def test_what_is_waived_is_not_called_harmless(shop: Project) -> None:
     ]
     shop.ok("advisories", "import", str(archive(shop.home / "all.zip", known)))
     today = datetime.now(UTC).date()
-    policy = WAIVER.format(today=today, later=today + timedelta(days=9))
+    policy = VULNS + waiver(today, today + timedelta(days=9))
     shop.write("provenv-policy.toml", policy)
     document = shop.fails(1, "audit", "--format", "vex").json
     valid(document)

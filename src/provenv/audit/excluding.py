@@ -26,7 +26,7 @@ ACTIONABLE: frozenset[Kind] = frozenset(
         "vulnerability", "yanked",
     }
 )  # fmt: skip
-"""Kinds that another version can keep. Who adds one sees to it that ``governing/complying.py`` gives the
+"""Kinds that another version can keep. Who adds one sees to it that ``governing/offering.py`` gives the
 judge what the rule asks of a version that is not locked."""
 _SHOWN = 3
 _COMPLEMENT = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!="}
@@ -184,8 +184,10 @@ def _by(rule: Rule, name: str, left: str, why: str) -> Excluded:
     return Excluded(package=name, constraint=left, told=(told,))
 
 
-def joined(one: Excluded, other: Excluded) -> Excluded:
+def joined(one: Excluded | None, other: Excluded) -> Excluded:
     """Both, where they are about one package."""
+    if one is None:
+        return other
     wider = ""
     if one.wider or other.wider:
         wider = _both(one.wider or one.constraint, other.wider or other.constraint)
@@ -202,6 +204,14 @@ def _both(one: str, other: str) -> str:
     specifiers = (asked.specifier, Requirement(other).specifier)
     texts = sorted({str(part) for specifier in specifiers for part in specifier})
     return f"{asked.name}{','.join(texts)}"
+
+
+def holds(standing: Excluded | None, one: Excluded) -> bool:
+    """Whether what stands excludes the versions that ``one`` tells of already."""
+    if standing is None:
+        return False
+    left = Requirement(standing.constraint).specifier
+    return not any(left.contains(told.version, prereleases=True) for told in one.told)
 
 
 def widened(one: Excluded) -> Excluded:
@@ -243,7 +253,7 @@ def from_rows(table: Mapping[str, Any]) -> tuple[Excluded, ...]:
             continue
         told = Exclusion(package=name, version=version, rule=rule, why=why)
         one = Excluded(package=name, constraint=f"{name}{left}", told=(told,))
-        found[name] = joined(found[name], one) if name in found else one
+        found[name] = joined(found.get(name), one)
     return tuple(found.values())
 
 

@@ -7,24 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from provenv.cli.board import Board, Row
 from provenv.cli.draw import Screen, many, printable, seconds
-from provenv.cli.progress import Phase, begin_live, spoken, write_beside
-from provenv.core.events import (
-    BuildOutput,
-    CommandStarted,
-    CommandWrote,
-    Event,
-    ItemAdvanced,
-    ItemFinished,
-    ItemStarted,
-    PhaseFinished,
-    PhaseStarted,
-)
+from provenv.core.events import CommandStarted, CommandWrote, Event
 from provenv.trials.cells import Cell, CellResult
 from provenv.workspace.testing.reporting import said
 
 if TYPE_CHECKING:
-    from rich.live import Live
     from rich.table import Table
 
 STYLES = {
@@ -35,7 +24,7 @@ _COLOURS = {"good": "green", "bad": "red", "warn": "yellow"}
 _ENDED = 8  # rows of cells that did not pass, while others run
 
 
-class Cells:
+class Cells(Board):
     """How the cells go on. Close it before anything else is written."""
 
     def __init__(
@@ -47,15 +36,12 @@ class Cells:
         verbose: bool,
         settle: Callable[[], None],
     ) -> None:
+        super().__init__(screen, quiet=quiet, verbose=verbose)
         self._cells = cells
-        self._screen = screen
-        self._quiet = quiet
-        self._verbose = verbose
         self._settle = settle
         self._states: dict[int, _State] = {}
         self._results: dict[int, CellResult] = {}
         self._width = max((len(cell.label) for cell in cells), default=0)
-        self._live: Live | None = None
 
     def ready(self, count: int, jobs: int) -> None:
         """So many cells are run now, ``jobs`` at once."""
@@ -68,8 +54,7 @@ class Cells:
     def begun(self, number: int) -> None:
         """A cell's turn has come."""
         self._states[number] = _State()
-        if self._live is None and self._screen.watched and not self._quiet:
-            self._live = begin_live(self._screen, self._picture)
+        self._show()
 
     def hear(self, number: int, event: Event) -> None:
         """What is done for a cell."""
@@ -78,18 +63,8 @@ class Cells:
             state.running, state.phase = time.monotonic(), None
         elif isinstance(event, CommandWrote):
             state.line = event.line
-        elif isinstance(event, PhaseStarted):
-            state.phase = Phase(event, time.monotonic())
-        elif isinstance(event, PhaseFinished):
-            state.phase = None
-        elif isinstance(event, (ItemStarted, ItemAdvanced, ItemFinished)):
-            if state.phase is not None and state.phase.name == event.phase:
-                state.phase.count(event)
-        elif not isinstance(event, BuildOutput) or self._verbose:
-            who = f"{self._cells[number].label}: "
-            told = spoken(event, self._screen, quiet=self._quiet, verbose=self._verbose, who=who)
-            for label, text in told:
-                write_beside(self._live, self._screen, label, text)
+        elif not state.hear(event):
+            self._say(self._cells[number].label, event)
 
     def done(self, number: int, result: CellResult) -> None:
         """A cell has its result."""
@@ -103,12 +78,6 @@ class Cells:
         state = self._screen.paint(STYLES[result.state], f"{result.state:9}")
         label = f"{result.cell.label:{self._width}}"
         self._screen.line(f"{state} {label}  {took:>8}  {printable(said(result))}".rstrip())
-
-    def close(self) -> None:
-        """Take the rows off the screen."""
-        live, self._live = self._live, None
-        if live is not None:
-            live.stop()
 
     def _picture(self) -> Table:
         from rich.spinner import Spinner
@@ -148,11 +117,11 @@ class Cells:
         return whole
 
 
-class _State:
+class _State(Row):
     """How far one cell is."""
 
     def __init__(self) -> None:
-        self.phase: Phase | None = None
+        super().__init__()
         self.running: float | None = None
         self.begun = time.monotonic()
         self.line = ""

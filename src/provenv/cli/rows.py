@@ -6,23 +6,15 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from provenv.cli.board import Board, Row
 from provenv.cli.draw import Screen
-from provenv.cli.progress import Phase, begin_live, spoken, write_beside
-from provenv.core.events import (
-    Event,
-    ItemAdvanced,
-    ItemFinished,
-    ItemStarted,
-    PhaseFinished,
-    PhaseStarted,
-)
+from provenv.core.events import Event
 
 if TYPE_CHECKING:
-    from rich.live import Live
     from rich.table import Table
 
 
-class Rows:
+class Rows(Board):
     """What jobs say, and how far they are. Close it before anything else is written.
 
     ``told``: where nobody watches, each job's end is a line; else its answer is to be had elsewhere.
@@ -31,31 +23,19 @@ class Rows:
     def __init__(
         self, labels: Sequence[str], screen: Screen, *, quiet: bool, verbose: bool, told: bool
     ) -> None:
+        super().__init__(screen, quiet=quiet, verbose=verbose)
         self._labels = labels
-        self._screen = screen
-        self._quiet = quiet
-        self._verbose = verbose
         self._told = told and not quiet
         self._states = [_State() for _ in labels]
-        self._live: Live | None = None
 
     def begun(self, number: int) -> None:
         """A job has begun."""
         self._states[number].word = "working"
-        if self._live is None and self._screen.watched and not self._quiet:
-            self._live = begin_live(self._screen, self._picture)
+        self._show()
 
     def hear(self, number: int, event: Event) -> None:
         """An event of one job."""
-        state = self._states[number]
-        if isinstance(event, PhaseStarted):
-            state.phase = Phase(event, time.monotonic())
-        elif isinstance(event, PhaseFinished):
-            state.phase = None
-        elif isinstance(event, (ItemStarted, ItemAdvanced, ItemFinished)):
-            if state.phase is not None and state.phase.name == event.phase:
-                state.phase.count(event)
-        else:
+        if not self._states[number].hear(event):
             self._say(self._labels[number], event)
 
     def done(self, number: int, lines: Sequence[tuple[str, int]]) -> None:
@@ -68,17 +48,6 @@ class Rows:
         if self._told and not self._screen.watched:
             for text, _ in lines:
                 self._screen.line(f"{self._labels[number]}: {text}")
-
-    def close(self) -> None:
-        """Take the rows off the screen."""
-        live, self._live = self._live, None
-        if live is not None:
-            live.stop()
-
-    def _say(self, who: str, event: Event) -> None:
-        said = spoken(event, self._screen, quiet=self._quiet, verbose=self._verbose, who=f"{who}: ")
-        for label, text in said:
-            write_beside(self._live, self._screen, label, text)
 
     def _picture(self) -> Table:
         from rich.spinner import Spinner
@@ -104,12 +73,12 @@ class Rows:
         return grid
 
 
-class _State:
+class _State(Row):
     """How far one job is."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.word = ""
-        self.phase: Phase | None = None
         self.ended = False
         self.good = False
 

@@ -126,6 +126,20 @@ def several(session: Session) -> list[Target]:
     return instances(find(session, name) for name in session.options.environments or (None,))
 
 
+def output_of(session: Session, given: str | None) -> str | None:
+    """What ``--output`` names, absolute; None where each answer goes to standard output.
+
+    Raises:
+        UsageError: Several environments are meant, and it is no folder.
+    """
+    output = os.path.abspath(given) if given is not None else None
+    if len(several(session)) > 1 and (output is None or not os.path.isdir(output)):
+        raise UsageError(
+            "several environments need a folder each file goes to", hint="Give -o FOLDER."
+        )
+    return output
+
+
 def instances(targets: Iterable[Target]) -> list[Target]:
     """Of each target every Python; what is meant twice, once."""
     found: list[Target] = []

@@ -194,6 +194,21 @@ class Waiver:
             f", {self.advisory}" if self.advisory else ""
         )
 
+    def facts(self) -> dict[str, str | None]:
+        """What is tolerated, for how long, and who says so, for JSON."""
+        return {
+            "rule": self.rule,
+            "package": self.package,
+            "versions": str(self.versions),
+            "advisory": self.advisory,
+            "reason": self.reason,
+            "owner": self.owner,
+            "approver": self.approver,
+            "ticket": self.ticket,
+            "created": str(self.created),
+            "expires": str(self.expires),
+        }
+
 
 @frozen
 class Policy:

@@ -5,10 +5,8 @@ Read from the simple API in JSON (PEP 691), with the times of PEP 700.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from packaging.pylock import Pylock
 from packaging.version import Version
@@ -21,10 +19,9 @@ from provenv.model.lock import is_direct
 from provenv.model.manifest import Manifest
 from provenv.model.origins import PYPI
 from provenv.resolve.indexes import authorized, collect_indexes
-from provenv.resolve.pages import version_of
+from provenv.resolve.pages import IndexFile, listed, project_page
 from provenv.resolve.settings import ResolveSettings
 
-_JSON = "application/vnd.pypi.simple.v1+json"
 _WORKERS = 16
 
 
@@ -64,12 +61,14 @@ class Offers:
 
         What is yanked is left out, and so are pre-releases where ``version`` is none.
         """
+        return [one for one in self.instead_of(version) if one > version]
+
+    def instead_of(self, version: Version) -> list[Version]:
+        """The same, with ``version`` itself and what is below it."""
         return [
             one.version
             for one in self.versions
-            if one.version > version
-            and not one.yanked
-            and (version.is_prerelease or not one.version.is_prerelease)
+            if not one.yanked and (version.is_prerelease or not one.version.is_prerelease)
         ]
 
 
@@ -124,32 +123,26 @@ def _ask(market: Market, name: str) -> Offers:
         return Offers(
             name=name, inconclusive="its index is a folder, which does not say what it has"
         )
-    address = f"{index.rstrip('/')}/{name}/"
     try:
-        answer = market.transport.get(address, headers={"Accept": _JSON})
-        if answer.status != 200:
-            return Offers(name=name, inconclusive=f"its index answered HTTP status {answer.status}")
-        rows: list[Mapping[str, Any]] = json.loads(answer.body)["files"]
-        return Offers(name=name, versions=_versions(rows))
+        page = project_page(market.transport, index, name)
     except NetworkError as error:
         return Offers(name=name, inconclusive=error.message)
-    except (ValueError, KeyError, TypeError):
+    if page.state == "gone":
+        return Offers(name=name, inconclusive=f"its index answered HTTP status {page.status}")
+    if page.state == "silent":
         return Offers(name=name, inconclusive="its index does not speak JSON (PEP 691)")
+    return Offers(name=name, versions=_versions(listed(page)))
 
 
-def _versions(rows: Iterable[Mapping[str, Any]]) -> tuple[Offer, ...]:
-    files: dict[Version, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        version = version_of(str(row.get("filename", "")))
-        if version is not None:
-            files.setdefault(Version(version), []).append(row)
+def _versions(files: Iterable[IndexFile]) -> tuple[Offer, ...]:
+    found: dict[Version, list[IndexFile]] = {}
+    for file in files:
+        found.setdefault(Version(file.version), []).append(file)
     return tuple(
         Offer(
             version=version,
-            uploaded=min(
-                (str(t) for f in files[version] if (t := f.get("upload-time"))), default=None
-            ),
-            yanked=all(file.get("yanked", False) is not False for file in files[version]),
+            uploaded=min((f.uploaded for f in found[version] if f.uploaded), default=None),
+            yanked=all(file.yanked for file in found[version]),
         )
-        for version in sorted(files)
+        for version in sorted(found)
     )

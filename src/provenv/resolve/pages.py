@@ -56,11 +56,14 @@ class ProjectPage:
             name; ``silent``: it has a page, and not as JSON.
         url: Where it came from; links on the page begin there.
         data: The page, where it was read: an object with ``files``. Nothing in it is checked.
+        html: What a silent index answered instead.
     """
 
     state: Literal["read", "same", "gone", "silent"]
     url: str
-    data: Mapping[str, Any] | None = None
+    status: int = 200
+    data: Mapping[str, Any] | None = field(default=None, repr=False)
+    html: bytes = field(default=b"", repr=False)
     etag: str | None = None
 
 
@@ -72,19 +75,26 @@ def project_page(
     Raises:
         NetworkError: It does not answer, refuses, or the answer says that it is such a page and is none.
     """
-    url = f"{index.rstrip('/')}/{canonicalize_name(name)}/"
     if not index.startswith(("http://", "https://")):
-        return ProjectPage(state="silent", url=url)
+        return ProjectPage(state="silent", url=_address(index, name))
+    return _fetched(transport, _address(index, name), etag)
+
+
+def _address(index: str, name: str) -> str:
+    return f"{index.rstrip('/')}/{canonicalize_name(name)}/"
+
+
+def _fetched(transport: Transport, url: str, etag: str | None = None) -> ProjectPage:
     headers = {"Accept": _ACCEPT} | ({"If-None-Match": etag} if etag else {})
     answer = transport.get(url, headers=headers)
     if answer.status == 304 and etag:
-        return ProjectPage(state="same", url=answer.url, etag=etag)
+        return ProjectPage(state="same", url=answer.url, status=304, etag=etag)
     if answer.status in (404, 410):
-        return ProjectPage(state="gone", url=answer.url)
+        return ProjectPage(state="gone", url=answer.url, status=answer.status)
     if answer.status != 200:
         raise status_error(answer.status, url)
     if not _is_json(answer):
-        return ProjectPage(state="silent", url=answer.url)
+        return ProjectPage(state="silent", url=answer.url, html=answer.body)
     try:
         data = json.loads(answer.body)
         if not isinstance(data, dict) or not isinstance(data.get("files"), list):
@@ -113,48 +123,64 @@ def files_of(transport: Transport, index: str, name: str) -> tuple[IndexFile, ..
     Raises:
         NetworkError: It does not answer, refuses, or answers with something else.
     """
-    url = f"{index.rstrip('/')}/{canonicalize_name(name)}/"
+    url = _address(index, name)
     if index.startswith(("/", "file:")):
         return _local(url)
-    answer = transport.get(url, headers={"Accept": _ACCEPT})
-    if answer.status in (404, 410):
+    page = _fetched(transport, url)
+    if page.state == "gone":
         return None
-    if answer.status != 200:
-        raise status_error(answer.status, url)
     try:
-        rows = _json_rows(answer.body) if _is_json(answer) else _html_rows(answer.body)
-    except (ValueError, KeyError, TypeError) as error:
+        return listed(page)
+    except ValueError as error:
         raise _no_page(url, error) from error
-    return _files(rows, answer.url)
+
+
+def listed(page: ProjectPage) -> tuple[IndexFile, ...]:
+    """Every wheel and sdist on a page; a row of it that makes no sense is left out.
+
+    Raises:
+        ValueError: It is HTML, and none that can be read.
+    """
+    rows = page.data["files"] if page.data is not None else _html_rows(page.html)
+    found = (_file(row, page.url) for row in rows if isinstance(row, Mapping))
+    return tuple(file for file in found if file is not None)
 
 
 def _local(url: str) -> tuple[IndexFile, ...] | None:
     folder = unquote(urlsplit(url).path)
     try:
         with open(f"{folder}index.html", "rb") as stream:
-            return _files(_html_rows(stream.read()), f"file://{folder}index.html")
+            html = stream.read()
     except OSError:
         return None
+    return listed(ProjectPage(state="silent", url=f"file://{folder}index.html", html=html))
 
 
-def _files(rows: list[dict[str, Any]], base: str) -> tuple[IndexFile, ...]:
-    found = []
-    for row in rows:
-        version = version_of(row["filename"])
-        if version is not None:
-            found.append(
-                IndexFile(
-                    filename=row["filename"],
-                    version=version,
-                    url=urljoin(base, row["url"]),
-                    hashes=row.get("hashes") or {},
-                    size=row.get("size"),
-                    metadata=_metadata(row),
-                    yanked=row.get("yanked", False) is not False,
-                    uploaded=row.get("upload-time"),
-                )
-            )
-    return tuple(found)
+def _file(row: Mapping[str, Any], base: str) -> IndexFile | None:
+    name, link, uploaded = (_text(row, key) for key in ("filename", "url", "upload-time"))
+    version = version_of(name) if name is not None else None
+    if name is None or link is None or version is None:
+        return None
+    try:
+        url = urljoin(base, link)
+    except ValueError:
+        return None
+    size, hashes = row.get("size"), row.get("hashes")
+    return IndexFile(
+        filename=name,
+        version=version,
+        url=url,
+        hashes=hashes if isinstance(hashes, dict) else {},
+        size=size if isinstance(size, int) else None,
+        metadata=_metadata(row),
+        yanked=row.get("yanked") not in (None, False),
+        uploaded=uploaded,
+    )
+
+
+def _text(row: Mapping[str, Any], key: str) -> str | None:
+    said = row.get(key)
+    return said if isinstance(said, str) else None
 
 
 def _metadata(row: Mapping[str, Any]) -> Mapping[str, str]:
@@ -171,12 +197,6 @@ def version_of(filename: str) -> str | None:
         return str(parse_sdist_filename(filename)[1])
     except (InvalidWheelFilename, InvalidSdistFilename):
         return None
-
-
-def _json_rows(body: bytes) -> list[dict[str, Any]]:
-    data = json.loads(body)
-    rows: list[dict[str, Any]] = data["files"]
-    return rows
 
 
 def _html_rows(body: bytes) -> list[dict[str, Any]]:

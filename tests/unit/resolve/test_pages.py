@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -44,20 +46,16 @@ def test_json_as_pypi_answers(index: Index, tmp_path: Path) -> None:
     assert files_of(Transport(HttpSettings()), index.url, "nothing") is None
 
 
-@pytest.mark.parametrize("kind", ["html", "rubbish", "broken"])
-def test_other_answers(kind: str) -> None:
-    bodies = {
-        "html": ("text/html; charset=utf-8", HTML),
-        "rubbish": ("application/json", b"hello"),
-        "broken": ("application/vnd.pypi.simple.v1+json", b"{}"),
-    }
+@contextmanager
+def answering(kind: str, body: bytes) -> Iterator[str]:
+    """The address of a server that has one answer to everything."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
-            self.send_header("Content-Type", bodies[kind][0])
+            self.send_header("Content-Type", kind)
             self.end_headers()
-            self.wfile.write(bodies[kind][1])
+            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None: ...
 
@@ -65,19 +63,54 @@ def test_other_answers(kind: str) -> None:
         thread = Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:
-            base = f"http://127.0.0.1:{server.server_address[1]}"
-            transport = Transport(HttpSettings())
-            if kind != "html":
-                with pytest.raises(NetworkError, match="not a page of an index"):
-                    files_of(transport, f"{base}/simple", "web-kit")
-                return
-            wheel, sdist = files_of(transport, f"{base}/simple/", "web-kit") or ()
+            yield f"http://127.0.0.1:{server.server_address[1]}"
         finally:
             server.shutdown()
             thread.join()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [("application/json", b"hello"), ("application/vnd.pypi.simple.v1+json", b"{}")],
+    ids=["rubbish", "broken"],
+)
+def test_what_is_no_page_is_refused(kind: str, body: bytes) -> None:
+    with (
+        answering(kind, body) as base,
+        pytest.raises(NetworkError, match="not a page of an index"),
+    ):
+        files_of(Transport(HttpSettings()), f"{base}/simple", "web-kit")
+
+
+def test_html() -> None:
+    with answering("text/html; charset=utf-8", HTML) as base:
+        found = files_of(Transport(HttpSettings()), f"{base}/simple/", "web-kit") or ()
+    wheel, sdist = found
     assert wheel.url == f"{base}/files/Web_Kit-1.0.0-py3-none-any.whl"
     assert (wheel.version, wheel.hashes) == ("1.0.0", {"sha256": "abcd"})
     assert (sdist.filename, sdist.hashes) == ("web-kit-1.0.tar.gz", {})
+
+
+def test_rows_that_make_no_sense_are_left_out() -> None:
+    good: dict[str, object] = {
+        "filename": "web-1.0.tar.gz",
+        "url": "web-1.0.tar.gz",
+        "hashes": {},
+        "yanked": None,
+    }
+    rows = [
+        good,
+        {**good, "filename": "web-2.0.tar.gz", "hashes": "?", "size": "?", "upload-time": 1},
+        {**good, "filename": "web-3.0.tar.gz", "url": "http://[x/web-3.0.tar.gz"},
+        {"filename": "web-4.0.tar.gz"},
+        {"url": "web-5.0.tar.gz"},
+        {**good, "filename": 6},
+        "web-7.0.tar.gz",
+    ]
+    with answering("application/json", json.dumps({"files": rows}).encode()) as base:
+        found = files_of(Transport(HttpSettings()), base, "web") or ()
+    assert [(file.version, file.yanked) for file in found] == [("1.0", False), ("2.0", False)]
+    assert (found[1].hashes, found[1].size, found[1].uploaded) == ({}, None, None)
 
 
 @pytest.mark.parametrize(

@@ -108,16 +108,4 @@ def decision_data(one: Decision) -> dict[str, Any]:
 
 def waiver_data(waiver: Waiver) -> dict[str, Any]:
     """One waiver."""
-    return {
-        "rule": waiver.rule,
-        "package": waiver.package,
-        "versions": str(waiver.versions),
-        "advisory": waiver.advisory,
-        "reason": waiver.reason,
-        "owner": waiver.owner,
-        "approver": waiver.approver,
-        "ticket": waiver.ticket,
-        "created": str(waiver.created),
-        "expires": str(waiver.expires),
-        "until_fixed": waiver.until_fixed,
-    }
+    return {**waiver.facts(), "until_fixed": waiver.until_fixed}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import TYPE_CHECKING, Any
 
 from provenv.cli.draw import Screen, many, short_path
 from provenv.cli.session import Session
-from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
     from provenv.workspace.assuring.sboms import SbomResult
@@ -37,14 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
-    from provenv.cli.targets import Answer, Target, for_each, several
+    from provenv.cli.targets import Answer, Target, for_each, output_of
     from provenv.workspace.assuring.sboms import sbom
 
-    output = os.path.abspath(args.output) if args.output is not None else None
-    if len(several(session)) > 1 and (output is None or not os.path.isdir(output)):
-        raise UsageError(
-            "several environments need a folder each file goes to", hint="Give -o FOLDER."
-        )
+    output = output_of(session, args.output)
 
     def act(target: Target) -> Answer:
         result = sbom(

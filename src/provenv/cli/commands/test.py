@@ -5,20 +5,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from provenv.cli import signals
-from provenv.cli.cells import STYLES, Cells
-from provenv.cli.draw import Screen, many, printable, seconds, short_path, visible
+from provenv.cli.cells import Cells
+from provenv.cli.draw import printable
 from provenv.cli.session import Session
 from provenv.core.errors import UsageError
-from provenv.trials.cells import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from provenv.trials.cells import Cell, CellResult
+    from provenv.trials.cells import Cell
     from provenv.workspace.testing.elsewhere import Elsewhere
     from provenv.workspace.testing.matrix import MatrixReport, MatrixRequest
 
@@ -44,9 +42,6 @@ EXAMPLES = (
     ("provenv test --list", "which cells there are"),
 )
 ENVIRONMENT = True
-_VERDICTS = {0: "pass", 1: "fail", 3: "inconclusive"}
-_LABELS = 6  # of cells that have the same to say
-_TAIL = 12  # lines of the log of a cell that did not pass
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,6 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, session: Session) -> int:
+    from provenv.cli import tested
     from provenv.workspace.testing import matrix
 
     if args.foreign is not None:
@@ -101,10 +97,14 @@ def run(args: argparse.Namespace, session: Session) -> int:
     project = session.project
     cells = matrix.choose_cells(project, session.context, request)
     if args.list:
-        session.answer("test-list", lambda: list_data(cells), lambda screen: _list(cells, screen))
+        session.answer(
+            "test-list",
+            lambda: tested.list_data(cells),
+            lambda screen: tested.list_text(cells, screen),
+        )
         return 0
     if not cells:
-        session.verdict("test", lambda: _nothing(project.title), _say_nothing)
+        session.verdict("test", lambda: tested.nothing_data(project.title), tested.nothing_text)
         return 0
     if args.ahead or args.bounds:
         return _try(args, session, cells, request)
@@ -112,7 +112,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
         elsewhere = _elsewhere(args, session, cells)
         report = matrix.run_matrix(cells, project, session.context, request, told, elsewhere)
     _write(args, report)
-    session.verdict("test", lambda: data(report), lambda screen: text(report, screen))
+    session.verdict("test", lambda: tested.data(report), lambda screen: tested.text(report, screen))
     if report.ended_by is not None:
         return signals.exit_code(report.ended_by)
     return report.code
@@ -266,186 +266,3 @@ def _write(args: argparse.Namespace, report: MatrixReport) -> None:
         write_atomic(args.junit, reporting.as_junit(report).encode())
     if args.html is not None:
         write_atomic(args.html, page.as_page(report).encode())
-
-
-def _list(cells: Sequence[Cell], screen: Screen) -> None:
-    rows = [(c.id, c.label, c.environment, " ".join(c.command)) for c in cells]
-    screen.table(rows, head=("id", "cell", "environment", "command"))
-
-
-def _say_nothing(screen: Screen) -> None:
-    screen.line("nothing failed the last time")
-
-
-def text(report: MatrixReport, screen: Screen) -> None:
-    from provenv.workspace.testing.reporting import log_end
-
-    _draw_table(report, screen)
-    bad = [r for r in report.results if r.state in ("failed", "timeout", "error")]
-    same: dict[tuple[str, str | None], list[CellResult]] = {}
-    for number, result in enumerate(bad):  # cells that share a lock share what is wrong with it
-        key = (result.state, result.reason if result.log is None else str(number))
-        same.setdefault(key, []).append(result)
-    for group in same.values():
-        _tell_bad(group, log_end(group[0], _TAIL), screen)
-    skipped = [r for r in report.results if r.state == "skipped"]
-    for reason in dict.fromkeys(str(r.reason) for r in skipped):
-        screen.line()
-        screen.line(f"{screen.paint('warn', 'skipped')} {printable(reason)}")
-    left = [result for result in report.results if result.left]
-    for result in left:
-        screen.line(
-            f"{screen.paint('warning', 'note:')} {result.cell.label} left "
-            f"{many(result.left, 'process', 'processes')} behind, which had to be ended"
-        )
-    screen.line()
-    screen.line(_summary(report, screen))
-
-
-def _draw_table(report: MatrixReport, screen: Screen) -> None:
-    """Pythons down and variants across; the other way round, or a line a cell, where that is too wide."""
-    from provenv.workspace.testing.reporting import grid
-
-    rows, columns, places = grid(report.results)
-
-    def shown(row: str, column: str) -> str:
-        number = places.get((row, column))
-        return (
-            screen.paint("dim", "-") if number is None else _short(report.results[number], screen)
-        )
-
-    def plain(texts: Sequence[str]) -> list[str]:
-        return [printable(text) for text in texts]
-
-    down = [[screen.paint("strong", printable(r)), *(shown(r, c) for c in columns)] for r in rows]
-    across = [[screen.paint("strong", printable(c)), *(shown(r, c) for r in rows)] for c in columns]
-    for lines, head in ((down, ["python", *plain(columns)]), (across, ["", *plain(rows)])):
-        widths = [max(visible(line[n]) for line in (*lines, head)) for n in range(len(head))]
-        if screen.width is None or sum(widths) + 2 * (len(head) - 1) <= screen.width:
-            screen.table(lines, head=head)
-            return
-    screen.table([(printable(r.cell.label), _short(r, screen)) for r in report.results])
-
-
-def _short(result: CellResult, screen: Screen) -> str:
-    state = screen.paint(STYLES[result.state], result.state)
-    if result.cached:
-        return f"{state} {screen.paint('dim', '(known)')}"
-    if result.state in ("skipped", "cancelled", "error"):
-        return state
-    return f"{state} {screen.paint('dim', seconds(result.seconds))}"
-
-
-def _tell_bad(same: Sequence[CellResult], tail: str, screen: Screen) -> None:
-    """What became of a cell, or of several for the same reason."""
-    result = same[0]
-    screen.line()
-    state = screen.paint(STYLES[result.state], result.state)
-    labels = [screen.paint("strong", printable(one.cell.label)) for one in same]
-    if len(labels) > _LABELS:
-        labels = [*labels[: _LABELS - 1], f"and {len(labels) - _LABELS + 1} more"]
-    screen.line(f"{state} {', '.join(labels)}")
-    if result.reason is not None:
-        for line in _shortened(result.reason.splitlines()):
-            screen.block(printable(line.expandtabs()), "  ")
-    elif result.code is not None:
-        screen.line(f"  exit code {result.code}")
-    if result.worker:
-        times = f", begun {result.attempts} times" if result.attempts > 1 else ""
-        screen.line(f"  on {printable(result.worker)}{times}")
-    if result.log is not None:
-        for line in tail.splitlines():
-            screen.line(f"  {screen.paint('dim', '|')} {printable(line.expandtabs())}")
-        screen.line(f"  {screen.paint('dim', short_path(result.log))}")
-    if result.hint:
-        screen.block(result.hint, "  ")
-
-
-def _shortened(lines: Sequence[str]) -> list[str]:
-    """The beginning and the end of a long story; ``--json`` and the page have the whole."""
-    if len(lines) <= _TAIL + 2:
-        return list(lines)
-    half = _TAIL // 2
-    return [*lines[:half], f"({len(lines) - 2 * half} more lines)", *lines[-half:]]
-
-
-def _summary(report: MatrixReport, screen: Screen) -> str:
-    counts = Counter(result.state for result in report.results)
-    parts = [
-        screen.paint(STYLES[state], f"{counts[state]} {state}") for state in STATES if counts[state]
-    ]
-    known = sum(result.cached for result in report.results)
-    if known:
-        parts[0] += f" ({known} known from before)"
-    ended = {"fail-fast": ", ended by --fail-fast", "interrupted": ", interrupted", None: ""}
-    verdict = _VERDICTS[report.code]
-    style = {"pass": "good", "fail": "bad", "inconclusive": "warn"}[verdict]
-    took = screen.paint("dim", f"in {seconds(report.seconds)}, {report.jobs} at once")
-    how = ended[report.stopped]
-    return f"{screen.paint(style, verdict)}: {', '.join(parts)}{how} {took}"
-
-
-def data(report: MatrixReport) -> dict[str, Any]:
-    counts = Counter(result.state for result in report.results)
-    return {
-        "project": report.project,
-        "verdict": _VERDICTS[report.code],
-        "stopped": report.stopped,
-        "seconds": round(report.seconds, 3),
-        "first": None if report.first is None else round(report.first, 3),
-        "jobs": report.jobs,
-        "counts": {state: counts[state] for state in STATES},
-        "cells": [cell_data(result) for result in report.results],
-    }
-
-
-def _nothing(project: str) -> dict[str, Any]:
-    return {
-        "project": project,
-        "verdict": "pass",
-        "stopped": None,
-        "seconds": 0.0,
-        "first": None,
-        "jobs": 0,
-        "counts": dict.fromkeys(STATES, 0),
-        "cells": [],
-    }
-
-
-def list_data(cells: Sequence[Cell]) -> dict[str, Any]:
-    return {"cells": [_place(cell) for cell in cells]}
-
-
-def _place(cell: Cell) -> dict[str, Any]:
-    return {
-        "id": cell.id,
-        "label": cell.label,
-        "python": cell.python or None,
-        "resolution": cell.resolution,
-        "environment": cell.environment,
-        "variant": cell.variant or None,
-        "packages": list(cell.packages),
-        "command": list(cell.command),
-        "timeout": cell.timeout,
-    }
-
-
-def cell_data(result: CellResult) -> dict[str, Any]:
-    """One cell, and what came of it."""
-    return {
-        **_place(result.cell),
-        "state": result.state,
-        "cached": result.cached,
-        "code": result.code,
-        "seconds": round(result.seconds, 3),
-        "prepared": round(result.prepared, 3),
-        "version": result.python or None,
-        "executable": result.executable or None,
-        "reason": result.reason,
-        "hint": result.hint,
-        "line": result.line,
-        "log": result.log,
-        "left": result.left,
-        "attempts": result.attempts,
-        "worker": result.worker or None,
-    }

@@ -18,7 +18,7 @@ from provenv.core.values import field, frozen, replace
 from provenv.model.generation import Change
 from provenv.resolve import offers
 from provenv.resolve.offers import Market, Offers
-from provenv.workspace.governing import advisories, complying, policies, subjects
+from provenv.workspace.governing import advisories, judging, offering, policies, subjects
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.host import access, waits
 from provenv.workspace.operations.recording import recorded
@@ -189,8 +189,8 @@ def refused(desk: Desk, candidate: Candidate) -> frozenset[str]:
     if not found.rules:
         return frozenset()
     quiet = replace(desk.context, emit=silent)
-    complying.learn(candidate.project, quiet, found, candidate.pylocks())
-    judged = complying.judge_locks(candidate.project, desk.context, found, candidate.pylocks())
+    offering.learn(candidate.project, quiet, found, candidate.pylocks())
+    judged = judging.judge_locks(candidate.project, desk.context, found, candidate.pylocks())
     said = {
         f"{one.rule.id}: {one.subject}: {one.text}"
         for one in judged.verdict.decisions

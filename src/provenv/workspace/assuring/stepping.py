@@ -7,14 +7,13 @@ sound.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal, get_args
 
 from packaging.version import Version
 
-from provenv.core.errors import CheckFailedError, ProvenvError, UndecidedError, UnsatisfiableError
+from provenv.core.errors import CheckFailedError, UndecidedError, UnsatisfiableError
 from provenv.core.events import Noted
 from provenv.core.values import field, frozen, mutable, replace
 from provenv.model import bounds as versions_bounds
@@ -23,6 +22,7 @@ from provenv.workspace.assuring import bounds, candidates, changelogs, mending, 
 from provenv.workspace.assuring.bounds import Bound
 from provenv.workspace.assuring.candidates import Candidate, Desk
 from provenv.workspace.assuring.mending import Left
+from provenv.workspace.assuring.staying import Stayed, joined, short, stayed
 from provenv.workspace.assuring.trying import Trial
 from provenv.workspace.governing.auditing import AuditResult
 from provenv.workspace.projects.context import Context, Project
@@ -36,11 +36,6 @@ _WHY: Mapping[Step, str] = {
     "minor": "minor release",
     "major": "major release",
 }
-_ASKED = 8
-"""Of so many packages the resolver is asked what holds them back; of more it would take long."""
-_NEEDS = re.compile(
-    r"(\S+) depends? on ([A-Za-z0-9][A-Za-z0-9._-]*)((?:[<>=!~]=?=?[^\s,]+)(?:,[<>=!~][^\s,]+)*)"
-)
 
 
 @frozen
@@ -85,19 +80,6 @@ class StepResult:
     rejected: tuple[Rejected, ...]
     trials: int
     seconds: float
-
-
-@frozen
-class Stayed:
-    """A package that has a newer version on its index and does not move there.
-
-    ``newest`` is None where the index does not say.
-    """
-
-    name: str
-    locked: str
-    newest: str | None
-    reason: str
 
 
 @frozen
@@ -200,12 +182,13 @@ def plan_upgrade(
             result, still = _take(work, step)
             done.append(result)
             left = still or left
+        left_out = {one.name: one.reason for result in done for one in result.rejected}
         return Upgrade(
             title=project.title,
             steps=tuple(done),
             changes=candidates.moved(desk.base, work.state),
             edits=tuple(work.edits),
-            stayed=tuple(_stayed(work, steps, done)),
+            stayed=tuple(stayed(desk, work.state, steps, left_out)),
             left=left,
             before=mending.audited(desk, desk.base),
             after=mending.audited(desk, work.state),
@@ -314,7 +297,7 @@ def _raise(work: _Work, step: Step, names: Sequence[str], rejected: list[Rejecte
         candidate, edits = _raised(work, step, names, pinned)
         problem = _problem(work, candidate, label)
     except UnsatisfiableError as error:
-        problem = _Problem(reason=_short(error.message))
+        problem = _Problem(reason=short(error.message))
     if problem is None and candidate is not None:
         work.state = candidate
         work.edits += edits
@@ -434,15 +417,11 @@ def _rejected(
     step: Step = "security",
     desk: Desk | None = None,
 ) -> Rejected:
-    old, new = (_joined(one.versions().get(name, ())) for one in (before, after))
+    old, new = (joined(one.versions().get(name, ())) for one in (before, after))
     if old == new and desk is not None:
         reached = list(_reached(desk, name, before.versions()[name][-1], step))
         new = str(reached[-1]) if reached else new
     return Rejected(name=name, before=old, after=new, reason=problem.reason, log=problem.log)
-
-
-def _joined(versions: Sequence[Version]) -> str:
-    return ", ".join(map(str, versions))
 
 
 def _moves(work: _Work, before: Candidate, step: Step) -> Iterator[Move]:
@@ -473,69 +452,3 @@ def _why(change: Change, step: Step, cleared: Sequence[str]) -> str:
     if change.after is None:
         return "needed no more"
     return "goes with what moved" if step == "security" else _WHY[step]
-
-
-def _stayed(work: _Work, steps: Sequence[Step], done: Sequence[StepResult]) -> Iterator[Stayed]:
-    """What has a newer version and is not at it."""
-    reasons = {one.name: one.reason for result in done for one in result.rejected}
-    asked = 0
-    for name, versions in sorted(work.state.versions().items()):
-        if name not in work.desk.market.addresses:
-            continue
-        offered = work.desk.offered(name)
-        if offered.inconclusive is not None:
-            yield Stayed(
-                name=name, locked=_joined(versions), newest=None, reason=offered.inconclusive
-            )
-            continue
-        above = offered.above(versions[-1])
-        if not above:
-            continue
-        reason = reasons.get(name) or _plain_reason(work, steps, name, versions[-1], above[-1])
-        if reason is None and asked < _ASKED:
-            asked += 1
-            reason = _resolvers_reason(work, name, above[-1])
-        yield Stayed(
-            name=name,
-            locked=_joined(versions),
-            newest=str(above[-1]),
-            reason=reason or "something else that is locked needs an older one",
-        )
-
-
-def _plain_reason(
-    work: _Work, steps: Sequence[Step], name: str, version: Version, newest: Version
-) -> str | None:
-    """What can be said without the resolver: a bound, an advisory, a step that was not asked for."""
-    held = bounds.stated_against(work.state.project, name, newest)
-    if held:
-        where = ", ".join(f"{one.requirement!r} ({one.place})" for one in held)
-        return f"held by {where}"
-    for row in locking.excluded_rows(work.state.locks[None].lock):
-        if row.get("name") == name and row.get("version") in (None, str(newest)):
-            return f"excluded by the rule {row.get('rule')!r}: {row.get('why')}"
-    if work.desk.against(name).hits(str(newest)):
-        return f"something is known against {newest}"
-    wanted = versions_bounds.step(version, newest)
-    if wanted not in steps:
-        return f"{wanted} releases were not asked for"
-    return None
-
-
-def _resolvers_reason(work: _Work, name: str, newest: Version) -> str | None:
-    try:
-        candidates.resolved(work.desk, work.state, [f"{name}=={newest}"], upgrade=[name])
-    except UnsatisfiableError as error:
-        for who, what, clause in _NEEDS.findall(" ".join(error.message.split())):
-            if what == name and who != "project":
-                return f"{who} needs {what}{clause.rstrip('.')}"
-        return _short(error.message)
-    except ProvenvError as error:
-        return _short(error.message)
-    return "it would move others beyond what was asked for"
-
-
-def _short(message: str) -> str:
-    """The first sentence or so of what a resolver says."""
-    text = " ".join(message.split())
-    return text if len(text) <= 240 else f"{text[:239]}…"

@@ -20,20 +20,7 @@ def described(waivers: Iterable[Waiver], today: date) -> dict[str, dict[str, Any
 
 
 def _described(waiver: Waiver, today: date) -> dict[str, Any]:
-    said = {
-        "rule": waiver.rule,
-        "package": waiver.package,
-        "versions": str(waiver.versions),
-        "advisory": waiver.advisory,
-        "reason": waiver.reason,
-        "owner": waiver.owner,
-        "approver": waiver.approver,
-        "ticket": waiver.ticket,
-        "created": str(waiver.created),
-        "expires": str(waiver.expires),
-        "until-fixed": waiver.until_fixed,
-        "origin": waiver.origin,
-    }
+    said = {**waiver.facts(), "until-fixed": waiver.until_fixed, "origin": waiver.origin}
     state = (
         "expired" if today > waiver.expires else "future" if today < waiver.created else "active"
     )

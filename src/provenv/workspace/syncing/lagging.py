@@ -10,7 +10,7 @@ from provenv.core.errors import InputError, UsageError
 from provenv.core.values import frozen
 from provenv.resolve.offers import Market, offers, open_market
 from provenv.resolve.outdated import Newest
-from provenv.workspace.governing import complying, policies
+from provenv.workspace.governing import offering, policies
 from provenv.workspace.host import access
 from provenv.workspace.projects.context import Context, Project, read_locks
 from provenv.workspace.syncing import inspection, locking
@@ -58,7 +58,7 @@ def outdated_by_policy(project: Project, context: Context) -> LagResult:
     if None not in locks:
         raise InputError("is missing", file=project.lock_path(None), hint="Run `provenv lock`.")
     found = inspection.outdated(project, context)
-    offered = complying.offered(project, context, governing, locks)
+    offered = offering.offered(project, context, governing, locks)
     locker = project.locker
     market = open_market(
         locker.manifest,
@@ -76,7 +76,7 @@ def outdated_by_policy(project: Project, context: Context) -> LagResult:
     )
 
 
-def _lag(newest: Newest, offered: complying.Offered, market: Market) -> Lag:
+def _lag(newest: Newest, offered: offering.Offered, market: Market) -> Lag:
     bad = offered.excluded.get(newest.name, {})
     permitted = newest.latest if newest.outdated else None
     if permitted in bad:

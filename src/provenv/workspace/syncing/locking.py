@@ -249,7 +249,7 @@ def _why_refused(
     """What of the locks the rules exclude today, in a few words; None where nothing is, or none govern."""
     if not may_be_governed(project, context):
         return None
-    from provenv.workspace.governing.complying import why_not
+    from provenv.workspace.governing.judging import why_not
     from provenv.workspace.governing.policies import policies_of
 
     policies = policies_of(project, context)
