@@ -3,8 +3,9 @@
     python -m bench.matrix --project itsdangerous-2.2.0.tar.gz [--runs 5] [--docs docs/benchmarks.md]
 
 Four Pythons times three variants, one cell at a time, everything cached and every environment there.
-The tests of a cell are run by a script that writes down when it began and when it ended. Overhead is the
-time of the whole process without these: until the first tests begin, between two cells, after the last.
+The tests of a cell are run by a script for bash, which writes down when it began and when it ended without
+starting anything; the start of the Python that runs the tests is theirs. Overhead is the time of the whole
+process without these: until the first tests begin, between two cells, after the last.
 
 In the peers' favour: tox neither builds nor installs the project (``package = skip``), both find it by
 ``PYTHONPATH``. ``nox -r`` lets uv look whether what it needs is there, ``nox -R`` looks at nothing.
@@ -35,12 +36,11 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 VARIANTS = {"plain": (), "pytest7": ("pytest<8",), "pytest8": ("pytest<9",)}
 TESTS = ("pytest", "freezegun")
 _CELL = """\
-import os, subprocess, sys, time
-began = time.time()
-code = subprocess.call([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"])
-with open(os.environ["BENCH_TIMES"], "a") as stream:
-    stream.write(f"{began!r} {time.time()!r} {code}\\n")
-sys.exit(code)
+began=$EPOCHREALTIME
+python -m pytest -q -p no:cacheprovider tests
+code=$?
+echo "$began $EPOCHREALTIME $code" >> "$BENCH_TIMES"
+exit $code
 """
 
 
@@ -53,8 +53,7 @@ class Desk:
         (self.folder,) = (top / "made").iterdir()
         self.times = top / "times"
         self.log = top / "log"
-        (top / "cell.py").write_text(_CELL)
-        (self.folder / "bench_cell.py").write_text(_CELL)
+        (self.folder / "cell.sh").write_text(_CELL)
         self._write()
         paths = [tools, *(_python(minor).parent for minor in PYTHONS), "/usr/bin", "/bin"]
         self.env = {
@@ -92,7 +91,7 @@ class Desk:
         )
         manifest += (
             f"\n[tool.provenv.matrix]\npython = {json.dumps(PYTHONS)}\nwith = [{rows}]\n"
-            'command = ["python", "bench_cell.py"]\n'
+            'command = ["bash", "cell.sh"]\n'
         )
         (self.folder / "pyproject.toml").write_text(manifest)
         names = ",".join(minor.replace(".", "") for minor in PYTHONS)
@@ -106,7 +105,7 @@ class Desk:
             text += f"requires = {requires}" if requires else ""
             text += f"work_dir = .{file}\n[testenv]\n{more}package = skip\ndeps =\n{deps}\n"
             text += "set_env = PYTHONPATH=src\npass_env = BENCH_TIMES\n"
-            text += "commands = python bench_cell.py\n"
+            text += "allowlist_externals = bash\ncommands = bash cell.sh\n"
             (self.folder / file).write_text(text)
         (self.folder / "noxfile.py").write_text(
             textwrap.dedent(
@@ -118,7 +117,7 @@ class Desk:
                 @nox.parametrize("variant", {list(VARIANTS)!r})
                 def tests(session, variant):
                     session.install("pytest", "freezegun", *VARIANTS[variant])
-                    session.run("python", "bench_cell.py", env={{"PYTHONPATH": "src"}})
+                    session.run("bash", "cell.sh", external=True, env={{"PYTHONPATH": "src"}})
                 """
             )
         )
