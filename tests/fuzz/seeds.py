@@ -174,7 +174,8 @@ def _markers() -> list[bytes]:
 
 
 SEEDS: dict[str, Callable[[], list[bytes]]] = {
-    "wheel": _wheels, "sdist": _sdists, "record": _records, "pylock": lambda: [_LOCK.encode(), _TOOLS.encode()],
+    "wheel": _wheels, "sdist": _sdists, "record": _records,
+    "pylock": lambda: [_LOCK.encode(), _TOOLS.encode()],
     "object": _descriptions, "marker": _markers,
     "elf": lambda: [elf("$ORIGIN/../demo.libs:/opt/lib"), elf(None)],
 }  # fmt: skip

@@ -1,9 +1,9 @@
-"""Keeps one command company, and takes all of it away in the end. Run by path, or in a fork.
+"""Keeps commands company, one after another, and takes all of each away in the end.
 
-``python -I -S _watchdog_script.py LIFE RESULT PARENT``: three numbers. LIFE is the reading end of a pipe
-whose other end the parent holds: first comes what to do (:func:`_read_order`), then a byte where the
-command shall end early, and its end where the parent is no more. RESULT takes two lines: ``started PID``,
-and how it ended. Standard output and standard error are the log; they become the command's.
+``python -I -S _watchdog_script.py LIFE RESULT PARENT``, or :func:`main` in a fork: three numbers. LIFE is
+the reading end of a pipe whose other end the parent holds: there comes what to do (:func:`_read_order`), a
+byte where the command shall end early, and the next order; its end is where the parent is no more. RESULT
+takes two lines for each command: ``started PID``, and how it ended.
 
 On Linux this process adopts what the command's children leave behind (``PR_SET_CHILD_SUBREAPER``), so that
 a process which called ``setsid`` and lost its parents is still found. Elsewhere only the command's own
@@ -24,6 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    _Order = tuple[float | None, float, bytes, str, dict[bytes, bytes], list[bytes]]
+
 TICK = 0.5  # seconds between two looks at whether the parent is still there
 SETTLE = 0.3  # seconds in which what a command left behind may end by itself
 WITHOUT_PARENT = 1.0  # nobody waits for a gentle end any more
@@ -37,40 +39,74 @@ def main() -> None:
     life, result, parent = (int(word) for word in sys.argv[1:4])
     for descriptor in (life, result):  # not the command's, and not its children's
         os.set_inheritable(descriptor, False)
-    timeout, grace, folder, environ, command = _read_order(life)
     control = _process_control()
     adopting = control is not None and control(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER
+    how = ""
+    while how != "orphaned":
+        for number in _ASKING:  # nothing runs: there is nothing to end first
+            signal.signal(number, signal.SIG_DFL)
+        order = _read_order(life, parent)
+        if order is None:
+            return
+        how = _serve(order, life, result, parent, control, adopting=adopting)
+
+
+def _serve(
+    order: _Order,
+    life: int,
+    result: int,
+    parent: int,
+    control: Callable[..., int] | None,
+    *,
+    adopting: bool,
+) -> str:
+    """Run one command to its end, until nothing is left of it, and tell; how it ended."""
+    global _asked
+    _asked = False
     for number in _ASKING:  # ended otherwise, this process would end nothing else
         signal.signal(number, _heard)
+    timeout, grace, log, folder, environ, command = order
     begun = time.monotonic()
-    child, refusal = _start(command, folder, environ, control)
+    child, refusal = _start(command, folder, environ, log, control)
     if child is None:
         _tell(result, f"unstarted 0 0.0 0 0 {refusal}\n")
-        return
+        return "unstarted"
     _tell(result, f"started {child}\n")
     watch = _Watch(life, parent, child, grace, adopting=adopting)
     how = watch.until_end(begun + timeout if timeout is not None else None)
     seconds = time.monotonic() - begun
     ended, alive = watch.clear(how)
+    watch.close()
     _tell(result, f"{how} {watch.status} {seconds:.3f} {ended} {alive}\n")
+    return how
 
 
-def _read_order(life: int) -> tuple[float | None, float, str, dict[bytes, bytes], list[bytes]]:
+def _read_order(life: int, parent: int) -> _Order | None:
     """What to do: a line with the number of bytes that follow, and those, in fields that end with NUL.
 
-    The fields: timeout (or nothing), grace, folder, the number of variables, these, and the command.
+    The fields: timeout (or nothing), grace, log, folder, the number of variables, these, and the command.
+    None where nobody asks any more.
     """
+    while not select.select([life], [], [], TICK)[0]:
+        if os.getppid() != parent:  # a fork of the parent may hold the pipe open
+            return None
     head = b""
     while not head.endswith(b"\n"):
-        head += os.read(life, 1) or sys.exit(1)
+        byte = os.read(life, 1)
+        if not byte:
+            return None
+        head += byte.strip(b"c")  # the command that was to end early had ended by itself
     missing, body = int(head), b""
     while len(body) < missing:
-        body += os.read(life, missing - len(body)) or sys.exit(1)
-    timeout, grace, folder, count, *rest = body.split(b"\0")[:-1]
+        more = os.read(life, missing - len(body))
+        if not more:
+            return None
+        body += more
+    timeout, grace, log, folder, count, *rest = body.split(b"\0")[:-1]
     variables = rest[: int(count)]
     environ = dict(variable.split(b"=", 1) for variable in variables)
     limit = float(timeout) if timeout else None
-    return limit, float(grace), os.fsdecode(folder), environ, rest[int(count) :]
+    return limit, float(grace), log, os.fsdecode(folder), environ, rest[int(count) :]
 
 
 def _heard(number: int, frame: object) -> None:  # noqa: ARG001  # the shape of a handler
@@ -95,14 +131,18 @@ def _start(
     command: list[bytes],
     folder: str,
     environ: dict[bytes, bytes],
+    log: bytes,
     control: Callable[..., int] | None,
 ) -> tuple[int | None, str]:
-    """Start the command in a session of its own; its number, or None and why it cannot be started."""
+    """Start the command in a session of its own; its number, or None and why it cannot be started.
+
+    It has no input; what it writes is appended to ``log``.
+    """
     ours = os.getpid()
     told, telling = os.pipe()
     child = os.fork()
     if child == 0:
-        doing = "enter"
+        doing = "log"
         try:
             os.setsid()
             if control is not None:
@@ -113,6 +153,10 @@ def _start(
                 if number not in (signal.SIGKILL, signal.SIGSTOP):
                     _as_usual(number)
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
+            written = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            os.dup2(written, 1)
+            os.dup2(written, 2)
+            doing = "enter"
             os.chdir(folder)
             doing = "execute"
             os.execvpe(command[0], command, environ)  # noqa: S606
@@ -160,6 +204,12 @@ class _Watch:
         os.set_blocking(self._bell, False)
         signal.set_wakeup_fd(bell)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def close(self) -> None:
+        """Hear nothing any more."""
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.close(signal.set_wakeup_fd(-1))
+        os.close(self._bell)
 
     def until_end(self, deadline: float | None) -> str:
         """Wait until the command has ended, or has to: ``ended``, ``late``, ``cancelled``, ``orphaned``."""

@@ -1,9 +1,9 @@
 """Commands that leave nothing behind: each under a watchdog that takes its whole tree of processes away.
 
-A supervisor (``_watchdog_script.py``), in a session of its own, starts the command in another one. It ends
-everything that stems from the command when that has ended, when its time is over, when it is cancelled,
-and when this process is no more, however that came about: it sees the end of a pipe that this process
-holds. First SIGTERM, after a grace SIGKILL.
+A supervisor (:mod:`provenv.core.supervisor`), in a session of its own, starts the command in another one.
+It ends everything that stems from the command when that has ended, when its time is over, when it is
+cancelled, and when this process is no more, however that came about: it sees the end of a pipe that this
+process holds. First SIGTERM, after a grace SIGKILL.
 
 Linux: processes that called ``setsid`` and lost their parents are found all the same, as the supervisor is
 who adopts them. Elsewhere (macOS) nothing adopts; what left the command's process group is not found.
@@ -21,15 +21,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Literal, NoReturn, Protocol
+from typing import Literal
 
 from provenv.core.disk import refuse_sick
-from provenv.core.errors import UndecidedError
+from provenv.core.errors import ProvenvError, UndecidedError
 from provenv.core.files import disk_error, ensure_folder
+from provenv.core.supervisor import GRACE, Supervisor, fork
 from provenv.core.values import frozen
 
 _SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_watchdog_script.py")
-_GRACE = 3.0
 _LOOK = 0.2  # seconds between two calls of whoever wants to look at what runs
 _TAIL = 4096  # bytes at the end of a log in which its last line is looked for
 
@@ -65,43 +65,21 @@ class Outcome:
         return self.how == "exited" and self.code == 0
 
 
-class _Waited(Protocol):
-    """A process that can be waited for."""
-
-    @property
-    def pid(self) -> int: ...
-
-    def wait(self) -> object: ...
-
-
-class _Fork:
-    """A process that was forked here."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-
-    def wait(self) -> None:
-        with suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
-
-
 class Watched:
-    """A command that runs. :meth:`wait` is for one thread; :meth:`cancel` may be called from any."""
+    """A command that runs. :meth:`wait` is for one thread; :meth:`cancel` may be called from any.
+
+    A supervisor that is ``kept`` can be asked for the next command when this one has its outcome, unless
+    that is ``lost``.
+    """
 
     def __init__(
-        self,
-        supervisor: _Waited,
-        life: int,
-        result: int,
-        command: Sequence[str],
-        cwd: str,
+        self, supervisor: Supervisor, command: Sequence[str], cwd: str, *, kept: bool = False
     ) -> None:
         self.pid: int | None = None
         self._command = command
         self._cwd = cwd
         self._supervisor = supervisor
-        self._life = life
-        self._result = result
+        self._kept = kept
         self._text = b""
         self._begun = time.monotonic()
         self._guard = threading.Lock()
@@ -110,27 +88,37 @@ class Watched:
     def cancel(self) -> None:
         """Have the whole tree ended, gently first; :meth:`wait` tells when it has been."""
         with self._guard, suppress(OSError):
-            if self._life >= 0:
-                os.write(self._life, b"c")
+            if self._outcome is None and self._supervisor.life >= 0:
+                os.write(self._supervisor.life, b"c")
 
     def wait(self, timeout: float | None = None) -> Outcome | None:
         """Wait for the end, until nothing is left; None where that takes longer than ``timeout``."""
         over = None if timeout is None else time.monotonic() + timeout
         ready = select.poll()  # `select` knows no descriptors from 1024 on
         if self._outcome is None:
-            ready.register(self._result, select.POLLIN)
+            ready.register(self._supervisor.result, select.POLLIN)
         while self._outcome is None:
             left = None if over is None else max(0.0, over - time.monotonic()) * 1000
             if not ready.poll(left):
                 return None
-            data = os.read(self._result, 4096)
+            data = os.read(self._supervisor.result, 4096)
             self._text += data
-            if self._text.startswith(b"started ") and b"\n" in self._text:
-                self.pid = int(self._text.split(b"\n", 1)[0].split()[1])
-            if not data:
-                self._outcome = self._read_outcome()
-                self._close()
+            first, told, last = self._text.partition(b"\n")
+            if told and first.startswith(b"started "):
+                self.pid = int(first.split()[1])
+            else:
+                last = self._text
+            if not data or last.endswith(b"\n"):
+                self._end(self._read_outcome())
         return self._outcome
+
+    def _end(self, outcome: Outcome) -> None:
+        with self._guard:
+            self._outcome = outcome
+            if not self._kept or outcome.how == "lost":
+                self._supervisor.let_go()
+        if self._supervisor.life < 0:
+            self._supervisor.end()
 
     def kill(self) -> None:
         """Cancel, and wait for the end, also where a second signal comes in between."""
@@ -140,9 +128,9 @@ class Watched:
     def abandon(self) -> None:
         """Let go of it, as if this process were no more, and wait for the end."""
         with self._guard:
-            if self._life >= 0:
-                os.close(self._life)
-                self._life = -1
+            self._kept = False
+            if self._outcome is None:
+                self._supervisor.close_orders()
         self._wait_out()
 
     def _wait_out(self) -> None:
@@ -183,17 +171,11 @@ class Watched:
     def _refusal(self, doing: str, number: int) -> str:
         if doing == "enter":
             return f"cannot enter {self._cwd}: {os.strerror(number)}"
+        if doing == "log":
+            return f"cannot write its log: {os.strerror(number)}"
         if number in (errno.ENOENT, errno.ENOTDIR):
             return f"command not found: {self._command[0]}"
         return f"cannot execute {self._command[0]}: {os.strerror(number)}"
-
-    def _close(self) -> None:
-        with self._guard:
-            if self._life >= 0:
-                os.close(self._life)
-            os.close(self._result)
-            self._life = self._result = -1
-        self._supervisor.wait()
 
 
 def run_watched(
@@ -203,9 +185,9 @@ def run_watched(
     environ: Mapping[str, str],
     log: str,
     timeout: float | None = None,
-    grace: float = _GRACE,
+    grace: float = GRACE,
     meanwhile: Callable[[Watched], None] | None = None,
-    alone: bool = False,
+    supervisor: Supervisor | None = None,
 ) -> Outcome:
     """Run a command to its end and until nothing is left of it.
 
@@ -213,8 +195,8 @@ def run_watched(
     ``environ`` is its whole environment. ``timeout`` is in seconds; ``grace`` is how long a process has
     between SIGTERM and SIGKILL. ``meanwhile`` is called with what runs, at once and then five times a
     second. Where this call is interrupted, or ``meanwhile`` raises, everything is ended first.
-    ``alone`` promises that this process has one thread: then its supervisor is a fork of it, and no Python
-    is started for that.
+    ``supervisor`` is asked, where one is given, and can be asked again after any outcome but ``lost``;
+    otherwise one is started, for which a Python starts.
 
     Raises:
         DiskError: The log cannot be written, or the system cannot start anything.
@@ -223,8 +205,19 @@ def run_watched(
     if any("\0" in word for word in command):
         return Outcome(how="unstarted", reason="there is a NUL in it")
     watched = watch(
-        command, cwd=cwd, environ=environ, log=log, timeout=timeout, grace=grace, alone=alone
+        command,
+        cwd=cwd,
+        environ=environ,
+        log=log,
+        timeout=timeout,
+        grace=grace,
+        supervisor=supervisor,
     )
+    return watch_out(watched, meanwhile)
+
+
+def watch_out(watched: Watched, meanwhile: Callable[[Watched], None] | None = None) -> Outcome:
+    """Wait for the end of what runs, as :func:`run_watched` does."""
     try:
         outcome: Outcome | None = None
         while outcome is None:
@@ -244,8 +237,8 @@ def watch(
     environ: Mapping[str, str],
     log: str,
     timeout: float | None = None,
-    grace: float = _GRACE,
-    alone: bool = False,
+    grace: float = GRACE,
+    supervisor: Supervisor | None = None,
 ) -> Watched:
     """Start a command as :func:`run_watched` does. Whoever asks for that has to wait for it, or to kill it.
 
@@ -253,21 +246,15 @@ def watch(
         As :func:`run_watched`.
     """
     ensure_folder(os.path.dirname(log) or os.curdir)
-    life, holding = os.pipe()
-    telling, result = os.pipe()
     try:
-        start = _fork if alone else _supervisor
-        supervisor = start(log, life, result)
-    except BaseException:
-        os.close(holding)
-        os.close(telling)
-        raise
-    finally:
-        os.close(life)
-        os.close(result)
-    watched = Watched(supervisor, holding, telling, command, cwd)
+        with open(log, "ab"):
+            pass
+    except OSError as error:
+        raise disk_error(error, "write", log) from error
+    asked = supervisor or _started()
+    watched = Watched(asked, command, cwd, kept=supervisor is not None)
     try:
-        _write(holding, _order(command, cwd, environ, timeout, grace))
+        asked.start(command, cwd=cwd, environ=environ, log=log, timeout=timeout, grace=grace)
     except OSError:
         pass  # it is dead already, which `wait` tells
     except BaseException:
@@ -276,82 +263,63 @@ def watch(
     return watched
 
 
-def _supervisor(log: str, life: int, result: int) -> subprocess.Popen[bytes]:
-    try:
-        with open(log, "ab") as stream:
-            return subprocess.Popen(
-                [sys.executable, "-I", "-S", _SCRIPT, str(life), str(result), str(os.getpid())],
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
-                pass_fds=(life, result),
-                start_new_session=True,
-            )
-    except OSError as error:
-        if error.filename == log or error.errno in (errno.EMFILE, errno.ENFILE):
-            raise disk_error(error, "write", log) from error
-        refuse_sick(error, sys.executable, "start")
-        raise UndecidedError(f"cannot start {sys.executable}: {error.strerror or error}") from error
+def forked() -> Supervisor:
+    """A supervisor that is a fork of this process, which has one thread. Whoever asks for it has to end it.
 
-
-def _fork(log: str, life: int, result: int) -> _Fork:
-    """The supervisor as a fork of this process, which has one thread; it never comes back from here."""
+    Raises:
+        DiskError, UndecidedError: The system cannot start anything.
+    """
     import ctypes  # noqa: F401  # loaded once, and not by each of them
 
-    from provenv.core import _watchdog_script as script
-
-    parent = os.getpid()
     try:
-        with open(log, "ab") as stream:
-            pid = os.fork()
-            if pid == 0:
-                _supervise(script.main, stream.fileno(), life, result, parent)
+        return fork()
     except OSError as error:
-        if error.filename == log or error.errno in (errno.EMFILE, errno.ENFILE):
-            raise disk_error(error, "write", log) from error
-        refuse_sick(error, sys.executable, "fork")
-        raise UndecidedError(f"cannot fork: {error.strerror or error}") from error
-    return _Fork(pid)
+        raise _refused(error, "fork") from error
 
 
-def _supervise(
-    supervise: Callable[[], None], log: int, life: int, result: int, parent: int
-) -> NoReturn:
-    """Become the supervisor: with nothing open but what it needs, above all not the other end of LIFE."""
+class _Program(Supervisor):
+    """A supervisor that is a Python of its own."""
+
+    __slots__ = ("process",)
+
+    def __init__(self, process: subprocess.Popen[bytes], life: int, result: int) -> None:
+        super().__init__(process.pid, life, result)
+        self.process = process
+
+    def end(self) -> None:
+        """Let go of it, and wait until it is no more."""
+        self.let_go()
+        self.process.wait()
+
+
+def _started() -> Supervisor:
+    pipes: list[int] = []
     try:
-        os.setsid()
-        null = os.open(os.devnull, os.O_RDONLY)
-        for place, descriptor in enumerate((null, log, log)):
-            os.dup2(descriptor, place)
-        first, second = sorted((life, result))
-        most = os.sysconf("SC_OPEN_MAX")
-        for begin, end in ((3, first), (first + 1, second), (second + 1, most)):
-            os.closerange(begin, end)
-        sys.argv[1:] = [str(life), str(result), str(parent)]
-        supervise()
-    finally:
-        os._exit(0)
+        pipes += os.pipe()
+        pipes += os.pipe()
+        life, holding, telling, result = pipes
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", _SCRIPT, str(life), str(result), str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(life, result),
+            start_new_session=True,
+        )
+    except OSError as error:
+        for descriptor in pipes:
+            os.close(descriptor)
+        raise _refused(error, "start") from error
+    os.close(life)
+    os.close(result)
+    return _Program(process, holding, telling)
 
 
-def _order(
-    command: Sequence[str],
-    cwd: str,
-    environ: Mapping[str, str],
-    timeout: float | None,
-    grace: float,
-) -> bytes:
-    """What the supervisor is told: see ``_read_order`` there."""
-    limit = "" if timeout is None else repr(float(timeout))
-    variables = [f"{name}={value}" for name, value in environ.items()]
-    fields = [limit, repr(float(grace)), cwd, str(len(variables)), *variables, *command]
-    body = b"".join(os.fsencode(word) + b"\0" for word in fields)
-    return b"%d\n%s" % (len(body), body)
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(descriptor, left) :]
+def _refused(error: OSError, what: str) -> ProvenvError:
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return disk_error(error, what, sys.executable)
+    refuse_sick(error, sys.executable, what)
+    return UndecidedError(f"cannot {what} {sys.executable}: {error.strerror or error}")
 
 
 def last_line(log: str) -> str:

@@ -39,11 +39,13 @@ def run_all(
     begun: Callable[[int], None],
     done: Tell,
     workers: int | None = None,
+    settle: Callable[[int], None] = lambda _: None,
 ) -> list[Any | ProvenvError]:
     """Do every job in one of ``workers`` processes; one that fails does not stop the others.
 
     A job is handed an ``emit``; what it returns must be pickled. ``begun``, ``hear`` and ``done`` are
-    called here, with the job's number, as things happen.
+    called here, with the job's number, as things happen. ``settle`` is called in each worker before its
+    first job, with the worker's number; the jobs at the head of the list go to them in this order.
 
     Returns:
         For each job what it returned, or the error that it failed with.
@@ -57,7 +59,7 @@ def run_all(
     team: dict[Connection, _Worker] = {}
     try:
         for _ in range(count):
-            worker = _Worker(jobs, list(team))
+            worker = _Worker(jobs, list(team), settle)
             team[worker.pipe] = worker
         for worker in team.values():  # only now: whoever listens may start threads
             worker.hand(waiting, begun)
@@ -81,14 +83,16 @@ def run_all(
 class _Worker:
     """The parent's side of one process."""
 
-    def __init__(self, jobs: Sequence[Job], others: Sequence[Connection]) -> None:
+    def __init__(
+        self, jobs: Sequence[Job], others: Sequence[Connection], settle: Callable[[int], None]
+    ) -> None:
         context = multiprocessing.get_context("fork")
         self.pipe, theirs = context.Pipe()
         self.idle = True
         self._dead = False
         self._number = -1
         self._process: ForkProcess = context.Process(
-            target=_serve, args=(jobs, theirs, [self.pipe, *others]), daemon=False
+            target=_serve, args=(jobs, theirs, [self.pipe, *others], settle), daemon=False
         )
         self._process.start()
         theirs.close()
@@ -163,8 +167,16 @@ def _dismiss(team: Sequence[_Worker]) -> None:
         raise
 
 
-def _serve(jobs: Sequence[Job], pipe: Connection, others: Sequence[Connection]) -> None:
-    """The worker's side: do what is asked for until the pipe ends."""
+def _serve(
+    jobs: Sequence[Job],
+    pipe: Connection,
+    others: Sequence[Connection],
+    settle: Callable[[int], None],
+) -> None:
+    """The worker's side: do what is asked for until the pipe ends.
+
+    ``others`` are the parent's ends of its pipe and of those of the workers before it.
+    """
     for other in others:
         other.close()
     # Ctrl-C reaches the whole group. Here it is the parent's to say; programs started get it as ever.
@@ -175,6 +187,7 @@ def _serve(jobs: Sequence[Job], pipe: Connection, others: Sequence[Connection]) 
             pipe.send(("event", event))
 
     try:
+        settle(len(others) - 1)
         while True:
             number = pipe.recv()
             pipe.send(_do(jobs[number], emit))

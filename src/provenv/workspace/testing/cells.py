@@ -18,6 +18,7 @@ from provenv.workspace.host import choosing
 from provenv.workspace.projects.context import Context, LockFile, Project, project_name
 from provenv.workspace.run import environment_for
 from provenv.workspace.syncing.apart import Apart, make_apart
+from provenv.workspace.testing.hands import Hand
 from provenv.workspace.testing.running import found_command, run_logged
 
 WITH = "provenv-with"
@@ -32,12 +33,13 @@ def run_cell(
     *,
     log: str,
     interpreter: Interpreter | None = None,
-    alone: bool = False,
+    hand: Hand | None = None,
 ) -> CellResult:
     """Make the environment of ``cell`` from ``lock`` (or use the one that is there), and run its command.
 
     The command runs in the project's folder; all that it writes stands in the file ``log``. ``project``
     is as :func:`varied` gives it. Where nothing is handed in, the interpreter is looked for.
+    ``hand`` is that of a worker process.
     Nothing is raised: an environment that cannot be made is a cell with the state ``error``.
     """
     started = time.monotonic()
@@ -61,15 +63,20 @@ def run_cell(
         python=interpreter.version,
         executable=interpreter.executable,
     )
+
+    def wrote(line: str) -> None:
+        context.emit(CommandWrote(line=line))
+
     try:
+        supervisor = hand.supervisor() if hand is not None else None
         outcome = run_logged(
             words,
             environ=environ,
             cwd=project.root,
             log=log,
             timeout=cell.timeout,
-            wrote=lambda line: context.emit(CommandWrote(line=line)),
-            alone=alone,
+            wrote=wrote,
+            supervisor=supervisor,
         )
     except ProvenvError as error:
         return replace(known, reason=error.message, hint=error.hint, kind=error.kind)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from types import FrameType
@@ -21,6 +20,7 @@ from provenv.workspace.host.parallel import Job, cores, run_all
 from provenv.workspace.projects.context import Context, Project
 from provenv.workspace.testing import results
 from provenv.workspace.testing.cells import failed, run_cell
+from provenv.workspace.testing.hands import Hands
 from provenv.workspace.testing.resolutions import Resolved
 
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, prctl(2)
@@ -153,17 +153,26 @@ def run_pool(
         cell = trials[number].cell
         done(number, failed(cell, result) if isinstance(result, ProvenvError) else result)
 
+    def begun(place: int) -> None:
+        hands.let_go()
+        listener.begun(numbers[place])
+
     listener.ready(len(numbers), jobs)
-    run_all(
-        [_job(trials[number], project, context) for number in numbers],
-        hear=hear,
-        begun=lambda place: listener.begun(numbers[place]),
-        done=ended,
-        workers=jobs,
-    )
+    hands = Hands(min(jobs, len(numbers)))
+    try:
+        run_all(
+            [_job(trials[number], project, context, hands) for number in numbers],
+            hear=hear,
+            begun=begun,
+            done=ended,
+            workers=jobs,
+            settle=hands.take,
+        )
+    finally:
+        hands.end()
 
 
-def _job(trial: Trial, project: Project, context: Context) -> Job:
+def _job(trial: Trial, project: Project, context: Context, hands: Hands) -> Job:
     """What a worker process does for one cell."""
     cell, resolved = trial.cell, trial.resolved
     log = results.log_path(cell, project, context)
@@ -180,7 +189,7 @@ def _job(trial: Trial, project: Project, context: Context) -> Job:
                 replace(context, emit=emit),
                 log=own,
                 interpreter=trial.interpreter,
-                alone=threading.active_count() == 1,
+                hand=hands.own,
             )
         finally:
             there = os.path.exists(own)

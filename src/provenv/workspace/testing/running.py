@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from provenv.core.errors import CommandError
 from provenv.core.files import disk_error, ensure_folder
+from provenv.core.supervisor import Supervisor
 from provenv.core.watchdog import Outcome, last_line, run_watched
 
 
@@ -19,13 +20,13 @@ def run_logged(
     log: str,
     timeout: float | None = None,
     wrote: Callable[[str], None],
-    alone: bool = False,
+    supervisor: Supervisor | None = None,
 ) -> Outcome:
     """Run ``command`` to its end, with everything that it writes in the file ``log``, written anew.
 
     ``environ`` is its whole environment. ``wrote`` is told the last line now and then. What the command
-    started and left running is ended with it, and all of it where this call is interrupted. ``alone``
-    promises that this process has one thread.
+    started and left running is ended with it, and all of it where this call is interrupted.
+    ``supervisor`` is asked for that, where there is one.
 
     Raises:
         DiskError: The log cannot be written, or the system cannot start anything.
@@ -37,6 +38,19 @@ def run_logged(
             pass
     except OSError as error:
         raise disk_error(error, "write", log) from error
+    return run_watched(
+        command,
+        cwd=cwd,
+        environ=environ,
+        log=log,
+        timeout=timeout,
+        meanwhile=reading(log, wrote),
+        supervisor=supervisor,
+    )
+
+
+def reading(log: str, wrote: Callable[[str], None]) -> Callable[[object], None]:
+    """What, whenever it is called, tells the last line of ``log`` where that is another than before."""
     said = ""
 
     def look(_: object) -> None:
@@ -45,9 +59,7 @@ def run_logged(
             said = line
             wrote(line)
 
-    return run_watched(
-        command, cwd=cwd, environ=environ, log=log, timeout=timeout, meanwhile=look, alone=alone
-    )
+    return look
 
 
 def found_command(
