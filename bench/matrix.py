@@ -61,7 +61,6 @@ class Desk:
             "PATH": os.pathsep.join(map(str, paths)),
             "LANG": "C.UTF-8",
             "BENCH_TIMES": str(self.times),
-            "PYTHONDONTWRITEBYTECODE": "1",
             **{
                 k: v
                 for k, v in os.environ.items()

@@ -44,12 +44,23 @@ def _run(arguments: list[str]) -> int:
             code = signals.exit_code(error)
         if code is not None:
             return code
-    import gc
+    head = None
+    if arguments and arguments[0] == "test":
+        from provenv.cli import hot
 
-    gc.set_threshold(50_000)  # importing makes many objects and no garbage: a fifth of the start
-    from provenv.cli.app import main as whole_program
+        head = hot.head_start(arguments)
+    try:
+        import gc
 
-    return whole_program(arguments)
+        gc.set_threshold(
+            50_000
+        )  # importing makes many objects and no garbage: a fifth of the start
+        from provenv.cli.app import main as whole_program
+
+        return whole_program(arguments, head)
+    finally:
+        if head is not None:
+            head.end()
 
 
 def _end(code: int) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from provenv import __version__
 from provenv.cli import signals
@@ -21,16 +22,23 @@ from provenv.core.errors import (
     say_safe,
 )
 
+if TYPE_CHECKING:
+    from provenv.workspace.begun import HeadStart
+
 _BROKEN_PIPE = 141  # as a shell reports a command that SIGPIPE ended
 _INTERNAL = 3
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run one command line; returns the exit code. A command that ``run`` starts does not return."""
+def main(arguments: Sequence[str], head: HeadStart | None = None) -> int:
+    """Run one command line; returns the exit code. A command that ``run`` starts does not return.
+
+    ``head`` is what the short way of ``test`` has begun; whoever calls ends what is left of it.
+    """
     session = Session(_early(arguments), os.environ, arguments)
     try:
         signals.take_way_out()
         session = _understand(arguments)
+        session.head = head
         return _dispatch(session)
     except SystemExit as error:  # --help has been answered
         return _code(error)

@@ -1,9 +1,9 @@
-"""The calls that must cost milliseconds: ``run``, ``sync``, ``lock``, ``env create`` and ``audit``.
+"""The calls that must cost milliseconds: ``run``, ``sync``, ``lock``, ``env create``, ``audit``, ``test``.
 
 Understands ``run [-e NAME] [--] CMD…``, ``lock [-q] [--offline]``, ``audit --json`` and ``audit -q``,
 ``sync`` with ``-e``, ``--python``, ``--link-mode``, ``-q``, ``--locked`` and ``--offline``, and
 ``env create NAME`` with the same, ``--global`` and ``--seed``; anything else, and any doubt, is left to
-the whole program by answering None.
+the whole program by answering None. ``test`` only begins here.
 Imports nothing heavier than ``os`` (a test holds it to that).
 """
 
@@ -17,6 +17,10 @@ import time
 from provenv.cli.place import command_line, home_folder
 from provenv.environments import stamp
 from provenv.workspace import fast
+
+TYPE_CHECKING = False  # `typing` costs 5 ms to import
+if TYPE_CHECKING:
+    from provenv.workspace.begun import HeadStart
 
 _PLAIN = {
     "sync": ("-q", "--quiet", "--locked", "--offline"),
@@ -71,6 +75,37 @@ def attempt(arguments: list[str]) -> int | None:
     if code is None:
         gc.enable()
     return code
+
+
+def head_start(arguments: list[str]) -> HeadStart | None:
+    """Begin the first cells of a plain ``test``, where what it would run is known; None in any doubt.
+
+    Understands ``--fresh``, ``--locked``, ``-j``, ``-q``, ``--json``, ``--junit`` and ``--html``.
+    """
+    jobs: int | None = None
+    fresh = False
+    words = iter(arguments[1:])
+    for word in words:
+        if word in ("-j", "--jobs"):
+            count = next(words, "")
+            if not count.isdecimal() or not 0 < int(count) < 1000:
+                return None
+            jobs = int(count)
+        elif word in ("--junit", "--html"):
+            next(words, None)
+        elif word == "--fresh":
+            fresh = True
+        elif word not in ("-q", "--quiet", "--json", "--locked"):
+            return None
+    try:
+        root = fast.find_root(os.getcwd())
+        if root is None:
+            return None
+        from provenv.workspace import begun
+
+        return begun.begin(root, home_folder(os.environ), os.environ, jobs=jobs, fresh=fresh)
+    except OSError:
+        return None  # the whole program says what is wrong
 
 
 def _attempt(call: _Call, cause: str) -> int | None:

@@ -20,6 +20,7 @@ from provenv.core.values import replace
 if TYPE_CHECKING:
     from provenv.cli.targets import Target
     from provenv.core.events import Emit
+    from provenv.workspace.begun import HeadStart
     from provenv.workspace.projects.context import Context, Project
 
 
@@ -47,6 +48,7 @@ class Session:
         self.environ = environ
         self.words = tuple(words)
         self.args = argparse.Namespace()
+        self.head: HeadStart | None = None
         self._arguments = tuple(arguments)
         quiet = options.quiet or options.json
         self.out = Screen(sys.stdout, environ, color=options.color)

@@ -110,7 +110,9 @@ def run(args: argparse.Namespace, session: Session) -> int:
         return _try(args, session, cells, request)
     with _watching(session, cells) as told:
         elsewhere = _elsewhere(args, session, cells)
-        report = matrix.run_matrix(cells, project, session.context, request, told, elsewhere)
+        report = matrix.run_matrix(
+            cells, project, session.context, request, told, elsewhere, session.head
+        )
     _write(args, report)
     session.verdict("test", lambda: tested.data(report), lambda screen: tested.text(report, screen))
     if report.ended_by is not None:

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from provenv.audit.database import Database
 from provenv.core.errors import InputError, ProvenvError, UndecidedError
 from provenv.core.events import silent
+from provenv.core.room import cores
 from provenv.core.values import frozen, replace
 from provenv.environments import switch
 from provenv.workspace.governing import advisories, auditing
 from provenv.workspace.governing.auditing import AuditResult, Verdict
 from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.host import claims, registry
-from provenv.workspace.host.parallel import cores, run_all
+from provenv.workspace.host.parallel import run_all
 from provenv.workspace.host.registry import ABSENCES
 from provenv.workspace.projects.context import Context, Project, project_in
 

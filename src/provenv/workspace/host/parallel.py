@@ -19,17 +19,11 @@ from typing import Any
 from provenv.core.errors import ProvenvError, UndecidedError
 from provenv.core.events import Emit, Event
 from provenv.core.files import unforeseen
+from provenv.core.room import cores
 
 Job = Callable[[Emit], Any]
 Hear = Callable[[int, Event], None]
 Tell = Callable[[int, "Any | ProvenvError"], None]
-
-
-def cores() -> int:
-    """How many processes can work at once."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def run_all(

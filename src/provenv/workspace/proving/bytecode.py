@@ -15,11 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from provenv.core.errors import DiskError, ProvenvError
 from provenv.core.events import ItemFinished, PhaseFinished, PhaseStarted
 from provenv.core.files import ensure_folder
+from provenv.core.room import cores
 from provenv.environments.tree import Steps
 from provenv.store import bytecode
 from provenv.store.bytecode import Compiled, Known, compare
 from provenv.store.verify import CACHE
-from provenv.workspace.host.parallel import cores
 from provenv.workspace.projects.context import Context
 
 _SHARE = 200  # files that one process compares: about a second of work

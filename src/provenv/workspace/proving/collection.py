@@ -28,7 +28,7 @@ from provenv.workspace.proving.spent import remove_spent
 GRACE = 3600.0
 """For how many seconds an object stays that was stored, and that nothing has used yet."""
 
-_PLAN_KEYS = ("audits", "keys", "locks")
+_PLAN_KEYS = ("audits", "cells", "keys", "locks")
 _PLAN_AGE = 30 * 86400.0
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from provenv.core.errors import ProvenvError
 from provenv.core.events import Emit, Event, ItemFinished, ItemStarted, PhaseStarted
+from provenv.core.room import cores
 from provenv.core.values import frozen
 from provenv.environments.pair import may_fork
 from provenv.model.layout import HomeLayout
 from provenv.store.bytecode import Compiled, Known, compiled_in
 from provenv.store.objects import DESCRIPTION, read_object
 from provenv.store.verify import Damage, verify_object
-from provenv.workspace.host.parallel import cores, run_all
+from provenv.workspace.host.parallel import run_all
 from provenv.workspace.projects.context import Context
 
 _FEW = 6  # objects: up to that many, other processes cost more than they save

@@ -14,9 +14,9 @@ from provenv.model.interpreter import Interpreter
 from provenv.model.layout import NAMED_ENVIRONMENTS_FOLDER, base_name
 from provenv.model.manifest import EnvironmentSpec
 from provenv.trials.cells import Cell, CellResult, State
+from provenv.workspace.begun import variables
 from provenv.workspace.host import choosing
 from provenv.workspace.projects.context import Context, LockFile, Project, project_name
-from provenv.workspace.run import environment_for
 from provenv.workspace.syncing.apart import Apart, make_apart
 from provenv.workspace.testing.hands import Hand
 from provenv.workspace.testing.running import found_command, run_logged
@@ -67,16 +67,15 @@ def run_cell(
     def wrote(line: str) -> None:
         context.emit(CommandWrote(line=line))
 
+    start = run_logged if hand is None else hand.run
     try:
-        supervisor = hand.supervisor() if hand is not None else None
-        outcome = run_logged(
+        outcome = start(
             words,
             environ=environ,
             cwd=project.root,
             log=log,
             timeout=cell.timeout,
             wrote=wrote,
-            supervisor=supervisor,
         )
     except ProvenvError as error:
         return replace(known, reason=error.message, hint=error.hint, kind=error.kind)
@@ -198,6 +197,18 @@ def cell_environment(
     Raises:
         ProvenvError: As making it says.
     """
+    folder = environment_folder(spec, lock, project, context, interpreter)
+    return make_apart(project, context, spec, interpreter, lock, folder)
+
+
+def environment_folder(
+    spec: EnvironmentSpec,
+    lock: LockFile,
+    project: Project,
+    context: Context,
+    interpreter: Interpreter,
+) -> str:
+    """Where :func:`cell_environment` lies."""
     selected = project.selector(spec)
     name = digest.of_json(
         [
@@ -210,16 +221,9 @@ def cell_environment(
             [spec.editable, spec.link_mode, spec.system_site_packages],
         ]
     )[:16]
-    folder = os.path.join(trials_folder(project, context), NAMED_ENVIRONMENTS_FOLDER, name)
-    return make_apart(project, context, spec, interpreter, lock, folder)
+    return os.path.join(trials_folder(project, context), NAMED_ENVIRONMENTS_FOLDER, name)
 
 
 def cell_environ(cell: Cell, made: Apart, context: Context) -> dict[str, str]:
-    """The variables of a cell's command: those of `run`, and which cell it is; without ``PYTHONPATH``.
-
-    What that leads to would take the place of what the cell is about.
-    """
-    environ = environment_for(made.folder, made.generation, context.environ)
-    environ.pop("PYTHONPATH", None)
-    environ["PROVENV_CELL"] = cell.label
-    return environ
+    """The variables of a cell's command (:func:`provenv.workspace.begun.variables`)."""
+    return variables(made.folder, made.generation, cell.label, context.environ)

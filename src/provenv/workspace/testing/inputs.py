@@ -25,9 +25,13 @@ _FRESH = 2.0
 
 @frozen
 class Files:
-    """Files as they are: by path, relative to the project. ``digest`` is over all of them."""
+    """Files as they are: by path, relative to the project. ``digest`` is over all of them.
+
+    ``newest`` is the latest of the times at which one was changed, in nanoseconds.
+    """
 
     contents: Mapping[str, str]
+    newest: int = 0
 
     @property
     def digest(self) -> str:
@@ -52,6 +56,7 @@ def read_files(project: Project, locks: Iterable[LockFile], context: Context) ->
     now = time.time()
     kept: dict[str, list[Any]] = {}
     contents: dict[str, str] = {}
+    newest = 0
     for folder in _folders(project, locks):
         for own in own_files(folder, context.environ):
             path = os.path.join(folder, own)
@@ -60,13 +65,14 @@ def read_files(project: Project, locks: Iterable[LockFile], context: Context) ->
             if told is None:
                 continue
             contents[name] = told[-1]
+            newest = max(newest, *told[:2])
             if now - max(told[:2]) / 1e9 > _FRESH:
                 kept[path] = told
     if kept != known:
         with contextlib.suppress(OSError, ProvenvError):  # it costs time later on, and nothing else
             ensure_folder(os.path.dirname(cache))
             stamp.replace(cache, json.dumps(kept))
-    return Files(contents=contents)
+    return Files(contents=contents, newest=newest)
 
 
 def _folders(project: Project, locks: Iterable[LockFile]) -> list[str]:

@@ -9,16 +9,18 @@ from collections.abc import Mapping, Sequence
 
 from provenv.core.errors import InputError, ProvenvError, UndecidedError, UsageError
 from provenv.core.events import CommandStarted, Event, Noted
+from provenv.core.room import budget
 from provenv.core.values import field, frozen, mutable, replace
 from provenv.model.interpreter import Interpreter
 from provenv.model.matrix import MatrixSpec
 from provenv.trials.cells import FAR, MANY, Cell, CellResult, counted, too_many, verdict
+from provenv.workspace.begun import Begun, HeadStart
 from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects.context import Context, Project, require_manifest
 from provenv.workspace.testing import inputs, results
 from provenv.workspace.testing.cells import failed
 from provenv.workspace.testing.elsewhere import Elsewhere, Order
-from provenv.workspace.testing.pool import SILENT, Listener, Trial, budget, run_pool
+from provenv.workspace.testing.pool import SILENT, Listener, Trial, run_pool
 from provenv.workspace.testing.pythons import Broken, Distant, Missing, look_for
 from provenv.workspace.testing.resolutions import (
     Resolution,
@@ -26,6 +28,7 @@ from provenv.workspace.testing.resolutions import (
     resolution_of,
     resolve_all,
 )
+from provenv.workspace.testing.starting import taken, write_down
 
 
 @frozen
@@ -60,6 +63,12 @@ class MatrixRequest:
     skip_missing: bool = False
     many: bool = False
     locked_only: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is about the matrix as it is declared."""
+        told = replace(self, jobs=None, fail_fast=False, fresh=False, many=False, locked_only=False)
+        return told == MatrixRequest()
 
 
 @frozen
@@ -144,8 +153,11 @@ def run_matrix(
     request: MatrixRequest,
     listener: Listener = SILENT,
     elsewhere: Elsewhere | None = None,
+    head: HeadStart | None = None,
 ) -> MatrixReport:
     """Lock, make environments, and run the command in each cell; with ``elsewhere``, on other machines.
+
+    ``head`` is what runs already: where it is what would be started, it is taken over.
 
     A cell that cannot be locked or made has the state ``error``, and the others run. Where this is
     interrupted, every process that was started is ended, and the report says what had finished.
@@ -160,7 +172,7 @@ def run_matrix(
         recorded(context, "test", root=project.root, at_once=False) as operation,
         contextlib.ExitStack() as stack,
     ):
-        run = _Run(cells, project, operation.context, request, listener, started, elsewhere)
+        run = _Run(cells, project, operation.context, request, listener, started, elsewhere, head)
         try:
             run.prepare(stack)
             run.all()
@@ -192,6 +204,7 @@ class _Run:
     listener: Listener
     started: float
     elsewhere: Elsewhere | None = None
+    head: HeadStart | None = None
     results: dict[int, CellResult] = field(default_factory=dict)
     pythons: Mapping[str, Interpreter | Distant | Missing | Broken] = field(default_factory=dict)
     locks: Mapping[Resolution, Resolved | ProvenvError] = field(default_factory=dict)
@@ -278,8 +291,42 @@ class _Run:
             self.listener,
             self._done,
             self._note_start,
+            self._take_over(left[: self.jobs]),
         )
         self._remember(left)
+        if self.request.whole:
+            self._write_down()
+
+    def _take_over(self, numbers: Sequence[int]) -> Sequence[Begun | None]:
+        """What the first workers find running; where a file may have changed, no result is kept of it."""
+        if self.head is None or self.files is None:
+            return ()
+        found = taken(self.head, [self.cells[number] for number in numbers])
+        running = [number for number, one in zip(numbers, found, strict=True) if one is not None]
+        if running:
+            self.first = 0.0
+        if not self.head.is_certain(frozenset(self.files.contents), self.files.newest):
+            self.digests |= dict.fromkeys(running, "")
+        return found
+
+    def _write_down(self) -> None:
+        """What the short way needs the next time, where it is not what it had this time."""
+        passed = all(result.state == "passed" for result in self.results.values())
+        if self.files is None or (
+            passed
+            and self.head is not None
+            and not self.head.due
+            and self.head.is_certain(frozenset(self.files.contents), self.files.newest)
+        ):
+            return
+        work = []
+        for number, cell in enumerate(self.cells):
+            python = self.pythons[cell.python]
+            resolved = self.locks.get(resolution_of(cell, self.project))
+            if isinstance(python, Interpreter) and isinstance(resolved, Resolved):
+                due = self.results[number].state != "passed"
+                work.append((cell, python, resolved, due))
+        write_down(work, self.files, self.project, self.context)
 
     def _all_elsewhere(self, elsewhere: Elsewhere, left: Sequence[int]) -> None:
         """Have other machines run what is left."""

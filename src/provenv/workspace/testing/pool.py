@@ -13,10 +13,12 @@ from typing import NoReturn, Protocol
 from provenv.core.errors import ProvenvError
 from provenv.core.events import ChangeBegun, CommandStarted, Emit, Event, PhaseStarted
 from provenv.core.files import ensure_folder
+from provenv.core.room import budget
 from provenv.core.values import frozen, replace
 from provenv.model.interpreter import Interpreter
 from provenv.trials.cells import Cell, CellResult
-from provenv.workspace.host.parallel import Job, cores, run_all
+from provenv.workspace.begun import Begun, log_of
+from provenv.workspace.host.parallel import Job, run_all
 from provenv.workspace.projects.context import Context, Project
 from provenv.workspace.testing import results
 from provenv.workspace.testing.cells import failed, run_cell
@@ -24,8 +26,6 @@ from provenv.workspace.testing.hands import Hands
 from provenv.workspace.testing.resolutions import Resolved
 
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, prctl(2)
-MEMORY = 400 * 1000**2
-"""Bytes that a cell is thought to need, where nobody says how many run at once."""
 
 
 class Listener(Protocol):
@@ -134,10 +134,11 @@ def run_pool(
     listener: Listener,
     done: Callable[[int, CellResult], None],
     started: Callable[[], None] = lambda: None,
+    begun: Sequence[Begun | None] = (),
 ) -> None:
     """Run trials by their numbers, ``jobs`` at once. What ``done`` raises ends all that still run.
 
-    ``started`` is called when a command starts.
+    ``started`` is called when a command starts. ``begun`` are those of the first trials that run already.
     """
     numbers = list(trials)
 
@@ -153,17 +154,17 @@ def run_pool(
         cell = trials[number].cell
         done(number, failed(cell, result) if isinstance(result, ProvenvError) else result)
 
-    def begun(place: int) -> None:
+    def turn(place: int) -> None:
         hands.let_go()
         listener.begun(numbers[place])
 
     listener.ready(len(numbers), jobs)
-    hands = Hands(min(jobs, len(numbers)))
+    hands = Hands(min(jobs, len(numbers)), begun)
     try:
         run_all(
             [_job(trials[number], project, context, hands) for number in numbers],
             hear=hear,
-            begun=begun,
+            begun=turn,
             done=ended,
             workers=jobs,
             settle=hands.take,
@@ -176,7 +177,7 @@ def _job(trial: Trial, project: Project, context: Context, hands: Hands) -> Job:
     """What a worker process does for one cell."""
     cell, resolved = trial.cell, trial.resolved
     log = results.log_path(cell, project, context)
-    own = f"{log}.{os.getpid()}.part"
+    own = log_of(log)
 
     def job(emit: Emit) -> CellResult:
         _take_way_out()
@@ -192,24 +193,13 @@ def _job(trial: Trial, project: Project, context: Context, hands: Hands) -> Job:
                 hand=hands.own,
             )
         finally:
+            hands.own.drop()
             there = os.path.exists(own)
             if there:  # another call of `test` may write a log of this cell at this moment
                 os.replace(own, log)
         return replace(result, log=log if there else None)
 
     return job
-
-
-def budget(cells: int) -> int:
-    """How many cells run at once: as many as there are processors, and as free memory has room for."""
-    most = min(cells, cores())
-    try:
-        with open("/proc/meminfo", encoding="ascii") as stream:
-            rows = dict(line.split(":", 1) for line in stream if ":" in line)
-        free = int(rows["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError, IndexError):
-        return max(1, most)
-    return max(1, min(most, free // MEMORY))
 
 
 def _take_way_out() -> None:
