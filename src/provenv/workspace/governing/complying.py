@@ -168,6 +168,7 @@ def comply(
     raise UnsatisfiableError(
         f"after {ROUNDS} resolutions the rules still exclude something of what is chosen",
         hint="`provenv policy explain NAME` says why; a narrower requirement leads there at once.",
+        details={"excluded": excluding.as_rows(standing.values())},
     )
 
 
@@ -176,9 +177,14 @@ def learn(project: Project, context: Context, policies: Policies, locks: Locks) 
     _Work(project, context, policies).learn(locks)
 
 
-def why_not(project: Project, context: Context, policies: Policies, locks: Locks) -> str | None:
-    """What of locks that are there the rules exclude today, in a few words; None where nothing is."""
-    found = judge_locks(project, context, policies, locks).broken
+def why_not(
+    project: Project, context: Context, policies: Policies, locks: Locks, *, partial: bool = False
+) -> str | None:
+    """What of locks that are there the rules exclude today, in a few words; None where nothing is.
+
+    ``partial``: These are not all that the project has.
+    """
+    found = judge_locks(project, context, policies, locks, partial=partial).broken
     if not found:
         return None
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""
@@ -208,6 +214,35 @@ def offered(project: Project, context: Context, policies: Policies, locks: Locks
         if name not in excluded and not subject.direct:
             excluded[name] = work.offered(subject, judged.question)
     return Offered(judged=judged, excluded=excluded)
+
+
+def refused(
+    project: Project,
+    context: Context,
+    environment: str,
+    package: Package,
+    versions: Iterable[str],
+) -> Mapping[str, Exclusion]:
+    """Of ``versions`` of a package, those that the rules keep out of an environment.
+
+    Where its index is not known, what its files would tell is not known either.
+
+    Raises:
+        InputError: A policy cannot be used. IntegrityError: The advisories are damaged.
+    """
+    policies = governing.policies_of(project, context)
+    if not policies.rules:
+        return {}
+    subject = Subject(
+        name=package.name,
+        version=str(package.version or ""),
+        environments=(environment,),
+        package=package,
+    )
+    question, _ = governing.ask(context, policies, (environment,), (subject,))
+    found = _Work(project, context, policies).offered(subject, question, versions)
+    spelled = {parsed(version): one for version, one in found.items()}
+    return {version: one for version in versions if (one := spelled.get(parsed(version)))}
 
 
 class _Work:
@@ -348,10 +383,12 @@ class _Work:
         rule = governing.rule_named(self.policies, one.rule)
         return None if rule is None else rule.kind
 
-    def offered(self, subject: Subject, asked: Question) -> dict[str, Exclusion]:
-        """Of the versions that the index has of a package, those that the rules exclude, and why."""
+    def offered(
+        self, subject: Subject, asked: Question, more: Iterable[str] = ()
+    ) -> dict[str, Exclusion]:
+        """Of the versions that the index has of a package, and ``more``, the excluded ones, and why."""
         pages = self._page(subject)
-        versions = dict.fromkeys(file.version for file in pages)
+        versions = dict.fromkeys((*(file.version for file in pages), *more))
         return self._bad(subject, asked, pages, versions)
 
     def _by_name(self, one: Exclusion) -> bool:
@@ -376,6 +413,11 @@ class _Work:
                 f"{denied}, nor were the {BLIND - 1} versions tried before; its index does not say what "
                 "others are under",
                 hint="Name a version in pyproject.toml, or let the rule allow this licence or package.",
+                details={
+                    "excluded": excluding.as_rows(
+                        [Excluded(package=subject.name, constraint=subject.name, told=tuple(ours))]
+                    )
+                },
             )
 
     def _licences(self, subject: Subject, pages: Sequence[IndexFile]) -> Mapping[str, Licence]:

@@ -37,7 +37,13 @@ from provenv.workspace.testing import trail as trails
 from provenv.workspace.testing.cells import cell_environment, spec_of, trials_folder
 from provenv.workspace.testing.culprits import BisectResult, Breakage, Culprit, hold_back, sentence
 from provenv.workspace.testing.ends import End, find_end, lock_text, open_lock
-from provenv.workspace.testing.releases import is_indexed, packages_with, releases_between, why
+from provenv.workspace.testing.releases import (
+    is_indexed,
+    packages_with,
+    refused_among,
+    releases_between,
+    why,
+)
 from provenv.workspace.testing.sides import Installed, artifacts_of, changed, look, suspect
 from provenv.workspace.testing.trail import BisectTask, Step, Trail
 from provenv.workspace.testing.trying import check_end, make_trying
@@ -331,7 +337,8 @@ class _Bisection:
                 str(before.version),
                 str(after.version),
             )
-            bounds = self._line(one, unit, mix, versions)
+            refused = refused_among(self.project, self.context, self.spec.name, after, versions)
+            bounds = self._line(one, unit, mix, versions, refused)
         except NetworkError as error:
             return replace(one, unknown=error.message)
         line = [str(before.version), *versions, str(after.version)]
@@ -346,7 +353,12 @@ class _Bisection:
         )
 
     def _line(
-        self, one: Culprit, unit: Sequence[str], mix: Collection[str], versions: Sequence[str]
+        self,
+        one: Culprit,
+        unit: Sequence[str],
+        mix: Collection[str],
+        versions: Sequence[str],
+        refused: Mapping[str, str],
     ) -> Bounds:
         held = self._packages(mix)
         without = mixed(self.ground, {*mix} - {*unit})
@@ -360,6 +372,10 @@ class _Bisection:
             known = self.trail.find("release", (one.name, version))
             if known is not None:
                 search.tell(known.answer)
+                continue
+            if version in refused:  # not even what it needs is asked of it: that may run its build
+                key, what = (one.name, version), f"{one.name} {version}"
+                self.trying.skip("release", key, what, refused[version], search)
                 continue
             self._release(
                 one.name, version, search, wanted=f"{asked}=={version}", held=held, free=free
