@@ -269,7 +269,7 @@ def watch(
     try:
         _write(holding, _order(command, cwd, environ, timeout, grace))
     except OSError:
-        pass  # it is dead already, which `wait` tells
+        pass  # it is dead already (EPIPE), which `wait` tells: `lost`
     except BaseException:
         watched.abandon()
         raise
