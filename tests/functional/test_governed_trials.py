@@ -102,6 +102,26 @@ def test_an_end_that_a_rule_refuses_is_no_ground_and_the_rule_is_named(shop: Pro
     assert seen(shop) == ""
 
 
+@pytest.mark.slow
+def test_what_the_rules_ask_of_a_mix_is_asked_of_its_index(
+    shop: Project, index: Index, tmp_path: Path
+) -> None:
+    """The ends were made when no rule asked anything."""
+    index.add(make_wheel(tmp_path / "wheels", "lib", "1.2"), yanked="it hurts")
+    govern(shop, 'schema = 1\n[[rule]]\nid = "withdrawn"\nkind = "yanked"\n')
+    told = bisected(shop, 0, "lib >= '1.3'")
+    assert (
+        told["sentence"] == "good with lib 1.1, bad from 1.3, alone"
+    )  # what is yanked is left out
+    assert skipped(told) == {}
+    index.add(make_wheel(tmp_path / "wheels", "p0", "1.0"), yanked="it hurts")
+    shutil.rmtree(shop.home / "provenv/cache")
+    shutil.rmtree(shop.home / "provenv/indexes")
+    words = ("bisect", "--good", "1", "--bad", "2", "--", "python", "check.py", "lib > '1.5'")
+    refused = shop.fails(3, *words).stderr
+    assert "says nothing: dev: the policy refuses it: withdrawn: p0 1.0: " in refused
+
+
 SOURCE = """
 import pathlib
 pathlib.Path({marker!r}).touch()

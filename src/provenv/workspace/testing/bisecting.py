@@ -39,6 +39,7 @@ from provenv.workspace.testing.culprits import BisectResult, Breakage, Culprit, 
 from provenv.workspace.testing.ends import End, find_end, lock_text, open_lock
 from provenv.workspace.testing.releases import (
     is_indexed,
+    learn,
     packages_with,
     refused_among,
     releases_between,
@@ -225,6 +226,8 @@ class _Bisection:
         ends: tuple[tuple[End, Answer], ...] = ((good, "good"), (bad, "bad"))
         for end, wanted in ends:
             lock = open_lock(self.project, end.text)
+            if self.trail.find("end", (wanted,)) is None:
+                learn(self.project, self.context, lock)
             step = self.trying.step("end", (wanted,), f"{end.label}, the {wanted} end", lock)
             check_end(step, wanted, end.label)
 
@@ -416,7 +419,9 @@ class _Bisection:
             ]
             others = [other for other in moved if other != name]
             what = f"{what} with others between the ends ({', '.join(others)})" if others else what
-        self.trying.step("release", key, what, self._lock(packages), search=search)
+        lock = self._lock(packages)
+        learn(self.project, self.context, lock)
+        self.trying.step("release", key, what, lock, search=search)
 
     def _ranges(self, names: Collection[str]) -> dict[str, str]:
         """Name → all versions between the ends, of what differs in nothing but its version."""
