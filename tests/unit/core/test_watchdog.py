@@ -384,7 +384,10 @@ def asked(
     return Outcome(**json.loads(done.stdout))
 
 
-both = pytest.mark.parametrize("alone", [True, False], ids=["forked", "started"])
+both = pytest.mark.parametrize(
+    "alone",
+    [pytest.param(True, id="forked"), pytest.param(False, id="started", marks=pytest.mark.slow)],
+)
 
 
 @both

@@ -195,9 +195,7 @@ def _licences(project: Project, context: Context) -> dict[tuple[str, str], str]:
         for package in made.packages if made is not None else ():
             key = package.name, package.version
             known = found.get(key)
-            if (
-                known is None or known.metadata is None
-            ):  # it is from another lock than the present one
+            if known is None or known.metadata is None:  # by another lock than the present one
                 said = of_object(context, package.sha256, *key)
                 found |= {} if said is None else {key: said}
     told = {key: one.licence for key, one in found.items()}
