@@ -19,6 +19,7 @@ from provenv.workspace.governing.auditing import Notice
 from provenv.workspace.syncing.locking import lock
 from support import Index, Project, make_wheel
 from support.advisories import GRAVE, archive, record
+from support.wheels import metadata_text
 
 EVIL = "<script>alert(1)</script>|`x` [a](https://evil.example) \u202e"
 VOID = {"meta", "line"}
@@ -175,3 +176,39 @@ def test_what_is_not_there_is_said(project: Project, index: Index, tmp_path: Pat
 def test_what_is_written_is_told_by_the_file_s_name(project: Project, report: Compliance) -> None:
     said = project.fails(2, "report", "compliance", "--output", "x.pdf").stderr
     assert "ends neither in .html nor in .md" in said
+
+
+@pytest.mark.slow
+def test_the_inventory_says_what_packages_are_under(
+    project: Project, index: Index, tmp_path: Path
+) -> None:
+    said = {
+        ("told", "1.0"): "License-Expression: MIT OR GPL-3.0-only\n",
+        ("told", "2.0"): "License-Expression: Apache-2.0\n",
+        ("mapped", "1.0"): "Classifier: License :: OSI Approved :: MIT License\n",
+        ("vague", "1.0"): "Classifier: License :: OSI Approved :: BSD License\n",
+        ("silent", "1.0"): "",
+    }
+    for (name, version), lines in said.items():
+        text = metadata_text(name, version) + lines
+        index.add(make_wheel(tmp_path / "w", name, version, metadata=text))
+    project.depends("told==1.0", "mapped", "vague", "silent")
+    project.ok("sync", "-e", "prod")
+    project.depends("told==2.0", "mapped", "vague", "silent")
+    project.ok("lock")  # what is installed is of another lock from now on
+    told = project.ok("report", "compliance", "--json", "--offline").json
+    found = {
+        environment["name"]: {
+            f"{one['name']} {one['version']}": one["licence"] for one in environment["packages"]
+        }
+        for environment in told["environments"]
+    }
+    installed, locked = found["prod"], found["dev"]
+    assert installed["told 1.0"] == "MIT OR GPL-3.0-only"
+    assert installed["mapped 1.0"] == "MIT"
+    assert installed["vague 1.0"] == "unknown: 'BSD License' may be several licences"
+    assert installed["silent 1.0"].startswith("unknown: ")
+    assert locked["told 2.0"].startswith("unknown: its metadata are not on this machine")
+    project.ok("report", "compliance", "--output", "r.html", "--offline")
+    page = re.sub(r"<[^>]+>", " ", project.read("r.html"))
+    assert re.search(r"\btold\s+1\.0\s+MIT OR GPL-3\.0-only\s+prod\b", page)

@@ -205,7 +205,12 @@ def test_what_is_built_and_published(project: Project) -> None:
     make_source(project.folder, "shop", "1.0")
     built = project.ok("build", "--wheel", "--json").json
     check(dict(built), "provenv.build/1")
-    check(project.ok("publish", "--dry-run", "--json").json, "provenv.publish/1")
+    (wheel,) = (project.folder / "dist").iterdir()
+    assert (built["output"], built["files"]) == (str(wheel.parent), [str(wheel)])
+    sent = project.ok("publish", "--dry-run", "--json").json
+    check(dict(sent), "provenv.publish/1")
+    assert (sent["files"], sent["dry_run"]) == ([str(wheel)], True)
+    assert sent["url"].startswith("https://")
 
 
 @pytest.mark.parametrize(

@@ -113,10 +113,20 @@ def commands_in(text: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_commands_are_understood(path: Path) -> None:
+    """Each is one that the parser takes; it raises for any other."""
     for call in commands_in(path.read_text()):
         if "…" not in call and "COMMAND" not in call:
             words = shlex.split(call, comments=True)[1:]
-            parse(["1" if word in ("N", "A", "B") else word for word in words])
+            words = ["1" if word in ("N", "A", "B") else word for word in words]
+            command = next((word for word in words if not word.startswith("-")), None)
+            assert parse(words).command == command, call
+
+
+def test_commands_are_found_wherever_pages_have_them() -> None:
+    text = "`provenv sync -e prod`\n\n    provenv lock\n\n`provenv.toml`\n"
+    text += "```sh\nprovenv gc  # now\nls\n```\n"
+    assert [*commands_in(text)] == ["provenv gc  # now", "provenv lock", "provenv sync -e prod"]
+    assert len([*commands_in(page("README.md"))]) > 10
 
 
 def test_the_configuration_is_what_the_code_knows() -> None:
@@ -281,9 +291,15 @@ def test_the_picture_shows_the_session_that_its_script_runs() -> None:
     assert "font-face" not in shown  # nothing is fetched when it is looked at
 
 
-@pytest.mark.parametrize("name", ["check", "demo", "docs", "environment", "python", "test"])
-def test_scripts_are_plain_shell(name: str) -> None:
-    subprocess.run(["sh", "-n", str(ROOT / "scripts" / name)], check=True)
+@pytest.mark.parametrize("path", sorted((ROOT / "scripts").iterdir()), ids=lambda path: path.name)
+def test_scripts_can_be_read_by_what_runs_them(path: Path) -> None:
+    text = path.read_text()
+    if text.startswith("#!/usr/bin/env python3\n"):
+        compile(text, path, "exec")
+        return
+    assert text.startswith(("#!/bin/sh\n", "# Sourced by "))
+    read = subprocess.run(["sh", "-n", path], capture_output=True, text=True, check=False)
+    assert (read.returncode, read.stderr) == (0, "")
 
 
 def test_every_decision_is_listed() -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ class Session:
         talk: Standard error: what was done; silent with ``--quiet``.
         alarm: Standard error: errors and warnings.
         progress: Listens to the library's events.
+        begun: When it was (UTC): nothing of the project was read earlier.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Session:
         arguments: Sequence[str],
         words: Sequence[str] = (),
     ) -> None:
+        self.begun = datetime.now(UTC)
         self.options = options
         self.environ = environ
         self.words = tuple(words)

@@ -38,6 +38,10 @@ def bounds_text(report: BoundsReport, screen: Screen) -> None:
         )
     head = ("dependency", "declared", "passes from", "bound", "with the one before it")
     screen.table(rows, head=head)
+    refused = [f"{one.name} {version}" for one in report.bounds for version in one.refused]
+    if refused:
+        screen.line()
+        screen.line(f"not tried, as a policy refuses them: {', '.join(refused)}")
     offered = [text for one in report.bounds for text in one.offered]
     if offered:
         screen.line()
@@ -56,19 +60,19 @@ def bounds_text(report: BoundsReport, screen: Screen) -> None:
     runs = f"{many(report.runs, 'run')} in {seconds(report.seconds)}"
     verdict = VERDICTS[report.code]
     style = {"pass": "good", "fail": "bad", "inconclusive": "warn"}[verdict]
+    count = many(len(report.bounds), "lower bound")
     low = sum(one.judgement == "too-low" for one in report.bounds)
-    told = (
-        f"{low} of {many(len(report.bounds), 'lower bound')} too low"
-        if low
-        else "no bound is too low"
-    )
+    unknown = sum(one.judgement == "unknown" for one in report.bounds)
+    told = f"{low} of {count} too low" if low else "no bound is too low"
+    if unknown:
+        told = f"{told}, {unknown} not known" if low else f"{unknown} of {count} not known"
     pythons = ", ".join(filter(None, report.pythons))
     with_ = f" with Python {pythons}" if pythons else ""
     screen.line(f"{screen.paint(style, verdict)}: {told}{with_} {screen.paint('dim', f'({runs})')}")
 
 
 def _below(one: Bound) -> str:
-    if one.below is None:
+    if one.below is None or one.judgement == "unknown":
         return one.why or "there is none"
     return f"{one.below}: {one.why}" if one.why else one.below
 
@@ -90,6 +94,7 @@ def bounds_data(report: BoundsReport) -> dict[str, Any]:
                 "judgement": one.judgement,
                 "offered": list(one.offered),
                 "tried": one.tried,
+                "refused": list(one.refused),
             }
             for one in report.bounds
         ],

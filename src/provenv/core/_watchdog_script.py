@@ -177,14 +177,14 @@ def _as_usual(number: int) -> None:
     try:
         signal.signal(number, signal.SIG_DFL)
     except (OSError, ValueError):
-        pass  # the C library keeps it for itself
+        pass  # the C library keeps it for itself (32 and 33), and lets nobody change what they do
 
 
 def _tell(result: int, line: str) -> None:
     try:
         os.write(result, line.encode())
     except OSError:
-        pass  # nobody asks any more
+        pass  # nobody asks any more: the parent is gone, and all is ended the same
 
 
 class _Watch:

@@ -256,7 +256,7 @@ def watch(
     try:
         asked.start(command, cwd=cwd, environ=environ, log=log, timeout=timeout, grace=grace)
     except OSError:
-        pass  # it is dead already, which `wait` tells
+        pass  # it is dead already (EPIPE), which `wait` tells: `lost`
     except BaseException:
         watched.abandon()
         raise

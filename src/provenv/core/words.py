@@ -1,4 +1,4 @@
-"""Numbers as people read them, the same in every message."""
+"""Numbers and lines as people read them, the same in every message."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ def size(count: float) -> str:
 def many(count: int, what: str, plural: str | None = None) -> str:
     """``1 package``, ``2 packages``."""
     return f"{count:,} {what if count == 1 else plural or what + 's'}"
+
+
+def first_line(text: str) -> str:
+    """The first line of a message that says something; what a colon at its end leads to is part of it."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [""]
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 
 
 def length(span: timedelta) -> str:

@@ -45,6 +45,16 @@ class Search:
             return replace(self, good=min(self.good, place), first=None)
         return replace(self, bad=max(self.bad, place), first=None)
 
+    def without(self, place: int) -> Search:
+        """The search where that place may not be tried: it says nothing of those beside it."""
+        return replace(
+            self,
+            versions=(*self.versions[:place], *self.versions[place + 1 :]),
+            good=self.good - (place < self.good),
+            bad=self.bad - (place <= self.bad),
+            first=self.first if self.first == place else None,
+        )
+
 
 def begin(versions: Sequence[str], locked: str, declared: SpecifierSet) -> Search:
     """The search below ``locked``; what is tried first is the lowest version that is declared."""

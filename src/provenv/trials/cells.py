@@ -73,6 +73,7 @@ class CellResult:
         seconds: Of the command. ``prepared``: Of what came before it.
         line: The last line that it wrote. ``log``: The file with all of them.
         reason: Why there is no result, in words. ``hint``: What to do about it. ``kind``: Of the error.
+        refused: Because a policy does not let in what it would hold: that is neither good nor bad.
         cached: It was not run: nothing has changed since it passed.
         python: The version of the interpreter. ``executable``: Where it is.
         attempts: How often it was begun (on other machines, after one died).
@@ -91,6 +92,7 @@ class CellResult:
     reason: str | None = None
     hint: str | None = None
     kind: str | None = None
+    refused: bool = False
     cached: bool = False
     python: str = ""
     executable: str = ""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -209,15 +210,20 @@ def test_what_forks_as_fast_as_it_is_killed_ends(tmp_path: Path, mark: str) -> N
 
 PARENT = """
     import os, sys
-    from provenv.core.watchdog import run_watched
-    run_watched(sys.argv[2:], cwd="/", environ=os.environ, log="logs/cell.log", grace=0.2)
+    from provenv.core.watchdog import forked, run_watched
+    supervisor = forked() if sys.argv[1] == "forked" else None
+    run_watched(
+        sys.argv[2:], cwd="/", environ=os.environ, log="logs/cell.log", grace=0.2,
+        supervisor=supervisor,
+    )
 """
 
 
 @linux
+@pytest.mark.parametrize("kind", ["forked", "started"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_nothing_outlives_the_process_that_asked_for_it(
-    tmp_path: Path, mark: str, number: signal.Signals
+    tmp_path: Path, mark: str, number: signal.Signals, kind: str
 ) -> None:
     environ = {**os.environ, MARK: mark, "PYTHONPATH": SOURCE}
     parent = subprocess.Popen(
@@ -225,7 +231,7 @@ def test_nothing_outlives_the_process_that_asked_for_it(
             sys.executable,
             "-c",
             textwrap.dedent(PARENT),
-            str(tmp_path / "log"),
+            kind,
             *python(DAEMON),
             "600",
         ],
@@ -312,3 +318,229 @@ def test_who_looks_on_and_fails_leaves_nothing(tmp_path: Path, mark: str) -> Non
         )
     assert len({*map(id, looks)}) == 1
     assert marked(mark) == []
+
+
+ASKING = """
+    import json, os, signal, sys
+    from provenv.core.values import as_dict
+    from provenv.core.watchdog import forked, run_watched
+
+    asked = json.loads(sys.argv[1])
+    os.set_inheritable(os.open("/", os.O_RDONLY), True)  # not the command's
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+    sent = []
+
+    def meanwhile(one):
+        if asked["number"] and one.pid and not sent and "up" in open(asked["log"]).read():
+            sent.append(os.kill(one._supervisor.pid, asked["number"]))
+
+    got = run_watched(
+        asked["command"],
+        cwd=asked["cwd"],
+        environ=asked["environ"],
+        log=asked["log"],
+        timeout=asked["timeout"],
+        grace=0.2,
+        meanwhile=meanwhile,
+        supervisor=forked() if asked["forked"] else None,
+    )
+    print(json.dumps(as_dict(got)))
+"""
+
+
+def asked(
+    folder: Path,
+    *command: str,
+    forked: bool = True,
+    mark: str = "",
+    timeout: float | None = 30,
+    number: int = 0,
+    cwd: str | None = None,
+) -> Outcome:
+    """What becomes of a command for which a process of one thread asks.
+
+    ``number`` is a signal that its supervisor gets when its log has the word ``up``.
+    """
+    environ = {"PATH": os.environ["PATH"], MARK: mark}
+    words = {
+        "command": command,
+        "cwd": cwd or str(folder),
+        "environ": environ,
+        "log": str(folder / "logs" / "cell.log"),
+        "timeout": timeout,
+        "number": number,
+        "forked": forked,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(ASKING), json.dumps(words)],
+        env={**os.environ, "PYTHONPATH": SOURCE},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return Outcome(**json.loads(done.stdout))
+
+
+both = pytest.mark.parametrize(
+    "forked",
+    [pytest.param(True, id="forked"), pytest.param(False, id="started", marks=pytest.mark.slow)],
+)
+
+
+@both
+def test_output_and_exit_status_are_those_of_the_command(tmp_path: Path, forked: bool) -> None:
+    code = """
+        import sys
+        print(sys.stdin.read() == "", flush=True)
+        sys.stderr.write("aside, without an end of line")
+        sys.exit(200)
+    """
+    got = asked(tmp_path, *python(code), forked=forked)
+    assert (got.how, got.code, got.signal, got.ended, got.alive) == ("exited", 200, None, 0, 0)
+    assert log_of(tmp_path) == "True\naside, without an end of line"
+    asked(tmp_path, "sh", "-c", "echo; echo more", forked=forked)
+    assert log_of(tmp_path).endswith("line\nmore\n")  # added to what was there
+    got = asked(tmp_path, "sh", "-c", "kill -ABRT $$", forked=forked)
+    assert (got.how, got.code, got.signal) == ("signalled", None, signal.SIGABRT)
+    got = asked(tmp_path, "there-is-no-such-command", forked=forked)
+    assert (got.how, got.reason) == (
+        "unstarted",
+        "command not found: there-is-no-such-command",
+    )
+    got = asked(tmp_path, "true", forked=forked, cwd=f"{tmp_path}/gone")
+    assert got.reason == f"cannot enter {tmp_path}/gone: No such file or directory"
+
+
+@linux
+@both
+def test_a_command_gets_nothing_of_who_asked_for_it(tmp_path: Path, forked: bool) -> None:
+    """No open file, no signal that is ignored or blocked, not its session, and not its group."""
+    code = """
+        import os
+        status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+        own = 1 << 12 | 1 << 24 | 3 << 31  # of Python, and the two that the C library keeps for itself
+        masks = [int(status[key], 16) & ~own for key in ("SigBlk", "SigIgn")]
+        print(sorted(os.listdir("/proc/self/fd"))[:-1], masks)  # the last is the listing itself
+        print(os.getsid(0) == os.getpid() == os.getpgid(0))
+    """
+    assert asked(tmp_path, *python(code), forked=forked).good
+    assert log_of(tmp_path) == "['0', '1', '2'] [0, 0]\nTrue\n"
+
+
+@linux
+@both
+def test_a_time_out_takes_all_with_it(tmp_path: Path, mark: str, forked: bool) -> None:
+    got = asked(tmp_path, *python(DAEMON), "600", forked=forked, mark=mark, timeout=0.6)
+    assert (got.how, got.code, got.ended, got.alive) == ("late", None, 2, 0)
+    assert got.seconds >= 0.6
+    assert marked(mark) == []
+    stopped = asked(tmp_path, "sh", "-c", "kill -STOP $$", forked=forked, mark=mark, timeout=0.3)
+    assert (stopped.how, stopped.ended, stopped.alive) == ("late", 1, 0)
+    assert marked(mark) == []
+
+
+@linux
+def test_what_a_command_leaves_behind_is_ended_by_a_fork_too(tmp_path: Path, mark: str) -> None:
+    got = asked(tmp_path, *python(DAEMON), "0", mark=mark)
+    assert (got.how, got.code, got.ended, got.alive) == ("exited", 0, 1, 0)
+    assert marked(mark) == []
+
+
+@linux
+@both
+@pytest.mark.parametrize(
+    ("number", "how"),
+    [
+        (signal.SIGTERM, "cancelled"),
+        (signal.SIGINT, "cancelled"),
+        (signal.SIGHUP, "cancelled"),
+        (signal.SIGKILL, "lost"),
+    ],
+)
+def test_a_signal_to_the_supervisor_ends_the_command(
+    tmp_path: Path, mark: str, forked: bool, number: signal.Signals, how: str
+) -> None:
+    code = "echo up; setsid sleep 600 & sleep 600" if how == "cancelled" else "echo up; sleep 600"
+    got = asked(tmp_path, "sh", "-c", code, forked=forked, mark=mark, number=number)
+    assert (got.how, got.code, got.good, got.alive) == (how, None, False, 0)
+    assert wait_for_marked(mark, 0) == []
+
+
+@linux
+def test_a_supervisor_that_is_ended_before_it_begins_is_no_answer(
+    tmp_path: Path, mark: str
+) -> None:
+    for delay in range(0, 60, 6):
+        one = watchdog.watch(
+            ["sleep", "600"],
+            cwd=str(tmp_path),
+            environ={"PATH": os.environ["PATH"], MARK: mark},
+            log=str(tmp_path / "log"),
+            grace=0.2,
+        )
+        time.sleep(delay / 1000)
+        os.kill(one._supervisor.pid, signal.SIGTERM)
+        got = one.wait(30)
+        assert got is not None
+        assert got.how in ("lost", "cancelled")
+        assert wait_for_marked(mark, 0) == []
+
+
+# the code of one process with one thread: what a test starts beside it would be forked, too
+MANY = """
+    import os, signal, sys, time
+    from provenv.core.watchdog import Watched, forked, run_watched, watch
+
+    def run(*command, log="log", timeout=30.0, meanwhile=None):
+        got = run_watched(command, cwd="/", environ=dict(os.environ, WORD=log), log=log,
+                          timeout=timeout, grace=0.2, supervisor=one, meanwhile=meanwhile)
+        print(got.how, got.code, got.ended, open(log).read().split(), flush=True)
+
+    one = forked()
+    first = one.pid
+    run("sh", "-c", "echo $WORD", log="a")
+    run("there-is-no-such-command", log="b")
+    run("sh", "-c", "echo $WORD; exit 3", log="c")
+    run("sh", "-c", "setsid sleep 600 & exit 4", log="d")
+    run("sleep", "600", log="e", timeout=0.1)
+    run("sleep", "600", log="f", meanwhile=Watched.cancel)
+    watched = watch(["true"], cwd="/", environ=os.environ, log="g", supervisor=one)
+    time.sleep(0.2)
+    watched.cancel()  # it has ended by itself, which nobody has heard yet
+    print(watched.wait().how)
+    run("sh", "-c", "echo $WORD", log="h")
+    run("sleep", "600", log="i", meanwhile=lambda _: os.kill(one.pid, signal.SIGKILL))
+    print(one.life, one.result)
+    one = forked()
+    os.kill(one.pid, signal.SIGTERM)  # while it has nothing to do
+    os.waitpid(one.pid, 0)
+    run("sh", "-c", "echo $WORD", log="j")
+"""
+
+
+@linux
+def test_a_supervisor_serves_one_command_after_another(tmp_path: Path, mark: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(MANY)],
+        env={**os.environ, MARK: mark, "PYTHONPATH": SOURCE}, cwd=tmp_path,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "exited 0 0 ['a']",
+        "unstarted None 0 []",
+        "exited 3 0 ['c']",
+        "exited 4 1 []",
+        "late None 1 []",
+        "cancelled None 1 []",
+        "exited",
+        "exited 0 0 ['h']",
+        "lost None 0 []",
+        "-1 -1",
+        "lost None 0 []",
+    ]
+    assert wait_for_marked(mark, 0) == []

@@ -69,3 +69,23 @@ def test_what_there_is_beyond() -> None:
     assert beyond("a", "3.0", SpecifierSet(), ["1.0", "3.0"]) == []
     within = beyond("a", "1.0", SpecifierSet("<4"), ["1.0", "3.0"])
     assert within == []  # the highest that is allowed is tried together with all others
+
+
+@pytest.mark.parametrize("declared", ["", ">=3", ">=8"])
+@pytest.mark.parametrize("refused", [{"0"}, {"3"}, {"3", "4", "5"}, {"0", "1", "7"}])
+@pytest.mark.parametrize("oldest", range(9))
+def test_what_may_not_be_tried_counts_for_nothing(
+    oldest: int, refused: set[str], declared: str
+) -> None:
+    search = begin([str(n) for n in range(8)], "8", SpecifierSet(declared))
+    while (place := search.next) is not None:
+        if search.versions[place] in refused:
+            search = search.without(place)
+        else:
+            search = search.told(place, works=int(search.versions[place]) >= oldest)
+    left = [n for n in range(9) if str(n) not in refused]
+    assert search.versions[search.good] == str(min(n for n in left if n >= oldest))
+    below = [n for n in left if n < oldest]
+    assert (search.bad == -1) == (below == [])
+    if below:
+        assert search.versions[search.bad] == str(max(below))

@@ -20,6 +20,7 @@ from provenv.core.errors import UsageError
 
 if TYPE_CHECKING:
     from provenv.workspace.assuring.machine import MachineAudit, ProjectAudit
+    from provenv.workspace.governing.answering import Before
     from provenv.workspace.governing.auditing import AuditResult, Found, Notice
     from provenv.workspace.projects.context import Project
 
@@ -92,6 +93,8 @@ def run(args: argparse.Namespace, session: Session) -> int:
         target = session.target if session.options.environments or args.installed else None
         project = session.project if target is None else target.project
         environment = None if target is None else target.name
+        whole = not (args.installed or tolerate or args.refresh or session.options.environments)
+        before = _look(session, project) if whole else None
         failed = _refresh(project, session) if args.refresh else ()
         result = auditing.audit(
             project,
@@ -102,13 +105,19 @@ def run(args: argparse.Namespace, session: Session) -> int:
             besides=[f"{index} was not asked anew: {reason}" for index, reason in failed],
         )
         root, file, own = project.root, project.lock_path(None), project
-        if not (args.installed or tolerate or args.refresh or session.options.environments):
-            _remember(session, project, result)
+        if before is not None:
+            _remember(session, project, result, before)
     _tell(args, session, result, root, file, own)
     return _CODES[result.verdict]
 
 
-def _remember(session: Session, project: Project, result: AuditResult) -> None:
+def _look(session: Session, project: Project) -> Before | None:
+    from provenv.workspace.governing import answering
+
+    return answering.look(project, session.context, session.begun)
+
+
+def _remember(session: Session, project: Project, result: AuditResult, before: Before) -> None:
     """Let the next call that asks for JSON, or nothing but the exit code, have it at once."""
     from provenv.workspace.answered import AGE
     from provenv.workspace.governing import answering
@@ -116,7 +125,7 @@ def _remember(session: Session, project: Project, result: AuditResult) -> None:
     document = data(result)
     document["advisories"]["age_seconds"] = AGE
     answer = json_text("provenv.audit/1", document)
-    answering.remember(project, session.context, result, _CODES[result.verdict], answer)
+    answering.remember(project, session.context, result, _CODES[result.verdict], answer, before)
 
 
 def _refresh(project: Project, session: Session) -> Sequence[tuple[str, str]]:

@@ -23,7 +23,7 @@ from provenv.workspace.assuring import evidence as assured
 from provenv.workspace.governing import auditing, policies, subjects
 from provenv.workspace.governing import evidence as recording
 from provenv.workspace.governing.auditing import AuditResult, Found
-from provenv.workspace.governing.described import describe
+from provenv.workspace.governing.described import describe, of_object
 from provenv.workspace.governing.policies import Checked
 from provenv.workspace.projects.context import Context, Project
 
@@ -188,8 +188,16 @@ def _inventories(project: Project) -> Iterator[Inventory]:
 
 
 def _licences(project: Project, context: Context) -> dict[tuple[str, str], str]:
-    """What the locked packages are under, as far as their metadata are on this machine."""
+    """What is locked or installed is under, as far as the metadata are on this machine."""
     found = describe(project, context, subjects.of_locks(project))
+    for spec in project.manifest.all_instances():
+        made = _current(project.folder(spec))
+        for package in made.packages if made is not None else ():
+            key = package.name, package.version
+            known = found.get(key)
+            if known is None or known.metadata is None:  # by another lock than the present one
+                said = of_object(context, package.sha256, *key)
+                found |= {} if said is None else {key: said}
     told = {key: one.licence for key, one in found.items()}
     return {
         key: f"unknown: {one.reason}"

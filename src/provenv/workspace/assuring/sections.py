@@ -152,7 +152,9 @@ def _packages(report: Compliance) -> Iterator[tuple[str | Cell, ...]]:
         for package in one.packages:
             found.setdefault(package, []).append(one.environment)
     for (name, version), names in sorted(found.items()):
-        said = report.licences.get((name, version), "unknown: it is not in today's lock")
+        said = report.licences.get(
+            (name, version), "unknown: it is neither in today's lock nor in the store"
+        )
         kind = "warn" if said.startswith("unknown: ") else ""
         yield name, version, Cell(text=said, kind=kind), ", ".join(names)
 

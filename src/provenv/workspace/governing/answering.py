@@ -4,26 +4,47 @@ from __future__ import annotations
 
 import contextlib
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from provenv.audit import database
+from provenv.core.values import frozen
 from provenv.workspace import answered
 from provenv.workspace.governing.auditing import MAX_AGE, QUIET, AuditResult
 from provenv.workspace.projects.context import MANIFEST_FILE, Context, Project
 
 
+@frozen
+class Before:
+    """What decides on an audit, as it was before the audit began. ``begun``: Nothing was read earlier."""
+
+    begun: datetime
+    files: tuple[str, ...]
+
+
+def look(project: Project, context: Context, begun: datetime) -> Before | None:
+    """Look at what will decide on an audit; None where its answer cannot be kept.
+
+    What changes while it is read would else pass for what was read.
+    """
+    path = database.current(context.home.advisories)
+    if path is None:
+        return None
+    paths = [*_files(project), *_facts(context, path)]
+    files = answered.look(paths, int(begun.timestamp() * 1e9))
+    return None if files is None else Before(begun=begun, files=tuple(files))
+
+
 def remember(
-    project: Project, context: Context, result: AuditResult, code: int, answer: str
+    project: Project, context: Context, result: AuditResult, code: int, answer: str, before: Before
 ) -> None:
     """Keep the answer of an audit of all of a project's locks; ``answer`` has :data:`answered.AGE` in it.
 
     What is doubtful is asked again each time.
     """
-    path = database.current(context.home.advisories)
-    if result.doubts or path is None:
+    if result.doubts:
         return
     imported = datetime.fromisoformat(result.facts.imported)
-    tomorrow = datetime.now(UTC).replace(hour=0, minute=0, second=0) + timedelta(days=1)
+    tomorrow = before.begun.replace(hour=0, minute=0, second=0) + timedelta(days=1)
     newest = datetime.fromisoformat(result.facts.newest)
     until = min(imported + MAX_AGE, newest + QUIET, tomorrow)
     with contextlib.suppress(OSError):  # it costs time later on, and nothing else
@@ -32,8 +53,9 @@ def remember(
             context.home.root,
             code,
             imported.timestamp(),
+            int(before.begun.timestamp()),
             int(until.timestamp()),
-            [*_files(project), *_facts(context, path)],
+            before.files,
             answer,
         )
 

@@ -79,6 +79,7 @@ def comply(
     raise UnsatisfiableError(
         f"after {ROUNDS} resolutions the rules still exclude something of what is chosen",
         hint="`provenv policy explain NAME` says why; a narrower requirement leads there at once.",
+        details={"excluded": excluding.as_rows(standing.values())},
     )
 
 

@@ -82,9 +82,14 @@ def parts(project: Project) -> Iterator[Project]:
         yield make_project(folder, workspace.texts.get(path) or read_text(path), workspace)
 
 
-def why_not(project: Project, context: Context, policies: Policies, locks: Locks) -> str | None:
-    """What of locks that are there the rules exclude today, in a few words; None where nothing is."""
-    found = judge_locks(project, context, policies, locks).broken
+def why_not(
+    project: Project, context: Context, policies: Policies, locks: Locks, *, partial: bool = False
+) -> str | None:
+    """What of locks that are there the rules exclude today, in a few words; None where nothing is.
+
+    ``partial``: These are not all that the project has.
+    """
+    found = judge_locks(project, context, policies, locks, partial=partial).broken
     if not found:
         return None
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""

@@ -72,6 +72,35 @@ def offered(project: Project, context: Context, policies: Policies, locks: Locks
     return Offered(judged=judged, excluded=excluded)
 
 
+def refused(
+    project: Project,
+    context: Context,
+    environment: str,
+    package: Package,
+    versions: Iterable[str],
+) -> Mapping[str, Exclusion]:
+    """Of ``versions`` of a package, those that the rules keep out of an environment.
+
+    Where its index is not known, what its files would tell is not known either.
+
+    Raises:
+        InputError: A policy cannot be used. IntegrityError: The advisories are damaged.
+    """
+    policies = governing.policies_of(project, context)
+    if not policies.rules:
+        return {}
+    subject = Subject(
+        name=package.name,
+        version=str(package.version or ""),
+        environments=(environment,),
+        package=package,
+    )
+    question, _ = governing.ask(context, policies, (environment,), (subject,))
+    found = Work(project, context, policies).offered(subject, question, versions)
+    spelled = {parsed(version): one for version, one in found.items()}
+    return {version: one for version in versions if (one := spelled.get(parsed(version)))}
+
+
 class Work:
     """What one locking asks again and again: who governs, and what the indexes have."""
 
@@ -160,10 +189,12 @@ class Work:
         rule = governing.rule_named(self.policies, one.rule)
         return None if rule is None else rule.kind
 
-    def offered(self, subject: Subject, asked: Question) -> dict[str, Exclusion]:
-        """Of the versions that the index has of a package, those that the rules exclude, and why."""
+    def offered(
+        self, subject: Subject, asked: Question, more: Iterable[str] = ()
+    ) -> dict[str, Exclusion]:
+        """Of the versions that the index has of a package, and ``more``, the excluded ones, and why."""
         pages = self._page(subject)
-        versions = dict.fromkeys(file.version for file in pages)
+        versions = dict.fromkeys((*(file.version for file in pages), *more))
         return self._bad(subject, asked, pages, versions)
 
     def _by_name(self, one: Exclusion) -> bool:
@@ -188,6 +219,11 @@ class Work:
                 f"{denied}, nor were the {BLIND - 1} versions tried before; its index does not say what "
                 "others are under",
                 hint="Name a version in pyproject.toml, or let the rule allow this licence or package.",
+                details={
+                    "excluded": excluding.as_rows(
+                        [Excluded(package=subject.name, constraint=subject.name, told=tuple(ours))]
+                    )
+                },
             )
 
     def _licences(self, subject: Subject, pages: Sequence[IndexFile]) -> Mapping[str, Licence]:

@@ -202,7 +202,7 @@ def _lock(
         remember_fresh(project, context, locks)
         return replace(_unchanged(project, locks, started), compared=compared)
     if stale is None and not upgrade:
-        refused = _why_refused(project, context, locks)
+        refused = why_refused(project, context, locks)
         if refused is None:
             remember_fresh(project, context, locks)
             return _unchanged(project, locks, started)
@@ -243,10 +243,17 @@ def excluded_rows(lock: Pylock) -> tuple[Mapping[str, str], ...]:
     )
 
 
-def _why_refused(
-    project: Project, context: Context, locks: Mapping[str | None, LockFile]
+def why_refused(
+    project: Project,
+    context: Context,
+    locks: Mapping[str | None, LockFile],
+    *,
+    partial: bool = False,
 ) -> str | None:
-    """What of the locks the rules exclude today, in a few words; None where nothing is, or none govern."""
+    """What of the locks the rules exclude today, in a few words; None where nothing is, or none govern.
+
+    ``partial``: These are not all that the project has.
+    """
     if not may_be_governed(project, context):
         return None
     from provenv.workspace.governing.judging import why_not
@@ -255,7 +262,8 @@ def _why_refused(
     policies = policies_of(project, context)
     if not policies.rules:
         return None
-    return why_not(project, context, policies, {key: file.lock for key, file in locks.items()})
+    found = {key: file.lock for key, file in locks.items()}
+    return why_not(project, context, policies, found, partial=partial)
 
 
 def _recorded(

@@ -37,7 +37,14 @@ from provenv.workspace.testing import trail as trails
 from provenv.workspace.testing.cells import cell_environment, spec_of, trials_folder
 from provenv.workspace.testing.culprits import BisectResult, Breakage, Culprit, hold_back, sentence
 from provenv.workspace.testing.ends import End, find_end, lock_text, open_lock
-from provenv.workspace.testing.releases import is_indexed, packages_with, releases_between, why
+from provenv.workspace.testing.releases import (
+    is_indexed,
+    learn,
+    packages_with,
+    refused_among,
+    releases_between,
+    why,
+)
 from provenv.workspace.testing.sides import Installed, artifacts_of, changed, look, suspect
 from provenv.workspace.testing.trail import BisectTask, Step, Trail
 from provenv.workspace.testing.trying import check_end, make_trying
@@ -219,6 +226,8 @@ class _Bisection:
         ends: tuple[tuple[End, Answer], ...] = ((good, "good"), (bad, "bad"))
         for end, wanted in ends:
             lock = open_lock(self.project, end.text)
+            if self.trail.find("end", (wanted,)) is None:
+                learn(self.project, self.context, lock)
             step = self.trying.step("end", (wanted,), f"{end.label}, the {wanted} end", lock)
             check_end(step, wanted, end.label)
 
@@ -331,7 +340,8 @@ class _Bisection:
                 str(before.version),
                 str(after.version),
             )
-            bounds = self._line(one, unit, mix, versions)
+            refused = refused_among(self.project, self.context, self.spec.name, after, versions)
+            bounds = self._line(one, unit, mix, versions, refused)
         except NetworkError as error:
             return replace(one, unknown=error.message)
         line = [str(before.version), *versions, str(after.version)]
@@ -346,7 +356,12 @@ class _Bisection:
         )
 
     def _line(
-        self, one: Culprit, unit: Sequence[str], mix: Collection[str], versions: Sequence[str]
+        self,
+        one: Culprit,
+        unit: Sequence[str],
+        mix: Collection[str],
+        versions: Sequence[str],
+        refused: Mapping[str, str],
     ) -> Bounds:
         held = self._packages(mix)
         without = mixed(self.ground, {*mix} - {*unit})
@@ -360,6 +375,10 @@ class _Bisection:
             known = self.trail.find("release", (one.name, version))
             if known is not None:
                 search.tell(known.answer)
+                continue
+            if version in refused:  # not even what it needs is asked of it: that may run its build
+                key, what = (one.name, version), f"{one.name} {version}"
+                self.trying.skip("release", key, what, refused[version], search)
                 continue
             self._release(
                 one.name, version, search, wanted=f"{asked}=={version}", held=held, free=free
@@ -400,7 +419,9 @@ class _Bisection:
             ]
             others = [other for other in moved if other != name]
             what = f"{what} with others between the ends ({', '.join(others)})" if others else what
-        self.trying.step("release", key, what, self._lock(packages), search=search)
+        lock = self._lock(packages)
+        learn(self.project, self.context, lock)
+        self.trying.step("release", key, what, lock, search=search)
 
     def _ranges(self, names: Collection[str]) -> dict[str, str]:
         """Name → all versions between the ends, of what differs in nothing but its version."""

@@ -40,6 +40,7 @@ class Bound:
             too; ``missing``: no bound is declared; ``unknown``.
         offered: The requirements as they could be.
         tried: How many versions were tried.
+        refused: Versions that a policy does not let in: they were not tried, and count for nothing.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Bound:
     judgement: Judgement
     offered: tuple[str, ...] = ()
     tried: int = 0
+    refused: tuple[str, ...] = ()
 
 
 @frozen
@@ -122,6 +124,7 @@ class _Work:
     searches: dict[str, Search] = field(default_factory=dict)
     refusals: dict[tuple[str, str], str] = field(default_factory=dict)
     tried: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, list[str]] = field(default_factory=dict)
 
     def begin(self) -> None:
         """Begin a search for each dependency of which more than one version may be had."""
@@ -136,11 +139,19 @@ class _Work:
             names = {n: self.searches[n].versions[place] for n, place in wanted.items()}
             works = self._try(names)
             for name, place in wanted.items():
+                answer, search = works[name], self.searches[name]
+                if answer is None:
+                    self.refused.setdefault(name, []).append(names[name])
+                    self.searches[name] = search.without(place)
+                    continue
                 self.tried[name] = self.tried.get(name, 0) + 1
-                self.searches[name] = self.searches[name].told(place, works=works[name])
+                self.searches[name] = search.told(place, works=answer)
 
-    def _try(self, versions: Mapping[str, str]) -> dict[str, bool]:
-        """Whether the tests pass with these versions, each with all others as locked."""
+    def _try(self, versions: Mapping[str, str]) -> dict[str, bool | None]:
+        """Whether the tests pass with these versions, each with all others as locked.
+
+        None where a policy does not let one in, so that nobody knows.
+        """
         ground = self.ground
         asked = []
         for name, version in versions.items():
@@ -159,13 +170,16 @@ class _Work:
             for each in ground.run_each(f"{name} {version}", lock)
         ]
         results = ground.run(work)
-        works = dict.fromkeys(versions, True)
+        works: dict[str, bool | None] = dict.fromkeys(versions, True)
         for (name, version), result in zip(
             ((n, v) for n, v in versions.items() for _ in ground.base), results, strict=True
         ):
             if result.state != "passed":
-                _refuse_unknown(result)
-                works[name] = False
+                if not result.refused:
+                    _refuse_unknown(result)
+                    works[name] = False
+                elif works[name]:
+                    works[name] = None
                 where = f"Python {result.cell.python}: " if len(ground.base) > 1 else ""
                 self.refusals.setdefault((name, version), f"{where}{result.state}: {said(result)}")
         return works
@@ -187,9 +201,16 @@ class _Work:
     def _bound(self, one: Dependency, specifiers: SpecifierSet, search: Search) -> Bound:
         oldest = search.versions[search.good]
         below = search.versions[search.bad] if search.bad >= 0 else None
-        lowest = next((v for v in search.versions if specifiers.contains(v)), one.locked)
+        refused = sorted(self.refused.get(one.name, ()), key=Version)
+        there = sorted((*search.versions, *refused), key=Version)
+        lowest = next((v for v in there if specifiers.contains(v)), one.locked)
+        untold = [v for v in refused if Version(lowest) <= Version(v) < Version(oldest)]
+        why = self.refusals.get((one.name, below)) if below is not None else None
         judgement: Judgement
-        if not bounds.has_lower(specifiers):
+        if untold and (below is None or Version(below) < Version(lowest)):
+            judgement = "unknown"
+            why = f"{untold[-1]} was not tried: {self.refusals[one.name, untold[-1]]}"
+        elif not bounds.has_lower(specifiers):
             judgement = "missing" if below is not None else "right"
         elif Version(lowest) < Version(oldest):
             judgement = "too-low"
@@ -208,10 +229,11 @@ class _Work:
             lowest=lowest,
             oldest=oldest,
             below=below,
-            why=self.refusals.get((one.name, below)) if below is not None else None,
+            why=why,
             judgement=judgement,
-            offered=offered if judgement != "right" else (),
+            offered=offered if judgement not in ("right", "unknown") else (),
             tried=self.tried.get(one.name, 0),
+            refused=tuple(refused),
         )
 
     def together(self) -> tuple[CellResult, ...]:

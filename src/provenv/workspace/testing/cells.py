@@ -24,6 +24,9 @@ from provenv.workspace.testing.running import found_command, run_logged
 WITH = "provenv-with"
 """The dependency group that holds the packages of a variant."""
 
+_OF_POLICIES = frozenset({"excluded", "verdict"})
+"""What errors tell in their details that stem from a policy: while locking, and before the use."""
+
 
 def run_cell(
     cell: Cell,
@@ -117,6 +120,7 @@ def failed(
         reason=error.message,
         hint=error.hint,
         kind=error.kind,
+        refused=not _OF_POLICIES.isdisjoint(error.details),
         python=interpreter.version if interpreter is not None else "",
         executable=interpreter.executable if interpreter is not None else "",
     )

@@ -124,10 +124,11 @@ def find_ground(
     own = Resolved(project=project, lock=ground.lock)
     for result in ground.run([(cell, own) for cell in base.values()]):
         if result.state != "passed":
+            verb = "could not be run" if result.state == "error" else "do not pass"
             raise UndecidedError(
-                f"the tests do not pass with the versions of the lock ({result.cell.label}: "
+                f"the tests {verb} with the versions of the lock ({result.cell.label}: "
                 f"{said(result)}), so that nothing can be said of others",
-                hint=result.hint or f"Look into {result.log}.",
+                hint=result.hint or (f"Look into {result.log}." if result.log else None),
             )
     return ground
 

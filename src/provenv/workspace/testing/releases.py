@@ -19,7 +19,8 @@ from provenv.resolve import resolve_requirements
 from provenv.resolve.indexes import authorized, collect_indexes
 from provenv.resolve.pages import files_of
 from provenv.workspace.host import access
-from provenv.workspace.projects.context import Context, Project
+from provenv.workspace.projects.context import Context, LockFile, Project
+from provenv.workspace.projects.governed import may_be_governed
 
 _DAY = len("2026-11-22")
 _BECAUSE = re.compile(r"Because (.+?)(?: and your project|, we can conclude|$)", re.DOTALL)
@@ -60,6 +61,42 @@ def releases_between(
         if early or not version.is_prerelease:
             found.add(version)
     return tuple(map(str, sorted(found, reverse=first > last)))
+
+
+def learn(project: Project, context: Context, lock: LockFile) -> None:
+    """Have here what the rules of policies will ask of a lock that was not made here, or long ago.
+
+    Raises:
+        InputError: A policy cannot be used.
+    """
+    if not may_be_governed(project, context):
+        return
+    from provenv.workspace.governing import offering
+    from provenv.workspace.governing.policies import policies_of
+
+    policies = policies_of(project, context)
+    if policies.rules:
+        offering.learn(project, context, policies, {None: lock.lock})
+
+
+def refused_among(
+    project: Project,
+    context: Context,
+    environment: str,
+    package: Package,
+    versions: Collection[str],
+) -> dict[str, str]:
+    """Of these versions of ``package``, those that a policy keeps out of the environment, and why.
+
+    Raises:
+        InputError: A policy cannot be used. IntegrityError: The advisories are damaged.
+    """
+    if not versions or not may_be_governed(project, context):
+        return {}
+    from provenv.workspace.governing.offering import refused
+
+    found = refused(project, context, environment, package, versions)
+    return {version: f"the policy refuses it: {one}" for version, one in found.items()}
 
 
 def is_indexed(package: Package) -> bool:

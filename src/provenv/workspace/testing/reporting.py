@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from provenv.core.words import first_line
 from provenv.trials.cells import CellResult
 from provenv.workspace.testing.matrix import MatrixReport
 
@@ -44,7 +45,9 @@ def said(result: CellResult) -> str:
     """What came of a cell, in one line: its reason, its exit code, or the last line that it wrote."""
     if result.reason is not None:
         lines = [line.strip() for line in result.reason.splitlines() if line.strip()] or [""]
-        return lines[1] if lines[0].startswith(_NOTHING_SAID) and len(lines) > 1 else lines[0]
+        if lines[0].startswith(_NOTHING_SAID) and len(lines) > 1:
+            return lines[1]
+        return first_line(result.reason)
     if result.state == "failed":
         line = f": {result.line}" if result.line else ""
         return f"exit code {result.code}{line}"

@@ -15,11 +15,12 @@ from provenv.core.errors import ProvenvError
 from provenv.core.events import Emit, Event
 from provenv.core.files import ensure_folder, write_atomic
 from provenv.core.values import frozen, replace
-from provenv.model.lock import parse_lock
+from provenv.model.lock import parse_lock, tool_table
 from provenv.model.manifest import Manifest
 from provenv.trials.cells import Cell
 from provenv.workspace.host.parallel import run_all
 from provenv.workspace.projects.context import Context, LockFile, Project, read_locks, read_text
+from provenv.workspace.projects.governed import may_be_governed
 from provenv.workspace.syncing import locking
 from provenv.workspace.syncing.origins import refuse_strays
 from provenv.workspace.testing.cells import spec_of, trials_folder, varied
@@ -272,7 +273,22 @@ def _known(asked: Wanted, context: Context) -> LockFile | None:
         return None
     if asked.newest and age > NEWEST_FOR and not context.offline:
         return None
-    return _read(asked, context)
+    lock = _read(asked, context)
+    return None if _is_judged_otherwise(asked, context, lock) else lock
+
+
+def _is_judged_otherwise(asked: Wanted, context: Context, lock: LockFile) -> bool:
+    """Whether policies do not let in what a lock holds, or others than today's left something out of it."""
+    if locking.why_refused(asked.project, context, {asked.lock_key: lock}, partial=True):
+        return True
+    if context.offline or not locking.excluded_rows(lock.lock):
+        return False
+    digest_now = None
+    if may_be_governed(asked.project, context):
+        from provenv.workspace.governing.policies import policies_of
+
+        digest_now = policies_of(asked.project, context).digest
+    return tool_table(lock.lock).get("policy-digest") != digest_now
 
 
 def _read(asked: Wanted, context: Context) -> LockFile:

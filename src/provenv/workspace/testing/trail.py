@@ -13,6 +13,7 @@ from typing import Any
 from provenv.core.errors import InputError, UsageError
 from provenv.core.files import ensure_folder, remove_tree, write_atomic
 from provenv.core.values import as_dict, field, frozen, mutable, replace
+from provenv.core.words import first_line
 from provenv.trials.bisecting import Answer
 from provenv.workspace.testing.ends import End
 
@@ -80,7 +81,7 @@ class Step:
     @property
     def why(self) -> str:
         """Why it says nothing, in one line."""
-        return (self.reason or "").partition("\n")[0]
+        return first_line(self.reason or "")
 
 
 @mutable
