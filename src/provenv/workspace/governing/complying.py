@@ -149,7 +149,7 @@ def comply(
                 standing = {name: excluding.widened(one) for name, one in standing.items()}
                 continue
             if not leaning:
-                _refuse(error, standing)
+                _refuse(error, standing, previous)
             # what stood since the last lock may be about environments that have it no more
             standing, leaning = dict(work.certain), False
             continue
@@ -599,7 +599,9 @@ def _written(made: Locks, policies: Policies, standing: Mapping[str, Excluded]) 
     }
 
 
-def _refuse(error: UnsatisfiableError, standing: Mapping[str, Excluded]) -> NoReturn:
+def _refuse(
+    error: UnsatisfiableError, standing: Mapping[str, Excluded], previous: Locks
+) -> NoReturn:
     """Raise the resolver's error with the rules' reasons, where they have a part in it.
 
     Raises:
@@ -613,10 +615,12 @@ def _refuse(error: UnsatisfiableError, standing: Mapping[str, Excluded]) -> NoRe
         lines += [f"  excluded: {told}" for told in one.told]
         left = one.constraint.removeprefix(one.package)
         lines.append(f"  left of {one.package}: {left if left != '<0' else 'nothing'}")
-    first = part[0].package
+    locked = _versions(previous)  # of others there is nothing to explain
+    first = next((one.package for one in part if one.package in locked), None)
+    more = f"`provenv policy explain {first}` says more. " if first else ""
     raise UnsatisfiableError(
         "\n".join(lines),
-        hint=f"`provenv policy explain {first}` says more. Ask for other versions, or have it waived.",
+        hint=f"{more}Ask for other versions, or have it waived.",
         details={**error.details, "excluded": excluding.as_rows(part)},
     ) from error
 
