@@ -249,6 +249,7 @@ def test_cells_go_where_their_python_is(
 
     nowhere = shop.fails(2, "test", "--on", cluster.address, "--python", "2.6", "--python", "3.12")
     assert "nowhere to be had: Python 2.6: no worker has it" in nowhere.stderr
+    assert "found:" not in nowhere.stderr
     skipped = shop.ok(
         "test", "--on", cluster.address, "--skip-missing", "--json", "-k", "lib1",
         "--python", "2.6", "--python", "3.12",

@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -218,6 +219,7 @@ def test_the_first_failure_ends_the_rest(ready: Project) -> None:
     found = cells(ready, "--fail-fast", "-j", "1", "--", "sh", "-c", "exit 1", code=1)
     assert [cell["state"] for cell in found.values()] == ["failed", "cancelled"]
     assert "--fail-fast" in found["b"]["reason"]
+    assert found["b"]["executable"] == found["test"]["executable"]  # so both stand in one row
 
 
 @pytest.mark.slow
@@ -285,6 +287,35 @@ def test_a_stale_lock_is_made_anew_unless_that_is_refused(ready: Project) -> Non
     ready.depends("core>=2.0", "tool", more=MATRIX)
     assert "has changed" in ready.fails(1, "test", "--locked").stderr
     assert cells(ready)["test"]["line"] == "2.0"
+
+
+@pytest.mark.slow
+def test_a_python_that_was_hurt_since_is_an_error_and_no_failure(
+    project: Project, tmp_path: Path
+) -> None:
+    real = Path(pyenv_python("3.12")).resolve()
+    home = tmp_path / "pyenv/versions" / real.parents[1].name
+    library = home / "lib/python3.12"
+    library.mkdir(parents=True)
+    for entry in (real.parents[1] / "lib/python3.12").iterdir():
+        (library / entry.name).symlink_to(entry)
+    (home / "bin").mkdir()
+    shutil.copy2(real, home / "bin/python3.12")
+    (home / "bin/python").symlink_to("python3.12")
+    project.env["PYENV_ROOT"] = str(tmp_path / "pyenv")
+    project.env["PATH"] = "/usr/bin:/bin"
+    more = "[tool.provenv.matrix]\npython = ['3.12']\ncommand = ['python', '-c', 'import sys']\n"
+    project.depends(more=more)
+    assert cells(project)["3.12"]["executable"] == str(home / "bin/python3.12")
+    (library / "encodings").unlink()
+    found = cells(project, "--fresh", code=3)["3.12"]
+    assert found["state"] == "error"
+    assert f"{home}/bin/python3.12 does not start" in found["reason"]
+    assert "Fatal Python error" in found["reason"]
+    (library / "encodings").symlink_to(real.parents[1] / "lib/python3.12/encodings")
+    assert (
+        cells(project, "--fresh", "--", "python", "-c", "1/0", code=1)["3.12"]["state"] == "failed"
+    )
 
 
 @pytest.mark.slow

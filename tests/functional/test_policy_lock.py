@@ -104,6 +104,8 @@ def test_where_nothing_complies_both_reasons_are_told_and_nothing_is_written(sho
     assert "excluded: core 2.0 by vulns (CVE-1)" in failed.stderr
     assert "`provenv policy explain core`" in failed.stderr
     assert shop.read("pylock.toml") == before
+    (shop.folder / "pylock.toml").unlink()
+    assert "policy explain" not in shop.fails(1, "lock").stderr  # which would ask for a lock
 
 
 @pytest.mark.slow

@@ -69,6 +69,20 @@ def test_it_restores_lock_and_specifiers_and_keeps_the_rest(shop: Project, index
     assert shop.ok("verify").code == 0
 
 
+def test_a_group_that_an_environment_needs_today_is_not_taken_away(shop: Project) -> None:
+    """Else no command could read the manifest, and no rollback lead back."""
+    shop.ok("env", "create", "lint", "--with", "beta")
+    shop.ok("remove", "beta")
+    before = (shop.read("pyproject.toml"), shop.read("pylock.toml"), there(shop))
+    refused = shop.fails(1, "rollback")
+    assert "generation 3 do not go with the rest of pyproject.toml" in refused.stderr
+    assert "environments.lint.groups: there is no dependency group 'lint'" in refused.stderr
+    assert (shop.read("pyproject.toml"), shop.read("pylock.toml"), there(shop)) == before
+    shop.ok("rollback", "--environment-only")
+    assert there(shop) == "alpha-2 beta-1"
+    assert shop.read("pyproject.toml") == before[0]
+
+
 def test_a_rollback_of_a_rollback_goes_back(shop: Project) -> None:
     shop.ok("rollback")
     shop.ok("rollback")

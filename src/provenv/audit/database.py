@@ -8,6 +8,7 @@ records: the same records have the same one on every machine. The file is named 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -59,6 +60,14 @@ class Facts:
     likely: str | None = None
 
 
+_REFUSALS = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
+}
+
+
 @frozen
 class Contents:
     """What a database is made from: raw records by id, and the two lists of CVEs."""
@@ -106,8 +115,8 @@ def build(
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
-    except OSError as error:
-        raise disk_error(error, "write the advisories into", folder) from error
+    except (OSError, sqlite3.OperationalError) as error:
+        raise disk_error(_refused(error), "write the advisories into", folder) from error
     replace_symlink(os.path.join(folder, "current"), name)
     _forget(folder, {name, os.path.basename(before or "")})
     return facts
@@ -150,6 +159,16 @@ def _write(path: str, contents: Contents, source: str, imported: str) -> Facts:
     with open(path, "rb") as stream:
         os.fsync(stream.fileno())
     return facts
+
+
+def _refused(error: OSError | sqlite3.OperationalError) -> OSError:
+    """What the file system refused. SQLite has words of its own for it."""
+    if isinstance(error, OSError):
+        return error
+    code = _REFUSALS.get(error.sqlite_errorcode & 0xFF)
+    if code is None:
+        raise error
+    return OSError(code, os.strerror(code))
 
 
 def _moment(text: str) -> datetime:

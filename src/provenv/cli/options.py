@@ -71,6 +71,19 @@ def add_all(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def time_limit(text: str) -> float:
+    """An argument that says for how long: ``90s``, ``10m``, or a bare number of seconds."""
+    from provenv.model import amounts
+
+    try:
+        limit = amounts.age(text) if text[-1:].isalpha() else float(text)
+    except ValueError:
+        limit = 0.0
+    if not 0 < limit < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time; write 90s, 10m")
+    return limit
+
+
 def add_common(parser: argparse.ArgumentParser, *, top: bool = False) -> None:
     """The rest of the common options."""
 

@@ -455,6 +455,10 @@ def _discard(raw: urllib3.BaseHTTPResponse) -> None:
         raw.close()
 
 
+_CONNECTION = re.compile(r"^(<[^>]*>|\w+\(host=[^)]*\)): ")
+"""With which urllib3 begins: the object that failed, by its class and number."""
+
+
 def _reason(error: BaseException) -> str:
     from provenv.core.pace import slow
 
@@ -462,7 +466,7 @@ def _reason(error: BaseException) -> str:
         return told
     inner = getattr(error, "reason", None)
     text = str(inner if isinstance(inner, BaseException) else error) or type(error).__name__
-    return text.split(": ", 1)[1] if text.startswith(("<", "HTTP")) and ": " in text else text
+    return _CONNECTION.sub("", text, count=1)
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import os
 from typing import TYPE_CHECKING
@@ -105,13 +106,22 @@ def create(folder: str, name: str) -> PrivateKey:
     made = PrivateKey(key=key, label=name)
     try:
         descriptor = os.open(path + PRIVATE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise disk_error(error, "write", path + PRIVATE) from error
+    try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(private)
             stream.flush()
             os.fsync(stream.fileno())
-    except OSError as error:
-        raise disk_error(error, "write", path + PRIVATE) from error
-    write_atomic(path + PUBLIC, as_pem(made.public).encode())
+        write_atomic(path + PUBLIC, as_pem(made.public).encode())
+    except BaseException as error:
+        with contextlib.suppress(
+            OSError
+        ):  # half a key would take the name, and be tried for signing
+            os.unlink(path + PRIVATE)
+        if isinstance(error, OSError):
+            raise disk_error(error, "write", path + PRIVATE) from error
+        raise
     return made
 
 

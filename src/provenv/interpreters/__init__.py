@@ -6,13 +6,14 @@ installed besides is in :mod:`.builds`.
 """
 
 from provenv.interpreters.finding import find, list_interpreters, meets, read_request
-from provenv.interpreters.probe import probe
+from provenv.interpreters.probe import check_start, probe
 from provenv.interpreters.requests import absolute_request, parse_request
 from provenv.interpreters.search import Search, read_pins, read_python_version
 
 __all__ = [
     "Search",
     "absolute_request",
+    "check_start",
     "find",
     "list_interpreters",
     "meets",

@@ -57,7 +57,7 @@ def probe(
     if found is None:
         if trusting and (problem := known.problem(executable)):
             raise UndecidedError(
-                f"{problem.message} (asked {max(problem.age / 60, 1):.0f} min ago)",
+                f"{problem.message} (asked {_minutes(problem.age)} ago)",
                 hint=problem.hint,
             )
         if manager := shim_manager(executable):
@@ -75,6 +75,35 @@ def probe(
             if not isinstance(cache, ProbeCache):
                 known.save()
     return found
+
+
+def _minutes(age: float) -> str:
+    return f"{age / 60:.0f} min" if age >= 60 else "less than 1 min"
+
+
+def check_start(executable: str) -> None:
+    """Start an interpreter, and nothing else: one that answered once may have been hurt since.
+
+    Raises:
+        UndecidedError: It does not start, or does not come to an end.
+        DiskError: The system cannot start anything.
+    """
+    from provenv.core.process import run
+
+    done = run(
+        [executable, *_FLAGS, "-c", ""],
+        env=_ENVIRONMENT,
+        cwd=os.sep,
+        timeout=6 * TIME_LIMIT,  # where all processors are busy
+        whole_group=True,
+    )
+    if done.code != 0:
+        lines = done.stderr.strip().splitlines() or ["it printed nothing"]
+        fatal = (line for line in lines if line.startswith("Fatal Python error"))
+        raise UndecidedError(
+            f"{executable} does not start (exit code {done.code}): {next(fatal, lines[-1])[:200]}",
+            hint="Mend that Python, or install it anew.",
+        )
 
 
 def _ask(executable: str, time_limit: float) -> Report:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from provenv.audit import database
 from provenv.audit.database import Contents, Database, build, opened
 from provenv.audit.findings import Vulnerability, vulnerabilities
-from provenv.core.errors import CheckFailedError, IntegrityError
+from provenv.core.errors import CheckFailedError, DiskError, IntegrityError
 from support.advisories import GRAVE, record
 
 OLD = [[("introduced", "0"), ("fixed", "2.0")]]
@@ -36,6 +37,26 @@ def known(
 ) -> tuple[Vulnerability, ...]:
     with opened(str(store(folder, records, **more))) as here:
         return vulnerabilities(here, "Alpha", version)
+
+
+def test_a_disk_that_is_full_is_said_and_what_was_there_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = store(tmp_path, [record("PYSEC-1", ranges=OLD)])
+
+    def small(path: str, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(path, **options)
+        connection.execute(
+            "PRAGMA max_page_count = 8"
+        )  # SQLite says then what it says of a full disk
+        return connection
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", small)
+    with pytest.raises(DiskError, match=r"cannot write the advisories into .*ENOSPC"):
+        store(tmp_path, [record(f"PYSEC-{n}", ranges=OLD, summary="x" * 999) for n in range(99)])
+    assert database.current(str(tmp_path)) == str(before)
+    assert sorted(tmp_path.iterdir()) == sorted([before, tmp_path / "current"])
 
 
 def test_aliases_are_one_vulnerability_and_lend_their_severity(tmp_path: Path) -> None:

@@ -52,6 +52,29 @@ def test_options_of_run_with_a_value_are_known_to_split() -> None:
     assert valued == parser.VALUED
 
 
+@pytest.mark.parametrize("command", ["bisect", "test", "upgrade"])
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [
+        ("90s", 90),
+        ("10m", 600),
+        ("1.5", 1.5),
+        ("soon", None),
+        ("0", None),
+        ("nan", None),
+        ("", None),
+    ],
+)
+def test_a_time_limit_is_written_the_same_everywhere(
+    command: str, text: str, limit: float | None
+) -> None:
+    if limit is not None:
+        assert parser.parse([command, "--timeout", text]).timeout == limit
+        return
+    with pytest.raises(UsageError, match=f"--timeout: '{text}' is no time; write 90s, 10m"):
+        parser.parse([command, "--timeout", text])
+
+
 def test_options_may_stand_anywhere() -> None:
     args = parser.parse(["add", "a", "--group", "test", "b", "-q"])
     assert (args.requirements, args.group, args.quiet) == (["a", "b"], "test", True)

@@ -87,7 +87,9 @@ def test_silence_is_given_up(index: Index, wheel: Path) -> None:
 
 
 def test_a_server_that_is_not_there_is_named(index: Index) -> None:
-    with pytest.raises(NetworkError, match=r"http://127\.0\.0\.1:1/x: .*refused") as caught:
+    with pytest.raises(
+        NetworkError, match=r"http://127\.0\.0\.1:1/x: Failed to .*refused"
+    ) as caught:
         Transport(QUICK).get("http://127.0.0.1:1/x")
     assert caught.value.hint == "Check the address and the network, and try again."
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
+import os
 import subprocess
 from datetime import date
 from pathlib import Path
@@ -11,9 +13,23 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from provenv.core.errors import ForeignError, InputError
+from provenv.core.errors import DiskError, ForeignError, InputError
 from provenv.evidence import envelopes, keys, records, statements
 from provenv.evidence.records import End, Entry
+
+
+def test_a_key_that_cannot_be_written_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(DiskError, match=r"release\.key.*ENOSPC"):
+            keys.create(str(tmp_path), "release")
+    assert list(tmp_path.iterdir()) == []
+    keys.create(str(tmp_path), "release")
 
 
 def test_what_is_signed_is_what_dsse_says() -> None:

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from provenv.cli.draw import Screen, many, seconds, short_path
+from provenv.cli.options import time_limit
 from provenv.cli.session import Session
 from provenv.core.errors import UsageError
 from provenv.core.values import as_dict
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run each N times; what differs is skipped",
     )
     parser.add_argument(
-        "--timeout", metavar="SECONDS", type=float, help="end the command after so long"
+        "--timeout", metavar="TIME", type=time_limit, help="end the command after so long: 90s, 10m"
     )
     parser.add_argument(
         "--continue", dest="resume", action="store_true", help="go on with the last one"
@@ -116,8 +117,6 @@ def _task(args: argparse.Namespace, session: Session, project: Project) -> Bisec
         raise UsageError("--install installs Pythons: it needs --over python")
     if args.repeat < 1:
         raise UsageError(f"--repeat {args.repeat}: at least once")
-    if args.timeout is not None and not 0 < args.timeout < float("inf"):
-        raise UsageError(f"--timeout {args.timeout:g}: more than no seconds")
     spec = project.manifest.environment(session.options.environment)
     return BisectTask(
         good=_end(args.good, args, session),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from provenv.cli import signals
 from provenv.cli.cells import Cells
 from provenv.cli.draw import printable
+from provenv.cli.options import time_limit
 from provenv.cli.session import Session
 from provenv.core.errors import UsageError
 
@@ -56,7 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="only cells whose label contains it, or matches it as a pattern")  # fmt: skip
     parser.add_argument("-j", "--jobs", metavar="N", type=int,
                         help="so many at once; unless given, as processors and memory allow")  # fmt: skip
-    parser.add_argument("--timeout", metavar="TIME", help="for each cell: 90s, 10m")
+    parser.add_argument("--timeout", metavar="TIME", type=time_limit,
+                        help="for each cell: 90s, 10m")  # fmt: skip
     parser.add_argument("--fail-fast", action="store_true",
                         help="the first cell that does not pass ends all others")  # fmt: skip
     parser.add_argument("--last-failed", action="store_true",
@@ -187,7 +189,6 @@ def _try(
 
 
 def _request(args: argparse.Namespace, session: Session) -> MatrixRequest:
-    from provenv.model import amounts
     from provenv.workspace.testing.matrix import MatrixRequest
 
     if (args.ahead or args.bounds) and (
@@ -203,19 +204,13 @@ def _request(args: argparse.Namespace, session: Session) -> MatrixRequest:
     for option, path in (("--junit", args.junit), ("--html", args.html)):
         if path is not None and not os.path.isdir(os.path.dirname(path) or "."):
             raise UsageError(f"{option} {path}: there is no such folder")
-    timeout = None
-    if args.timeout is not None:
-        try:
-            timeout = amounts.age(args.timeout)
-        except ValueError as error:
-            raise UsageError(f"--timeout {args.timeout!r} is no time; write 90s, 10m") from error
     return MatrixRequest(
         command=session.words,
         python=tuple(dict.fromkeys(filter(None, map(session.request, args.python)))),
         resolution=tuple(dict.fromkeys(args.resolution)),
         only=tuple(args.only),
         environment=session.options.environment,
-        timeout=timeout or None,
+        timeout=args.timeout,
         jobs=args.jobs,
         fail_fast=args.fail_fast,
         last_failed=args.last_failed,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from provenv.cli import mending
 from provenv.cli.changes import changes_data
 from provenv.cli.draw import Screen, ago, many, seconds
+from provenv.cli.options import time_limit
 from provenv.cli.session import Session
 from provenv.core.errors import UsageError
 
@@ -37,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--test", metavar="COMMAND",
                         help="must end with 0 after each step; no shell runs it")  # fmt: skip
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="of the test")
+    parser.add_argument("--timeout", type=time_limit, metavar="TIME",
+                        help="of the test: 90s, 10m")  # fmt: skip
     parser.add_argument("--beyond-bounds", action="store_true",
                         help="lift bounds in pyproject.toml that hold a version back")  # fmt: skip
     parser.add_argument("--report", metavar="FILE", help="write a report there, in Markdown")
@@ -51,8 +53,8 @@ def run(args: argparse.Namespace, session: Session) -> int:
     chosen = session.options.environments
     if len(chosen) > 1 or (chosen and not test):
         raise UsageError("-e names the one environment that --test is run in")
-    if args.timeout is not None and (not test or args.timeout <= 0):
-        raise UsageError("--timeout is for how many seconds --test may run")
+    if args.timeout is not None and not test:
+        raise UsageError("--timeout is for how long --test may run")
     if args.report is not None and not os.path.isdir(os.path.dirname(os.path.abspath(args.report))):
         raise UsageError(f"there is no folder for --report {args.report}")
     upgrade = plan_upgrade(

@@ -59,7 +59,7 @@ def comply(
                 standing = {name: excluding.widened(one) for name, one in standing.items()}
                 continue
             if not leaning:
-                telling.refuse(error, standing)
+                telling.refuse(error, standing, previous)
             # what stood since the last lock may be about environments that have it no more
             standing, leaning = dict(work.certain), False
             continue

@@ -99,7 +99,9 @@ def _versions(locks: Locks) -> dict[str, set[Version]]:
     return found
 
 
-def refuse(error: UnsatisfiableError, standing: Mapping[str, Excluded]) -> NoReturn:
+def refuse(
+    error: UnsatisfiableError, standing: Mapping[str, Excluded], previous: Locks
+) -> NoReturn:
     """Raise the resolver's error with the rules' reasons, where they have a part in it.
 
     Raises:
@@ -113,10 +115,12 @@ def refuse(error: UnsatisfiableError, standing: Mapping[str, Excluded]) -> NoRet
         lines += [f"  excluded: {told}" for told in one.told]
         left = one.constraint.removeprefix(one.package)
         lines.append(f"  left of {one.package}: {left if left != '<0' else 'nothing'}")
-    first = part[0].package
+    locked = _versions(previous)  # of others there is nothing to explain
+    first = next((one.package for one in part if one.package in locked), None)
+    more = f"`provenv policy explain {first}` says more. " if first else ""
     raise UnsatisfiableError(
         "\n".join(lines),
-        hint=f"`provenv policy explain {first}` says more. Ask for other versions, or have it waived.",
+        hint=f"{more}Ask for other versions, or have it waived.",
         details={**error.details, "excluded": excluding.as_rows(part)},
     ) from error
 

@@ -132,7 +132,7 @@ def _create(
             final, fresh = (now, None) if there else _declare(now, context, name, wanted)
             syncs = _sync(final, context, name, fresh)
     names = tuple(canonicalize_name(r.name) for r in _parsed(now, wanted))
-    said = () if there else edit.written(final, names)
+    said = () if there else edit.written(final, f"dependency-groups.{_group(name)}", names)
     return _result(final, name, syncs, own=own, requirements=said, made=not there)
 
 

@@ -9,7 +9,7 @@ import tomlkit
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Array, Table
+from tomlkit.items import Array, Table, Whitespace
 
 from provenv.core.errors import InputError, UsageError
 from provenv.model import toml
@@ -69,6 +69,8 @@ def _array(document: tomlkit.TOMLDocument, path: Sequence[str], *, make: bool) -
     array = tomlkit.array()
     if isinstance(table, Table) and path[0] == "project" and len(path) == 2:
         _insert(table, last, array)
+    elif isinstance(table, Table):
+        _append(table, last, array)
     else:
         table[last] = array
     found = table[last]
@@ -79,6 +81,17 @@ def _array(document: tomlkit.TOMLDocument, path: Sequence[str], *, make: bool) -
 def _insert(table: Table, key: str, value: Array) -> None:
     """Add a key before the first sub-table, where TOML still reads it as the table's own."""
     table.add(key, value)
+
+
+def _append(table: Table, key: str, value: Array) -> None:
+    """Add a key after the others; what follows an empty line is about the next table, and stays there."""
+    body = table.value.body
+    end = next((n for n in range(len(body), 0, -1) if body[n - 1][0] is not None), 0)
+    end = next((n for n in range(end, len(body)) if isinstance(body[n][1], Whitespace)), len(body))
+    after = body[end:]
+    del body[end:]
+    table[key] = value
+    body.extend(after)
 
 
 def set_requirements(

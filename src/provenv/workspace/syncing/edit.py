@@ -21,7 +21,6 @@ from provenv.environments import generations
 from provenv.model.generation import Change
 from provenv.model.layout import lock_file_name
 from provenv.model.manifest import parse_manifest
-from provenv.model.settings import SEED_GROUP
 from provenv.workspace.host import access, waits
 from provenv.workspace.operations.recording import Operation, recorded
 from provenv.workspace.projects import files, specifiers
@@ -332,7 +331,7 @@ def _change_alone(
 
             result = sync(relocked.project, context, environment=environment, fresh=relocked.fresh)
     return EditResult(
-        requirements=written(relocked.project, names),
+        requirements=written(relocked.project, place, names),
         place=place,
         changes=relocked.changes,
         sync=result,
@@ -418,18 +417,14 @@ def is_lock(name: str) -> bool:
     return _LOCK.fullmatch(name) is not None
 
 
-def written(project: Project, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The requirements on these distributions as they stand in the manifest."""
+def written(project: Project, place: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The requirements on these distributions as they stand in the array at ``place`` of the manifest."""
     manifest = project.manifest
-    everything = [
-        *manifest.dependencies,
-        *(item for items in manifest.optional_dependencies.values() for item in items),
-        *(
-            item
-            for group, items in manifest.groups.items()
-            if not group.startswith(SEED_GROUP)
-            for item in items
-        ),
-    ]
-    found = [item for item in everything if canonicalize_name(Requirement(item).name) in names]
-    return tuple(dict.fromkeys(found))
+    items = manifest.dependencies
+    for head, table in (
+        ("dependency-groups.", manifest.groups),
+        ("project.optional-dependencies.", manifest.optional_dependencies),
+    ):
+        if place.startswith(head):
+            items = table.get(canonicalize_name(place.removeprefix(head)), ())
+    return tuple(item for item in items if canonicalize_name(Requirement(item).name) in names)

@@ -22,7 +22,7 @@ from provenv.environments import generations, stamp, switch
 from provenv.environments.drift import find_drift
 from provenv.environments.tree import Steps
 from provenv.model.generation import Change, Generation, changes
-from provenv.model.manifest import EnvironmentSpec
+from provenv.model.manifest import EnvironmentSpec, parse_manifest
 from provenv.store import leftovers
 from provenv.workspace import fast
 from provenv.workspace.host import registry, waits
@@ -168,7 +168,8 @@ def rollback(
 
     Raises:
         UsageError: There is no such generation.
-        CheckFailedError: Its interpreter is gone, or a policy refuses it; nothing was switched.
+        CheckFailedError: Its interpreter is gone, a policy refuses it, or its requirements do not go with
+            the rest of the manifest; nothing was switched.
         UndecidedError: A policy cannot tell; nothing was switched.
         IntegrityError: Objects that it links are no longer what they were; nothing was switched.
     """
@@ -342,7 +343,11 @@ def _or_the_environment_only() -> Iterator[None]:
 
 
 def _former(project: Project, folder: str, environment: str, number: int) -> dict[str, str]:
-    """Path → text of the project's files that differ from those of a generation: lock and specifiers."""
+    """Path → text of the project's files that differ from those of a generation: lock and specifiers.
+
+    Raises:
+        CheckFailedError: What else stands in the manifest needs what was added since.
+    """
     texts: dict[str, str] = {}
     lock_text = generations.own_text(folder, number, "pylock.toml")
     manifest_text = generations.own_text(folder, number, "pyproject.toml")
@@ -351,6 +356,14 @@ def _former(project: Project, folder: str, environment: str, number: int) -> dic
         from provenv.workspace.projects import specifiers  # tomlkit: 15 ms, and often nothing to do
 
         merged = specifiers.restore(merged, manifest_text, project.manifest_path)
+        try:
+            parse_manifest(merged, os.path.basename(project.manifest_path))
+        except InputError as error:  # such as an environment that holds a group of today
+            raise CheckFailedError(
+                f"the requirements of generation {number} do not go with the rest of {error.message}",
+                hint="Take that out of pyproject.toml first; or `provenv rollback --environment-only` goes "
+                "back and leaves the project's files alone.",
+            ) from error
     lock_path = project.lock_path(project.lock_key(project.manifest.environment(environment)))
     if not os.path.exists(lock_path) or read_text(lock_path) != lock_text:
         texts[lock_path] = lock_text

@@ -6,10 +6,11 @@ import os
 import time
 
 from provenv.core import digest
-from provenv.core.errors import CommandError, ProvenvError, UsageError
+from provenv.core.errors import CommandError, DiskError, ProvenvError, UndecidedError, UsageError
 from provenv.core.events import CommandStarted, CommandWrote
 from provenv.core.values import replace
 from provenv.core.watchdog import Outcome, last_line
+from provenv.interpreters import check_start
 from provenv.model.interpreter import Interpreter
 from provenv.model.layout import NAMED_ENVIRONMENTS_FOLDER, base_name
 from provenv.model.manifest import EnvironmentSpec
@@ -82,7 +83,8 @@ def run_cell(
         )
     except ProvenvError as error:
         return replace(known, reason=error.message, hint=error.hint, kind=error.kind)
-    return _told(known, outcome)
+    result = _told(known, outcome)
+    return _blamed(result) if result.state == "failed" else result
 
 
 def _told(known: CellResult, outcome: Outcome) -> CellResult:
@@ -106,6 +108,19 @@ def _told(known: CellResult, outcome: Outcome) -> CellResult:
         return replace(known, state="cancelled", reason="was ended from outside")
     lost = "its watchdog was killed, and with it the answer"
     return replace(known, reason=outcome.reason or lost, code=None)
+
+
+def _blamed(result: CellResult) -> CellResult:
+    """A failure, unless the Python itself does not start any more: then the tests have said nothing."""
+    try:
+        check_start(result.executable)
+    except DiskError:
+        pass
+    except UndecidedError as error:
+        return replace(
+            result, state="error", reason=error.message, hint=error.hint, kind=error.kind
+        )
+    return result
 
 
 def failed(

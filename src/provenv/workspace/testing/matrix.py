@@ -405,7 +405,11 @@ class _Run:
         self._remember(list(self.results))
         for number, cell in enumerate(self.cells):
             if number not in self.results:
-                self.results[number] = CellResult(cell=cell, state="cancelled", reason=why)
+                result = CellResult(cell=cell, state="cancelled", reason=why)
+                python = self.pythons.get(cell.python)
+                if isinstance(python, Interpreter):
+                    result = replace(result, python=python.version, executable=python.executable)
+                self.results[number] = result
                 self.listener.done(number, self.results[number])
 
     def report(self) -> MatrixReport:

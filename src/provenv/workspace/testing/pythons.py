@@ -72,8 +72,13 @@ def _look(cell: Cell, project: Project, context: Context) -> Interpreter | Missi
                 reason=reason,
                 hint="Mend or remove that Python; `provenv python list` tells what answers.",
             )
-        text, hint = error.message.splitlines()[0].removesuffix("; found:"), error.hint
-        return Missing(request=cell.python or "that the project allows", reason=text, hint=hint)
+        request = cell.python or "that the project allows"
+        return Missing(request=request, reason=in_short(error.message), hint=error.hint)
+
+
+def in_short(message: str) -> str:
+    """Why no Python was found, in one line, without the list of those that there are."""
+    return message.splitlines()[0].removesuffix("; found:")
 
 
 def _why_broken(

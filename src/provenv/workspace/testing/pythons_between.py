@@ -85,8 +85,9 @@ def follow(project: Project, context: Context, trail: Trail, good: Interpreter) 
     bad = choosing.default_interpreter(project, context, (str(trail.bad.python),))
     line = _between(project, context, good, bad)
     count = many(len(line), "other Python", "other Pythons")
+    lie = "lies" if len(line) == 1 else "lie"
     context.emit(
-        Noted(message=f"between {_name(good)} and {_name(bad)} lie {count} of this machine")
+        Noted(message=f"between {_name(good)} and {_name(bad)} {lie} {count} of this machine")
     )
     trying = make_trying(project, context, trail, good)
     ends: tuple[tuple[Interpreter, Answer], ...] = ((good, "good"), (bad, "bad"))

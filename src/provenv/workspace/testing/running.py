@@ -84,8 +84,8 @@ def found_command(
             f"cannot execute {name}" if there else f"command not found: {name}",
             hint="Make it executable."
             if there
-            else "It is neither in the environment nor on PATH. A dependency group that the environment "
-            "holds (as `test`), or `packages` of [tool.provenv.matrix], brings it.",
+            else "It is neither in the environment nor on PATH. Add it to a dependency group that the "
+            "environment holds (as `test`).",
             code=126 if there else 127,
         )
     if not path.startswith(f"{own}/") and os.sep not in name and _is_python(path):

@@ -90,7 +90,7 @@ def _distributed() -> Any:
     except ImportError as error:
         raise UsageError(
             "running cells on other machines needs Dask, which is not installed",
-            hint="pip install 'provenv[dask]'",
+            hint="Install provenv with its extra: `pip install '.[dask]'` in a checkout of it.",
         ) from error
 
 

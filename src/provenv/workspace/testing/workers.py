@@ -26,7 +26,7 @@ from provenv.trials.cells import Cell
 from provenv.workspace.projects.context import Context, LockFile, Project
 from provenv.workspace.testing import archive, scheduler, serving, travelling
 from provenv.workspace.testing.elsewhere import Order
-from provenv.workspace.testing.pythons import Distant, Missing
+from provenv.workspace.testing.pythons import Distant, Missing, in_short
 
 _ANSWER = 30.0  # seconds for a worker's answer to a short question
 _SEND = 600.0  # seconds for a project to arrive, and for the Pythons to be looked for
@@ -129,7 +129,7 @@ class Workers:
         for one in told:
             if "version" in one:
                 return Distant(version=one["version"], implementation=one["implementation"])
-        reasons = dict.fromkeys(one["reason"].splitlines()[0] for one in told if "reason" in one)
+        reasons = dict.fromkeys(in_short(one["reason"]) for one in told if "reason" in one)
         return Missing(request=request, reason=f"no worker has it: {'; '.join(reasons)}")
 
     async def _open(self) -> None:
