@@ -92,7 +92,8 @@ def head_start(arguments: list[str]) -> HeadStart | None:
                 return None
             jobs = int(count)
         elif word in ("--junit", "--html"):
-            next(words, None)
+            if next(words, None) is None:
+                return None
         elif word == "--fresh":
             fresh = True
         elif word not in ("-q", "--quiet", "--json", "--locked"):

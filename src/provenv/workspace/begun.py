@@ -1,11 +1,10 @@
 """The short way of ``test``: its first cells are begun before the whole program is there.
 
 Which cells there are, where their environments lie and what they run is known from the last call. As long
-as the bytes of manifest and locks are the same, and each environment is as it was left, that is what the
-whole program would start; it starts as many as run at once, and goes on to find that out. Where it comes to
-the same, it takes over what runs; else that is ended, with all that it started. Where policies govern, or
-evidence is recorded, nothing is begun that has not been judged.
-
+as the bytes of manifest and locks are the same, and every environment is as it was left, that is what the
+whole program would start; so as many are started as run at once, and it goes on to find that out. Where
+it comes to the same, it takes over what runs; else that is ended, with all that it started. Where
+policies may govern, or evidence is recorded, nothing is begun: there is something to be judged first.
 Imports nothing heavier than ``os``.
 """
 
@@ -195,12 +194,13 @@ def begin(
         return None
     places, signatures, names = known
     started = HeadStart(frozenset(names) if names else None, due=any(p.due for p in places))
+    if not all(_is_there(place, home) for place in places):
+        return None  # one has to be made first, or cannot be made any more
     if not fresh and all(map(stamp.is_unchanged, signatures)):
         places = [place for place in places if place.due]
     try:
         for place in places[: jobs or _budget(len(places))]:
-            if not _is_there(place, home):
-                break  # the whole program makes it first
+            stamp.used(place.folder)
             started.cells[place.id] = _begin(place, root, environ)
     except BaseException:
         started.end()
@@ -215,16 +215,13 @@ def _budget(count: int) -> int:
 
 
 def _is_there(place: Place, home: str) -> bool:
-    """Whether an environment is as it was made; then it is written down that it is used now."""
+    """Whether an environment is as it was made."""
     known = stamp.read(place.folder)
     if known is None or (known.home, known.asked, known.current) != (
         home, place.asked, place.current,
     ):  # fmt: skip
         return False
-    if not stamp.holds(place.folder, known):
-        return False
-    stamp.used(place.folder)
-    return True
+    return stamp.holds(place.folder, known)
 
 
 def _begin(place: Place, root: str, environ: Mapping[str, str]) -> Begun:
