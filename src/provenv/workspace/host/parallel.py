@@ -1,8 +1,8 @@
 """Many jobs at once, each in a worker process.
 
 A sync forks and holds file locks, so that threads will not do. The workers are forked before
-anything here starts a thread; they hand back events and results by pipe. A worker outlives its
-parent by one job at most.
+anything here starts a thread; they take one job after another, and hand back events and results by
+pipe. A worker outlives its parent by one job at most.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
-from typing import Any
+from typing import Any, Self
 
 from provenv.core.errors import ProvenvError, UndecidedError
 from provenv.core.events import Emit, Event
@@ -24,6 +25,7 @@ from provenv.core.room import cores
 Job = Callable[[Emit], Any]
 Hear = Callable[[int, Event], None]
 Tell = Callable[[int, "Any | ProvenvError"], None]
+_WIDTH = 4  # bytes of a number
 
 
 def run_all(
@@ -47,80 +49,107 @@ def run_all(
     Raises:
         KeyboardInterrupt: It was interrupted; every worker has taken its way out.
     """
-    results: list[Any | ProvenvError] = [UndecidedError("was not begun") for _ in jobs]
-    waiting = list(range(len(jobs)))
+    results: dict[int, Any | ProvenvError] = {}
     count = min(len(jobs), workers or cores())
     team: dict[Connection, _Worker] = {}
-    try:
-        for _ in range(count):
-            worker = _Worker(jobs, list(team), settle)
-            team[worker.pipe] = worker
-        for worker in team.values():  # only now: whoever listens may start threads
-            worker.hand(waiting, begun)
-        while team:
-            for pipe in wait(list(team)):
-                assert isinstance(pipe, Connection)
-                worker = team[pipe]
-                for number, result in worker.listen(hear):
-                    results[number] = result
-                    done(number, result)
-                if worker.idle and not worker.hand(waiting, begun):
-                    team.pop(pipe).end()
-    finally:
-        _dismiss(list(team.values()))
-    for number in waiting:  # nobody was left to do them
-        results[number] = UndecidedError("was not begun: no worker process is left")
-        done(number, results[number])
-    return results
+    with _Turns(count, len(jobs)) as turns:
+        try:
+            for _ in range(count):
+                worker = _Worker(jobs, turns, list(team), settle)
+                team[worker.pipe] = worker
+            while team:
+                for pipe in wait(list(team)):
+                    assert isinstance(pipe, Connection)
+                    for number, result in team[pipe].listen(hear, begun):
+                        results[number] = result
+                        done(number, result)
+                    if team[pipe].has_left:
+                        team.pop(pipe).end()
+        finally:
+            _dismiss(list(team.values()))
+    for number in range(len(jobs)):
+        if number not in results:
+            results[number] = UndecidedError("was not begun: no worker process is left")
+            done(number, results[number])
+    return [results[number] for number in range(len(jobs))]
+
+
+class _Turns:
+    """The numbers of jobs that nobody has begun: a file whose place all forks of this process share.
+
+    So a worker takes its next job by itself, also from a parent that is busy. A read that moves the place
+    is one step, whoever is killed meanwhile (POSIX, 2.9.7).
+    """
+
+    def __init__(self, first: int, end: int) -> None:
+        if hasattr(os, "memfd_create"):
+            descriptor = os.memfd_create("turns")
+        else:
+            descriptor, path = tempfile.mkstemp()
+            os.unlink(path)
+        self._file = os.fdopen(descriptor, "r+b", buffering=0)
+        self._file.write(b"".join(n.to_bytes(_WIDTH, "little") for n in range(first, end)))
+        self._file.seek(0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def next(self) -> int | None:
+        """The next job; None where there is none left."""
+        taken = self._file.read(_WIDTH)
+        return int.from_bytes(taken, "little") if taken else None
 
 
 class _Worker:
     """The parent's side of one process."""
 
     def __init__(
-        self, jobs: Sequence[Job], others: Sequence[Connection], settle: Callable[[int], None]
+        self,
+        jobs: Sequence[Job],
+        turns: _Turns,
+        others: Sequence[Connection],
+        settle: Callable[[int], None],
     ) -> None:
         context = multiprocessing.get_context("fork")
         self.pipe, theirs = context.Pipe()
-        self.idle = True
-        self._dead = False
-        self._number = -1
+        self.has_left = False
+        self._number: int | None = None
         self._process: ForkProcess = context.Process(
-            target=_serve, args=(jobs, theirs, [self.pipe, *others], settle), daemon=False
+            target=_serve, args=(jobs, turns, theirs, [self.pipe, *others], settle), daemon=False
         )
         self._process.start()
         theirs.close()
 
-    def hand(self, waiting: list[int], begun: Callable[[int], None]) -> bool:
-        """Give the process its next job; False where there is none, or nobody to do it."""
-        if not waiting or self._dead:
-            return False
-        self._number = waiting.pop(0)
-        self.idle = False
-        begun(self._number)
-        with contextlib.suppress(OSError):  # it is gone, as `listen` will find
-            self.pipe.send(self._number)
-        return True
-
-    def listen(self, hear: Hear) -> list[tuple[int, Any]]:
-        """One message: an event is passed on, a result returned with the number of its job."""
+    def listen(self, hear: Hear, begun: Callable[[int], None]) -> list[tuple[int, Any]]:
+        """One message: what is begun or happens is passed on, a result returned with the job's number."""
         try:
             kind, value = self.pipe.recv()
         except (EOFError, OSError):
-            self._dead = self.idle = True
+            self.has_left = True
+            if self._number is None:
+                return []
             self._process.join()
             code = self._process.exitcode or 0
             how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
             return [(self._number, UndecidedError(f"the worker process {how}"))]
-        if kind == "event":
-            hear(self._number, value)
+        if kind == "begun":
+            self._number = value
+            begun(value)
             return []
-        self.idle = True
+        assert self._number is not None
+        number = self._number
+        if kind == "event":
+            hear(number, value)
+            return []
+        self._number = None
         if kind == "done":
-            return [(self._number, value)]
+            return [(number, value)]
         from provenv.store.worker import decode_error  # it brings the store with it
 
-        return [(self._number, decode_error(value))]
+        return [(number, decode_error(value))]
 
     def end(self) -> None:
         """Let the process end: it has nothing to do."""
@@ -163,11 +192,12 @@ def _dismiss(team: Sequence[_Worker]) -> None:
 
 def _serve(
     jobs: Sequence[Job],
+    turns: _Turns,
     pipe: Connection,
     others: Sequence[Connection],
     settle: Callable[[int], None],
 ) -> None:
-    """The worker's side: do what is asked for until the pipe ends.
+    """The worker's side: do one job after another, the first of them by its number among the workers.
 
     ``others`` are the parent's ends of its pipe and of those of the workers before it.
     """
@@ -181,14 +211,17 @@ def _serve(
             pipe.send(("event", event))
 
     try:
+        number: int | None = len(others) - 1
         settle(len(others) - 1)
-        while True:
-            number = pipe.recv()
+        while number is not None:
+            pipe.send(("begun", number))
             pipe.send(_do(jobs[number], emit))
-    except (EOFError, OSError):
+            number = turns.next()
+    except OSError:
         os._exit(0)  # nobody asks any more
     except BaseException:  # noqa: BLE001  # a signal: the way out has been taken
         os._exit(1)
+    os._exit(0)
 
 
 def _do(job: Job, emit: Emit) -> tuple[str, Any]:
