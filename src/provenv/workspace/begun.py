@@ -80,6 +80,14 @@ class Begun:
         self.timeout = timeout
         self.supervisor = asked
 
+    def start(self) -> None:
+        """Have it begin, with an empty log."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        os.close(os.open(self.log, flags, 0o666))
+        self.supervisor.start(
+            self.command, cwd=self.cwd, environ=self.environ, log=self.log, timeout=self.timeout
+        )
+
     def meets(
         self,
         command: Sequence[str],
@@ -189,22 +197,31 @@ def begin(
     """
     if fast.unsettled(home) or fast.is_open(home) or fast.is_recorded(root, home, environ):
         return None
-    known = _recall(root, home, environ)
-    if known is None:
+    note = _read(root, home)
+    if note is None:
         return None
-    places, signatures, names = known
-    started = HeadStart(frozenset(names) if names else None, due=any(p.due for p in places))
-    if not all(_is_there(place, home) for place in places):
-        return None  # one has to be made first, or cannot be made any more
-    if not fresh and all(map(stamp.is_unchanged, signatures)):
-        places = [place for place in places if place.due]
+    key, places, signatures, names = note
+    due = [place for place in places if place.due]
+    started = HeadStart(frozenset(names) if names else None, due=bool(due))
+    wanted = places if fresh or not all(map(stamp.is_unchanged, signatures)) else due
+    wanted = wanted[: jobs or _budget(len(wanted))]
+    # each gets ready while this process looks at what it needs
+    waiting: list[supervisor.Supervisor] = []
     try:
-        for place in places[: jobs or _budget(len(places))]:
-            stamp.used(place.folder)
-            started.cells[place.id] = _begin(place, root, environ)
+        waiting += [supervisor.fork() for _ in wanted]
+        # else one has to be made first, or cannot be made any more
+        if key == _key(root, home, environ) and all(_is_there(place, home) for place in places):
+            for place in wanted:
+                stamp.used(place.folder)
+                begun = _begun(place, root, environ, waiting.pop())
+                started.cells[place.id] = begun
+                begun.start()
     except BaseException:
         started.end()
         raise
+    finally:
+        for one in waiting:
+            one.end()
     return started if started.cells else None
 
 
@@ -224,21 +241,16 @@ def _is_there(place: Place, home: str) -> bool:
     return stamp.holds(place.folder, known)
 
 
-def _begin(place: Place, root: str, environ: Mapping[str, str]) -> Begun:
+def _begun(
+    place: Place, root: str, environ: Mapping[str, str], asked: supervisor.Supervisor
+) -> Begun:
     generation = int(place.current.rpartition("/")[2])
     own = variables(place.folder, generation, place.label, environ)
-    log = log_of(place.log)
-    os.close(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666))
-    asked = supervisor.fork()
-    begun = Begun(place.command, root, own, log, place.timeout, asked)
-    asked.start(place.command, cwd=root, environ=own, log=log, timeout=place.timeout)
-    return begun
+    return Begun(place.command, root, own, log_of(place.log), place.timeout, asked)
 
 
-def _recall(
-    root: str, home: str, environ: Mapping[str, str]
-) -> tuple[list[Place], list[str], list[str]] | None:
-    """Cells, signatures of files, and their names, where all that decides on the cells is as it was."""
+def _read(root: str, home: str) -> tuple[str, list[Place], list[str], list[str]] | None:
+    """What was written down, until its time is over: key, cells, signatures of files, and their names."""
     from provenv.core.seal import sum_of
 
     try:
@@ -249,11 +261,11 @@ def _recall(
     if seal != sum_of(data).encode():
         return None
     header, key, valid, count, *rest = os.fsdecode(data).split("\n")
-    if header != _header() or not stamp.is_unchanged(valid) or key != _key(root, home, environ):
+    if header != _header() or not stamp.is_unchanged(valid):
         return None
     cells, files = rest[: int(count)], rest[int(count) :]
     half = len(files) // 2
-    return [_place(line) for line in cells], files[:half], files[half:]
+    return key, [_place(line) for line in cells], files[:half], files[half:]
 
 
 def _place(line: str) -> Place:

@@ -158,6 +158,10 @@ def run_pool(
         hands.let_go()
         listener.begun(numbers[place])
 
+    def settle(worker: int) -> None:
+        _take_way_out()
+        hands.take(worker)
+
     listener.ready(len(numbers), jobs)
     hands = Hands(min(jobs, len(numbers)), begun)
     try:
@@ -167,7 +171,7 @@ def run_pool(
             begun=turn,
             done=ended,
             workers=jobs,
-            settle=hands.take,
+            settle=settle,
         )
     finally:
         hands.end()
@@ -180,7 +184,6 @@ def _job(trial: Trial, project: Project, context: Context, hands: Hands) -> Job:
     own = log_of(log)
 
     def job(emit: Emit) -> CellResult:
-        _take_way_out()
         ensure_folder(os.path.dirname(log))
         try:
             result = run_cell(
