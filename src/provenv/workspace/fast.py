@@ -16,6 +16,7 @@ TYPE_CHECKING = False  # `typing` costs 5 ms to import
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from provenv.environments.plans import Known
     from provenv.environments.tree import Steps
 
 _MANIFEST = "pyproject.toml"
@@ -211,27 +212,15 @@ def still_in_sync(root: str, asked: Asked, home: str, environ: Mapping[str, str]
     old = stamp.read(folder)
     key = plan_key(root, asked, home, environ) if old is not None and not old.held else None
     known = plans.recall(f"{home}/plans", key, root) if key is not None else None
-    if old is None or known is None or old.home != home or f"{root}/{known.folder}" != folder:
+    if old is None or known is None or f"{root}/{known.folder}" != folder:
         return None
-    if not old.signatures[0].endswith(f" {root}/{_MANIFEST}"):
-        return None  # moved or copied here: what leads to the project leads elsewhere
     plan = plans.plan_folder(f"{home}/plans", known.digest)
     try:
-        if os.readlink(f"{folder}/current") != old.current:
-            return None
-        if any(name.endswith(".tmp") for name in os.listdir(folder)):
-            return None  # a command was killed here; the long way sweeps
-        if not os.path.samefile(
+        if not untouched(root, folder, old, known, home) or not os.path.samefile(
             f"{plan}/contents.json", f"{folder}/{old.current}/.provenv/contents.json"
         ):
             return None
     except OSError:
-        return None
-    own = {*watched(root, known.environment, home)}
-    own |= {f"{root}/{plans.content_path(line)}" for line in known.contents}
-    if not all(
-        stamp.is_unchanged(line) for line in old.signatures if line.split(" ", 3)[-1] not in own
-    ):
         return None
     signatures = [
         stamp.signature(line.split(" ", 3)[-1]) for line in stamp.without_verdict(old.signatures)
@@ -243,6 +232,27 @@ def still_in_sync(root: str, asked: Asked, home: str, environ: Mapping[str, str]
     stamp.write(folder, made)
     number = int(old.current.rpartition("/")[2])
     return Outcome(known.environment, folder, number, made=False)
+
+
+def untouched(root: str, folder: str, old: stamp.Stamp, known: Known, home: str) -> bool:
+    """Whether nothing of an environment changed since its stamp but files of the project that make a plan.
+
+    Raises:
+        OSError: What the file system says.
+    """
+    from provenv.environments import plans
+
+    if old.home != home or os.readlink(f"{folder}/current") != old.current:
+        return False
+    if not old.signatures[0].endswith(f" {root}/{_MANIFEST}"):
+        return False  # moved or copied here: what leads to the project leads elsewhere
+    if any(name.endswith(".tmp") for name in os.listdir(folder)):
+        return False  # a command was killed here; the long way sweeps
+    own = {*watched(root, known.environment, home)}
+    own |= {f"{root}/{plans.content_path(line)}" for line in known.contents}
+    return all(
+        stamp.is_unchanged(line) for line in old.signatures if line.split(" ", 3)[-1] not in own
+    )
 
 
 def plan_key(root: str, asked: Asked, home: str, environ: Mapping[str, str]) -> str | None:
@@ -322,6 +332,11 @@ def is_recorded(root: str, home: str, environ: Mapping[str, str]) -> bool:
     texts = [_read(f"{root}/{_MANIFEST}"), *(text for _, text in _manifests_above(root))]
     if any(b"evidence" in text or b"policy" in text for text in texts):
         return True
+    return _is_governed(root, home, environ)
+
+
+def _is_governed(root: str, home: str, environ: Mapping[str, str]) -> bool:
+    """Whether a policy lies in one of its places, beside the project or above all."""
     near = [f"{folder}/{POLICY}" for folder in (root, *_above(root))]
     return governed_above(home, environ) or any(map(os.path.lexists, near))
 
@@ -334,10 +349,8 @@ def lock_known(root: str, home: str, environ: Mapping[str, str]) -> tuple[str, i
     """
     from provenv.environments import plans
 
-    near = [f"{folder}/{POLICY}" for folder in (root, *_above(root))]
-    if governed_above(home, environ) or any(map(os.path.lexists, near)):
+    if _is_governed(root, home, environ):
         return None
-
     said = _read(_lock_path(root, home))
     names, _, rest = os.fsdecode(said[1:]).partition("\n")
     count, *contents = rest.removesuffix("\n").split("\n")

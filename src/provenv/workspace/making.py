@@ -59,23 +59,13 @@ def _left(root: str, folder: str, known: Known, plan: str, home: str) -> int | N
     what stands in the two plans before their packages.
     """
     old = stamp.read(folder)
-    if old is None or old.held or old.asked != "-" or old.home != home:
+    if old is None or old.held or old.asked != "-":
         return None
     if old.environment != known.environment or not set(known.inputs[:1]) <= set(old.signatures):
         return None  # another interpreter
-    if not old.signatures[0].endswith(f" {root}/pyproject.toml"):
-        return None  # moved or copied here
-    if any(name.endswith(".tmp") for name in os.listdir(folder)):
-        return None  # a command was killed here; the long way sweeps
     if any(not name.isdigit() for name in os.listdir(f"{folder}/generations")):
         return None
-    if os.readlink(f"{folder}/current") != old.current:
-        return None
-    own = {*fast.watched(root, known.environment, home)}
-    own |= {f"{root}/{plans.content_path(line)}" for line in known.contents}
-    if not all(
-        stamp.is_unchanged(line) for line in old.signatures if line.split(" ", 3)[-1] not in own
-    ):
+    if not fast.untouched(root, folder, old, known, home):
         return None
     here = _kind(_text(f"{folder}/{old.current}/.provenv/contents.json"))
     if here is None or here != _kind(_text(f"{plan}/contents.json")):
@@ -84,16 +74,14 @@ def _left(root: str, folder: str, known: Known, plan: str, home: str) -> int | N
 
 
 _KINDS = ('"format"', '"environment"', '"python"', '"executable"', '"link-mode"')
-_SPECIAL = ('"source"', '"edited"')
+_SPECIAL = ('\n "source"', '\n "edited"')
 
 
 def _kind(contents: str) -> list[str] | None:
     """What two plans must have in common; None where there are private copies or a foreign lock."""
-    lines = [line.strip() for line in contents.partition('"packages"')[0].split("\n")]
-    if any(line.startswith(_SPECIAL) for line in lines) or any(
-        f"\n {key}" in contents for key in _SPECIAL
-    ):
+    if any(key in contents for key in _SPECIAL):
         return None
+    lines = [line.strip() for line in contents.partition('"packages"')[0].split("\n")]
     return [line for line in lines if line.startswith(_KINDS)]
 
 
