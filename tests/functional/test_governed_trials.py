@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import shutil
 import tarfile
 from pathlib import Path
@@ -259,3 +261,24 @@ def test_what_nobody_knows_is_neither_good_nor_bad(shop: Project) -> None:
     refused = shop.fails(3, *words).stderr
     assert "says nothing: dev: the policy cannot tell whether it may be used: " in refused
     assert seen(shop) == ""
+
+
+def test_the_last_verdict_is_about_a_lock_of_the_project(shop: Project) -> None:
+    shop.ok("evidence", "key", "new", "own")
+    govern(shop, denied("none<1"))
+    shop.ok("policy", "check")
+    shop.depends("p0", "p1", "lib", more=MATRIX.format("9"))
+    shop.ok("lock")
+    shop.ok("sync")
+    shop.ok("test", "--resolution", "lowest-direct", "--", "true")
+    verdicts = [
+        one
+        for one in shop.ok("evidence", "show", "--json").json["records"]
+        if one["kind"] == "verdict"
+    ]
+    assert {"trial/pylock.toml"} in [set(one["locks"]) for one in verdicts], verdicts
+    (line,) = shop.ok("evidence", "export", "--latest").stdout.splitlines()
+    statement = json.loads(base64.b64decode(json.loads(line)["payload"]))
+    names = [subject["name"] for subject in statement["subject"]]
+    assert "pylock.toml" in names
+    assert "trial/pylock.toml" not in names

@@ -52,6 +52,11 @@ def run(project: Project, *args: str, code: int = 0) -> dict[str, Any]:
     return found
 
 
+def parts(project: Project) -> list[Path]:
+    """Logs that are not whole."""
+    return list((project.home / "provenv/trials").glob("*/logs/*.part"))
+
+
 def lines(found: dict[str, Any]) -> dict[str, str]:
     return {cell["label"]: cell["line"] for cell in found["cells"]}
 
@@ -62,7 +67,7 @@ def test_what_is_begun_gives_the_same_report(ready: Project) -> None:
     for cell in found["cells"]:
         assert (cell["state"], cell["code"], cell["cached"]) == ("passed", 0, False)
         assert Path(cell["log"]).read_text() == f"{cell['label']} old\n"
-        assert not list(Path(cell["log"]).parent.glob("*.part"))
+    assert parts(ready) == []
     entries = ready.ok("log", "--json").json["operations"]
     assert [entry["operation"] for entry in entries].count("test") == 1  # nothing was made since
 
@@ -138,6 +143,7 @@ def test_another_program_than_would_be_run_is_ended(ready: Project, tmp_path: Pa
     assert [cell["state"] for cell in found["cells"]] == ["passed", "passed"]
     assert Path(found["cells"][0]["log"]).read_text() == "test near\n"
     assert wait_for_marked(mark, 0) == []
+    assert parts(ready) == []
 
 
 @pytest.mark.parametrize(
@@ -156,6 +162,7 @@ def test_a_call_that_is_refused_later_ends_what_it_began(ready: Project, tmp_pat
     program(tmp_path / "far/hello", "setsid sleep 300 & sleep 300")
     ready.fails(2, "test", "--fresh", "--junit", f"{tmp_path}/no/such/folder.xml")
     assert wait_for_marked(mark, 0) == []
+    assert parts(ready) == []
 
 
 @pytest.mark.slow

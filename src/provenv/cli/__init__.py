@@ -13,6 +13,8 @@ TYPE_CHECKING = False  # `typing` costs 4 ms to import
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from provenv.workspace.begun import HeadStart
+
 
 def main(argv: list[str] | None = None) -> int:
     """The entry point of the command line; returns the exit code.
@@ -29,11 +31,15 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    if arguments and arguments[0] in ("run", "sync", "lock", "env", "audit"):
+    head: HeadStart | None = None
+    if arguments and arguments[0] in ("run", "sync", "lock", "env", "audit", "test"):
         from provenv.cli import hot
 
         try:
-            code = hot.attempt(arguments)
+            if arguments[0] == "test":
+                code, head = None, hot.head_start(arguments)
+            else:
+                code = hot.attempt(arguments)
         except KeyboardInterrupt as error:
             from provenv.cli import signals
             from provenv.core.errors import safe_of
@@ -44,17 +50,11 @@ def _run(arguments: list[str]) -> int:
             code = signals.exit_code(error)
         if code is not None:
             return code
-    head = None
-    if arguments and arguments[0] == "test":
-        from provenv.cli import hot
-
-        head = hot.head_start(arguments)
     try:
         import gc
 
-        gc.set_threshold(
-            50_000
-        )  # importing makes many objects and no garbage: a fifth of the start
+        # importing makes many objects and no garbage: a fifth of the start
+        gc.set_threshold(50_000)
         from provenv.cli.app import main as whole_program
 
         return whole_program(arguments, head)

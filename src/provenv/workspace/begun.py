@@ -123,7 +123,9 @@ class HeadStart:
     def end(self, but: Sequence[str] = ()) -> None:
         """End all, with what they started, but those of some cells."""
         for id_ in [one for one in self.cells if one not in but]:
-            self.cells.pop(id_).supervisor.end()
+            begun = self.cells.pop(id_)
+            begun.supervisor.end()
+            stamp.remove(begun.log)  # of what was taken over it has another name
 
 
 def log_of(path: str) -> str:

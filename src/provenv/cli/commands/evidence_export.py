@@ -28,7 +28,9 @@ PROJECT = True
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("in-toto",), default="in-toto", help="in-toto")
-    parser.add_argument("--latest", action="store_true", help="the last verdict alone")
+    parser.add_argument(
+        "--latest", action="store_true", help="the last verdict on a lock of the project alone"
+    )
     parser.add_argument("--output", metavar="FILE", help="write it there, not to standard output")
     add_key(parser)
 

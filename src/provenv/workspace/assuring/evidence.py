@@ -282,9 +282,15 @@ def export(
             ).encode(),
             [signer],
         )
-        for one in (verdicts[-1:] if latest else verdicts)
+        for one in (_last(verdicts) if latest else verdicts)
     ]
     return Exported(envelopes=tuple(made), key=signer.public)
+
+
+def _last(verdicts: Sequence[Record]) -> Sequence[Record]:
+    """The last that is about locks of the project, and not about one that was tried."""
+    own = [one for one in verdicts if recording.TRIAL not in one.entry.locks]
+    return own[-1:] or verdicts[-1:]
 
 
 def _made_of(verdict: Record, found: Iterable[Record]) -> list[dict[str, object]]:

@@ -22,6 +22,7 @@ from provenv.environments import generations
 from provenv.evidence import log
 from provenv.evidence.records import End, Entry, Kind, Record
 from provenv.model.generation import Change
+from provenv.model.layout import LOCK_FILE
 from provenv.model.lock import tool_table
 from provenv.model.policy import Waiver
 from provenv.workspace import logged
@@ -31,6 +32,8 @@ from provenv.workspace.host import waits
 from provenv.workspace.projects.context import Context, LockFile, Project, read_locks
 from provenv.workspace.projects.governed import may_be_governed
 
+TRIAL = f"trial/{LOCK_FILE}"
+"""How records name the lock of a trial, which is none of the project's."""
 _MOST = 200  # decisions that a verdict's record lists; all of them are counted
 
 

@@ -218,7 +218,8 @@ def _required(project: Project, context: Context, use: _Use) -> Fresh:
     checked = governing.Checked(
         title=project.title, policies=policies, question=question, verdict=verdict, advisories=data
     )
-    evidence.judged(project, context, checked, {LOCK_FILE: use.lock_digest})
+    name = LOCK_FILE if project.apart is None else evidence.TRIAL
+    evidence.judged(project, context, checked, {name: use.lock_digest})
     if not _allows(policies, verdict):
         until = _despite(context, use, verdict, question)
     else:
