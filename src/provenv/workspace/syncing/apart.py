@@ -58,15 +58,30 @@ def make_apart(
     mode = link_mode or spec.link_mode or "linked"
     asked = f"lock={lock.digest} python={interpreter.version} link-mode={mode}"
     project = replace(project, apart=folder)
-    if may_be_governed(project, context):
-        from provenv.workspace.governing.freshness import require
-
-        require(project, context, spec, lock, interpreter.version)
+    require_allowed(project, context, spec, interpreter, lock)
     there = _as_it_is(context, folder, asked)
     if there is not None:
         check_store(context)
         return there
     return _make(project, context, spec, interpreter, lock, mode, asked)
+
+
+def require_allowed(
+    project: Project,
+    context: Context,
+    spec: EnvironmentSpec,
+    interpreter: Interpreter,
+    lock: LockFile,
+) -> None:
+    """See that the policies that govern ``project`` let what ``lock`` says be used, or that none does.
+
+    Raises:
+        CheckFailedError, UndecidedError: They do not.
+    """
+    if may_be_governed(project, context):
+        from provenv.workspace.governing.freshness import require
+
+        require(project, context, spec, lock, interpreter.version)
 
 
 def _make(

@@ -18,7 +18,7 @@ from provenv.trials.cells import Cell, CellResult, State
 from provenv.workspace.begun import variables
 from provenv.workspace.host import choosing
 from provenv.workspace.projects.context import Context, LockFile, Project, project_name
-from provenv.workspace.syncing.apart import Apart, make_apart
+from provenv.workspace.syncing.apart import Apart, make_apart, require_allowed
 from provenv.workspace.testing.hands import Hand
 from provenv.workspace.testing.running import found_command, run_logged
 
@@ -218,6 +218,22 @@ def cell_environment(
     """
     folder = environment_folder(spec, lock, project, context, interpreter)
     return make_apart(project, context, spec, interpreter, lock, folder)
+
+
+def is_allowed(
+    spec: EnvironmentSpec,
+    lock: LockFile,
+    project: Project,
+    context: Context,
+    interpreter: Interpreter,
+) -> bool:
+    """Whether policies let :func:`cell_environment` be used today."""
+    folder = environment_folder(spec, lock, project, context, interpreter)
+    try:
+        require_allowed(replace(project, apart=folder), context, spec, interpreter, lock)
+    except ProvenvError:
+        return False
+    return True
 
 
 def environment_folder(

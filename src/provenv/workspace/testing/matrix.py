@@ -272,7 +272,9 @@ class _Run:
         self.digests[number] = results.inputs_of(cell, python, resolved, self.files.digest)
         if self.request.fresh or self.request.last_failed:
             return None
-        return results.served(cell, self.digests[number], self.project, self.context)
+        return results.served(
+            cell, self.digests[number], python, resolved, self.project, self.context
+        )
 
     def all(self) -> None:
         """Run what is left, several at once."""

@@ -108,7 +108,9 @@ def run_trials(
             else:
                 digests[number] = results.inputs_of(one.cell, one.interpreter, one.resolved, files)
                 if not fresh:
-                    known = results.served(one.cell, digests[number], project, context)
+                    known = results.served(
+                        one.cell, digests[number], one.interpreter, one.resolved, project, context
+                    )
             if known is not None:
                 found[number] = known
                 listener.done(number, known)

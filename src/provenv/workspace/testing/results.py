@@ -16,7 +16,7 @@ from provenv.environments import stamp
 from provenv.model.interpreter import Interpreter
 from provenv.trials.cells import STATES, Cell, CellResult
 from provenv.workspace.projects.context import Context, Project
-from provenv.workspace.testing.cells import spec_of, trials_folder
+from provenv.workspace.testing.cells import is_allowed, spec_of, trials_folder
 from provenv.workspace.testing.pythons import Distant
 from provenv.workspace.testing.resolutions import Resolved
 
@@ -85,11 +85,25 @@ def recall(cell: Cell, project: Project, context: Context) -> CellResult | None:
         return None
 
 
-def served(cell: Cell, inputs: str, project: Project, context: Context) -> CellResult | None:
-    """The last result where it was a good one, and nothing that decides on it has changed since."""
+def served(
+    cell: Cell,
+    inputs: str,
+    interpreter: Interpreter | Distant,
+    resolved: Resolved,
+    project: Project,
+    context: Context,
+) -> CellResult | None:
+    """The last result where it was a good one, and nothing that decides on it has changed since.
+
+    What policies refuse today does not pass because it passed before.
+    """
     last = recall(cell, project, context)
     if last is None or last.state != "passed" or not inputs or last.inputs != inputs:
         return None
+    if isinstance(interpreter, Interpreter):
+        spec = spec_of(cell, resolved.project)
+        if not is_allowed(spec, resolved.lock, resolved.project, context, interpreter):
+            return None
     return replace(last, cached=True)
 
 
