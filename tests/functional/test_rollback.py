@@ -83,6 +83,21 @@ def test_a_group_that_an_environment_needs_today_is_not_taken_away(shop: Project
     assert shop.read("pyproject.toml") == before[0]
 
 
+def test_what_was_asked_for_elsewhere_since_is_not_taken_away_in_silence(shop: Project) -> None:
+    shop.ok("remove", "beta")
+    shop.ok("sync")
+    shop.ok("add", "--group", "late", "beta==1")
+    said = shop.ok("rollback").stderr
+    assert "pyproject.toml asks no more for beta==1" not in said  # it is back in the environment
+    shop.ok("rollback", "--to", "4")
+    shop.ok("add", "--group", "late", "beta==1")
+    said = shop.ok("rollback", "--to", "2").stderr
+    assert "pyproject.toml asks no more for beta==1, which came since" in said
+    assert "`provenv add --group late 'beta==1'` brings it back" in said
+    shop.ok("add", "--group", "late", "beta==1")
+    assert "asks no more" not in shop.ok("rollback", "--environment-only").stderr
+
+
 def test_a_rollback_of_a_rollback_goes_back(shop: Project) -> None:
     shop.ok("rollback")
     shop.ok("rollback")

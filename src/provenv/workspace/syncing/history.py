@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from provenv.core import digest
 from provenv.core.disk import doing
@@ -16,13 +19,14 @@ from provenv.core.errors import (
     IntegrityError,
     UsageError,
 )
-from provenv.core.events import ChangeBegun, Warned
+from provenv.core.events import ChangeBegun, Noted, Warned
 from provenv.core.values import frozen
+from provenv.core.words import many
 from provenv.environments import generations, stamp, switch
 from provenv.environments.drift import find_drift
 from provenv.environments.tree import Steps
 from provenv.model.generation import Change, Generation, changes
-from provenv.model.manifest import EnvironmentSpec, parse_manifest
+from provenv.model.manifest import EnvironmentSpec, Manifest, parse_manifest
 from provenv.store import leftovers
 from provenv.workspace import fast
 from provenv.workspace.host import registry, waits
@@ -253,6 +257,7 @@ def _rollback(
         if environment_only:
             _warn_unless_held(context, folder)
         moved = changes(before, _versions(after))
+        _tell_lost(project, context, texts.get(project.manifest_path), moved)
         record_generation(project, context, spec.name, number, previous, moved, kind="rollback")
     return RollbackResult(
         environment=spec.name,
@@ -370,6 +375,43 @@ def _former(project: Project, folder: str, environment: str, number: int) -> dic
     if merged != project.manifest_text:
         texts[project.manifest_path] = merged
     return texts
+
+
+def _tell_lost(
+    project: Project, context: Context, restored: str | None, moved: Iterable[Change]
+) -> None:
+    """Say what the manifest asks for no more, where no package of the environment tells of it.
+
+    Such is what was added for another environment since the generation was made.
+    """
+    if restored is None:
+        return
+    there = set(_asked_for(parse_manifest(restored, os.path.basename(project.manifest_path))))
+    told = {change.name for change in moved}
+    lost = [
+        (place, text)
+        for place, text in _asked_for(project.manifest)
+        if (place, text) not in there and canonicalize_name(Requirement(text).name) not in told
+    ]
+    if lost:
+        (place, text), *others = lost
+        more = f" and {many(len(others), 'other requirement')}" if others else ""
+        context.emit(
+            Noted(
+                message=f"pyproject.toml asks no more for {text}{more}, which came since: "
+                f"`provenv add {place}'{text}'` brings it back"
+            )
+        )
+
+
+def _asked_for(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Every requirement, after the option of `add` that puts it where it stands."""
+    for text in manifest.dependencies:
+        yield "", text
+    for name, items in manifest.optional_dependencies.items():
+        yield from ((f"--optional {name} ", text) for text in items)
+    for name, items in manifest.groups.items():
+        yield from ((f"--group {name} ", text) for text in items)
 
 
 def _warn_unless_held(context: Context, folder: str) -> None:
