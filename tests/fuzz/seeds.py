@@ -136,6 +136,8 @@ packages-digest = "y"
 """
 
 
+_ESCAPES = _LOCK.replace("'linux'", "'\\\\\\\\linux'")
+
 _TOOLS = """lock-version = "1.0"
 created-by = "x"
 packages = []
@@ -169,13 +171,14 @@ def _markers() -> list[bytes]:
         b"('x' in extras or 'Y_z' in extras) and python_version >= '3.11' or os_name == 'nt'",
         b"'dev' not in dependency_groups and (sys_platform != 'win32' and 'x' not in extras)",
         b"'' < 'extras' or 'x' in 'extras'",
+        rb"os_name == 'a\"b' or os_name == 'c\\\\d'",
         b"python_full_version~='3.8.1' or platform_machine in 'x86_64 arm64' or '3' == python_version",
     ]
 
 
 SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "wheel": _wheels, "sdist": _sdists, "record": _records,
-    "pylock": lambda: [_LOCK.encode(), _TOOLS.encode()],
+    "pylock": lambda: [_LOCK.encode(), _TOOLS.encode(), _ESCAPES.encode()],
     "object": _descriptions, "marker": _markers,
     "elf": lambda: [elf("$ORIGIN/../demo.libs:/opt/lib"), elf(None)],
 }  # fmt: skip

@@ -34,7 +34,7 @@ from provenv.core.errors import InputError, ProvenvError
 from provenv.core.seal import sealed
 from provenv.formats.markers import filled
 from provenv.model.layout import HomeLayout
-from provenv.model.lock import is_edited, packages_digest, parse_lock, render_lock
+from provenv.model.lock import is_edited, is_plain, packages_digest, parse_lock, render_lock
 from provenv.store import archive, unpacking
 from provenv.store.ingest import ingest
 from provenv.store.native import leaves
@@ -360,6 +360,8 @@ def marker(data: bytes) -> None:
         whole = Marker(text)
     except (InvalidMarker, RecursionError):
         return
+    if not is_plain(str(whole)):
+        return  # no lock holds it
     for groups, extras in (((), ()), (("dev",), ("x",)), (("dev", "test"), ("x", "y-z"))):
         variables: dict[str, Any] = {
             **_ENVIRONMENT, "extras": frozenset(extras), "dependency_groups": frozenset(groups),

@@ -15,7 +15,12 @@ from datetime import date, datetime
 from functools import cache
 from typing import Any
 
-from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+from packaging.markers import (
+    InvalidMarker,
+    Marker,
+    UndefinedComparison,
+    UndefinedEnvironmentName,
+)
 from packaging.pylock import (
     Package,
     Pylock,
@@ -95,17 +100,39 @@ def _check_markers(lock: Pylock, file: str) -> None:
     """Each is evaluated once, with whatever answer: some can be read and mean nothing (PEP 508)."""
     marked = [(f"packages.{package.name}.marker", package.marker) for package in lock.packages]
     marked += [("environments", marker) for marker in lock.environments or ()]
+    hint = "Correct it where it comes from, or run `provenv lock`."
     for key, marker in marked:
+        if marker is None:
+            continue
         try:
-            if marker is not None:
-                marker.evaluate(context="requirement" if key == "environments" else "lock_file")
+            marker.evaluate(context="requirement" if key == "environments" else "lock_file")
         except (UndefinedComparison, UndefinedEnvironmentName) as error:
             raise InputError(
                 f"the marker {str(marker)!r} has no meaning: {error}",
                 file=file,
                 key=key,
-                hint="Correct it where it comes from, or run `provenv lock`.",
+                hint=hint,
             ) from error
+        if not is_plain(str(marker)):
+            raise InputError(
+                f"the marker {str(marker)!r} holds quotes or backslashes in a text, and would be another "
+                "one when it is written again",
+                file=file,
+                key=key,
+                hint=hint,
+            )
+
+
+@cache
+def is_plain(marker: str) -> bool:
+    """Whether the text of a marker, as `packaging` writes it, is that marker when it is read again.
+
+    In texts it reads Python's escapes, and writes none (PEP 508 has none).
+    """
+    try:
+        return str(Marker(marker)) == marker
+    except InvalidMarker:
+        return False
 
 
 def packages_digest(packages: Iterable[Package]) -> str:

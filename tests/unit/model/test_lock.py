@@ -154,6 +154,15 @@ def test_a_marker_that_can_be_read_and_means_nothing(marker: str, said: str) -> 
     assert caught.value.details["key"] == "packages.a.marker"
 
 
+@pytest.mark.parametrize("marker", [r"os_name == 'a\\b'", r"os_name == 'a\x22\x27b'"])
+def test_a_marker_that_would_be_another_one_when_it_is_written(marker: str) -> None:
+    quoted = marker.replace("\\", "\\\\").replace('"', '\\"')
+    text = TEXT.replace("'\"dev\" in dependency_groups'", f'"{quoted}"')
+    with pytest.raises(InputError, match="holds quotes or backslashes in a text") as caught:
+        parse_lock(text)
+    assert caught.value.details["key"] == "packages.a.marker"
+
+
 @pytest.mark.parametrize("key", ["name", "url", "path"])
 def test_a_filename_that_stands_for_millions_of_tags(key: str) -> None:
     tags = ".".join(f"t{number}" for number in range(400))
