@@ -360,7 +360,7 @@ def marker(data: bytes) -> None:
         whole = Marker(text)
     except (InvalidMarker, RecursionError):
         return
-    if not is_plain(str(whole)):
+    if not is_plain(whole):
         return  # no lock holds it
     for groups, extras in (((), ()), (("dev",), ("x",)), (("dev", "test"), ("x", "y-z"))):
         variables: dict[str, Any] = {

@@ -16,7 +16,6 @@ from functools import cache
 from typing import Any
 
 from packaging.markers import (
-    InvalidMarker,
     Marker,
     UndefinedComparison,
     UndefinedEnvironmentName,
@@ -104,6 +103,14 @@ def _check_markers(lock: Pylock, file: str) -> None:
     for key, marker in marked:
         if marker is None:
             continue
+        if not is_plain(marker):
+            raise InputError(
+                "a text in the marker holds quotes or backslashes: it would be another one when it is "
+                "written again",
+                file=file,
+                key=key,
+                hint=hint,
+            )
         try:
             marker.evaluate(context="requirement" if key == "environments" else "lock_file")
         except (UndefinedComparison, UndefinedEnvironmentName) as error:
@@ -113,26 +120,23 @@ def _check_markers(lock: Pylock, file: str) -> None:
                 key=key,
                 hint=hint,
             ) from error
-        if not is_plain(str(marker)):
-            raise InputError(
-                f"the marker {str(marker)!r} holds quotes or backslashes in a text, and would be another "
-                "one when it is written again",
-                file=file,
-                key=key,
-                hint=hint,
-            )
+
+
+def is_plain(marker: Marker) -> bool:
+    """Whether a marker can be written, and is the same when it is read again.
+
+    In its texts `packaging` reads Python's escapes, and writes none (PEP 508 has none).
+    """
+    try:
+        text = str(marker)
+        return _reads_as_written(text)
+    except ValueError:  # both kinds of quotes in one text; also what is no marker then
+        return False
 
 
 @cache
-def is_plain(marker: str) -> bool:
-    """Whether the text of a marker, as `packaging` writes it, is that marker when it is read again.
-
-    In texts it reads Python's escapes, and writes none (PEP 508 has none).
-    """
-    try:
-        return str(Marker(marker)) == marker
-    except InvalidMarker:
-        return False
+def _reads_as_written(text: str) -> bool:
+    return str(Marker(text)) == text
 
 
 def packages_digest(packages: Iterable[Package]) -> str:

@@ -158,7 +158,7 @@ def test_a_marker_that_can_be_read_and_means_nothing(marker: str, said: str) -> 
 def test_a_marker_that_would_be_another_one_when_it_is_written(marker: str) -> None:
     quoted = marker.replace("\\", "\\\\").replace('"', '\\"')
     text = TEXT.replace("'\"dev\" in dependency_groups'", f'"{quoted}"')
-    with pytest.raises(InputError, match="holds quotes or backslashes in a text") as caught:
+    with pytest.raises(InputError, match="holds quotes or backslashes") as caught:
         parse_lock(text)
     assert caught.value.details["key"] == "packages.a.marker"
 
