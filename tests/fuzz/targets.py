@@ -34,7 +34,8 @@ from provenv.core.errors import InputError, ProvenvError
 from provenv.core.seal import sealed
 from provenv.formats.markers import filled
 from provenv.model.layout import HomeLayout
-from provenv.model.lock import is_edited, is_plain, packages_digest, parse_lock, render_lock
+from provenv.model.lock import is_edited, packages_digest, parse_lock, render_lock
+from provenv.model.requirements import is_plain
 from provenv.store import archive, unpacking
 from provenv.store.ingest import ingest
 from provenv.store.native import leaves

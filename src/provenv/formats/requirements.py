@@ -21,6 +21,7 @@ from provenv.formats.direct import Place, login_left, read_place, source_table
 from provenv.formats.foreign import BASE, UNPINNED, Edge, Foreign, Left, Pin, PinnedFile, Source
 from provenv.formats.indexes import Addresses
 from provenv.model.plan import canonical
+from provenv.model.requirements import requirement as checked
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
@@ -239,7 +240,7 @@ class _Reader:
             hashes = tuple((m[1].lower(), m[2].lower()) for m in _HASH.finditer(found[1]))
             line = line[: found.start()].strip()
         try:
-            requirement = Requirement(line)
+            requirement = checked(line)
         except InvalidRequirement as error:
             bare, _, marker = line.partition(" ;") if " ;" in line else line.partition("; ")
             place = read_place(bare.strip(), self.source)

@@ -15,11 +15,7 @@ from datetime import date, datetime
 from functools import cache
 from typing import Any
 
-from packaging.markers import (
-    Marker,
-    UndefinedComparison,
-    UndefinedEnvironmentName,
-)
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.pylock import (
     Package,
     Pylock,
@@ -32,6 +28,7 @@ from provenv.core.errors import InputError
 from provenv.core.values import replace
 from provenv.model import toml
 from provenv.model.layout import LOCK_FILE
+from provenv.model.requirements import is_plain
 
 _LONGEST_NAME = 255  # what file systems allow
 _QUERY = re.compile("[?#]")
@@ -120,23 +117,6 @@ def _check_markers(lock: Pylock, file: str) -> None:
                 key=key,
                 hint=hint,
             ) from error
-
-
-def is_plain(marker: Marker) -> bool:
-    """Whether a marker can be written, and is the same when it is read again.
-
-    In its texts `packaging` reads Python's escapes, and writes none (PEP 508 has none).
-    """
-    try:
-        text = str(marker)
-        return _reads_as_written(text)
-    except ValueError:  # both kinds of quotes in one text; also what is no marker then
-        return False
-
-
-@cache
-def _reads_as_written(text: str) -> bool:
-    return str(Marker(text)) == text
 
 
 def packages_digest(packages: Iterable[Package]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from packaging.dependency_groups import DependencyGroupResolver
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -22,6 +22,7 @@ from provenv.core.values import field, frozen
 from provenv.model import toml
 from provenv.model.layout import base_name, is_environment_name
 from provenv.model.matrix import MatrixSpec, read_matrix
+from provenv.model.requirements import requirement
 from provenv.model.settings import (
     BUILT_IN_ENVIRONMENTS,
     LINK_MODES,
@@ -312,7 +313,7 @@ def _requirements(table: toml.Table, key: str) -> tuple[str, ...]:
     items = table.strings(key)
     for index, item in enumerate(items):
         try:
-            Requirement(item)
+            requirement(item)
         except InvalidRequirement as error:
             reason = str(error).splitlines()[0]
             raise table.error(

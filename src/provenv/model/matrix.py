@@ -6,10 +6,11 @@ import math
 import shlex
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 
 from provenv.core.values import frozen
 from provenv.model import amounts, toml
+from provenv.model.requirements import requirement
 
 RESOLUTIONS = ("locked", "lowest-direct", "highest")
 MATRIX_KEYS = frozenset(
@@ -146,7 +147,7 @@ def check_packages(table: toml.Table, packages: tuple[str, ...]) -> None:
     """
     for text in packages:
         try:
-            Requirement(text)
+            requirement(text)
         except InvalidRequirement as error:
             reason = str(error).splitlines()[0]
             raise table.error(

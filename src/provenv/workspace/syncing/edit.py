@@ -21,6 +21,7 @@ from provenv.environments import generations
 from provenv.model.generation import Change
 from provenv.model.layout import lock_file_name
 from provenv.model.manifest import parse_manifest
+from provenv.model.requirements import requirement
 from provenv.workspace.host import access, waits
 from provenv.workspace.operations.recording import Operation, recorded
 from provenv.workspace.projects import files, specifiers
@@ -262,7 +263,7 @@ def parsed_requirement(text: str, root: str) -> Requirement:
         UsageError: It is none (PEP 508).
     """
     try:
-        found = Requirement(text)
+        found = requirement(text)
         if any(
             not specifier.version for specifier in found.specifier
         ):  # `name ===` is one to packaging
@@ -273,7 +274,8 @@ def parsed_requirement(text: str, root: str) -> Requirement:
         hint = "Write it as `name`, `name>=1.2`, `name[extra]`, or `name @ https://…` (PEP 508)."
         if os.path.exists(path):
             hint = f"For a local project: `provenv add 'NAME @ file://{os.path.abspath(path)}'`."
-        raise UsageError(f"{text!r} is not a requirement", hint=hint) from error
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"{text!r} is not a requirement: {reason}", hint=hint) from error
 
 
 def bounded(item: Requirement, lock: Pylock | None) -> str:
