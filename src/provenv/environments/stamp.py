@@ -127,6 +127,30 @@ def replace(path: str, text: str) -> None:
         raise
 
 
+def keep(path: str, text: str) -> None:
+    """Keep a note for a short way, with a seal, in a folder that is made where it is missing.
+
+    Raises:
+        OSError: What the file system says.
+    """
+    from provenv.core.seal import sum_of
+
+    os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+    replace(path, f"{sum_of(os.fsencode(text))}\n{text}")
+
+
+def kept(path: str) -> str | None:
+    """A note, as it was kept; None where there is none, or it was changed."""
+    from provenv.core.seal import sum_of
+
+    try:
+        with open(path, "rb") as stream:
+            seal, _, data = stream.read().partition(b"\n")
+    except OSError:
+        return None
+    return os.fsdecode(data) if seal == sum_of(data).encode() else None
+
+
 def forget(folder: str) -> None:
     """Remove the stamp of the environment ``folder``: the next command takes the long way."""
     remove(f"{folder}/.stamp")

@@ -88,30 +88,19 @@ def remember(
     Raises:
         OSError: What the file system says.
     """
-    from provenv.core.seal import sum_of
-
     lines = [stamp.valid(since, until), *files]
     if any("\n" in line for line in lines):
         return
     body = "\n".join([_header(), f"{code} {imported!r} {len(lines)}", *lines, answer])
-    seal = sum_of(os.fsencode(body))
-    path = _path(root, home)
-    os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-    stamp.replace(path, f"{seal}\n{body}")
+    stamp.keep(_path(root, home), body)
 
 
 def recall(root: str, home: str) -> tuple[int, str] | None:
     """Exit code and document of an audit of the project in ``root``; None where it has to be made."""
-    from provenv.core.seal import sum_of
-
-    try:
-        with open(_path(root, home), "rb") as stream:
-            seal, _, data = stream.read().partition(b"\n")
-    except OSError:
+    text = stamp.kept(_path(root, home))
+    if text is None:
         return None
-    if seal != sum_of(data).encode():
-        return None
-    header, facts, *rest = os.fsdecode(data).split("\n")
+    header, facts, *rest = text.split("\n")
     if header != _header():
         return None
     code, imported, count = facts.split(" ")

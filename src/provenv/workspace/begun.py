@@ -179,12 +179,7 @@ def remember(
     lines += [stamp.signature(os.path.join(root, name)) for name in named]
     if any("\n" in line for line in lines):
         return
-    from provenv.core.seal import sum_of
-
-    body = "\n".join([*lines, *named])
-    path = _path(root, home)
-    os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-    stamp.replace(path, f"{sum_of(os.fsencode(body))}\n{body}")
+    stamp.keep(_path(root, home), "\n".join([*lines, *named]))
 
 
 def begin(
@@ -253,16 +248,10 @@ def _begun(
 
 def _read(root: str, home: str) -> tuple[str, list[Place], list[str], list[str]] | None:
     """What was written down, until its time is over: key, cells, signatures of files, and their names."""
-    from provenv.core.seal import sum_of
-
-    try:
-        with open(_path(root, home), "rb") as stream:
-            seal, _, data = stream.read().partition(b"\n")
-    except OSError:
+    text = stamp.kept(_path(root, home))
+    if text is None:
         return None
-    if seal != sum_of(data).encode():
-        return None
-    header, key, valid, count, *rest = os.fsdecode(data).split("\n")
+    header, key, valid, count, *rest = text.split("\n")
     if header != _header() or not stamp.is_unchanged(valid):
         return None
     cells, files = rest[: int(count)], rest[int(count) :]
