@@ -6,14 +6,14 @@ through an environment, but not root, and one look costs a few milliseconds.
 
 The *checks* of a plan are lines, in blocks of one object each, so that little must be parsed:
 
-    provenv-checks 1 <offset in bytes of the block that a second process begins with>
+    provenv-checks 2
     O <directories> <files> <object folder, relative to the home>
     <path>                        \ a directory, relative to the object
     <mtime_ns>                    /
     <path>                        \ a file
     <mtime_ns> <size>             /
 
-Imports nothing but ``os``.
+Format 1 had a number behind the first line, and is read, too. Imports nothing but ``os``.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ TYPE_CHECKING = False  # `typing` costs 4 ms to import
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_HEADER = b"provenv-checks 1 "
-_HEADER_SIZE = len(_HEADER) + 11
-_SHARE = 0.5  # of the rows, looked at by one of two processes
+_HEADER = "provenv-checks 2"
+_EARLIER = "provenv-checks 1 "
 
 
 class Block:
@@ -46,21 +45,14 @@ def render(blocks: Sequence[Block]) -> bytes:
     Raises:
         ValueError: A path holds a line break.
     """
-    texts: list[bytes] = []
-    rows = [len(block.directories) + len(block.files) for block in blocks]
-    offset, size, done = 0, _HEADER_SIZE, 0
-    for block, count in zip(blocks, rows, strict=True):
-        lines = [f"O {len(block.directories)} {len(block.files)} {block.folder}"]
+    lines = [_HEADER]
+    for block in blocks:
+        lines.append(f"O {len(block.directories)} {len(block.files)} {block.folder}")
         for path, signature in [*block.directories, *block.files]:
             if "\n" in path:
                 raise ValueError(f"a path with a line break: {path!r}")
             lines += [path, signature]
-        if not offset and done >= _SHARE * sum(rows):
-            offset = size
-        texts.append(os.fsencode("\n".join(lines) + "\n"))
-        size += len(texts[-1])
-        done += count
-    return _HEADER + b"%010d\n" % (offset or size) + b"".join(texts)
+    return os.fsencode("\n".join(lines) + "\n")
 
 
 def damaged(path: str, home: str) -> list[str]:
@@ -70,44 +62,17 @@ def damaged(path: str, home: str) -> list[str]:
         OSError: The checks cannot be read, or the disk fails.
         ValueError: They are not whole.
     """
-    return _look(_read(path, _HEADER_SIZE, None), home)
-
-
-def first_part(path: str, home: str) -> list[str]:
-    """The same for the objects before the offset that the checks name."""
-    return _look(_read(path, _HEADER_SIZE, _offset(path)), home)
-
-
-def second_part(path: str, home: str) -> list[str]:
-    """The same for the others."""
-    return _look(_read(path, _offset(path), None), home)
-
-
-def _read(path: str, start: int, end: int | None) -> list[str]:
-    """The lines of a file between two offsets."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        if end is None:
-            end = os.fstat(descriptor).st_size
-        data = os.pread(descriptor, end - start, start)
+        data = os.read(descriptor, os.fstat(descriptor).st_size + 1)
     finally:
         os.close(descriptor)
-    if len(data) != end - start or (data and not data.endswith(b"\n")):
-        raise ValueError(f"{path} is not whole")
-    lines = os.fsdecode(data).split("\n")
-    lines.pop()
-    return lines
-
-
-def _offset(path: str) -> int:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        header = os.read(descriptor, _HEADER_SIZE)
-    finally:
-        os.close(descriptor)
-    if not header.startswith(_HEADER) or not header.endswith(b"\n"):
+    header, *lines = os.fsdecode(data).split("\n")
+    if header != _HEADER and not header.startswith(_EARLIER):
         raise ValueError(f"{path} is not in a known format")
-    return int(header[len(_HEADER) :])
+    if not lines or lines.pop() != "":
+        raise ValueError(f"{path} is not whole")
+    return _look(lines, home)
 
 
 def _look(lines: list[str], home: str) -> list[str]:

@@ -15,7 +15,7 @@ import stat
 import time
 
 from provenv.core import owners, seal
-from provenv.environments import pair, stamp
+from provenv.environments import beside, stamp, tree
 from provenv.model.layout import NAMED_ENVIRONMENTS_FOLDER as NAMED
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
@@ -150,10 +150,12 @@ def make_generation(
     *,
     project: str = "",
     amend: Callable[[str], None] | None = None,
+    look: beside.Look | None = None,
 ) -> tuple[int, bool]:
     """Build, look, rename. The caller holds the environment's lock.
 
-    ``amend`` is called with the tree's folder when the recipe has been followed.
+    ``amend`` is called with the tree's folder when the recipe has been followed. ``look`` is a look at
+    the plan's objects that was begun before.
 
     Returns:
         The new generation's number, and whether all its hard links share inodes with the store.
@@ -166,18 +168,11 @@ def make_generation(
     taken = numbers(folder)
     number = max([*taken, _last_logged(folder)], default=0) + 1
     temporary = f"{folder}/generations/{_TEMPORARY}{os.getpid()}"
+    look = look or beside.Look(plan, home)
     try:
         os.mkdir(temporary)
-        try:
-            shared, bad = pair.make_and_look(
-                steps, home, plan, temporary, project=project, alone=False
-            )
-        except pair.ChildError:
-            _remove(temporary)
-            os.mkdir(temporary)
-            shared, bad = pair.make_and_look(
-                steps, home, plan, temporary, project=project, alone=True
-            )
+        shared = tree.make(steps, home, plan, temporary, project=project)
+        bad = look.answer()
         if bad:
             raise DamagedStoreError(bad)
         if amend is not None:
@@ -186,6 +181,7 @@ def make_generation(
         _give(folder, f"generations/{os.path.basename(temporary)}")
         os.rename(temporary, f"{folder}/generations/{number}")
     except BaseException as error:
+        look.drop()
         # asked while the disk is still full
         said = _said(error, f"making generation {number}", temporary)
         from provenv.core.files import try_to_remove

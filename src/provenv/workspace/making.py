@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from provenv.environments import plans, stamp, switch, tree
+from provenv.environments import beside, plans, stamp, switch, tree
 from provenv.workspace import fast, logged, roots
 
 TYPE_CHECKING = False  # `typing` costs 5 ms to import
@@ -40,16 +40,17 @@ def sync_known(
         before = _left(root, folder, known, plan, home)
         if before is None:
             return None
-    if not plans.is_whole(f"{home}/plans", known):
-        return None
+    look = beside.Look(plan, home)  # from here on, beside everything that is left to do
     try:
+        if not plans.is_whole(f"{home}/plans", known):
+            return None
         steps = tree.parse(_text(f"{plan}/recipe"))
-    except OSError:
-        return None
-    if steps is None:
-        return None
-    request = logged.Request("sync", cause, environ)
-    return make_known(root, known, plan, steps, asked, home, request, before)
+        if steps is None:
+            return None
+        request = logged.Request("sync", cause, environ)
+        return make_known(root, known, plan, steps, asked, home, request, before, look)
+    finally:
+        look.drop()
 
 
 def _left(root: str, folder: str, known: Known, plan: str, home: str) -> int | None:
@@ -94,6 +95,7 @@ def make_known(
     home: str,
     request: logged.Request,
     before: int | None = None,
+    look: beside.Look | None = None,
 ) -> fast.Outcome | None:
     """Make a generation of an environment from a plan; None where the long way must be taken.
 
@@ -117,7 +119,7 @@ def make_known(
         try:
             logged.write(home, [request.begin(subject)])
             number, shared = switch.make_generation(
-                folder, steps, home, plan, request.command, project=root
+                folder, steps, home, plan, request.command, project=root, look=look
             )
             switch.switch(folder, number, request.command)
         except Exception as error:  # noqa: BLE001  # the long way mends what is damaged, or says what is wrong

@@ -11,11 +11,10 @@ import sys
 import textwrap
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from provenv.environments import generations, looking, pair, switch
+from provenv.environments import beside, generations, looking, switch
 from provenv.environments.drift import find_drift
 
 from .conftest import Workshop
@@ -101,73 +100,84 @@ def test_a_rewritten_hard_linked_file_is_seen(workshop: Workshop) -> None:
     assert looking.damaged(f"{plan}/checks", workshop.home.root) != []
 
 
-def test_two_processes_together_look_at_everything_and_make_everything(
-    workshop: Workshop, tmp_path: Path
-) -> None:
-    """Whichever object is damaged, first or last: it is found by one of the two."""
+def test_a_second_process_looks_at_everything(workshop: Workshop, tmp_path: Path) -> None:
+    """Whichever object is damaged, first or last: it is found."""
     objects = [workshop.object(f"pkg{n:02}") for n in range(40)]
-    steps, plan = workshop.plan(*objects)
-    assert len(steps) > 200
-    (tmp_path / "steps").write_text(repr(steps))
+    _, plan = workshop.plan(*objects)
     code = textwrap.dedent(
         """
-        import ast, os, sys
-        from provenv.environments import pair
-        home, plan, steps, root = sys.argv[1:]
-        os.mkdir(root)
-        steps = ast.literal_eval(open(steps).read())
-        shared, bad = pair.make_and_look(steps, home, plan, root, project="", alone=False)
-        print(shared, *bad)
+        import os, sys
+        sys.path[:0] = [path for path in sys.argv.pop().split(":") if path]
+        from provenv.environments import beside, looking
+        real, first = looking.damaged, os.getpid()
+        looking.damaged = lambda *_: os._exit(3) if os.getpid() == first else real(*_)
+        print(*beside.Look(*sys.argv[1:]).answer())
         """
     )
 
-    def run(root: Path) -> list[str]:
-        command = [sys.executable, "-c", code, workshop.home.root, plan, str(tmp_path / "steps")]
-        done = subprocess.run([*command, str(root)], capture_output=True, text=True, check=True)
-        return done.stdout.split()
+    def looked() -> list[str]:
+        command = [sys.executable, "-c", code, plan, workshop.home.root, ":".join(sys.path)]
+        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
 
-    assert run(tmp_path / "whole") == ["True"]
-    assert find_drift(steps, str(tmp_path / "whole"), workshop.home.root) == []
-    for stored in (objects[0], objects[19], objects[20], objects[39]):
+    assert looked() == []
+    for stored in (objects[0], objects[19], objects[39]):
         site = Path(stored.folder) / "site"
         before = site.stat().st_mtime_ns
         os.utime(site, ns=(before, before + 1))
-        found = run(tmp_path / stored.name)[1:]
-        assert [path.rpartition("/")[2] for path in found] == [stored.sha256]
+        assert [path.rpartition("/")[2] for path in looked()] == [stored.sha256]
         os.utime(site, ns=(before, before))
 
 
-def test_where_the_second_process_fails_all_is_done_by_one(
-    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("says", [b"", b"half of a pa"])
+def test_where_the_second_process_is_ended_the_first_one_looks(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, says: bytes
 ) -> None:
-    folder = tmp_path / ".venv"
     objects = [workshop.object(f"pkg{n:02}") for n in range(40)]
-    steps, plan = workshop.plan(*objects)
-    switch.prepare(str(folder))
-    calls = []
+    _, plan = workshop.plan(*objects)
+    (Path(objects[7].folder) / "site" / "pkg07").chmod(0o755)
+    (Path(objects[7].folder) / "site" / "pkg07" / "foreign.py").write_text("")
+    monkeypatch.setattr(beside, "may_fork", lambda: True)
 
-    def make_and_look(*args: Any, alone: bool, **more: Any) -> Any:
-        calls.append(alone)
-        if not alone:
-            (folder / "generations" / f".new-{os.getpid()}" / "half").mkdir()
-            raise pair.ChildError("killed")
-        return real(*args, alone=alone, **more)
+    def ended(reader: int, writer: int, checks: str, home: str) -> None:
+        os.write(writer, says)
+        os.kill(os.getpid(), signal.SIGKILL)
 
-    real = pair.make_and_look
-    monkeypatch.setattr(pair, "make_and_look", make_and_look)
-    number, _ = switch.make_generation(str(folder), steps, workshop.home.root, plan, "test")
-    assert calls == [False, True]
-    root = folder / "generations" / str(number)
-    assert find_drift(steps, str(root), workshop.home.root) == []
+    monkeypatch.setattr(beside, "_answer", ended)
+    look = beside.Look(plan, workshop.home.root)
+    assert [path.rpartition("/")[2] for path in look.answer()] == [objects[7].sha256]
+
+
+def test_a_look_that_nobody_asks_leaves_no_process(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, plan = workshop.plan(*[workshop.object(f"pkg{n:02}") for n in range(40)])
+    monkeypatch.setattr(beside, "may_fork", lambda: True)
+    monkeypatch.setattr(beside, "_answer", lambda *_: time.sleep(60))
+    look = beside.Look(plan, workshop.home.root)
+    look.drop()
+    look.drop()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"provenv-checks 1 0000000000", b"provenv-checks 9 0000000028\n"]
+    "text", [b"", b"provenv-checks 2", b"provenv-checks 2\nO 0 0 x", b"provenv-checks 9\n"]
 )
 def test_checks_that_are_not_whole_are_an_error(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "checks").write_bytes(text)
     with pytest.raises(ValueError, match=r"format|whole"):
-        looking.first_part(str(tmp_path / "checks"), str(tmp_path))
+        looking.damaged(str(tmp_path / "checks"), str(tmp_path))
+
+
+def test_checks_of_the_first_format_are_read(workshop: Workshop) -> None:
+    stored = workshop.object("alpha")
+    _, plan = workshop.plan(stored)
+    new = (Path(plan) / "checks").read_bytes()
+    (Path(plan) / "checks").unlink()
+    (Path(plan) / "checks").write_bytes(new.replace(b"checks 2\n", b"checks 1 0000000028\n", 1))
+    assert looking.damaged(f"{plan}/checks", workshop.home.root) == []
+    os.utime(f"{stored.folder}/site", ns=(0, 0))
+    assert looking.damaged(f"{plan}/checks", workshop.home.root) != []
 
 
 def test_what_a_killed_command_left_is_swept(workshop: Workshop, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from provenv.core.errors import ProvenvError
 from provenv.core.events import Emit, Event, ItemFinished, ItemStarted, PhaseStarted
 from provenv.core.room import cores
 from provenv.core.values import frozen
-from provenv.environments.pair import may_fork
+from provenv.environments.beside import may_fork
 from provenv.model.layout import HomeLayout
 from provenv.store.bytecode import Compiled, Known, compiled_in
 from provenv.store.objects import DESCRIPTION, read_object
