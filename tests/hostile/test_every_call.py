@@ -232,6 +232,8 @@ FETCH = Case(
 )
 KNOWN = Case(prepare=all_known, arguments=("sync",), whole=(ONE, TWO), at_last=(TWO,))
 SHORT = Case(prepare=plan_known, arguments=("sync",), whole=(NOTHING, ONE), at_last=(ONE,))
+# Another process looks at the store meanwhile, as in an environment of more than a few packages.
+BESIDE = replace(SHORT, settings={"provenv.environments.beside._FEW": 0})
 TOUCHED = Case(prepare=touched, arguments=("sync",), whole=(TWO,), at_last=(TWO,))
 ROLLBACK = Case(
     prepare=two_generations, arguments=("rollback",), whole=(ONE, TWO), at_last=(ONE, TWO)
@@ -395,29 +397,38 @@ def test_an_interrupt_at_every_call_of_a_rollback(shop: Shop, how: signal.Signal
         assert done.code == 128 + how
 
 
-# A worker unpacks what the first process brings, and a tree is made by two. These other processes are
-# killed, or their parent is: then they go on for a moment, while the next command begins.
+# A worker unpacks what the first process brings. It is killed, or its parent is: then it goes on for a
+# moment, while the next command begins.
 WORKER = replace(
     FIRST, settings={"provenv.store.fetch.ALONE": 0, "provenv.store.fetch._MAX_WORKERS": 1}
 )
-PAIR = replace(SHORT, settings={"provenv.environments.pair._FEW": 0})
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("case", "code"), [(WORKER, 3), (PAIR, 0)], ids=["worker", "pair"])
-def test_another_process_of_the_command_dies_at_any_call(shop: Shop, case: Case, code: int) -> None:
-    for done in every(shop, case, 0, 1, lambda n: Strike(n, signal.SIGKILL, whose="others")):
-        assert done.code == code, done
-        assert done.code == 0 or "was killed by signal 9" in done.stderr
+def test_a_worker_dies_at_any_call(shop: Shop) -> None:
+    for done in every(shop, WORKER, 0, 1, lambda n: Strike(n, signal.SIGKILL, whose="others")):
+        assert done.code == 3, done
+        assert "was killed by signal 9" in done.stderr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", [WORKER, PAIR], ids=["worker", "pair"])
-def test_the_command_dies_while_another_process_of_it_goes_on(shop: Shop, case: Case) -> None:
+def test_the_command_dies_while_a_worker_goes_on(shop: Shop) -> None:
     def blow(number: int) -> Strike:
         return Strike(number, signal.SIGKILL, leader=True, whose="others")
 
-    for done in every(shop, case, 0, 1, blow, orphans=True):
+    for done in every(shop, WORKER, 0, 1, blow, orphans=True):
+        dead(done)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "case", [BESIDE, replace(KNOWN, settings=BESIDE.settings)], ids=["short", "known"]
+)
+def test_the_command_dies_at_any_call_while_another_process_looks(shop: Shop, case: Case) -> None:
+    """That one changes nothing."""
+    case.prepare(shop)
+    assert shop.server.run(shop.project, *case.arguments, settings=case.settings).apart == 0
+    for done in every(shop, case, 0, 1, lambda n: Strike(n, signal.SIGKILL), orphans=True):
         dead(done)
 
 
