@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from provenv.cli.draw import Screen, many, seconds
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from provenv.workspace.host.parallel import Job
     from provenv.workspace.projects.members import Workspace
 
+Short = Callable[[str, "str | None"], "Answer | None"]
 Entry = dict[str, Any]  # one of the `results` of `provenv.VERB-many/1`, and `short` beside it
 
 
@@ -32,12 +34,14 @@ def for_all(
     *,
     tell: Tell = "report",
     whole: bool = False,
+    short: Short | None = None,
     first: Callable[[Session], None] | None = None,
 ) -> int:
     """Do ``act`` for every member, and tell all of it.
 
-    ``whole``: it is about a project as a whole, not about environments. ``first`` is what must be done
-    before where the members share a lock; it stops everything where it fails.
+    ``whole``: it is about a project as a whole, not about environments. ``short`` may answer for a
+    member's folder and the name of an environment, before the member's manifest is read. ``first`` is
+    what must be done before where the members share a lock; it stops everything where it fails.
 
     Returns:
         The highest exit code.
@@ -59,7 +63,10 @@ def for_all(
     else:
         roots = list(workspace.folders)
         labels = [workspace.labels[folder] for folder in roots]
-        jobs = [_job(session, act, _opener(workspace, root), whole=whole) for root in roots]
+        jobs = [
+            _shorter(session, root, short, _job(session, act, _opener(session, root), whole=whole))
+            for root in roots
+        ]
     found = _run(session, labels, roots, jobs, told=tell == "report")
     code: int = max(entry["exit_code"] for own in found for entry in own)
     if session.options.json:
@@ -140,8 +147,29 @@ def _first(session: Session, first: Callable[[Session], None]) -> None:
         raise result
 
 
-def _opener(workspace: Workspace, root: str) -> Callable[[], Project]:
-    return lambda: open_folder(workspace, root)
+def _opener(session: Session, root: str) -> Callable[[], Project]:
+    opened = session.opened
+    assert opened.workspace is not None
+    return partial(open_folder, opened.workspace, root, opened.shared)
+
+
+def _shorter(session: Session, root: str, short: Short | None, job: Job) -> Job:
+    """``job``, but where ``short`` has an answer for every environment that is meant."""
+    if short is None:
+        return job
+    names = session.options.environments or (None,)
+
+    def shorter(emit: Emit) -> list[Entry]:
+        session.rewire(emit)
+        found = []
+        for name in dict.fromkeys(names):
+            said = short(root, name)
+            if said is None:
+                return list(job(emit))
+            found.append(_told(root, said.environment, said))
+        return found
+
+    return shorter
 
 
 def _job(

@@ -53,13 +53,15 @@ class Target:
 class Answer:
     """What a command has to say of one target: its exit code and the twins, JSON and text.
 
-    ``short`` is the text in a few words, for a table of many.
+    ``short`` is the text in a few words, for a table of many; ``environment`` is what it is about, where it
+    was said without a target.
     """
 
     code: int
     data: Callable[[], dict[str, Any]]
     text: Callable[[Screen], None]
     short: str = ""
+    environment: str | None = None
 
 
 Tell = Literal["answer", "report", "verdict"]

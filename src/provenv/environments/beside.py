@@ -2,29 +2,39 @@
 
 Making a tree and looking at what it links are thousands of system calls, and independent of each other; a
 forked child costs half a millisecond. It only reads, so that it may be begun before anything is
-locked, and nothing is lost with it. Imports nothing but ``os``.
+locked, and nothing is lost with it. Imports nothing but ``os`` and ``time``.
 """
 
 from __future__ import annotations
 
 import os
+import time
 
 from provenv.environments import looking
 
 _FEW = 8_000  # bytes of checks: below that, a second process costs more than it saves
+_LONG = 1.0  # seconds
+
+Looked = dict[str, float]
+"""What one command has looked at, and found sound: plan → when. It makes many environments of one lock."""
 
 
 class Look:
-    """A look at the objects that a plan links, begun now. To be asked once, or dropped."""
+    """A look at the objects that a plan links, begun now. To be asked once, or dropped.
 
-    __slots__ = ("_checks", "_child", "_home", "_reader")
+    With ``looked``, for many environments in turn, there is no second process (as many of them are made
+    at once as there are processors), and what was looked at within a second counts.
+    """
 
-    def __init__(self, plan: str, home: str) -> None:
+    __slots__ = ("_checks", "_child", "_home", "_looked", "_reader")
+
+    def __init__(self, plan: str, home: str, looked: Looked | None = None) -> None:
         self._checks = f"{plan}/checks"
         self._home = home
+        self._looked = looked
         self._child = 0
         self._reader = -1
-        if _is_long(self._checks) and may_fork():
+        if looked is None and _is_long(self._checks) and may_fork():
             self._reader, writer = os.pipe()
             try:
                 self._child = _fork()
@@ -43,7 +53,17 @@ class Look:
         lines = self._end().split("\n")
         if lines[-1] == ".":
             return lines[:-1]
-        return looking.damaged(self._checks, self._home)  # nobody looked, or whoever did was ended
+        if self._looked is None:
+            return looking.damaged(
+                self._checks, self._home
+            )  # whoever looked was ended, or nobody did
+        now = time.monotonic()
+        if now - self._looked.get(self._checks, -_LONG) < _LONG:
+            return []
+        found = looking.damaged(self._checks, self._home)
+        if not found:
+            self._looked[self._checks] = now
+        return found
 
     def drop(self) -> None:
         """Nobody asks any more."""

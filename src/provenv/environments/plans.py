@@ -29,6 +29,7 @@ from provenv.environments import stamp
 
 _KEY_HEADER = "provenv-key 2"
 _CONTENT = "content "
+_MADE = ("__pycache__", ".venv", ".venvs")  # in a folder by and by; nothing is decided by them
 
 
 def plan_folder(plans: str, digest: str) -> str:
@@ -195,7 +196,7 @@ def content(project: str, path: str) -> str:
     full = f"{project}/{path}"
     try:
         if os.path.isdir(full):
-            names = sorted(name for name in os.listdir(full) if name != "__pycache__")
+            names = sorted(name for name in os.listdir(full) if name not in _MADE)
             data = os.fsencode("\0".join(names))
         else:
             with open(full, "rb") as stream:

@@ -20,11 +20,17 @@ if TYPE_CHECKING:
 
 
 def sync_known(
-    root: str, asked: fast.Asked, home: str, environ: Mapping[str, str], cause: str
+    root: str,
+    asked: fast.Asked,
+    home: str,
+    environ: Mapping[str, str],
+    cause: str,
+    looked: beside.Looked | None = None,
 ) -> fast.Outcome | None:
     """Make a generation from a known plan; None where the long way must be taken.
 
-    Where the environment has one already, it must be as it was left, and be of the same kind.
+    Where the environment has one already, it must be as it was left, and be of the same kind. ``looked`` is
+    what the same command has looked at before.
 
     Raises:
         OSError: What the file system says; nothing was switched.
@@ -40,7 +46,7 @@ def sync_known(
         before = _left(root, folder, known, plan, home)
         if before is None:
             return None
-    look = beside.Look(plan, home)  # from here on, beside everything that is left to do
+    look = beside.Look(plan, home, looked)  # from here on, beside everything that is left to do
     try:
         if not plans.is_whole(f"{home}/plans", known):
             return None

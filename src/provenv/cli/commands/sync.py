@@ -50,45 +50,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.cli.everywhere import for_all
     from provenv.cli.targets import Answer, Target, for_each
+    from provenv.workspace.fast import Asked
     from provenv.workspace.projects.context import find_root, project_in
-    from provenv.workspace.syncing.sync import sync
+    from provenv.workspace.syncing.short import sync_short
+    from provenv.workspace.syncing.sync import SyncResult, sync
 
     verbose = session.options.verbose
     source = os.path.abspath(args.source) if args.source is not None else None
 
+    python = session.request(args.python)
+    plain = source is None and not args.adopt and not args.require_signature
+
+    looked: dict[str, float] = {}
+
+    def short_act(root: str, environment: str | None) -> Answer | None:
+        asked = Asked(environment, python, args.link_mode)
+        result = sync_short(root, session.context, asked, looked) if plain else None
+        return answer(result) if result is not None else None
+
     def act(target: Target) -> Answer:
-        result = sync(
-            target.project,
-            session.context,
-            environment=target.environment,
-            python=session.request(args.python),
-            link_mode=args.link_mode,
-            locked_only=args.locked,
-            adopt=args.adopt,
-            source=source,
-            require_signature=args.require_signature,
+        return short_act(target.project.root, target.environment) or answer(
+            sync(
+                target.project,
+                session.context,
+                environment=target.environment,
+                python=python,
+                link_mode=args.link_mode,
+                locked_only=args.locked,
+                adopt=args.adopt,
+                source=source,
+                require_signature=args.require_signature,
+            )
         )
+
+    def answer(result: SyncResult) -> Answer:
         return Answer(
             code=0,
             data=lambda: syncing.data(result),
             text=lambda screen: syncing.text(result, screen, verbose=verbose),
             short=syncing.short(result),
+            environment=result.environment,
         )
 
     if args.all:
-        return for_all(session, "sync", act, first=None if args.locked else _lock_first)
+        first = None if args.locked else _lock_first
+        return for_all(session, "sync", act, short=short_act, first=first)
     if source is not None and find_root(os.getcwd()) is None:
         # a folder without a manifest is a project, too, as soon as there is a lock for it
-        answer = act(
-            Target(project=project_in(os.getcwd()), environment=session.options.environment)
-        )
-        session.report("sync", answer.data, answer.text)
-        return answer.code
+        said = act(Target(project=project_in(os.getcwd()), environment=session.options.environment))
+        session.report("sync", said.data, said.text)
+        return said.code
     return for_each(session, "sync", act)
 
 
 def _lock_first(session: Session) -> None:
     """Make a common lock anew before many ask for it; what each member locks by itself is its own."""
+    from provenv.workspace.fast import lock_known
     from provenv.workspace.syncing.locking import lock
 
-    lock(session.opened, session.context)
+    context = session.context
+    root = session.opened.locker.root
+    if lock_known(root, context.home.root, context.environ) is None:
+        lock(session.opened, context)

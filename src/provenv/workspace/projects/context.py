@@ -236,13 +236,15 @@ def open_member(start: str, wanted: str) -> Project:
     return open_project(workspace.member(wanted, start))
 
 
-def open_folder(workspace: Workspace, folder: str) -> Project:
+def open_folder(workspace: Workspace, folder: str, shared: Project | None = None) -> Project:
     """The member in ``folder`` of a workspace that was read already.
+
+    ``shared`` is what the members have in common, where that is known, too: each would make it anew.
 
     Raises:
         InputError: Its manifest, or that of a member that it needs, cannot be used.
     """
-    return make_project(folder, read_text(os.path.join(folder, MANIFEST_FILE)), workspace)
+    return make_project(folder, read_text(os.path.join(folder, MANIFEST_FILE)), workspace, shared)
 
 
 def refuse_bare(project: Project) -> None:
@@ -261,10 +263,12 @@ def refuse_bare(project: Project) -> None:
         )
 
 
-def make_project(root: str, text: str, workspace: Workspace | None = None) -> Project:
+def make_project(
+    root: str, text: str, workspace: Workspace | None = None, shared: Project | None = None
+) -> Project:
     """The project in ``root`` with ``text`` for its manifest, as a member of its workspace.
 
-    ``workspace`` is that, where it is known already.
+    ``workspace`` is that, where it is known already, and ``shared`` :attr:`Project.shared` of any member.
 
     Raises:
         InputError: The manifest, or the workspace, cannot be used.
@@ -282,14 +286,17 @@ def make_project(root: str, text: str, workspace: Workspace | None = None) -> Pr
     )
     if not workspace.spec.shared_lock:
         return made
-    whole = sharing.whole(workspace)
-    shared = replace(
-        made,
-        root=workspace.root,
-        manifest_text=read_text(workspace.manifest_path) if here != workspace.root else text,
-        manifest=whole,
-    )
-    python = whole.requires_python  # one lock holds for the Pythons that all members allow
+    if shared is None:
+        other = here != workspace.root
+        shared = replace(
+            made,
+            root=workspace.root,
+            manifest_text=read_text(workspace.manifest_path) if other else text,
+            manifest=sharing.whole(workspace),
+        )
+    python = (
+        shared.manifest.requires_python
+    )  # one lock holds for the Pythons that all members allow
     return replace(made, manifest=replace(made.manifest, requires_python=python), shared=shared)
 
 
