@@ -210,6 +210,7 @@ class _Run:
     locks: Mapping[Resolution, Resolved | ProvenvError] = field(default_factory=dict)
     files: inputs.Files | None = None
     digests: dict[int, str] = field(default_factory=dict)
+    judged: dict[str, bool] = field(default_factory=dict)
     jobs: int = 1
     first: float | None = None
     stopped: str | None = None
@@ -273,7 +274,13 @@ class _Run:
         if self.request.fresh or self.request.last_failed:
             return None
         return results.served(
-            cell, self.digests[number], python, resolved, self.project, self.context
+            cell,
+            self.digests[number],
+            python,
+            resolved,
+            self.project,
+            self.context,
+            self.judged,
         )
 
     def all(self) -> None:
