@@ -263,6 +263,38 @@ def test_what_nobody_knows_is_neither_good_nor_bad(shop: Project) -> None:
     assert seen(shop) == ""
 
 
+def verdicts(project: Project) -> list[dict[str, Any]]:
+    """Those that the evidence log has on the locks of cells."""
+    records = project.ok("evidence", "show", "--json").json["records"]
+    return [one for one in records if one["kind"] == "verdict"]
+
+
+@pytest.mark.slow
+def test_known_cells_that_share_an_environment_share_a_verdict(shop: Project) -> None:
+    twice = """
+    [tool.provenv.matrix]
+    command = "python -c pass"
+    python = ["3", ">=3"]
+    resolution = ["locked", "lowest-direct"]
+    """
+    shop.depends("lib>=1.1,<2", more=twice)
+    shop.ok("lock")
+    govern(shop, NO_VULNERABLE)
+    learn(shop, record("PYSEC-1", "p1", versions=["9"], cvss=GRAVE))
+    first = shop.ok("test", "--json").json["cells"]
+    assert [one["cached"] for one in first] == [False] * 4
+    assert len({one["executable"] for one in first}) == 1
+    before = len(verdicts(shop))
+    again = shop.ok("test", "--json").json["cells"]
+    assert [one["cached"] for one in again] == [True] * 4
+    locks = [one["locks"]["trial/pylock.toml"] for one in verdicts(shop)[before:]]
+    assert len(locks) == len(set(locks)) == 2
+    learn(shop, record("PYSEC-1", "lib", versions=["1.4"], cvss=GRAVE))
+    told = shop.fails(3, "test", "--json").json["cells"]
+    states = {(one["resolution"], one["state"], one["cached"]) for one in told}
+    assert states == {("locked", "error", False), ("lowest-direct", "passed", True)}
+
+
 def test_the_last_verdict_is_about_a_lock_of_the_project(shop: Project) -> None:
     shop.ok("evidence", "key", "new", "own")
     govern(shop, denied("none<1"))

@@ -69,6 +69,20 @@ def heavy(modules: set[str]) -> set[str]:
     return tops & HEAVY
 
 
+@pytest.mark.parametrize("word", ["--version", "-V"])
+def test_the_version_is_said_before_anything_is_imported(project: Project, word: str) -> None:
+    modules = modules_of(project, word)
+    assert heavy(modules) == set()
+    assert {name for name in modules if name.startswith("provenv.")} == {"provenv.cli"}
+    assert project.ok(word).stdout == project.ok(word, "-q").stdout  # which the whole program says
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*command(), word], env=project.env, stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 3
+    assert b"No space left on device" in done.stderr
+
+
 @pytest.mark.parametrize(
     "arguments", [("sync",), ("sync", "-q"), ("sync", "--locked"), ("run", "true"), ("run", "--", "true")],
     ids=" ".join,

@@ -9,12 +9,15 @@ import pytest
 from support import Index, Project, make_wheel
 from support.advisories import archive, now, record
 
-POLICY = """
+DENIED = """
 schema = 1
 [[rule]]
 id = "approved"
 kind = "package"
 deny = ["core>=3"]
+"""
+POLICY = f"""
+{DENIED}
 [[rule]]
 id = "cooldown"
 kind = "release-age"
@@ -58,6 +61,17 @@ def test_newer_versions_are_held_against_the_rules(shop: Project) -> None:
     said = shop.ok("outdated", "--policy").stdout
     assert "3.0 is excluded by approved" in said
     assert said.splitlines()[-1] == "pass: 3 packages against the rules"
+
+
+@pytest.mark.slow
+def test_each_page_is_asked_for_once(shop: Project, index: Index) -> None:
+    shop.write("provenv-policy.toml", DENIED)
+    shop.ok("outdated")  # the resolver keeps what it read
+    before = len(index.requests)
+    (row, *_) = shop.ok("outdated", "--policy", "--json").json["packages"]
+    assert (row["latest"], row["permitted"]) == ("3.0", "1.5")
+    asked = sorted(request.path for request in index.requests[before:])
+    assert asked == [f"/main/simple/{name}/" for name in ("core", "fine", "other")]
 
 
 @pytest.mark.slow

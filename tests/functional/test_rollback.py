@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,35 @@ def test_what_was_asked_for_elsewhere_since_is_not_taken_away_in_silence(shop: P
     assert "`provenv add --group late 'beta==1'` brings it back" in said
     shop.ok("add", "--group", "late", "beta==1")
     assert "asks no more" not in shop.ok("rollback", "--environment-only").stderr
+
+
+def test_what_brings_it_back_is_what_a_shell_takes(shop: Project) -> None:
+    shop.ok("remove", "beta")
+    text = shop.read("pyproject.toml")
+    first = "dependencies = [\n"
+    assert first in text
+    shop.pyproject(text.replace(first, f"""{first}    "beta; python_version < '3'",\n"""))
+    shop.ok("sync")
+    (command,) = re.findall("`(provenv add .*)` brings", shop.ok("rollback", "--to", "2").stderr)
+    shop.ok(*shlex.split(command)[1:])
+    assert "beta" in shop.read("pyproject.toml")
+
+
+def test_what_an_environment_outside_projects_asks_for_no_more_is_told_by_its_name(
+    shop: Project,
+) -> None:
+    shop.ok("env", "create", "out", "--global", "--with", "alpha==1")
+    own = shop.home / "provenv/environments/out/pyproject.toml"
+    shop.ok("add", "-e", "out", "beta; python_version < '3'")
+    shop.ok("add", "-e", "out", "alpha==2")
+    said = shop.ok("rollback", "-e", "out").stderr
+    assert 'out asks no more for beta; python_version < "3", which came since' in said
+    (command,) = re.findall("`(provenv add .*)` brings", said)
+    assert "beta" not in own.read_text()
+    project = shop.read("pyproject.toml")
+    shop.ok(*shlex.split(command)[1:])
+    assert "beta" in own.read_text()
+    assert shop.read("pyproject.toml") == project
 
 
 def test_a_rollback_of_a_rollback_goes_back(shop: Project) -> None:

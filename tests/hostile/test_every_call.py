@@ -446,7 +446,7 @@ CHANGING = (
 def test_the_kernel_sees_no_call_that_was_not_counted(shop: Shop, case: Case) -> None:
     """What is counted are calls of the C library; strace sees what reaches the kernel."""
     case.prepare(shop)
-    shop.project.run("--version")  # byte code is written by now
+    shop.project.run("--version", "--json")  # byte code of the whole program is written by now
     trace = shop.base.parent / "trace"
     strace = ["strace", "-f", "-y", "-qq", "-e", f"trace=?{',?'.join(CHANGING.split(','))}"]
     counted = shop.server.counted(

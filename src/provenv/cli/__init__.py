@@ -32,6 +32,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     head: HeadStart | None = None
+    if arguments in (["--version"], ["-V"]) and _tell_version():
+        return 0
     if arguments and arguments[0] in ("run", "sync", "lock", "env", "audit", "test"):
         from provenv.cli import hot
 
@@ -61,6 +63,17 @@ def _run(arguments: list[str]) -> int:
     finally:
         if head is not None:
             head.end()
+
+
+def _tell_version() -> bool:
+    """Say the version; False where it cannot be written: the whole program says why."""
+    from provenv import __version__
+
+    try:
+        print(f"provenv {__version__}", flush=True)
+    except OSError:
+        return False
+    return True
 
 
 def _end(code: int) -> NoReturn:

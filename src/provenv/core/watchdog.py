@@ -184,6 +184,7 @@ def run_watched(
     cwd: str,
     environ: Mapping[str, str],
     log: str,
+    anew: bool = False,
     timeout: float | None = None,
     grace: float = GRACE,
     meanwhile: Callable[[Watched], None] | None = None,
@@ -191,10 +192,11 @@ def run_watched(
 ) -> Outcome:
     """Run a command to its end and until nothing is left of it.
 
-    Its standard output and standard error are appended to the file ``log`` as they come; it has no input.
-    ``environ`` is its whole environment. ``timeout`` is in seconds; ``grace`` is how long a process has
-    between SIGTERM and SIGKILL. ``meanwhile`` is called with what runs, at once and then five times a
-    second. Where this call is interrupted, or ``meanwhile`` raises, everything is ended first.
+    Its standard output and standard error are appended to the file ``log`` as they come; with ``anew``,
+    what stood there before is gone. It has no input. ``environ`` is its whole environment. ``timeout`` is
+    in seconds; ``grace`` is how long a process has between SIGTERM and SIGKILL. ``meanwhile`` is called
+    with what runs, at once and then five times a second. Where this call is interrupted, or ``meanwhile``
+    raises, everything is ended first.
     ``supervisor`` is asked, where one is given, and can be asked again after any outcome but ``lost``;
     otherwise one is started, for which a Python starts.
 
@@ -209,6 +211,7 @@ def run_watched(
         cwd=cwd,
         environ=environ,
         log=log,
+        anew=anew,
         timeout=timeout,
         grace=grace,
         supervisor=supervisor,
@@ -236,6 +239,7 @@ def watch(
     cwd: str,
     environ: Mapping[str, str],
     log: str,
+    anew: bool = False,
     timeout: float | None = None,
     grace: float = GRACE,
     supervisor: Supervisor | None = None,
@@ -247,7 +251,7 @@ def watch(
     """
     ensure_folder(os.path.dirname(log) or os.curdir)
     try:
-        with open(log, "ab"):
+        with open(log, "wb" if anew else "ab"):
             pass
     except OSError as error:
         raise disk_error(error, "write", log) from error

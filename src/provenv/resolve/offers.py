@@ -19,7 +19,7 @@ from provenv.model.lock import is_direct
 from provenv.model.manifest import Manifest
 from provenv.model.origins import PYPI
 from provenv.resolve.indexes import authorized, collect_indexes
-from provenv.resolve.pages import IndexFile, listed, project_page
+from provenv.resolve.pages import IndexFile, Pages, listed, project_page
 from provenv.resolve.settings import ResolveSettings
 
 _WORKERS = 16
@@ -74,11 +74,12 @@ class Offers:
 
 @frozen
 class Market:
-    """Where offers are asked for, each once."""
+    """Where offers are asked for, each once; ``pages`` gets what was read for them, where it is wanted."""
 
     transport: Transport = field(repr=False)
     addresses: dict[str, str]
     known: dict[str, Offers] = field(default_factory=dict, repr=False)
+    pages: Pages | None = field(default=None, repr=False)
 
 
 def open_market(
@@ -88,10 +89,12 @@ def open_market(
     project: str,
     settings: ResolveSettings,
     emit: Emit = silent,
+    pages: Pages | None = None,
 ) -> Market:
     """Where the distributions of some locks are offered: each at the index that it was locked from."""
     indexes = collect_indexes(manifest, project, settings.index_url)
-    market = Market(transport=Transport(authorized(settings, indexes), emit=emit), addresses={})
+    transport = Transport(authorized(settings, indexes), emit=emit)
+    market = Market(transport=transport, addresses={}, pages=pages)
     learn(market, locks)
     return market
 
@@ -131,7 +134,10 @@ def _ask(market: Market, name: str) -> Offers:
         return Offers(name=name, inconclusive=f"its index answered HTTP status {page.status}")
     if page.state == "silent":
         return Offers(name=name, inconclusive="its index does not speak JSON (PEP 691)")
-    return Offers(name=name, versions=_versions(listed(page)))
+    files = listed(page)
+    if market.pages is not None:
+        market.pages[index, name] = files
+    return Offers(name=name, versions=_versions(files))
 
 
 def _versions(files: Iterable[IndexFile]) -> tuple[Offer, ...]:

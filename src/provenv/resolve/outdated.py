@@ -11,6 +11,7 @@ from provenv.core.values import frozen
 from provenv.model.lock import is_direct
 from provenv.model.manifest import Manifest
 from provenv.resolve.offers import offers, open_market
+from provenv.resolve.pages import Pages
 from provenv.resolve.resolver import resolve
 from provenv.resolve.settings import ResolveSettings
 
@@ -26,6 +27,7 @@ class Newest:
             not choose the distribution at all.
         latest: The newest version on its index, yanked ones and (unless the locked one is one)
             pre-releases left out; None where that could not be found out.
+        newer: All that a person could move to from the locked version, the lowest first.
         index: The address of that index.
         inconclusive: Why ``latest`` could not be found out.
     """
@@ -35,6 +37,7 @@ class Newest:
     allowed: str | None
     latest: str | None
     index: str
+    newer: tuple[str, ...] = ()
     inconclusive: str | None = None
 
     @property
@@ -50,8 +53,11 @@ def outdated(
     project: str,
     settings: ResolveSettings,
     emit: Emit = silent,
+    pages: Pages | None = None,
 ) -> tuple[Newest, ...]:
     """Every distribution of ``lock`` that came from an index, sorted by name.
+
+    ``pages`` gets what the indexes said, for who needs more of it.
 
     Raises:
         UnsatisfiableError, NetworkError, BuildError: As for :func:`resolve`.
@@ -61,7 +67,9 @@ def outdated(
     )
     allowed = _versions(upgraded[None])
     locked = _versions(lock)
-    market = open_market(manifest, [lock], project=project, settings=settings, emit=emit)
+    market = open_market(
+        manifest, [lock], project=project, settings=settings, emit=emit, pages=pages
+    )
     found = []
     for name, offered in offers(market, sorted(locked)).items():
         latest = max(offered.instead_of(locked[name]), default=None)
@@ -72,6 +80,7 @@ def outdated(
                 locked=str(locked[name]),
                 allowed=str(allowed[name]) if name in allowed else None,
                 latest=str(latest) if latest is not None else None,
+                newer=tuple(map(str, offered.above(locked[name]))),
                 index=redacted(market.addresses[name]),
                 inconclusive=offered.inconclusive or none,
             )

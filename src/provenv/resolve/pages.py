@@ -47,6 +47,10 @@ class IndexFile:
         return self.filename.endswith(".whl")
 
 
+Pages = dict[tuple[str, str], tuple[IndexFile, ...]]
+"""By index and normalized name, the files on pages that were read."""
+
+
 @frozen
 class ProjectPage:
     """What an index answered when it was asked for a project's page as JSON.

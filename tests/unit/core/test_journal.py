@@ -133,13 +133,15 @@ def test_a_full_disk_leaves_no_half_of_a_line(path: str) -> None:
     pid = os.fork()
     if pid == 0:
         code = 1
+        usual = resource.getrlimit(resource.RLIMIT_FSIZE)
         try:
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, len(before) + 20))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, usual[1]))
             journal.append(path, ['{"b": 2}'])
         except OSError:
             code = 0
         finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, usual)  # `coverage` writes in the end, too
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert Path(path).read_bytes() == before

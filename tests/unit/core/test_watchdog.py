@@ -108,6 +108,15 @@ def test_arguments_and_variables_arrive_as_they_are(tmp_path: Path) -> None:
     assert all(f"{name!r}: {value!a}" in text for name, value in environ.items())
 
 
+def test_a_log_that_is_written_anew_has_nothing_of_what_stood_there(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("of another command\n")
+    for text in ("first", "second"):
+        words = ["/bin/echo", text]
+        assert run_watched(words, cwd=str(tmp_path), environ={}, log=str(log), anew=True).good
+        assert log.read_text() == f"{text}\n"
+
+
 def test_a_signal_that_ends_a_command_is_told(tmp_path: Path) -> None:
     got = watched(tmp_path, "sh", "-c", "kill -SEGV $$")
     assert (got.how, got.signal, got.code) == ("signalled", signal.SIGSEGV, None)

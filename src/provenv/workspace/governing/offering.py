@@ -34,7 +34,7 @@ from provenv.workspace.projects.context import Context, Project
 if TYPE_CHECKING:
     from packaging.pylock import Package, Pylock
 
-    from provenv.resolve.pages import IndexFile
+    from provenv.resolve.pages import IndexFile, Pages
 
 _MENDED_ABOVE = ("malware", "vulnerability")  # a fix is a newer version
 _BY_FILES = ("licence", "no-sdist")  # rules that ask what files a version has
@@ -60,9 +60,14 @@ class Offered:
     excluded: Mapping[str, Mapping[str, Exclusion]]
 
 
-def offered(project: Project, context: Context, policies: Policies, locks: Locks) -> Offered:
-    """Hold every version that an index has of the locked packages against the rules."""
-    work = Work(project, context, policies)
+def offered(
+    project: Project, context: Context, policies: Policies, locks: Locks, pages: Pages
+) -> Offered:
+    """Hold every version that an index has of the locked packages against the rules.
+
+    ``pages`` were read just now; an index is asked for the others.
+    """
+    work = Work(project, context, policies, pages)
     work.learn(locks)
     judged = judge_locks(project, context, policies, locks)
     excluded: dict[str, Mapping[str, Exclusion]] = {}
@@ -104,7 +109,13 @@ def refused(
 class Work:
     """What one locking asks again and again: who governs, and what the indexes have."""
 
-    def __init__(self, project: Project, context: Context, policies: Policies) -> None:
+    def __init__(
+        self,
+        project: Project,
+        context: Context,
+        policies: Policies,
+        pages: Pages | None = None,
+    ) -> None:
         self.project = project
         self.context = context
         self.policies = policies
@@ -115,7 +126,7 @@ class Work:
         self._known: dict[str, Mapping[str, Licence]] = {}
         self._blind: Counter[str] = Counter()
         self._transport: Transport | None = None
-        self._pages: dict[tuple[str, str], tuple[IndexFile, ...]] = {}
+        self._pages: Pages = dict(pages or {})
 
     def learn(self, locks: Locks) -> None:
         """Ask the indexes what the rules need of these locks, unless that was done just now."""

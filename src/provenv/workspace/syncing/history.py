@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -34,7 +35,7 @@ from provenv.workspace.host.ownership import check_store
 from provenv.workspace.operations import reading
 from provenv.workspace.operations.reading import LoggedOperation
 from provenv.workspace.operations.recording import recorded
-from provenv.workspace.projects import files
+from provenv.workspace.projects import files, outside
 from provenv.workspace.projects.context import Context, Project, read_manifest, read_text
 from provenv.workspace.projects.governed import may_be_governed
 from provenv.workspace.syncing import locking
@@ -396,12 +397,21 @@ def _tell_lost(
     if lost:
         (place, text), *others = lost
         more = f" and {many(len(others), 'other requirement')}" if others else ""
+        who = "pyproject.toml"
+        if outside.is_outside(context.home, project.root):  # `add` finds it by its name
+            who = os.path.basename(project.root)
+            place = f"-e {who} {place}"
         context.emit(
             Noted(
-                message=f"pyproject.toml asks no more for {text}{more}, which came since: "
-                f"`provenv add {place}'{text}'` brings it back"
+                message=f"{who} asks no more for {text}{more}, which came since: "
+                f"`provenv add {place}{_quoted(text)}` brings it back"
             )
         )
+
+
+def _quoted(text: str) -> str:
+    """A requirement as one word for a shell, in quotes in any case."""
+    return shlex.quote(text) if "'" in text else f"'{text}'"
 
 
 def _asked_for(manifest: Manifest) -> Iterator[tuple[str, str]]:

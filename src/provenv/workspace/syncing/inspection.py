@@ -17,6 +17,7 @@ from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import EnvironmentSpec
 from provenv.model.plan import make_plan
 from provenv.resolve import outdated as resolving
+from provenv.resolve.pages import Pages
 from provenv.workspace.host import access, registry
 from provenv.workspace.host.choosing import choose_interpreter
 from provenv.workspace.operations import reading
@@ -260,8 +261,12 @@ def why(
     )
 
 
-def outdated(project: Project, context: Context) -> tuple[resolving.Newest, ...]:
+def outdated(
+    project: Project, context: Context, pages: Pages | None = None
+) -> tuple[resolving.Newest, ...]:
     """What is newer than the lock: the newest release, and the newest that the manifest allows.
+
+    ``pages`` gets what the indexes said.
 
     Raises:
         InputError: There is no lock.
@@ -278,4 +283,5 @@ def outdated(project: Project, context: Context) -> tuple[resolving.Newest, ...]
         project=project.root,
         settings=access.resolve_settings(project, context, interpreter),
         emit=context.emit,
+        pages=pages,
     )

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from packaging.version import Version
-
 from provenv.audit.excluding import Exclusion
 from provenv.audit.verdict import Decision, Outcome
 from provenv.core.errors import InputError, UsageError
 from provenv.core.values import frozen
-from provenv.resolve.offers import Market, offers, open_market
 from provenv.resolve.outdated import Newest
+from provenv.resolve.pages import Pages
 from provenv.workspace.governing import offering, policies
-from provenv.workspace.host import access
 from provenv.workspace.projects.context import Context, Project, read_locks
-from provenv.workspace.syncing import inspection, locking
+from provenv.workspace.syncing import inspection
 
 
 @frozen
@@ -57,32 +54,22 @@ def outdated_by_policy(project: Project, context: Context) -> LagResult:
     locks = {key: file.lock for key, file in read_locks(project).items()}
     if None not in locks:
         raise InputError("is missing", file=project.lock_path(None), hint="Run `provenv lock`.")
-    found = inspection.outdated(project, context)
-    offered = offering.offered(project, context, governing, locks)
-    locker = project.locker
-    market = open_market(
-        locker.manifest,
-        locks.values(),
-        project=locker.root,
-        settings=access.resolve_settings(
-            locker, context, locking.resolving_interpreter(locker, context, None)
-        ),
-        emit=context.emit,
-    )
+    pages: Pages = {}
+    found = inspection.outdated(project, context, pages)
+    offered = offering.offered(project, context, governing, locks, pages)
     return LagResult(
-        packages=tuple(_lag(one, offered, market) for one in found),
+        packages=tuple(_lag(one, offered) for one in found),
         outcome=offered.judged.verdict.outcome,
         doubts=offered.judged.verdict.doubts,
     )
 
 
-def _lag(newest: Newest, offered: offering.Offered, market: Market) -> Lag:
+def _lag(newest: Newest, offered: offering.Offered) -> Lag:
     bad = offered.excluded.get(newest.name, {})
     permitted = newest.latest if newest.outdated else None
     if permitted in bad:
-        above = offers(market, [newest.name])[newest.name].above(Version(newest.locked))
-        left = [version for version in above if str(version) not in bad]
-        permitted = str(left[-1]) if left else None
+        left = [version for version in newest.newer if version not in bad]
+        permitted = left[-1] if left else None
     return Lag(
         newest=newest,
         permitted=permitted,

@@ -226,14 +226,22 @@ def is_allowed(
     project: Project,
     context: Context,
     interpreter: Interpreter,
+    judged: dict[str, bool],
 ) -> bool:
-    """Whether policies let :func:`cell_environment` be used today."""
+    """Whether policies let :func:`cell_environment` be used today.
+
+    ``judged`` has what they said before, by folder, and gets what they say now: cells that share an
+    environment share a verdict, and its record.
+    """
     folder = environment_folder(spec, lock, project, context, interpreter)
-    try:
-        require_allowed(replace(project, apart=folder), context, spec, interpreter, lock)
-    except ProvenvError:
-        return False
-    return True
+    if folder not in judged:
+        try:
+            require_allowed(replace(project, apart=folder), context, spec, interpreter, lock)
+        except ProvenvError:
+            judged[folder] = False
+        else:
+            judged[folder] = True
+    return judged[folder]
 
 
 def environment_folder(

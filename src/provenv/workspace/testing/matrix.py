@@ -210,6 +210,8 @@ class _Run:
     locks: Mapping[Resolution, Resolved | ProvenvError] = field(default_factory=dict)
     files: inputs.Files | None = None
     digests: dict[int, str] = field(default_factory=dict)
+    judged: dict[str, bool] = field(default_factory=dict)
+    certain: bool = False  # the files are those that the head start was made with
     jobs: int = 1
     first: float | None = None
     stopped: str | None = None
@@ -273,7 +275,13 @@ class _Run:
         if self.request.fresh or self.request.last_failed:
             return None
         return results.served(
-            cell, self.digests[number], python, resolved, self.project, self.context
+            cell,
+            self.digests[number],
+            python,
+            resolved,
+            self.project,
+            self.context,
+            self.judged,
         )
 
     def all(self) -> None:
@@ -307,19 +315,16 @@ class _Run:
         running = [number for number, one in zip(numbers, found, strict=True) if one is not None]
         if running:
             self.first = 0.0
-        if not self.head.is_certain(frozenset(self.files.contents), self.files.newest):
+        self.certain = self.head.is_certain(frozenset(self.files.contents), self.files.newest)
+        if not self.certain:
             self.digests |= dict.fromkeys(running, "")
         return found
 
     def _write_down(self) -> None:
         """What the short way needs the next time, where it is not what it had this time."""
         passed = all(result.state == "passed" for result in self.results.values())
-        if self.files is None or (
-            passed
-            and self.head is not None
-            and not self.head.due
-            and self.head.is_certain(frozenset(self.files.contents), self.files.newest)
-        ):
+        had = self.head is not None and self.certain and not self.head.due
+        if self.files is None or (passed and had):
             return
         work = []
         for number, cell in enumerate(self.cells):

@@ -100,6 +100,7 @@ def run_trials(
     cells = [one.cell for one in trials]
     found: dict[int, CellResult] = {}
     digests: dict[int, str] = {}
+    judged: dict[str, bool] = {}
     with watch(cells) as listener:
         for number, one in enumerate(trials):
             known: CellResult | None = None
@@ -109,7 +110,13 @@ def run_trials(
                 digests[number] = results.inputs_of(one.cell, one.interpreter, one.resolved, files)
                 if not fresh:
                     known = results.served(
-                        one.cell, digests[number], one.interpreter, one.resolved, project, context
+                        one.cell,
+                        digests[number],
+                        one.interpreter,
+                        one.resolved,
+                        project,
+                        context,
+                        judged,
                     )
             if known is not None:
                 found[number] = known

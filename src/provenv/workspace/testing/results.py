@@ -92,17 +92,18 @@ def served(
     resolved: Resolved,
     project: Project,
     context: Context,
+    judged: dict[str, bool],
 ) -> CellResult | None:
     """The last result where it was a good one, and nothing that decides on it has changed since.
 
-    What policies refuse today does not pass because it passed before.
+    What policies refuse today does not pass because it passed before (``judged``: :func:`is_allowed`).
     """
     last = recall(cell, project, context)
     if last is None or last.state != "passed" or not inputs or last.inputs != inputs:
         return None
     if isinstance(interpreter, Interpreter):
         spec = spec_of(cell, resolved.project)
-        if not is_allowed(spec, resolved.lock, resolved.project, context, interpreter):
+        if not is_allowed(spec, resolved.lock, resolved.project, context, interpreter, judged):
             return None
     return replace(last, cached=True)
 

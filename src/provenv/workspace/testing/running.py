@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 
 from provenv.core.errors import CommandError
-from provenv.core.files import disk_error, ensure_folder
 from provenv.core.supervisor import Supervisor
 from provenv.core.watchdog import Outcome, last_line, run_watched
 
@@ -32,17 +31,12 @@ def run_logged(
         DiskError: The log cannot be written, or the system cannot start anything.
         UndecidedError: The watchdog cannot be started.
     """
-    ensure_folder(os.path.dirname(log))
-    try:
-        with open(log, "wb"):
-            pass
-    except OSError as error:
-        raise disk_error(error, "write", log) from error
     return run_watched(
         command,
         cwd=cwd,
         environ=environ,
         log=log,
+        anew=True,
         timeout=timeout,
         meanwhile=reading(log, wrote),
         supervisor=supervisor,
