@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
@@ -162,10 +162,30 @@ def is_edited(lock: Pylock, text: str = "") -> bool:
     recorded = table.get("packages-digest")
     if recorded is None:  # provenv writes none without
         return lock.created_by == "provenv" or "manifest-digest" in table
-    if recorded == packages_digest(lock.packages):
+    if recorded == _digest_of(_Same(lock)):
         return False
     rows = toml.parse(text, LOCK_FILE).get("packages") if text else None
     return rows is None or recorded != digest.of_json({"packages": _plain(rows)})
+
+
+class _Same:
+    """A lock as a key: of the same object, not of an equal one (they have no hash)."""
+
+    __slots__ = ("lock",)
+
+    def __init__(self, lock: Pylock) -> None:
+        self.lock = lock
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.lock is self.lock
+
+    def __hash__(self) -> int:
+        return id(self.lock)
+
+
+@lru_cache(maxsize=4)
+def _digest_of(same: _Same) -> str:
+    return packages_digest(same.lock.packages)
 
 
 def unproven(lock: Pylock, *, keep: Callable[[Package], bool] | None = None) -> Pylock:

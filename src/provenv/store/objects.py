@@ -8,6 +8,7 @@ import json
 import os
 import stat
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -67,12 +68,33 @@ def read_object(layout: HomeLayout, sha256: str) -> StoredObject | None:
     try:
         if os.path.islink(folder):
             return None
-        text = read_regular(os.path.join(folder, DESCRIPTION))
-        if not is_sealed(text):
-            return None
-        return from_description(json.loads(text), os.path.abspath(folder), sha256)
+        path = os.path.join(folder, DESCRIPTION)
+        status = os.lstat(path)
+        times = (
+            status.st_ino,
+            status.st_dev,
+            status.st_size,
+            status.st_mtime_ns,
+            status.st_ctime_ns,
+        )
+        return _described(path, os.path.abspath(folder), sha256, times)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+@lru_cache(maxsize=512)
+def _described(path: str, folder: str, sha256: str, times: tuple[int, ...]) -> StoredObject:  # noqa: ARG001
+    """An object by its description; ``times`` tell whether that is as it was read before.
+
+    One process may make environments for hundreds of services that share most of their packages.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError, RecursionError: It is none.
+    """
+    text = read_regular(path)
+    if not is_sealed(text):
+        raise ValueError("its description is damaged")
+    return from_description(json.loads(text), folder, sha256)
 
 
 def read_regular(path: str) -> bytes:

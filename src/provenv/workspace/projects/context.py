@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from provenv.core import digest
@@ -336,9 +337,14 @@ def read_lock(project: Project, key: str | None) -> LockFile | None:
     path = project.lock_path(key)
     if not there(path):
         return None
+    return _lock_file(path, read_text(path))
+
+
+@lru_cache(maxsize=4)
+def _lock_file(path: str, text: str) -> LockFile:
+    """A lock by its text: the common one of a workspace is read for every member."""
     from provenv.model.lock import parse_lock  # 20 ms, and not every command parses a lock
 
-    text = read_text(path)
     return LockFile(path=path, text=text, lock=parse_lock(text, path))
 
 

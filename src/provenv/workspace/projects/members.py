@@ -63,13 +63,21 @@ class Workspace:
         Raises:
             InputError: It cannot be used.
         """
+        path, text = self.read(folder)
+        return _parsed(text, path)
+
+    def read(self, folder: str) -> tuple[str, str]:
+        """The path of the manifest in a member's folder, and its text.
+
+        Raises:
+            InputError: It cannot be read.
+        """
         path = os.path.join(folder, _MANIFEST)
         try:
-            text = _text(path, self.texts)
+            return path, _text(path, self.texts)
         except OSError as error:
             refuse_sick(error, path)
             raise InputError(f"cannot be read: {error.strerror}", file=path) from error
-        return _parsed(text, path)
 
     def complete(self, folder: str, manifest: Manifest) -> Manifest:
         """A member's manifest with what it needs of the other members.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from packaging.requirements import Requirement
@@ -46,6 +47,30 @@ def whole(workspace: Workspace) -> Manifest:
     Raises:
         InputError: A member cannot take part: it has no name, or declares conflicting groups.
     """
+    return _whole(_Read(workspace))
+
+
+class _Read:
+    """A workspace with the manifests of all members as they stand now: a key, for what is made of them."""
+
+    __slots__ = ("_texts", "workspace")
+
+    def __init__(self, workspace: Workspace) -> None:
+        texts = dict(map(workspace.read, (workspace.root, *workspace.folders)))
+        self._texts = (workspace.root, *texts.items())
+        self.workspace = replace(workspace, texts=texts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Read) and other._texts == self._texts
+
+    def __hash__(self) -> int:
+        return hash(self._texts)
+
+
+@lru_cache(maxsize=2)
+def _whole(read: _Read) -> Manifest:
+    """The same, made once for all members that ask for it."""
+    workspace = read.workspace
     root = workspace.manifest(workspace.root)
     groups: dict[str, tuple[str, ...]] = {}
     owners: dict[str, str] = {}
