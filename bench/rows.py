@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bench import tools
-from bench.measure import BenchError, Sample, census, file_system, inodes
+from bench.measure import NOTHING, BenchError, Sample, census, file_system, inodes
 from bench.series import Series
 
 Measured = Iterator[tuple[str, Sample]]
@@ -98,6 +98,31 @@ def _many(series: Series) -> Measured:
                 series.check(tool, folder)
 
 
+def _members(series: Series) -> Measured:
+    """One command for all members of a workspace in a second checkout; uv is called in folder after folder."""
+    lock = ""
+    for tool in list(series.turns())[:6]:  # three of each: one is many environments
+        folder = series.fresh("members-" + tool.name)
+        if isinstance(tool, tools.Provenv):
+            if not lock:  # once unmeasured: from now on everything is cached
+                first = series.fresh("first-checkout")
+                tool.workspace(first, series.environments)
+                tool.call(first, "lock")
+                tool.call(first, "sync", "--all")
+                lock = os.path.join(first, tool.lock_file)
+            made = tool.workspace(folder, series.environments, lock=lock)
+            sample = tool.call(folder, "sync", "--all")
+        else:
+            made = [os.path.join(folder, f"{number:03d}") for number in range(series.environments)]
+            sample = NOTHING
+            for one in made:
+                sample += tool.sync(tool.project(one, lock=series.locks[tool.name]))
+        for one in made[:: max(1, len(made) // 4)]:
+            series.check(tool, one)
+        series.done(folder)
+        yield tool.name, sample
+
+
 def _add(series: Series) -> Measured:
     for turn, tool in enumerate(series.turns()):
         if turn < len([one for one in series.members if one.name not in series.peers]):
@@ -175,6 +200,9 @@ ROWS = {
     "rollback": Row(title="Rollback", measure=_rollback),
     "create": Row(
         title="Make an empty environment (pip: `python -m venv --without-pip`)", measure=_create
+    ),
+    "members": Row(
+        title="100 members of a workspace, in one command", measure=_members, target=(0.12, 0.12)
     ),
     "many": Row(title="100 environments of that lock", measure=_many, target=(0.12, 0.12)),
 }

@@ -109,7 +109,7 @@ def _line(row: str, samples: dict[str, Any], results: dict[str, Any], kind: str)
     combine = sum if row == "many" else statistics.median
     tmpfs, other = ROWS[row].target or (None, None)
     title = ROWS[row].title
-    if row == "many":
+    if row in ("many", "members"):
         title = title.replace("100", str(results["environments"]))
     every = [one for taken in samples.values() for one in taken]
     return Line(

@@ -124,6 +124,23 @@ class Provenv(Tool):
         made = self.call(folder, "env", "create", name)
         return made, os.path.join(self.cache, "environments", name, ".venv", "bin", "python")
 
+    def workspace(self, folder: str, members: int, *, lock: str | None = None) -> list[str]:
+        """Make ``folder`` a workspace of so many like the project, with one lock; their folders."""
+        os.makedirs(folder)
+        with open(self.manifest, encoding="utf-8") as stream:
+            project = stream.read()
+        name = f'name = "{tomllib.loads(project)["project"]["name"]}"'
+        with open(os.path.join(folder, "pyproject.toml"), "w", encoding="utf-8") as stream:
+            stream.write('[tool.provenv.workspace]\nmembers = ["member-*"]\nshared-lock = true\n')
+        if lock is not None:
+            shutil.copyfile(lock, os.path.join(folder, self.lock_file))
+        made = [os.path.join(folder, f"member-{number:03d}") for number in range(members)]
+        for number, member in enumerate(made):
+            os.mkdir(member)
+            with open(os.path.join(member, "pyproject.toml"), "w", encoding="utf-8") as stream:
+                stream.write(project.replace(name, f'name = "member-{number:03d}"', 1))
+        return made
+
     def rollback(self, folder: str) -> Sample:
         """Back to the generation before."""
         return self.call(folder, "rollback")

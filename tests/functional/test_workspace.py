@@ -346,6 +346,45 @@ def test_all_members_at_once(shop: Project) -> None:
     shop.fails(2, "sync", "--all", "-p", "orders")
 
 
+def test_all_members_take_the_short_way(shop: Project) -> None:
+    """As ``sync`` in each of them does: nothing is resolved, looked for or built, and the same is said."""
+    shop.ok("sync", "--all")
+    poor = {"PATH": "/nowhere"}
+    stamps = {path: path.read_text() for path in shop.folder.glob("*/*/.venv/.stamp")}
+    assert len(stamps) == 4
+    again = shop.ok("sync", "--all", "--json", env=poor).json["results"]
+    assert {path: path.read_text() for path in stamps} == stamps, "the long way writes new ones"
+    assert [r["result"]["made"] for r in again] == [False] * 4
+    for path in stamps:
+        shutil.rmtree(path.parent)
+    made = shop.ok("sync", "--all", "--json", env=poor).json["results"]
+    assert [(r["root"], r["environment"]) for r in made] == [(r["root"], "dev") for r in again]
+    for now, before in zip(made, again, strict=True):
+        own, was = now["result"], before["result"]
+        assert (own["made"], own["generation"], own["previous"]) == (True, 1, None)
+        for key in ("environment", "folder", "packages", "python", "executable", "link_mode"):
+            assert own[key] == was[key]
+        assert len(own["changes"]) == own["packages"]
+    shop.ok("status", "--all")
+    done = [r for r in shop.ok("log", "--json").json["operations"] if r["operation"] == "sync"]
+    assert {r["outcome"] for r in done} == {"done"}
+    assert len(done) == 8
+
+
+def test_all_members_are_not_made_from_a_damaged_store(shop: Project) -> None:
+    shop.ok("sync", "--all")
+    orders = inside(shop, "services/orders")
+    site = next((orders.folder / ".venv" / "lib").glob("python*/site-packages"))
+    package = (site / "core").resolve()
+    package.chmod(0o755)
+    (package / "foreign.py").write_text("")
+    for path in shop.folder.glob("*/*/.venv"):
+        shutil.rmtree(path)
+    shop.ok("sync", "--all")
+    assert not (package / "foreign.py").exists()
+    orders.ok("verify")
+
+
 def test_one_package_is_upgraded_wherever_it_is(
     shop: Project, index: Index, tmp_path: Path
 ) -> None:
@@ -591,6 +630,18 @@ def test_a_new_environment_from_a_common_lock_takes_the_short_way(sharing: Proje
     result = orders.ok("sync", env={"PATH": "/nowhere"})  # no uv, no interpreter to look for
     assert "generation 1" in result.stderr
     sharing.ok("status", "--all")
+
+
+def test_all_members_are_held_against_a_policy(sharing: Project) -> None:
+    sharing.ok("sync", "--all")
+    sharing.write(
+        "provenv-policy.toml",
+        'schema = 1\n[[rule]]\nid = "list"\nkind = "package"\ndeny = ["core"]\n',
+    )
+    inside(sharing, "services/orders").fails(1, "sync")
+    sharing.fails(1, "sync", "--all")
+    told = sharing.fails(1, "sync", "--all", "--locked", "--json").json["results"]
+    assert {Path(r["root"]).name for r in told if r["exit_code"]} == {"orders", "billing"}
 
 
 def test_a_common_lock_needs_names_and_no_conflicts(sharing: Project) -> None:

@@ -147,6 +147,24 @@ def test_where_the_second_process_is_ended_the_first_one_looks(
     assert [path.rpartition("/")[2] for path in look.answer()] == [objects[7].sha256]
 
 
+def test_what_one_command_has_looked_at_counts_for_a_second(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = workshop.object("alpha")
+    _, plan = workshop.plan(stored)
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    looked: beside.Looked = {}
+    home = workshop.home.root
+    assert beside.Look(plan, home, looked).answer() == []
+    os.utime(f"{stored.folder}/site", ns=(0, 0))
+    assert beside.Look(plan, home).answer() != []
+    assert beside.Look(plan, home, looked).answer() == []
+    now[0] += 1
+    for _ in range(2):  # what is damaged is said each time
+        assert beside.Look(plan, home, looked).answer() != []
+
+
 def test_a_look_that_nobody_asks_leaves_no_process(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
