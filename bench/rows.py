@@ -99,7 +99,7 @@ def _many(series: Series) -> Measured:
 
 
 def _members(series: Series) -> Measured:
-    """One command for all members of a workspace in a second checkout; uv is called in folder after folder."""
+    """All members of a workspace in a second checkout, in one command; uv is called in each folder."""
     lock = ""
     for tool in list(series.turns())[:6]:  # three of each: one is many environments
         folder = series.fresh("members-" + tool.name)

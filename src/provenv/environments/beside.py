@@ -35,13 +35,19 @@ class Look:
         self._child = 0
         self._reader = -1
         if looked is None and _is_long(self._checks) and may_fork():
-            self._reader, writer = os.pipe()
-            try:
-                self._child = _fork()
-                if self._child == 0:
-                    _answer(self._reader, writer, self._checks, home)
-            finally:
-                os.close(writer)
+            self._begin()
+
+    def _begin(self) -> None:
+        """Let a second process look, where the system has one for us."""
+        self._reader, writer = os.pipe()
+        try:
+            self._child = _fork()
+            if self._child == 0:
+                _answer(self._reader, writer, self._checks, self._home)
+        except OSError:
+            os.close(self._reader)
+        finally:
+            os.close(writer)
 
     def answer(self) -> list[str]:
         """The objects (folders relative to the home) that are not as they were stored.

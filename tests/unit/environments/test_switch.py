@@ -147,6 +147,24 @@ def test_where_the_second_process_is_ended_the_first_one_looks(
     assert [path.rpartition("/")[2] for path in look.answer()] == [objects[7].sha256]
 
 
+def test_where_the_system_has_no_process_left_the_first_one_looks(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = [workshop.object(f"pkg{n:02}") for n in range(40)]
+    _, plan = workshop.plan(*objects)
+    os.utime(f"{objects[3].folder}/site", ns=(0, 0))
+    monkeypatch.setattr(beside, "may_fork", lambda: True)
+
+    def refused() -> int:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refused)
+    before = os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else []
+    look = beside.Look(plan, workshop.home.root)
+    assert [path.rpartition("/")[2] for path in look.answer()] == [objects[3].sha256]
+    assert before == (os.listdir("/proc/self/fd") if before else [])
+
+
 def test_what_one_command_has_looked_at_counts_for_a_second(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
