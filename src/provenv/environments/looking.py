@@ -80,9 +80,11 @@ def _look(lines: list[str], home: str) -> list[str]:
     found: list[str] = []
     at = 0
     while at < len(lines):
-        _, directories, files, folder = lines[at].split(" ", 3)
+        mark, directories, files, folder = lines[at].split(" ", 3)
         middle = at + 1 + 2 * int(directories)
         last = middle + 2 * int(files)
+        if mark != "O" or not at < middle <= last <= len(lines):
+            raise ValueError(f"no block of checks: {lines[at]!r}")
         try:
             here = os.open(f"{home}/{folder}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:

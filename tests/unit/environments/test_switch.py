@@ -197,11 +197,16 @@ def test_a_look_that_nobody_asks_leaves_no_process(
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"provenv-checks 2", b"provenv-checks 2\nO 0 0 x", b"provenv-checks 9\n"]
-)
+    "text",
+    [
+        b"", b"provenv-checks 2", b"provenv-checks 2\nO 0 0 x", b"provenv-checks 9\n",
+        b"provenv-checks 2\nO -1 0 x\n", b"provenv-checks 2\nO 1 0 x\nsite\n",
+        b"provenv-checks 2\nX 0 0 x\n",
+    ],
+)  # fmt: skip
 def test_checks_that_are_not_whole_are_an_error(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "checks").write_bytes(text)
-    with pytest.raises(ValueError, match=r"format|whole"):
+    with pytest.raises(ValueError, match=r"format|whole|block"):
         looking.damaged(str(tmp_path / "checks"), str(tmp_path))
 
 
