@@ -57,19 +57,18 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
     verbose = session.options.verbose
     source = os.path.abspath(args.source) if args.source is not None else None
-
     python = session.request(args.python)
-    plain = source is None and not args.adopt and not args.require_signature
-
     looked: dict[str, float] = {}
 
     def short_act(root: str, environment: str | None) -> Answer | None:
+        if source is not None or args.adopt or args.require_signature:
+            return None
         asked = Asked(environment, python, args.link_mode)
-        result = sync_short(root, session.context, asked, looked) if plain else None
+        result = sync_short(root, session.context, asked, looked)
         return answer(result) if result is not None else None
 
     def act(target: Target) -> Answer:
-        return short_act(target.project.root, target.environment) or answer(
+        return answer(
             sync(
                 target.project,
                 session.context,

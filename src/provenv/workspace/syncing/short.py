@@ -1,4 +1,4 @@
-"""The short way of ``sync`` for whoever has the whole program loaded: ``--all``, ``--json``, several.
+"""The short way of ``sync`` where the whole program is loaded, for ``--all``.
 
 It does what the plain call does in milliseconds (:mod:`provenv.workspace.fast`,
 :mod:`provenv.workspace.making`), and tells it as the long way does.
