@@ -116,7 +116,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
 
 def _signed(project: Project, session: Session, key: str | None) -> Signed:
     from provenv.workspace.governing.signing import sign
-    from provenv.workspace.syncing.locking import as_it_is
+    from provenv.workspace.projects.context import as_it_is
 
     return sign(as_it_is(project), session.context, key)
 

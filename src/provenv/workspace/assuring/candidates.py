@@ -23,7 +23,7 @@ from provenv.workspace.governing.subjects import Subject
 from provenv.workspace.host import access, waits
 from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import files
-from provenv.workspace.projects.context import Context, LockFile, Project, read_locks
+from provenv.workspace.projects.context import Context, LockFile, Project, as_it_is, read_locks
 from provenv.workspace.syncing import evidencing, locking
 
 Preferred = Mapping[tuple[str, str], Version]
@@ -301,7 +301,7 @@ def write(context: Context, base: Candidate, candidate: Candidate, verb: str) ->
 
 
 def _untouched(base: Candidate) -> bool:
-    if locking.as_it_is(base.project).manifest_text != base.project.manifest_text:
+    if as_it_is(base.project).manifest_text != base.project.manifest_text:
         return False
     now = read_locks(base.project)
     return {k: f.text for k, f in now.items()} == {k: f.text for k, f in base.locks.items()}

@@ -20,10 +20,16 @@ from provenv.model.layout import (
 from provenv.workspace.host import claims, processes, waits
 from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import outside
-from provenv.workspace.projects.context import MANIFEST_FILE, Context, Project, open_project
+from provenv.workspace.projects.context import (
+    MANIFEST_FILE,
+    Context,
+    Project,
+    as_it_is,
+    open_project,
+)
 from provenv.workspace.projects.declaring import declared, undeclare
 from provenv.workspace.proving import copies, thinning
-from provenv.workspace.syncing import edit, locking
+from provenv.workspace.syncing import edit
 
 
 @frozen
@@ -144,7 +150,7 @@ def _remove(
             changed += _clear_project(context, project.root, left)
     elif text is not None:
         with waits.changing(context, project):
-            text = _without(locking.as_it_is(project), name)
+            text = _without(as_it_is(project), name)
             write_atomic(project.manifest_path, text.encode())
         changed.append(MANIFEST_FILE)
     return RemoveResult(

@@ -301,6 +301,18 @@ def make_project(
     return replace(made, manifest=replace(made.manifest, requires_python=python), shared=shared)
 
 
+def as_it_is(project: Project) -> Project:
+    """The project as it lies there now: another process may have changed it since it was read.
+
+    Raises:
+        InputError: Its manifest cannot be used any more.
+    """
+    text = read_manifest(project.root)
+    if text == project.manifest_text and project.workspace is None:
+        return project
+    return make_project(project.root, text)
+
+
 def read_manifest(root: str) -> str:
     """The text of the manifest in ``root``; empty where there is none.
 

@@ -11,7 +11,6 @@ import os
 from collections.abc import Mapping, Sequence
 
 from provenv.model.layout import HomeLayout, is_environment_name
-from provenv.model.lock import toml_value
 from provenv.workspace import fast
 from provenv.workspace.projects.context import MANIFEST_FILE, project_name
 
@@ -48,6 +47,8 @@ def manifest_text(
 
     ``more`` are further values of the environment's table.
     """
+    from provenv.model.lock import toml_value  # 4 ms, and many look here only whether there is one
+
     values: dict[str, object] = {}
     if python:
         values["python"] = python[0] if len(python) == 1 else list(python)

@@ -36,9 +36,14 @@ from provenv.workspace.operations import reading
 from provenv.workspace.operations.reading import LoggedOperation
 from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import files, outside
-from provenv.workspace.projects.context import Context, Project, read_manifest, read_text
+from provenv.workspace.projects.context import (
+    Context,
+    Project,
+    as_it_is,
+    read_manifest,
+    read_text,
+)
 from provenv.workspace.projects.governed import may_be_governed
-from provenv.workspace.syncing import locking
 from provenv.workspace.syncing.evidencing import record_generation
 
 
@@ -190,7 +195,7 @@ def rollback(
         )
     generations.current_number(project.folder(project.manifest.environment(environment)))
     with waits.changing(context, project):  # a sync or an `add` that waits reads them afterwards
-        project = locking.as_it_is(project)
+        project = as_it_is(project)
         spec = project.manifest.environment(environment)
         paths = (project.manifest_path, project.lock_path(project.lock_key(spec)))
         with recorded(

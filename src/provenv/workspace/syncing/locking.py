@@ -26,9 +26,8 @@ from provenv.workspace.projects.context import (
     Context,
     LockFile,
     Project,
-    make_project,
+    as_it_is,
     read_locks,
-    read_manifest,
     require_manifest,
 )
 from provenv.workspace.projects.governed import may_be_governed
@@ -162,18 +161,6 @@ def lock(
     with waits.changing(context, project):
         project = as_it_is(project)
         return _lock(project, context, upgrade, python, started, check=False, dry_run=False)
-
-
-def as_it_is(project: Project) -> Project:
-    """The project as it lies there now: another process may have changed it since it was read.
-
-    Raises:
-        InputError: Its manifest cannot be used any more.
-    """
-    text = read_manifest(project.root)
-    if text == project.manifest_text and project.workspace is None:
-        return project
-    return make_project(project.root, text)
 
 
 def _lock(

@@ -38,6 +38,7 @@ from provenv.workspace.projects.context import (
     Context,
     LockFile,
     Project,
+    as_it_is,
     make_project,
     read_locks,
     read_manifest,
@@ -154,7 +155,7 @@ def sync(
                 signed = signature_check(project, context, spec.name, asked=require_signature)
                 return _sync(project, context, spec, asked, locked_only, fresh, source, signed)
             except _OvertakenError:  # by a rollback, while this one waited for its turn
-                project = locking.as_it_is(project)
+                project = as_it_is(project)
                 spec = project.manifest.environment(environment)
         raise UndecidedError(
             f"{project.manifest_path} or its lock is changed again and again while this command waits",
@@ -351,7 +352,7 @@ def ensure_lock(
             hint="Run `provenv lock`, and commit the lock.",
         )
     with waits.changing(context, project):
-        project = locking.as_it_is(project)
+        project = as_it_is(project)
         spec = project.manifest.environment(spec.name)
         locks = read_locks(project)
         stale = locking.why_stale(project, locks)

@@ -19,7 +19,14 @@ from provenv.model.lock import parse_lock, tool_table
 from provenv.model.manifest import Manifest
 from provenv.trials.cells import Cell
 from provenv.workspace.host.parallel import run_all
-from provenv.workspace.projects.context import Context, LockFile, Project, read_locks, read_text
+from provenv.workspace.projects.context import (
+    Context,
+    LockFile,
+    Project,
+    as_it_is,
+    read_locks,
+    read_text,
+)
 from provenv.workspace.projects.governed import may_be_governed
 from provenv.workspace.syncing import locking
 from provenv.workspace.syncing.origins import refuse_strays
@@ -157,7 +164,7 @@ def own_locks(
     (result,) = _do([job], context, 1)
     if isinstance(result, ProvenvError):
         raise result
-    project = locking.as_it_is(project)
+    project = as_it_is(project)
     return project, read_locks(project)
 
 
