@@ -23,6 +23,8 @@ _BEGIN = b'{"format":%d,' % FORMAT
 CLOSED_MODE = 0o555  # of folders and executable files; other files are FILE_MODE
 OPEN_MODE = 0o755
 FILE_MODE = 0o444
+KEPT = 512
+"""How many objects a process that has read them need not read again."""
 _MAX_DEPTH = 100
 _NO_NAMES = {"", ".", ".."}
 SCHEMES = ("bin", "data", "include", "site")
@@ -82,7 +84,7 @@ def read_object(layout: HomeLayout, sha256: str) -> StoredObject | None:
         return None
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=KEPT)
 def _described(path: str, folder: str, sha256: str, times: tuple[int, ...]) -> StoredObject:  # noqa: ARG001
     """An object by its description; ``times`` tell whether that is as it was read before.
 

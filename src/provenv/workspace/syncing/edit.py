@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -13,11 +14,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from provenv.core import disk
-from provenv.core.errors import UsageError
+from provenv.core.errors import ProvenvError, UsageError
 from provenv.core.events import ChangeBegun
 from provenv.core.files import write_atomic
 from provenv.core.values import frozen
-from provenv.environments import generations
+from provenv.environments import generations, switch
 from provenv.model.generation import Change
 from provenv.model.layout import lock_file_name
 from provenv.model.manifest import parse_manifest
@@ -326,7 +327,7 @@ def _change_alone(
         _refuse_foreign_source(project, environment)
     result = None
     with locks_recorded(project, context) as record, whole(project):
-        relocked = relock(project, context, edit)
+        relocked = relock(project, context, edit, environment)
         record(relocked.project, relocked.fresh.values(), relocked.changes)
         if synced:
             from provenv.workspace.syncing.sync import sync
@@ -359,15 +360,19 @@ class Relocked:
     changes: tuple[Change, ...]
 
 
-def relock(project: Project, context: Context, edit: Edit) -> Relocked:
-    """Edit the manifest, lock, and write both.
+def relock(
+    project: Project, context: Context, edit: Edit, environment: str | None = None
+) -> Relocked:
+    """Edit the manifest, lock, and write both; ``environment`` is synced next, if one is.
 
     ``edit`` makes the manifest's new text of the old one; it is called twice, the second time with the
     lock, whose versions become bounds.
     """
     first = with_text(project, edit(project.manifest_text, None))
     old = read_locks(project)
-    new = locking.resolve_manifest(first, context, old, meanwhile=_get_ready)
+    new = locking.resolve_manifest(
+        first, context, old, meanwhile=partial(_get_ready, project, context, environment)
+    )
     final = with_text(project, edit(project.manifest_text, new[None]))
     # The bounds are the locked versions: nothing moves, only the digest of the manifest does.
     fresh = locking.render_locks(final, locking.answering(final, new))
@@ -391,9 +396,20 @@ def _refuse_foreign_source(project: Project, environment: str | None) -> None:
         )
 
 
-def _get_ready() -> None:
-    """Import what ``sync`` needs while the resolver works: it takes as long as resolving."""
-    import provenv.workspace.syncing.sync  # noqa: F401
+def _get_ready(project: Project, context: Context, environment: str | None) -> None:
+    """While the resolver works: import what ``sync`` needs, and read the objects that most likely stay."""
+    import provenv.workspace.syncing.sync  # noqa: F401  # it takes as long as resolving
+    from provenv.store.objects import KEPT, read_object
+
+    try:
+        folder = project.folder(project.manifest.environment(environment))
+        number = switch.current(folder)
+        if number is None:
+            return
+        for package in generations.read_generation(folder, number).packages[:KEPT]:
+            read_object(context.home, package.sha256)
+    except (OSError, ProvenvError):
+        return  # what is wrong there, `sync` says
 
 
 def with_text(project: Project, text: str) -> Project:
