@@ -36,7 +36,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=10, help="of each tool and row; %(default)s")
     parser.add_argument("--peer-runs", type=int, default=2, help="of pip and Poetry; %(default)s")
     parser.add_argument(
-        "--environments", type=int, default=100, help="of the row many; %(default)s"
+        "--environments", type=int, default=100, help="of the rows many and members; %(default)s"
     )
     parser.add_argument("--python", default=PYTHON, help="%(default)s")
     parser.add_argument("--keep", action="store_true", help="leave the folders of the runs")

@@ -371,6 +371,19 @@ def test_all_members_take_the_short_way(shop: Project) -> None:
     assert len(done) == 8
 
 
+def test_all_members_tell_of_each_environment_which_way_it_was_made(shop: Project) -> None:
+    """One of two takes the short way, the other cannot: both were made."""
+    shop.ok("sync", "--all", "-e", "test")
+    for path in shop.folder.glob("*/*/.venvs"):
+        shutil.rmtree(path)
+    told = shop.ok("sync", "--all", "-e", "test", "-e", "prod", "--json").json["results"]
+    assert [(r["environment"], r["result"]["made"]) for r in told] == [
+        ("test", True),
+        ("prod", True),
+    ] * 4
+    assert {r["result"]["generation"] for r in told} == {1}
+
+
 def test_all_members_are_not_made_from_a_damaged_store(shop: Project) -> None:
     shop.ok("sync", "--all")
     orders = inside(shop, "services/orders")

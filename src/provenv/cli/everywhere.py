@@ -40,8 +40,9 @@ def for_all(
     """Do ``act`` for every member, and tell all of it.
 
     ``whole``: it is about a project as a whole, not about environments. ``short`` may answer for a
-    member's folder and the name of an environment, before the member's manifest is read. ``first`` is
-    what must be done before where the members share a lock; it stops everything where it fails.
+    member's folder and the one environment that is meant, before the member's manifest is read.
+    ``first`` is what must be done before where the members share a lock; it stops everything where it
+    fails.
 
     Returns:
         The highest exit code.
@@ -154,20 +155,18 @@ def _opener(session: Session, root: str) -> Callable[[], Project]:
 
 
 def _shorter(session: Session, root: str, short: Short | None, job: Job) -> Job:
-    """``job``, but where ``short`` has an answer for every environment that is meant."""
-    if short is None:
+    """``job``, but where one environment is meant, and ``short`` has an answer for it.
+
+    Of several, some names may mean the same or many: :func:`instances` tells, and needs the manifest.
+    """
+    name, *others = session.options.environments or (None,)
+    if short is None or others:
         return job
-    names = session.options.environments or (None,)
 
     def shorter(emit: Emit) -> list[Entry]:
         session.rewire(emit)
-        found = []
-        for name in dict.fromkeys(names):
-            said = short(root, name)
-            if said is None:
-                return list(job(emit))
-            found.append(_told(root, said.environment, said))
-        return found
+        said = short(root, name)
+        return [_told(root, said.environment, said)] if said is not None else list(job(emit))
 
     return shorter
 

@@ -16,7 +16,7 @@ _FEW = 8_000  # bytes of checks: below that, a second process costs more than it
 _LONG = 1.0  # seconds
 
 Looked = dict[str, float]
-"""What one command has looked at, and found sound: plan → when. It makes many environments of one lock."""
+"""What a command that makes many environments has looked at, and found sound: path of checks → when."""
 
 
 class Look:

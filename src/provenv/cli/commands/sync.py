@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, session: Session) -> int:
     from provenv.cli.everywhere import for_all
     from provenv.cli.targets import Answer, Target, for_each
+    from provenv.environments.beside import Looked
     from provenv.workspace.fast import Asked
     from provenv.workspace.projects.context import find_root, project_in
     from provenv.workspace.syncing.short import sync_short
@@ -58,7 +59,8 @@ def run(args: argparse.Namespace, session: Session) -> int:
     verbose = session.options.verbose
     source = os.path.abspath(args.source) if args.source is not None else None
     python = session.request(args.python)
-    looked: dict[str, float] = {}
+    looked: Looked = {}
+    several = args.all and len(session.options.environments) > 1
 
     def short_act(root: str, environment: str | None) -> Answer | None:
         if source is not None or args.adopt or args.require_signature:
@@ -68,7 +70,8 @@ def run(args: argparse.Namespace, session: Session) -> int:
         return answer(result) if result is not None else None
 
     def act(target: Target) -> Answer:
-        return answer(
+        known = short_act(target.project.root, target.environment) if several else None
+        return known or answer(
             sync(
                 target.project,
                 session.context,
