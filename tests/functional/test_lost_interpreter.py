@@ -83,6 +83,19 @@ def test_run_and_sync_repair_it_with_the_same_minor(project: Project, pyenv: Pat
     assert project.ok("verify").code == 0
 
 
+def test_what_the_same_version_manager_keeps_goes_before_what_path_has(
+    project: Project, pyenv: Path
+) -> None:
+    folder = project.home / "bin"
+    folder.mkdir()
+    (folder / f"python{MINOR}").symlink_to(REAL)
+    project.env["PATH"] = f"{folder}:/usr/bin:/bin"
+    lose(pyenv)
+    other = install(pyenv, f"{MINOR}.92")
+    project.ok("sync")
+    assert project.ok("status", "--json").json["generation"]["executable"] == str(other)
+
+
 def test_the_minor_version_goes_before_what_path_has(project: Project, pyenv: Path) -> None:
     others = [path for path in ("/usr/bin/python3", *others_of_pyenv()) if usable(path)]
     if not others:

@@ -5,6 +5,7 @@ A request (:mod:`.requests`) is matched against candidates (:mod:`.discovery`) i
 installed besides is in :mod:`.builds`.
 """
 
+from provenv.interpreters.discovery import installed_beside
 from provenv.interpreters.finding import find, list_interpreters, meets, read_request
 from provenv.interpreters.probe import check_start, probe
 from provenv.interpreters.requests import absolute_request, parse_request
@@ -15,6 +16,7 @@ __all__ = [
     "absolute_request",
     "check_start",
     "find",
+    "installed_beside",
     "list_interpreters",
     "meets",
     "parse_request",

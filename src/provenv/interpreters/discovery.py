@@ -72,10 +72,8 @@ def _places(search: Search) -> Iterator[tuple[str, str]]:
             yield from ((path, "pyenv") for path in _pyenv_selected(search))
         else:
             yield from ((path, "path") for path in _pythons(folder))
-    yield from ((path, "pyenv") for path in _installed(versions_folder(search.pyenv_root)))
-    yield from ((path, "uv") for path in _installed(search.uv_python_dir))
-    for folder in search.managed:
-        yield from ((path, "managed") for path in _installed(folder))
+    for root, source in _managers(search):
+        yield from ((path, source) for path in _installed(root))
     for folder in search.system:
         yield from ((path, "system") for path in _pythons(folder))
     for prefix in search.prefixes:
@@ -100,12 +98,26 @@ def python_names(folder: str) -> Iterator[str]:
 
 def installation_folders(search: Search) -> Iterator[tuple[str, str]]:
     """The folders that version managers made, one an installation, with the source that they are."""
+    for root, source in _managers(search):
+        for name in sorted(_names(root)):
+            if not name.startswith("."):
+                yield os.path.join(root, name), source
+
+
+def installed_beside(executable: str, search: Search) -> tuple[str, ...]:
+    """The interpreters of the version manager that ``executable`` is, or was, one of; the newest first."""
+    folder = os.path.dirname(
+        os.path.dirname(os.path.dirname(executable))
+    )  # <root>/<version>/bin/python
+    managed = any(os.path.realpath(root) == folder for root, _ in _managers(search))
+    return tuple(_installed(folder)) if managed else ()
+
+
+def _managers(search: Search) -> list[tuple[str, str]]:
+    """Where version managers keep one installation a folder, with the source that those are."""
     roots = [(versions_folder(search.pyenv_root), "pyenv"), (search.uv_python_dir, "uv")]
     roots += [(folder, "managed") for folder in search.managed]
-    for root, source in roots:
-        for name in sorted(_names(root)) if root else ():
-            if not name.startswith("."):
-                yield os.path.join(root or "", name), source
+    return [(root, source) for root, source in roots if root]
 
 
 def _file_order(entry: tuple[re.Match[str], str]) -> tuple[bool, int, tuple[int, ...], bool]:
@@ -123,11 +135,10 @@ def _pyenv_selected(search: Search) -> Iterator[str]:
             yield path
 
 
-def _installed(folder: str | None) -> Iterator[str]:
+def _installed(folder: str) -> Iterator[str]:
     """The interpreters of all installations that are folders of ``folder``, the newest first."""
-    names = _names(folder) if folder else []
-    for name in sorted(names, key=lambda name: (*_newest_first(folder_hint(name)), name)):
-        path = python_in(os.path.join(folder or "", name))
+    for name in sorted(_names(folder), key=lambda name: (*_newest_first(folder_hint(name)), name)):
+        path = python_in(os.path.join(folder, name))
         if path is not None:
             yield path
 
@@ -162,19 +173,16 @@ def _names(folder: str) -> Iterable[str]:
 
 def _source(executable: str, search: Search) -> str | None:
     """The manager in whose folder an executable lies, whichever way it was found."""
-    roots = [("pyenv", versions_folder(search.pyenv_root)), ("uv", search.uv_python_dir)]
-    roots += [("managed", root) for root in search.managed]
-    roots += [("conda", root) for root in search.conda]
-    for source, root in roots:
-        if root and executable.startswith(os.path.join(os.path.realpath(root), "")):
+    for root, source in (*_managers(search), *((root, "conda") for root in search.conda)):
+        if executable.startswith(os.path.join(os.path.realpath(root), "")):
             return source
     return None
 
 
 def hint_of(executable: str, search: Search) -> Hint:
     """What the folder that a manager made, or else the file's own name, promises."""
-    for root in (versions_folder(search.pyenv_root), search.uv_python_dir, *search.managed):
-        if root and executable.startswith(prefix := os.path.join(os.path.realpath(root), "")):
+    for root, _ in _managers(search):
+        if executable.startswith(prefix := os.path.join(os.path.realpath(root), "")):
             hint = folder_hint(executable[len(prefix) :].partition(os.sep)[0])
             if hint.release:
                 return hint

@@ -43,6 +43,7 @@ _BUILD = re.compile(
 _BANNED = re.compile(
     r"[Bb]uilding (?:source distributions|from source|from a source tree).* is disabled"
 )
+_PYTHONS = re.compile(r"(?:requires|depends on|satisfy) Python ?(?:>=(?P<from>3\.\d+)|[<>=!~])")
 _SETTINGS = re.compile(r"Failed to parse.*\n(?:.*\n)*?\s+(?P<reason>\S.*)\n", re.MULTILINE)
 # A member's part of a common lock, as `workspace/projects/sharing.py` calls it.
 _MEMBER = re.compile(
@@ -88,9 +89,7 @@ def failure(
             details={**details, "output": text},
         )
     if "No solution found" in stderr or "project's Python requirement" in stderr:
-        return UnsatisfiableError(
-            text, hint=hint or "Loosen one of the requirements named above.", details=details
-        )
+        return UnsatisfiableError(text, hint=_loosening(text, hint), details=details)
     if "not found at" in stderr or "does not appear to be a Python project" in stderr:
         hint = hint or "Correct the path in the requirement or in [tool.uv.sources]."
         return InputError(text, file=asked.manifest.file, hint=hint, details=details)
@@ -170,6 +169,23 @@ def is_about_the_network(output: str) -> bool:
 
 def _plain(line: str) -> str:
     return _BOX.sub("", _PREFIX.sub("", line)).rstrip()
+
+
+def _loosening(text: str, hint: str | None) -> str:
+    """What to change where nothing satisfies everything.
+
+    Where a dependency does not support every Python of the project, uv says that only if it runs on one
+    that the dependency supports: said here, it is the same on every machine.
+    """
+    if hint is not None and not hint.startswith("While the active Python version"):
+        return hint
+    if found := _PYTHONS.search(text):
+        return (
+            "Raise requires-python to what the dependency supports, or give its requirement a marker"
+            + (f": ; python_version >= '{found['from']}'" if found["from"] else "")
+            + "."
+        )
+    return hint or "Loosen one of the requirements named above."
 
 
 def _network_error(

@@ -52,7 +52,8 @@ def test_pythons_that_a_dependency_does_not_support_get_a_hint(
 ) -> None:
     index.add("beta", "1.0", requires_python=">=3.13")
     shown = failing(project, HEAD + 'dependencies = ["beta"]\n', UnsatisfiableError)
-    assert "requires-python" in shown
+    assert "Raise requires-python" in shown
+    assert "; python_version >= '3.13'" in shown
 
 
 @pytest.mark.parametrize("ban", ["true", '["source"]'])

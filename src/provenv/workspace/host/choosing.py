@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from provenv.core.errors import IntegrityError, UndecidedError, UnsatisfiableError, UsageError
 from provenv.core.events import Warned
+from provenv.core.values import replace
 from provenv.environments import generations, switch
-from provenv.interpreters import Search, absolute_request, find, meets, probe
+from provenv.interpreters import Search, absolute_request, find, installed_beside, meets, probe
 from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import EnvironmentSpec
 from provenv.workspace.host import access, shelves
@@ -23,7 +24,8 @@ def choose_interpreter(
 ) -> Interpreter:
     """The interpreter for an environment: what is asked for, else the one it has, else the best.
 
-    Where the one that it had is gone, another one of the same minor version goes before all others.
+    Where the one that it had is gone, another one of the same minor version goes before all others: what
+    the same version manager (pyenv, uv, asdf, mise) keeps, then what PATH has.
     """
     number = switch.current(folder)
     if number is not None and not request:
@@ -35,17 +37,24 @@ def choose_interpreter(
     return default_interpreter(project, context, (request,) if request else spec.python)
 
 
-def default_interpreter(project: Project, context: Context, requests: Sequence[str]) -> Interpreter:
+def default_interpreter(
+    project: Project, context: Context, requests: Sequence[str], *, like: str | None = None
+) -> Interpreter:
     """The interpreter that a new environment gets.
+
+    Those of the version manager that the executable ``like`` came from go before all others.
 
     Raises:
         UnsatisfiableError: Nothing here fits; the hint says whether something that does can be installed.
     """
+    search = access.search(context, project.root)
+    if like is not None:
+        search = replace(search, extra=installed_beside(like, search))
     try:
         return find(
             [absolute_request(text, project.root) for text in requests],
             project.manifest.requires_python,
-            access.search(context, project.root),
+            search,
             cache=context.home.interpreters,
             emit=context.emit,
         )
@@ -79,7 +88,8 @@ def _same_minor(project: Project, context: Context, folder: str, number: int) ->
         request = next(name for name in sorted(names) if name.startswith(("python", "pypy")))
         if request.startswith("python"):
             request = f"c{request}"
-        return default_interpreter(project, context, (request,))
+        lost = generations.lost_interpreter(folder, number)
+        return default_interpreter(project, context, (request,), like=lost)
     except (OSError, StopIteration, UnsatisfiableError, UsageError):
         return None
 
