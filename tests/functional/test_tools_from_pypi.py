@@ -37,7 +37,9 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.shop = self.project("shop")
-        self.env = {**self.shop.env, "UV_CACHE_DIR": str(folder / "uv-cache")}
+        # The system's certificates, as provenv has uv take them: a company's proxy is in there.
+        own = {"UV_CACHE_DIR": str(folder / "uv-cache"), "UV_SYSTEM_CERTS": "1"}
+        self.env = {**self.shop.env, **own}
 
     def project(self, name: str, six: str = "six") -> Project:
         made = Project(self.folder / name, home=self.folder / "home")

@@ -38,8 +38,12 @@ def journals(project: Project) -> Path:
 
 
 def start_anew(project: Project) -> None:
-    """What the store's journal looks like after the machine was started anew."""
+    """What the store's journal and the stamp look like after the machine was started anew."""
     (journals(project) / boot_id()).rename(journals(project) / EARLIER)
+    stamp = project.folder / ".venv/.stamp"
+    times = stamp.stat().st_atime_ns, stamp.stat().st_mtime_ns
+    stamp.write_text(stamp.read_text().replace(boot_id(), EARLIER))
+    os.utime(stamp, ns=times)
 
 
 def lose(path: Path) -> None:
@@ -129,6 +133,28 @@ def test_small_files_of_a_generation_that_were_lost(shop: Project) -> None:
     assert shop.python("import alpha; print(alpha.x)") == "1"
 
 
+def test_small_files_are_compared_after_a_power_cut_that_left_the_stamp(shop: Project) -> None:
+    lose(shop.folder / ".venv/generations/1/bin/activate.fish")
+    start_anew(shop)
+    assert shop.ok("env", "list", "--json").json["environments"][0]["state"] == "current"
+    assert "generation 2" in shop.ok("sync").stderr
+    shop.ok("store", "gc", "--keep", "0")
+    shop.ok("verify")
+
+
+def test_what_was_in_use_long_after_it_was_made_is_on_the_disk(shop: Project) -> None:
+    start_anew(shop)
+    (journals(shop) / EARLIER).unlink()
+    stamp, used = shop.folder / ".venv/.stamp", shop.folder / ".venv/.used"
+    before, later = stamp.read_text(), stamp.stat().st_mtime + 601
+    os.utime(used, (later, later))
+    shop.ok("run", "true")
+    assert stamp.read_text() == before
+    os.utime(used, (later - 2, later - 2))
+    shop.ok("run", "true")
+    assert stamp.read_text() == before.replace(EARLIER, boot_id())
+
+
 def test_offline_what_cannot_be_mended_is_said(shop: Project) -> None:
     lose(stored(shop, "alpha/deep/core.py"))
     start_anew(shop)
@@ -141,26 +167,38 @@ def test_offline_what_cannot_be_mended_is_said(shop: Project) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 def test_any_one_file_that_was_lost(shop: Project, tmp_path: Path) -> None:
-    """Every file that a sync wrote is lost once, under all its names, with the machine started anew."""
+    """Every file that a sync wrote is lost once, under all its names, with the machine started anew.
+
+    The project itself, and another checkout of it, have whole environments after their next sync.
+    """
     shutil.rmtree(shop.home / "provenv/cache")
+    other = Project(shop.folder.parent / "other", home=shop.home)
+    other.env = shop.env
+    for name in ("pyproject.toml", "pylock.toml"):
+        other.write(name, shop.read(name))
     start_anew(shop)
-    sandbox = Sandbox(shop.home, shop.folder, kept=tmp_path / "kept")
+    sandbox = Sandbox(shop.home, shop.folder, other.folder, kept=tmp_path / "kept")
     found: dict[int, Path] = {}
-    for path in (*shop.home.glob("provenv/**/*"), *shop.folder.glob(".venv/**/*")):
+    for path in sorted((*shop.home.glob("provenv/**/*"), *shop.folder.glob(".venv/**/*"))):
         if path.is_file() and not path.is_symlink() and path.stat().st_size:
             found.setdefault(path.stat().st_ino, path)
     assert len(found) > 30
     with EveryCall(tmp_path / "server") as server:
         for path in found.values():
-            sandbox.restore()
-            lose(path)
-            server.ok(shop, "sync")
-            assert path.name == EARLIER or not any(
-                p.name == EARLIER for p in journals(shop).iterdir()
-            )
-            (core,) = shop.folder.glob(".venv/lib/*/site-packages/alpha/deep/core.py")
-            assert core.read_text() == "y = 2\n"
-            for name in ("pyvenv.cfg", "bin/activate"):
-                assert (shop.folder / ".venv" / name).stat().st_size, path
-            server.ok(shop, "store", "gc", "--keep", "0")  # the former generation may have lost it
-            server.ok(shop, "verify")
+            for order in ((shop, other), (other, shop)):
+                sandbox.restore()
+                lose(path)
+                for project in order:
+                    server.ok(project, "sync")
+                    assert path.name == EARLIER or not any(
+                        p.name == EARLIER for p in journals(shop).iterdir()
+                    )
+                    (core,) = project.folder.glob(".venv/lib/*/site-packages/alpha/deep/core.py")
+                    assert core.read_text() == "y = 2\n"
+                    for name in ("pyvenv.cfg", "bin/activate"):
+                        assert (project.folder / ".venv" / name).stat().st_size, path
+                server.ok(
+                    shop, "store", "gc", "--keep", "0"
+                )  # the former generation may have lost it
+                for project in order:
+                    server.ok(project, "verify")

@@ -76,7 +76,8 @@ class Sandbox:
         if stat.S_ISLNK(entry.mode):
             return
         status = os.lstat(path)
-        if stat.S_ISREG(entry.mode) and status.st_mtime_ns != entry.mtime:
+        size = len(entry.content or b"")
+        if stat.S_ISREG(entry.mode) and (status.st_mtime_ns, status.st_size) != (entry.mtime, size):
             assert entry.content is not None
             if Path(path).read_bytes() != entry.content:
                 os.chmod(path, 0o600)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+# Seconds after which what was written is on the disk: the kernel writes back after half a minute.
+SETTLED = 600.0
 _PLACE = "/proc/sys/kernel/random/boot_id"
 
 

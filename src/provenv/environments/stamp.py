@@ -1,18 +1,21 @@
 """The stamp: "this environment is in sync with these files", checked with a handful of ``stat`` calls.
 
-    provenv-stamp 1
+    provenv-stamp 3
     home <PROVENV_HOME>
     environment <name>
     current generations/<number>
     held no                              yes: a rollback chose this generation against the lock
     asked <what was asked for besides the project's files, or ->
+    start <boot id>                      which start of the machine it was written in
     <mtime_ns> <size> <inode> <path>     or  - - - <path>  for a file that must not be there
     valid <from> <until> -               where a policy governs: seconds between which its verdict holds
 
 What follows on ``valid`` are the files that the verdict was made from.
 
-It is a cache: where it is missing, unreadable or no longer true, the long way round decides.
-Beside it lies ``.used``, whose time is that of the last use. Imports nothing but ``os`` and ``time``.
+It is a cache: where it is missing, unreadable or no longer true, the long way round decides. So it does
+where the machine was started anew shortly after the stamp was written: a power cut may have taken files of
+the environment, and left the stamp. Beside it lies ``.used``, whose time is that of the last use. Imports
+nothing but ``os``, ``time`` and :mod:`provenv.core.boot`.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ from __future__ import annotations
 import os
 import time
 
-_HEADER = "provenv-stamp 2"
+from provenv.core import boot
+
+_HEADER = "provenv-stamp 3"
 _VALID = "valid "
 
 
@@ -93,6 +98,7 @@ def write(folder: str, stamp: Stamp) -> None:
         f"current {stamp.current}",
         f"held {'yes' if stamp.held else 'no'}",
         f"asked {stamp.asked}",
+        f"start {boot.boot_id()}",
         *stamp.signatures,
     ]
     if any("\n" in line for line in lines):
@@ -156,23 +162,40 @@ def forget(folder: str) -> None:
     remove(f"{folder}/.stamp")
 
 
-def read(folder: str) -> Stamp | None:
-    """The stamp of the environment ``folder``; None where there is none that can be read."""
+def read(folder: str, *, any_start: bool = False) -> Stamp | None:
+    """The stamp of the environment ``folder``; None where there is none that can be read and believed.
+
+    With ``any_start``, it is believed whenever the machine was started: for telling, not for doing.
+    """
     try:
         with open(f"{folder}/.stamp", encoding="utf-8", errors="surrogateescape") as stream:
             lines = stream.read().split("\n")
+            written = os.fstat(stream.fileno()).st_mtime
     except OSError:
         return None
-    if len(lines) < 8 or lines[0] != _HEADER or lines[-1] != "":
+    if len(lines) < 9 or lines[0] != _HEADER or lines[-1] != "":
         return None
+    held = lines[4] == "held yes"
+    if not (
+        any_start or held or lines[6] == f"start {boot.boot_id()}" or _settled(folder, written)
+    ):
+        return None  # what a rollback chose is written down nowhere else: that is kept
     return Stamp(
         lines[1].removeprefix("home "),
         lines[2].removeprefix("environment "),
         lines[3].removeprefix("current "),
-        lines[6:-1],
-        held=lines[4] == "held yes",
+        lines[7:-1],
+        held=held,
         asked=lines[5].removeprefix("asked "),
     )
+
+
+def _settled(folder: str, written: float) -> bool:
+    """Whether the machine ran long enough after ``written`` for the environment to be on the disk."""
+    try:
+        return os.stat(f"{folder}/.used").st_mtime - written > boot.SETTLED
+    except OSError:
+        return False
 
 
 def used(folder: str) -> None:

@@ -6,7 +6,7 @@ journal, one for every start of the machine, and that is synced. A journal of an
 its objects may be damaged; they are verified before anything is linked from the store.
 
 ``store/unsettled/<boot id>`` holds one sha256 a line. What was written ten minutes before the next
-batch is on the disk by then (the kernel writes back after half a minute), and leaves the journal.
+batch is on the disk by then, and leaves the journal.
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ import os
 import time
 from collections.abc import Iterable
 
-from provenv.core.boot import boot_id, earlier
+from provenv.core.boot import SETTLED, boot_id, earlier
 from provenv.core.files import disk_error, ensure_folder, locked
 from provenv.model.layout import HomeLayout
 from provenv.store.objects import read_object
-
-_SETTLED = 600.0  # seconds
 
 
 def note(layout: HomeLayout, objects: Iterable[str]) -> None:
@@ -39,7 +37,7 @@ def note(layout: HomeLayout, objects: Iterable[str]) -> None:
         with locked(path):
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
             try:
-                if abs(time.time() - os.fstat(descriptor).st_mtime) > _SETTLED:
+                if abs(time.time() - os.fstat(descriptor).st_mtime) > SETTLED:
                     os.ftruncate(descriptor, 0)
                 os.write(descriptor, "".join(f"{sha256}\n" for sha256 in objects).encode())
                 os.fsync(descriptor)

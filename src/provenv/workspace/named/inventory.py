@@ -234,7 +234,7 @@ def _source_state(context: Context, folder: str, source: str) -> tuple[str, str 
 
 def _stamped(context: Context, folder: str) -> tuple[str, str | None] | None:
     """How an environment stands of which the stamp says that nothing has changed; else None."""
-    known = stamp.read(folder)
+    known = stamp.read(folder, any_start=True)
     if known is None or known.home != context.home.root or not stamp.holds(folder, known):
         return None
     return ("held", "a rollback chose it against the lock") if known.held else ("current", None)
