@@ -37,9 +37,12 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.shop = self.project("shop")
-        # The system's certificates, as provenv has uv take them: a company's proxy is in there.
+        # The certificates of this machine: a company's proxy is in there.
+        trusted = {
+            name: os.environ[name] for name in ("PIP_CERT", "SSL_CERT_FILE") if name in os.environ
+        }
         own = {"UV_CACHE_DIR": str(folder / "uv-cache"), "UV_SYSTEM_CERTS": "1"}
-        self.env = {**self.shop.env, **own}
+        self.env = {**self.shop.env, **own, **trusted}
 
     def project(self, name: str, six: str = "six") -> Project:
         made = Project(self.folder / name, home=self.folder / "home")

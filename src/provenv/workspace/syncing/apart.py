@@ -96,7 +96,8 @@ def _make(
     """The long way; what it needs is imported here, as most cells find their environment as it was."""
     from provenv.store.fetch import ahead
     from provenv.workspace.proving.aftermath import settle
-    from provenv.workspace.syncing.sync import SyncRequest, least, link_mode_for, make
+    from provenv.workspace.syncing.generating import SyncRequest, least, make
+    from provenv.workspace.syncing.modes import link_mode_for
 
     folder = project.folder(spec)
     mode = link_mode_for(interpreter, mode)

@@ -5,26 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
-
-from packaging.pylock import Pylock
 
 from provenv.core.disk import doing
 from provenv.core.errors import (
-    CheckFailedError,
     DiskError,
     InputError,
-    IntegrityError,
     UndecidedError,
     UsageError,
 )
-from provenv.core.events import Noted, PhaseFinished, PhaseStarted, Warned, silent
-from provenv.core.values import frozen, replace
-from provenv.environments import generations, plans, python2, stamp, switch
-from provenv.environments.drift import Drift, find_altered, find_drift, is_misplaced
-from provenv.environments.edits import Edit
-from provenv.model.generation import Change, changes
+from provenv.core.events import Warned
+from provenv.core.values import frozen
+from provenv.environments import generations, switch
+from provenv.environments.drift import Drift
+from provenv.model.generation import Change
 from provenv.model.interpreter import Interpreter
 from provenv.model.manifest import LINK_MODES, EnvironmentSpec
 from provenv.store import leftovers
@@ -39,26 +34,22 @@ from provenv.workspace.projects.context import (
     LockFile,
     Project,
     as_it_is,
-    make_project,
     read_locks,
     read_manifest,
     read_text,
 )
 from provenv.workspace.projects.governed import may_be_governed
-from provenv.workspace.proving import copies, suspects
 from provenv.workspace.proving.aftermath import settle
-from provenv.workspace.syncing import locking
+from provenv.workspace.syncing import locking, modes
+from provenv.workspace.syncing.ensuring import ensure_lock
 from provenv.workspace.syncing.evidencing import (
     record_generation,
     refuse_stale,
     signature_check,
 )
-from provenv.workspace.syncing.origins import refuse_strays
-from provenv.workspace.syncing.planning import Prepared, prepare
-from provenv.workspace.syncing.starting import starting
+from provenv.workspace.syncing.generating import SyncRequest, finish, least, make
 
 if TYPE_CHECKING:
-    from provenv.store.crew import Crew
     from provenv.workspace.governing.freshness import Fresh
     from provenv.workspace.syncing.sourcing import Opened
 
@@ -212,7 +203,7 @@ def _sync(
             switch.prepare(folder)
             switch.sweep(folder)
             interpreter = _chosen(project, context, spec, folder, python)
-            mode = _mode(context, spec, folder, interpreter, link_mode)
+            mode = modes.chosen_mode(context, spec, folder, interpreter, link_mode)
             verdict = _judged(whose, context, spec, lock, interpreter, whole=opened is not None)
             # by its whole name: `test` may be several, and the short way must not take one for all
             asked = fast.Asked(spec.name if environment is not None else None, python, link_mode)
@@ -323,57 +314,6 @@ def _check_place(folder: str, *, adopt: bool) -> None:
         generations.refuse_foreign(folder)
 
 
-def least(lock: Pylock) -> Iterator[int]:
-    """Bytes that each package takes at least, whichever of its wheels is chosen."""
-    for package in lock.packages:
-        yield min((wheel.size or 0 for wheel in package.wheels or ()), default=0)
-
-
-def ensure_lock(
-    project: Project, context: Context, spec: EnvironmentSpec, *, locked_only: bool
-) -> tuple[Project, LockFile, bool]:
-    """The lock that decides for ``spec``, made anew where it is stale; whether it was.
-
-    Of many that find it stale at once, one makes it anew, and the others use it: the project is given
-    back as it is then.
-
-    Raises:
-        CheckFailedError: ``locked_only``, and it is stale. Always where somebody has edited it, or
-            where it has files from where the manifest does not lead.
-    """
-    locks = read_locks(project)
-    stale = locking.why_stale(project, locks)
-    if stale is None:
-        return project, _checked(project, context, spec, locks), False
-    locking.refuse_edited(locks)
-    if locked_only:
-        raise CheckFailedError(
-            f"{stale}; with --locked it is not made anew",
-            hint="Run `provenv lock`, and commit the lock.",
-        )
-    with waits.changing(context, project):
-        project = as_it_is(project)
-        spec = project.manifest.environment(spec.name)
-        locks = read_locks(project)
-        stale = locking.why_stale(project, locks)
-        if stale is None:
-            return project, _checked(project, context, spec, locks), False
-        context.emit(Noted(message=f"locking: {stale}"))
-        locking.lock(project, context)
-        return project, read_locks(project)[project.lock_key(spec)], True
-
-
-def _checked(
-    project: Project,
-    context: Context,
-    spec: EnvironmentSpec,
-    locks: Mapping[str | None, LockFile],
-) -> LockFile:
-    key = project.lock_key(spec)
-    refuse_strays(project, context, {locks[key].path: locks[key].lock})
-    return locks[key]
-
-
 def _still(project: Project, lock: LockFile) -> bool:
     """Whether the manifest and the lock are those that were read before this process had its turn."""
     try:
@@ -382,301 +322,4 @@ def _still(project: Project, lock: LockFile) -> bool:
             and read_text(lock.path) == lock.text
         )
     except InputError:
-        return False
-
-
-def _mode(
-    context: Context,
-    spec: EnvironmentSpec,
-    folder: str,
-    interpreter: Interpreter,
-    asked: str | None,
-) -> str:
-    """The link mode: as asked for, as declared, as it is, or linked; as far as the interpreter goes."""
-    mode = asked or spec.link_mode or _present_mode(folder) or LINK_MODES[0]
-    mode = link_mode_for(interpreter, mode)
-    if mode != asked == "linked":
-        context.emit(Noted(message=f"files are linked, not folders: {python2.WHY_NO_FOLDERS}"))
-    return mode
-
-
-def link_mode_for(interpreter: Interpreter, mode: str) -> str:
-    """``mode``, or ``hardlink`` where no folder can be linked (:mod:`python2`)."""
-    return "hardlink" if mode == "linked" and python2.is_python2(interpreter.version) else mode
-
-
-def _present_mode(folder: str) -> str | None:
-    number = switch.current(folder)
-    if number is None:
-        return None
-    try:
-        present = generations.read_generation(folder, number)
-    except IntegrityError:
-        return None
-    if present.link_mode == "hardlink" and python2.is_python2(present.python):
-        return None  # its interpreter's choice, not a person's
-    return present.link_mode
-
-
-@frozen
-class SyncRequest:
-    """What was asked for, resolved as far as the manifest allows."""
-
-    asked: fast.Asked
-    spec: EnvironmentSpec
-    lock: LockFile
-    mode: str
-    opened: Opened | None = None
-    verdict: Fresh | None = None
-
-    @property
-    def source(self) -> str | None:
-        """The foreign file that decides."""
-        return self.opened.name if self.opened is not None else None
-
-    def usual(self, prepared: Prepared, default: Callable[[], Interpreter]) -> bool:
-        """Whether another checkout of the same files would come to the same plan."""
-        if self.opened is not None:
-            return False
-        mode = self.asked.link_mode or self.spec.link_mode or LINK_MODES[0]
-        if self.mode != link_mode_for(prepared.interpreter, mode):
-            return False
-        if self.asked.python is not None:
-            return True
-        return default().executable == prepared.interpreter.executable
-
-
-@frozen
-class _Outcome:
-    number: int
-    previous: int | None
-    made: bool
-    changes: tuple[Change, ...]
-    drift: list[Drift]
-    dropped: tuple[str, ...] = ()
-
-
-def make(
-    project: Project,
-    context: Context,
-    folder: str,
-    interpreter: Interpreter,
-    request: SyncRequest,
-    crew: Crew | None,
-) -> tuple[Prepared, _Outcome]:
-    """Prepare and switch; objects that turn out to be damaged are set aside and fetched again.
-
-    The caller holds the locks of store and environment (:func:`waits.working_on`).
-
-    Raises:
-        ProvenvError: As preparing and linking say; ``current`` is as it was.
-    """
-    force, moved = suspects.set_aside(context, folder)
-    before = copies.carried(context, folder)
-    for last in (False, True):
-        try:
-            prepared = prepare(
-                project,
-                context,
-                request.spec,
-                interpreter,
-                request.lock,
-                request.mode,
-                crew,
-                source=request.source,
-                edited=before.objects,
-            )
-            if request.opened is not None:
-                from provenv.workspace.syncing.sourcing import check_whole
-
-                check_whole(request.opened, context, prepared)
-        except BaseException:
-            suspects.bring_back(context, moved)
-            raise
-        try:
-            outcome = _switch(
-                project, context, folder, prepared, before, source=request.source, force=force
-            )
-        except switch.DamagedStoreError as error:
-            if last:
-                raise IntegrityError(
-                    f"objects in the store are changed while they are used: {error}",
-                    hint="`provenv verify` names the files; look for what writes into the store.",
-                ) from error
-            for path in error.folders:
-                sha256 = path.rpartition("/")[2]
-                moved[sha256] = suspects.quarantined(context, sha256)
-        else:
-            suspects.mended(folder)
-            return prepared, outcome
-    raise AssertionError("unreachable")
-
-
-def _switch(
-    project: Project,
-    context: Context,
-    folder: str,
-    prepared: Prepared,
-    copied: copies.Carried,
-    *,
-    source: str | None,
-    force: bool,
-) -> _Outcome:
-    home = context.home.root
-    with doing("registering the environment", context.home.roots):
-        registry.register(context, folder, prepared.folder)
-    previous = switch.current(folder)
-    drift: list[Drift] = []
-    before: dict[str, str] = {}
-    if previous is not None:
-        try:
-            record = generations.read_generation(folder, previous)
-            before = {package.name: package.version for package in record.packages}
-            recipe = generations.read_recipe(folder, previous)
-            tree = f"{folder}/generations/{previous}"
-            drift = find_drift(recipe, tree, home)
-            own = generations.damaged_own(folder, previous)
-            drift += [Drift(path=f"{generations.OWN_FOLDER}/{n}", kind="changed") for n in own]
-            if not drift and stamp.read(folder) is None:  # lost, perhaps with more, in a power cut
-                hashes = generations.own_hashes(folder, previous)
-                drift = find_altered(recipe, tree, home, hashes)
-        except IntegrityError as error:
-            context.emit(Warned(message=error.message, hint="A new generation is made."))
-            drift = [Drift(path=".provenv", kind="changed")]
-        same = generations.tree_digest(folder, previous) == prepared.tree_digest
-        same = same and generations.source_of(folder) == source
-        if same and not drift:
-            here = f"{folder}/generations/{previous}"
-            force = force or is_misplaced(prepared.steps, here, prepared.folder, project.root)
-        if same and not drift and not force:
-            switch.straighten(folder, previous)
-            return _Outcome(number=previous, previous=previous, made=False, changes=(), drift=[])
-    started = time.monotonic()
-    context.emit(PhaseStarted(phase="link", total=len(prepared.packages)))
-    stuck: list[Edit] = []
-    number, shared = switch.make_generation(
-        folder,
-        prepared.steps,
-        home,
-        prepared.folder,
-        context.cause,
-        project=project.root,
-        amend=copied.into(prepared.steps, stuck),
-    )
-    switch.switch(folder, number, context.cause)
-    after = {name: version for name, version, _, _ in prepared.packages}
-    dropped = copies.after_sync(context, copied, prepared.edited, after, stuck)
-    if not shared:
-        context.emit(
-            Warned(
-                message="the store is on another file system (or a file has no links left): "
-                "some files were copied",
-                hint="Put PROVENV_HOME on the file system of your projects to share them.",
-            )
-        )
-    seconds = time.monotonic() - started
-    context.emit(PhaseFinished(phase="link", count=len(prepared.packages), seconds=seconds))
-    moved = changes(before, after)
-    _say_what_starts(context, prepared, {change.name for change in moved})
-    return _Outcome(
-        number=number,
-        previous=previous,
-        made=True,
-        changes=moved,
-        drift=drift,
-        dropped=dropped,
-    )
-
-
-def _say_what_starts(context: Context, prepared: Prepared, names: Collection[str]) -> None:
-    """Note the files of these distributions that Python runs whenever it starts."""
-    labels = {
-        sha256: f"{name} {version}"
-        for name, version, sha256, editable in prepared.packages
-        if name in names and not editable
-    }
-    site_packages = prepared.interpreter.site_packages
-    for owner, file in starting(prepared.steps, context.home.root, site_packages, labels):
-        context.emit(Noted(message=f"{labels[owner]} runs code whenever Python starts: {file}"))
-
-
-def finish(
-    project: Project,
-    context: Context,
-    folder: str,
-    prepared: Prepared,
-    request: SyncRequest,
-    number: int,
-) -> None:
-    """Write down what the next command need not find out again: stamp and plan key.
-
-    Raises:
-        OSError, DiskError, InputError: The disk refused, or the project's files are no more what they were.
-    """
-    name = request.spec.name
-    decided = request.opened.files if request.opened is not None else ()
-    own = [stamp.signature(path) for path in (*prepared.inputs, *decided)]
-    own += [stamp.signature(f"{project.root}/{path}") for path in project.around]
-    python = stamp.signature(prepared.interpreter.executable)
-    paths = [
-        *fast.watched(project.root, name, context.home.root),
-        *fast.installed(folder, prepared.interpreter.site_packages),
-        *fast.stored(context.home.root, prepared.steps),
-    ]
-    watched = [stamp.signature(path) for path in paths]
-    if not _as_read(project, request):
-        return  # changed meanwhile: the signatures above may be those of what was not looked at
-    verdict = request.verdict
-    lines = [] if verdict is None else [*verdict.lines]
-    signatures = [*watched, python, *own, *([] if verdict is None else verdict.own), *lines]
-    quiet = replace(context, emit=silent)  # what is to be said of interpreters has been said
-    if not prepared.edited and request.usual(
-        prepared, lambda: choosing.default_interpreter(project, quiet, request.spec.python)
-    ):
-        key = fast.plan_key(project.root, request.asked, context.home.root, context.environ)
-        judged = verdict is None or verdict.holds  # by the very policies that the key was made from
-        if key is not None and judged and _as_read(project, request):
-            known = _known(project, folder, name, prepared, [python, *lines], own)
-            plans.remember(context.home.plans, key, known)
-    # the last that is written: where it is missing, the next command takes the long way, and sweeps
-    current = f"generations/{number}"
-    overrides = request.asked.overrides
-    stamp.write(folder, stamp.Stamp(context.home.root, name, current, signatures, asked=overrides))
-
-
-def _known(
-    project: Project,
-    folder: str,
-    name: str,
-    prepared: Prepared,
-    machine: list[str],  # signatures of its interpreter, and of what the verdict was made from
-    own: list[str],
-) -> plans.Known:
-    """What the plan's key leads to; by content where another checkout may use it."""
-    relative = os.path.relpath(folder, project.root)
-    paths = list(project.around)
-    if prepared.bound:
-        contents = [plans.content(project.root, path) for path in paths]
-        own = own[: len(prepared.inputs)]
-        inputs = [machine[0], *own, *machine[1:]]
-        return plans.Known(prepared.digest, relative, name, project.root, inputs, contents)
-    paths += [os.path.relpath(path, project.root) for path in prepared.inputs]
-    contents = [plans.content(project.root, path) for path in paths]
-    return plans.Known(prepared.digest, relative, name, "*", machine, contents)
-
-
-def _as_read(project: Project, request: SyncRequest) -> bool:
-    """Whether the manifests and the lock on the disk are those that were worked with."""
-    try:
-        if read_manifest(project.root) != project.manifest_text:
-            return False
-        if request.opened is not None:
-            return request.opened.as_read()
-        if read_text(request.lock.path) != request.lock.text:
-            return False
-        if project.workspace is None:
-            return True
-        now = make_project(project.root, project.manifest_text)
-        return now.locker.manifest.lock_digest() == project.locker.manifest.lock_digest()
-    except (InputError, DiskError):
         return False

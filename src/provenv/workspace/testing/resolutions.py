@@ -156,7 +156,7 @@ def own_locks(
         refuse_strays(project, context, {lock.path: lock.lock})
         return project, locks
 
-    from provenv.workspace.syncing.sync import ensure_lock  # much, and rarely needed
+    from provenv.workspace.syncing.ensuring import ensure_lock  # much, and rarely needed
 
     def job(emit: Emit) -> None:  # in a process of its own: resolving starts threads
         ensure_lock(project, replace(context, emit=emit), spec, locked_only=locked_only)
