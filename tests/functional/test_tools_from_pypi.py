@@ -37,11 +37,10 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.shop = self.project("shop")
-        # The certificates of this machine: a company's proxy is in there.
-        trusted = {
-            name: os.environ[name] for name in ("PIP_CERT", "SSL_CERT_FILE") if name in os.environ
-        }
-        own = {"UV_CACHE_DIR": str(folder / "uv-cache"), "UV_SYSTEM_CERTS": "1"}
+        # The certificates of this machine, for old pips, too: a company's proxy is in there.
+        certificates = os.environ.get("SSL_CERT_FILE")
+        trusted = {"UV_SYSTEM_CERTS": "1", **({"PIP_CERT": certificates} if certificates else {})}
+        own = {"UV_CACHE_DIR": str(folder / "uv-cache")}
         self.env = {**self.shop.env, **own, **trusted}
 
     def project(self, name: str, six: str = "six") -> Project:
