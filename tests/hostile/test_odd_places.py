@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from provenv.core.boot import boot_id
 from support import Index, Project, make_wheel
 from support.many import few, publish_many, snapshot, versions_seen
 from support.project import command
+from support.restarts import start_anew
 
 COUNT = 8
 SHOW_PREFIX = "import sys, many_0; print(sys.prefix)"
@@ -265,6 +267,27 @@ def test_a_read_only_place(project: Project, names: list[str], what: str) -> Non
     project.depends(names[0])
     project.ok("sync")
     for arguments in (("run", "python", "-c", "import many_0"), ("status",), ("tree",), ("sync",)):
+        done = in_namespace(project, mount, *arguments)
+        assert done.returncode == 0, f"{arguments}: {done.stderr}"
+
+
+@needs_mounts
+@pytest.mark.skipif(boot_id() == "-", reason="the system does not say when it was started")
+def test_a_read_only_image_on_another_machine(project: Project, names: list[str]) -> None:
+    """Made and used once, then mounted read-only elsewhere: nothing can be written, and it runs."""
+    project.depends(*names)
+    project.ok("sync")
+    start_anew(project)
+    mount = " && ".join(
+        f'mount --bind "{place}" "{place}" && mount -o remount,ro,bind "{place}"'
+        for place in (project.folder, project.home / "provenv")
+    )
+    for arguments in (
+        ("run", "python", "-c", "import many_0"),
+        ("sync",),
+        ("status",),
+        ("verify",),
+    ):
         done = in_namespace(project, mount, *arguments)
         assert done.returncode == 0, f"{arguments}: {done.stderr}"
 

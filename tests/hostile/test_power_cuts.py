@@ -15,12 +15,12 @@ import pytest
 from provenv.core.boot import boot_id
 from support import Index, Project, make_wheel
 from support.every_call import EveryCall, why_not
+from support.restarts import EARLIER, journals, start_anew
 from support.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(
     boot_id() == "-", reason="the system does not say when it was started"
 )
-EARLIER = "00000000-0000-0000-0000-000000000000"
 
 
 @pytest.fixture
@@ -31,19 +31,6 @@ def shop(project: Project, index: Index, tmp_path: Path) -> Project:
     project.depends("alpha")
     project.ok("sync")
     return project
-
-
-def journals(project: Project) -> Path:
-    return project.home / "provenv/store/unsettled"
-
-
-def start_anew(project: Project) -> None:
-    """What the store's journal and the stamp look like after the machine was started anew."""
-    (journals(project) / boot_id()).rename(journals(project) / EARLIER)
-    stamp = project.folder / ".venv/.stamp"
-    times = stamp.stat().st_atime_ns, stamp.stat().st_mtime_ns
-    stamp.write_text(stamp.read_text().replace(boot_id(), EARLIER))
-    os.utime(stamp, ns=times)
 
 
 def lose(path: Path) -> None:

@@ -24,6 +24,14 @@ def boot_id() -> str:
         os.close(descriptor)
 
 
+def is_read_only(path: str) -> bool:
+    """Whether nobody can write there: what a power cut may have hurt can then only be used as it is."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
 def earlier(folder: str) -> list[str]:
     """The files in ``folder`` that are named after other starts of the machine than this one."""
     try:

@@ -191,11 +191,15 @@ def read(folder: str, *, any_start: bool = False) -> Stamp | None:
 
 
 def _settled(folder: str, written: float) -> bool:
-    """Whether the machine ran long enough after ``written`` for the environment to be on the disk."""
+    """Whether the machine ran long enough after ``written`` for the environment to be on the disk.
+
+    Also where that cannot be written: an image has its stamps from the machine that it was made on.
+    """
     try:
-        return os.stat(f"{folder}/.used").st_mtime - written > boot.SETTLED
+        used = os.stat(f"{folder}/.used").st_mtime
     except OSError:
-        return False
+        used = written
+    return used - written > boot.SETTLED or boot.is_read_only(folder)
 
 
 def used(folder: str) -> None:

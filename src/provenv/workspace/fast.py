@@ -100,10 +100,13 @@ def _is_file(path: str) -> bool:
 
 
 def unsettled(home: str) -> bool:
-    """Whether objects were stored before the machine was started anew: they are verified first."""
+    """Whether objects were stored before the machine was started anew: they are verified first.
+
+    Not where the store cannot be written: nobody could mend them, or write down that they are whole.
+    """
     from provenv.core import boot
 
-    return bool(boot.earlier(f"{home}/store/unsettled"))
+    return bool(boot.earlier(f"{home}/store/unsettled")) and not boot.is_read_only(home)
 
 
 def is_open(home: str) -> bool:
