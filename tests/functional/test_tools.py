@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ensurepip
 import json
 import os
 import subprocess
@@ -15,9 +14,9 @@ import pytest
 from provenv.tools.uv import find_uv
 from support import Index, Project, build_library, make_wheel, needs_gcc
 from support.many import few
+from support.pips import pip_to_start
 from support.wheels import module_name
 
-PIP = next((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))
 MODES = ("linked", "hardlink", "copy")
 PKGUTIL = "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"
 TOOL = "import sys\ndef main():\n    print('tool', *sys.argv[1:])\n    return 3\n"
@@ -77,7 +76,7 @@ def python_of(project: Project) -> str:
 
 @pytest.mark.slow
 def test_pip_and_uv_list_what_is_there(env: Project) -> None:
-    pip = [python_of(env), f"{PIP}/pip", "--disable-pip-version-check"]
+    pip = [python_of(env), pip_to_start(), "--disable-pip-version-check"]
     uv = [find_uv(), "pip"]
     seen = {
         row["name"].lower().replace(".", "-"): row["version"]

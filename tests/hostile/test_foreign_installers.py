@@ -5,7 +5,6 @@ As root, whom no file mode stops.
 
 from __future__ import annotations
 
-import ensurepip
 import subprocess
 from pathlib import Path
 
@@ -14,8 +13,8 @@ import pytest
 from provenv.tools.uv import find_uv
 from support import Index, Project, make_wheel
 from support.many import few, snapshot
+from support.pips import pip_to_start
 
-PIP = next((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))
 EXTEND = "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"
 CHECK = (
     "import plain, plain.inner, single, space.one, old.one, top\n"
@@ -71,7 +70,7 @@ def pip(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
     index = ["--index-url", project.env["PROVENV_INDEX_URL"]] if arguments[0] == "install" else []
     return outside(
         project,
-        [str(project.folder / ".venv/bin/python"), f"{PIP}/pip", *arguments, *index,
+        [str(project.folder / ".venv/bin/python"), pip_to_start(), *arguments, *index,
          "--disable-pip-version-check", "--no-cache-dir"],
     )  # fmt: skip
 
