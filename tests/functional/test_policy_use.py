@@ -13,6 +13,7 @@ import pytest
 from support import Index, Project, make_wheel
 from support.advisories import GRAVE, archive, record
 from support.policies import waiver
+from support.somebody import as_somebody, closed, needs_somebody
 
 VULNS = 'schema = 1\n[[rule]]\nid = "vulns"\nkind = "vulnerability"\n'
 DENY = 'schema = 1\n[[rule]]\nid = "list"\nkind = "package"\ndeny = ["core<2"]\n'
@@ -116,6 +117,22 @@ def test_where_the_clock_says_otherwise_it_is_judged_anew(shop: Project, seconds
     shift(shop, seconds)
     shop.ok("run", "true")
     assert since <= valid(shop)[0] <= time.time()
+
+
+@needs_somebody
+def test_somebody_who_may_not_write_is_judged_anew(shop: Project) -> None:
+    """A service that root installed starts, whenever its machine does; what is refused does not."""
+    shop.write("provenv-policy.toml", VULNS)
+    shop.ok("sync")
+    shift(shop, -90_000)
+    with closed(shop):
+        for _ in range(2):
+            done = as_somebody(shop, "run", "echo", "up")
+            assert (done.returncode, done.stdout) == (0, "up\n"), done.stderr
+    shop.write("provenv-policy.toml", DENY)
+    with closed(shop):
+        done = as_somebody(shop, "run", "echo", "up")
+    assert (done.returncode, done.stdout) == (1, ""), done.stderr
 
 
 @pytest.mark.slow

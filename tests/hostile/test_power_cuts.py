@@ -17,6 +17,7 @@ from support import Index, Project, make_wheel
 from support.every_call import EveryCall, why_not
 from support.restarts import EARLIER, journals, start_anew
 from support.sandbox import Sandbox
+from support.somebody import as_somebody, closed, needs_somebody
 
 pytestmark = pytest.mark.skipif(
     boot_id() == "-", reason="the system does not say when it was started"
@@ -149,6 +150,30 @@ def test_offline_what_cannot_be_mended_is_said(shop: Project) -> None:
     assert "alpha" in failed.stderr
     shop.ok("sync")
     assert shop.python("from alpha.deep.core import y; print(y)") == "2"
+
+
+@needs_somebody
+def test_a_service_that_may_not_write_starts_where_all_is_whole(shop: Project) -> None:
+    start_anew(shop)
+    stamp = (shop.folder / ".venv/.stamp").read_text()
+    words = ("run", "python", "-c", "import alpha.deep.core; print('up')")
+    with closed(shop):
+        for _ in range(2):
+            done = as_somebody(shop, *words)
+            assert (done.returncode, done.stdout) == (0, "up\n"), done.stderr
+    script = shop.folder / ".venv/generations/1/bin/activate"
+    for path in (script, stored(shop, "alpha/__init__.py")):
+        lose(path)
+        with closed(shop):
+            done = as_somebody(shop, *words)
+        assert done.returncode == 3, done.stdout
+        assert "not as it was made" in done.stderr
+        assert str(path).partition("/site/")[0] in done.stderr
+        assert "Traceback" not in done.stderr
+    assert (shop.folder / ".venv/.stamp").read_text() == stamp
+    shop.ok("sync")
+    with closed(shop):
+        assert as_somebody(shop, *words).stdout == "up\n"
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING
 
 from provenv.cli import syncing
@@ -73,40 +74,54 @@ def _refuse(target: Target, session: Session, folder: str, number: int) -> None:
 
 
 def _settled(target: Target, session: Session) -> tuple[str, int] | None:
-    """What is in sync, or what a rollback chose, stays; after a power cut, where it is whole."""
+    """What is in sync, or what a rollback chose, stays; after a power cut, where it is whole.
+
+    Who may not write it, as a service that root installed, uses it all the same: what would be written down
+    is found out each time.
+    """
     from provenv.core.files import locked
     from provenv.workspace import fast
-    from provenv.workspace.proving.aftermath import settle
+    from provenv.workspace.proving.aftermath import require_whole, settle
 
-    home = session.context.home
-    if fast.unsettled(home.root):
+    context = session.context
+    home = context.home
+    root = target.project.root
+    folder = target.project.folder(target.project.manifest.environment(target.environment))
+    writable = all(os.access(path, os.W_OK) for path in (home.lock, folder))
+    if writable and fast.unsettled(home.root):
         with locked(home.lock, shared=True):
-            settle(session.context)
-    asked = fast.Asked(target.environment)
+            settle(context)
     outcome = fast.in_sync(
-        target.project.root, asked, home.root, session.context.environ, held=True
+        root,
+        fast.Asked(target.environment),
+        home.root,
+        context.environ,
+        held=True,
+        any_start=not writable,
     )
-    if outcome is None and _renewed(target, session):
-        outcome = fast.in_sync(
-            target.project.root, asked, home.root, session.context.environ, held=True
-        )
-    return None if outcome is None else (outcome.folder, outcome.generation)
+    if outcome is None:
+        number = _renewed(target, session, any_start=not writable)
+    else:
+        folder, number = outcome.folder, outcome.generation
+    if number is not None and not writable:
+        require_whole(context, folder, number)
+    return None if number is None else (folder, number)
 
 
-def _renewed(target: Target, session: Session) -> bool:
-    """Whether the environment may go on being used: only a policy's verdict on it was too old."""
+def _renewed(target: Target, session: Session, *, any_start: bool) -> int | None:
+    """The generation that may go on being used: only a policy's verdict on it was too old."""
     from provenv.environments import stamp
     from provenv.workspace.projects.governed import may_be_governed
 
     spec = target.project.manifest.environment(target.environment)
-    known = stamp.read(target.project.folder(spec))
+    known = stamp.read(target.project.folder(spec), any_start=any_start)
     if known is None or not (
         stamp.verdict(known.signatures) or may_be_governed(target.project, session.context)
     ):
-        return False
+        return None
     from provenv.workspace.governing.freshness import renew
 
-    return renew(target.project, session.context, spec)
+    return renew(target.project, session.context, spec, any_start=any_start)
 
 
 def _synced(args: argparse.Namespace, session: Session) -> tuple[str, int]:

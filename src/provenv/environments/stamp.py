@@ -165,7 +165,8 @@ def forget(folder: str) -> None:
 def read(folder: str, *, any_start: bool = False) -> Stamp | None:
     """The stamp of the environment ``folder``; None where there is none that can be read and believed.
 
-    With ``any_start``, it is believed whenever the machine was started: for telling, not for doing.
+    With ``any_start``, it is believed whenever the machine was started: for telling, or where the caller
+    looks at the environment.
     """
     try:
         with open(f"{folder}/.stamp", encoding="utf-8", errors="surrogateescape") as stream:

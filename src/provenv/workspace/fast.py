@@ -175,19 +175,26 @@ def stored(home: str, steps: Steps) -> list[str]:
 
 
 def in_sync(
-    root: str, asked: Asked, home: str, environ: Mapping[str, str], *, held: bool
+    root: str,
+    asked: Asked,
+    home: str,
+    environ: Mapping[str, str],
+    *,
+    held: bool,
+    any_start: bool = False,
 ) -> Outcome | None:
     """The environment as it is, where its stamp says that nothing has changed.
 
-    ``held``: an environment that a rollback chose against the lock counts, too. Where a policy governs, the
-    verdict that the stamp was written after must hold still.
+    ``held``: an environment that a rollback chose against the lock counts, too. ``any_start``: so does a
+    stamp that a power cut may have made untrue; the caller looks at the environment. Where a policy
+    governs, the verdict that the stamp was written after must hold still.
     """
     name = asked.environment
     folder = candidate_folder(root, name)
-    known = stamp.read(folder)
+    known = stamp.read(folder, any_start=any_start)
     if known is None and name is not None:
         folder = candidate_folder(root, None)
-        known = stamp.read(folder)
+        known = stamp.read(folder, any_start=any_start)
     if known is None or known.home != home or (name is not None and known.environment != name):
         return None
     if asked.overrides not in ("-", known.asked):

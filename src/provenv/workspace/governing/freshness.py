@@ -148,18 +148,23 @@ def require_generation(
         return _required(project, context, use)
 
 
-def renew(project: Project, context: Context, spec: EnvironmentSpec) -> bool:
-    """Whether an environment may go on being used of which nothing but the verdict is too old.
+def renew(
+    project: Project, context: Context, spec: EnvironmentSpec, *, any_start: bool = False
+) -> int | None:
+    """The generation that may go on being used, where nothing but the verdict on it is too old; else None.
 
-    It is made anew, and written down: on the lock, or on the generation that a rollback chose against it.
+    It is judged anew, and that is written down where it can be: on the lock, or on the generation that a
+    rollback chose against it. ``any_start``: as for :func:`stamp.read`.
 
     Raises:
         CheckFailedError, UndecidedError: The policy does not let it.
     """
     folder = project.folder(spec)
-    known = stamp.read(folder)
+    known = stamp.read(folder, any_start=any_start)
     if known is None or known.home != context.home.root or known.environment != spec.name:
-        return False
+        return None
+    if not known.signatures[0].endswith(f" {project.manifest_path}"):
+        return None  # copied here together with another project's stamp
     policies = {
         os.path.join(project.root, fast.POLICY),
         os.path.join(project.locker.root, fast.POLICY),
@@ -168,7 +173,7 @@ def renew(project: Project, context: Context, spec: EnvironmentSpec) -> bool:
     before = stamp.without_verdict(known.signatures)
     others = [line for line in before if line.split(" ", 3)[-1] not in policies]
     if not stamp.holds(folder, _with(known, others)):
-        return False
+        return None
     watched = [stamp.signature(path) for path in sorted(policies)]
     number = int(known.current.rpartition("/")[2])
     made = generations.read_generation(folder, number)
@@ -178,8 +183,9 @@ def renew(project: Project, context: Context, spec: EnvironmentSpec) -> bool:
     else:
         verdict = require(project, context, spec, lock, made.python)
     lines = [*others, *watched, *verdict.own, *verdict.lines]
-    stamp.write(folder, _with(known, lines))
-    return True
+    if not any_start:
+        stamp.write(folder, _with(known, lines))
+    return number
 
 
 def _with(known: stamp.Stamp, lines: list[str]) -> stamp.Stamp:
