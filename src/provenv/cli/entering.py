@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import TYPE_CHECKING
 
 from provenv.cli import syncing
@@ -73,65 +72,17 @@ def _refuse(target: Target, session: Session, folder: str, number: int) -> None:
         require_generation(target.project, session.context, folder, made)
 
 
-def _settled(target: Target, session: Session) -> tuple[str, int] | None:
-    """What is in sync, or what a rollback chose, stays; after a power cut, where it is whole.
-
-    Who may not write it, as a service that root installed, uses it all the same: what would be written down
-    is found out each time.
-    """
-    from provenv.core.files import locked
-    from provenv.workspace import fast
-    from provenv.workspace.proving.aftermath import require_whole, settle
-
-    context = session.context
-    home = context.home
-    root = target.project.root
-    folder = target.project.folder(target.project.manifest.environment(target.environment))
-    writable = all(os.access(path, os.W_OK) for path in (home.lock, folder))
-    if writable and fast.unsettled(home.root):
-        with locked(home.lock, shared=True):
-            settle(context)
-    outcome = fast.in_sync(
-        root,
-        fast.Asked(target.environment),
-        home.root,
-        context.environ,
-        held=True,
-        any_start=not writable,
-    )
-    if outcome is None:
-        number = _renewed(target, session, any_start=not writable)
-    else:
-        folder, number = outcome.folder, outcome.generation
-    if number is not None and not writable:
-        require_whole(context, folder, number)
-    return None if number is None else (folder, number)
-
-
-def _renewed(target: Target, session: Session, *, any_start: bool) -> int | None:
-    """The generation that may go on being used: only a policy's verdict on it was too old."""
-    from provenv.environments import stamp
-    from provenv.workspace.projects.governed import may_be_governed
-
-    spec = target.project.manifest.environment(target.environment)
-    known = stamp.read(target.project.folder(spec), any_start=any_start)
-    if known is None or not (
-        stamp.verdict(known.signatures) or may_be_governed(target.project, session.context)
-    ):
-        return None
-    from provenv.workspace.governing.freshness import renew
-
-    return renew(target.project, session.context, spec, any_start=any_start)
-
-
 def _synced(args: argparse.Namespace, session: Session) -> tuple[str, int]:
-    from provenv.workspace.syncing.sync import sync
+    from provenv.workspace.syncing.standing import standing
 
     target = session.target
-    if not (args.python or args.locked):
-        as_it_is = _settled(target, session)
-        if as_it_is is not None:
-            return as_it_is
+    if not args.python:
+        held = not args.locked  # what goes against the lock is not what a fresh lock says
+        found = standing(target.project, session.context, target.environment, held=held)
+        if found is not None:
+            return found
+    from provenv.workspace.syncing.sync import sync
+
     result = sync(
         target.project,
         session.context,

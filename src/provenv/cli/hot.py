@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _PLAIN = {
     "sync": ("-q", "--quiet", "--locked", "--offline"),
     "lock": ("-q", "--quiet", "--offline"),
-    "run": (),
+    "run": ("--locked",),
     "env": ("-q", "--quiet", "--global", "--offline"),
     "audit": ("-q", "--quiet", "--json", "--offline"),
 }
@@ -47,7 +47,7 @@ _ATTRIBUTES = {
 
 
 class _Call:
-    __slots__ = ("asked", "command", "json", "name", "outside", "quiet", "rest", "seed")
+    __slots__ = ("asked", "command", "json", "locked", "name", "outside", "quiet", "rest", "seed")
 
     def __init__(self, command: str) -> None:
         self.command = command
@@ -56,6 +56,7 @@ class _Call:
         self.outside = False
         self.quiet = False
         self.json = False
+        self.locked = False
         self.rest: list[str] = []
         self.seed: list[str] = []
 
@@ -124,7 +125,7 @@ def _attempt(call: _Call, cause: str) -> int | None:
             return _audit(call, root, home)
         if fast.unsettled(home) or fast.is_open(home):
             return None
-        held = call.command == "run"
+        held = call.command == "run" and not call.locked
         outcome = fast.in_sync(root, call.asked, home, os.environ, held=held)
         if outcome is None:
             from provenv.cli import signals  # from here on something is written
@@ -303,6 +304,7 @@ def _parse(arguments: list[str]) -> _Call | None:
             call.quiet = call.quiet or word in ("-q", "--quiet")
             call.outside = call.outside or word == "--global"
             call.json = call.json or word == "--json"
+            call.locked = call.locked or word == "--locked"
         elif call.command == "env" and not word.startswith("-") and not call.name:
             call.name = word
         elif call.command == "run" and not word.startswith("-"):
