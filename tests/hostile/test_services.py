@@ -74,3 +74,27 @@ def test_it_does_not_start_where_something_else_was_installed(shop: Project) -> 
     with closed(shop):
         done = as_somebody(shop, "run", *UP)
     assert (done.returncode, done.stdout) == (3, "")
+
+
+def test_another_store_than_the_one_it_was_made_from_is_named(
+    shop: Project, tmp_path: Path
+) -> None:
+    """As under sudo, or in a unit without HOME: the store is found through the environment variables."""
+    other = {"PROVENV_HOME": str(tmp_path / "other")}
+    home = shop.env["PROVENV_HOME"]
+    said = f"linked from {home}, and PROVENV_HOME is {other['PROVENV_HOME']}"
+    assert said in shop.fails(1, "status", env=other).stdout
+    shop.env |= other
+    with closed(shop):
+        done = as_somebody(shop, "run", *UP)
+        assert done.returncode == 3
+        assert said in done.stderr
+        assert f"`export PROVENV_HOME={home}`" in done.stderr
+    moved = shop.ok("sync").stderr
+    assert f"linked from {home} before, and from {other['PROVENV_HOME']} now" in moved
+    assert "undone" not in moved
+    assert f"linked from {home}, and" in shop.fails(1, "rollback").stderr
+    shop.ok("status")
+    shop.env["PROVENV_HOME"] = home
+    assert "back at generation 1" in shop.ok("rollback").stderr
+    shop.ok("verify")

@@ -251,6 +251,21 @@ def read_unedited(folder: str, number: int) -> Steps:
     return [s for s in steps if s[2] != OWN_FOLDER and not s[2].startswith(f"{OWN_FOLDER}/")]
 
 
+def other_store(folder: str, number: int, home: str) -> str | None:
+    """The home folder whose store generation ``number`` is linked from, where that is not ``home``.
+
+    Raises:
+        IntegrityError: Its recipe cannot be read.
+    """
+    for _, source, path in read_recipe(folder, number):
+        link = f"{folder}/generations/{number}/{path}"
+        if source.startswith("store/links/") and os.path.islink(link):
+            there, inside, _ = os.readlink(link).partition("/store/wheels/")
+            if inside:  # RECORD leads to another place
+                return None if os.path.realpath(there) == os.path.realpath(home) else there
+    return None
+
+
 def damaged_objects(folder: str, number: int, home: str) -> list[str]:
     """Look at the objects that generation ``number`` links: the folders of those that differ.
 

@@ -162,14 +162,12 @@ def _switch(
         try:
             record = generations.read_generation(folder, previous)
             before = {package.name: package.version for package in record.packages}
-            recipe = generations.read_recipe(folder, previous)
-            tree = f"{folder}/generations/{previous}"
-            drift = find_drift(recipe, tree, home)
-            own = generations.damaged_own(folder, previous)
-            drift += [Drift(path=f"{generations.OWN_FOLDER}/{n}", kind="changed") for n in own]
-            if not drift and stamp.read(folder) is None:  # lost, perhaps with more, in a power cut
-                hashes = generations.own_hashes(folder, previous)
-                drift = find_altered(recipe, tree, home, hashes)
+            elsewhere = generations.other_store(folder, previous, home)
+            if elsewhere:
+                context.emit(Noted(message=f"linked from {elsewhere} before, and from {home} now"))
+                force = True
+            else:
+                drift = _drift(folder, previous, home)
         except IntegrityError as error:
             context.emit(Warned(message=error.message, hint="A new generation is made."))
             drift = [Drift(path=".provenv", kind="changed")]
@@ -216,6 +214,22 @@ def _switch(
         drift=drift,
         dropped=dropped,
     )
+
+
+def _drift(folder: str, number: int, home: str) -> list[Drift]:
+    """What is not as it was made in generation ``number``.
+
+    Raises:
+        IntegrityError: Its record cannot be read.
+    """
+    recipe = generations.read_recipe(folder, number)
+    tree = f"{folder}/generations/{number}"
+    drift = find_drift(recipe, tree, home)
+    own = generations.damaged_own(folder, number)
+    drift += [Drift(path=f"{generations.OWN_FOLDER}/{name}", kind="changed") for name in own]
+    if not drift and stamp.read(folder) is None:  # lost, perhaps with more, in a power cut
+        drift = find_altered(recipe, tree, home, generations.own_hashes(folder, number))
+    return drift
 
 
 def _say_what_starts(context: Context, prepared: Prepared, names: Collection[str]) -> None:

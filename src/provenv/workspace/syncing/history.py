@@ -280,9 +280,15 @@ def _usable(context: Context, folder: str, number: int) -> Generation:
     """The record of a generation that one may go back to.
 
     Raises:
-        CheckFailedError: Its interpreter is gone.
+        CheckFailedError: Its interpreter is gone, or it is linked from another store.
         IntegrityError: Objects that it links are no longer what they were.
     """
+    elsewhere = generations.other_store(folder, number, context.home.root)
+    if elsewhere:
+        raise CheckFailedError(
+            f"generation {number} is linked from {elsewhere}, and PROVENV_HOME is {context.home.root}",
+            hint=f"`export PROVENV_HOME={shlex.quote(elsewhere)}` uses that store; nothing was switched.",
+        )
     bad = generations.damaged_objects(folder, number, context.home.root)
     if bad:
         raise IntegrityError(

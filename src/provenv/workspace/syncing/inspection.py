@@ -150,11 +150,14 @@ def _current(
     except IntegrityError as error:
         return None, error.message, ()
     root = f"{folder}/generations/{number}"
-    drift = tuple(find_drift(recipe, root, context.home.root))
+    elsewhere = generations.other_store(folder, number, context.home.root)
+    drift = () if elsewhere else tuple(find_drift(recipe, root, context.home.root))
     broken = None
     lost = generations.lost_interpreter(folder, number)
     if lost is not None:
         broken = f"its interpreter is gone: {lost}"
+    elif elsewhere:
+        broken = f"it is linked from {elsewhere}, and PROVENV_HOME is {context.home.root}"
     elif damaged := generations.damaged_objects(folder, number, context.home.root):
         broken = f"{len(damaged)} of its packages are damaged in the store"
     return generation, broken, drift

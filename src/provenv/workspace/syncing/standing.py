@@ -7,9 +7,11 @@ would be written down is found out each time.
 from __future__ import annotations
 
 import os
+import shlex
 
+from provenv.core.errors import UndecidedError
 from provenv.core.files import locked
-from provenv.environments import generations, stamp
+from provenv.environments import generations, stamp, switch
 from provenv.model.manifest import EnvironmentSpec
 from provenv.workspace import fast
 from provenv.workspace.projects.context import Context, Project
@@ -46,6 +48,8 @@ def standing(
         if found is None and not writable:
             found = _agreeing(project, context, spec)
         if found is None:
+            if not os.access(folder, os.W_OK):
+                _refuse_other_store(context, folder)
             return None
         number = found
     if not writable:
@@ -84,3 +88,15 @@ def _agreeing(project: Project, context: Context, spec: EnvironmentSpec) -> int 
 
         require_generation(project, context, found.folder, found.generation)
     return found.generation.number
+
+
+def _refuse_other_store(context: Context, folder: str) -> None:
+    """Say it where the store is another one than that of whoever made the environment, as under sudo."""
+    number = switch.current(folder)
+    elsewhere = generations.other_store(folder, number, context.home.root) if number else None
+    if elsewhere:
+        raise UndecidedError(
+            f"{folder} is linked from {elsewhere}, and PROVENV_HOME is {context.home.root}",
+            hint=f"`export PROVENV_HOME={shlex.quote(elsewhere)}` uses that store; "
+            "`--no-sync` uses the environment as it is.",
+        )
