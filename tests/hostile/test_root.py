@@ -42,7 +42,8 @@ def as_them(project: Project, script: str) -> None:
 
 
 def test_what_root_makes_in_their_project_is_theirs(theirs: Project) -> None:
-    assert "warning" not in theirs.ok("sync").stderr
+    told = theirs.ok("sync").stderr
+    assert "warning" not in told or "closed to others" in told  # where the tests' own folder is
     theirs.ok("add", "beta")
     theirs.ok("rollback")
     kept = [
@@ -66,3 +67,17 @@ def test_what_is_not_theirs_alone_changes_no_hands(theirs: Project, tmp_path: Pa
     assert other.stat().st_uid == 0
     everything = (theirs.home / "provenv").rglob("*")
     assert {path.lstat().st_uid for path in everything if path.exists()} == {0}
+
+
+def test_root_is_told_of_what_is_closed_to_them(theirs: Project) -> None:
+    """As a call with sudo makes it: what it leads to lies in root's own home."""
+    said = "cannot use this environment"
+    folder = theirs.folder
+    warned = theirs.ok("sync").stderr
+    assert f"user {SOMEBODY}, whose project this is, {said}: it leads into /" in warned
+    shutil.rmtree(folder / ".venv")
+    assert said in theirs.ok("sync").stderr, "the short way tells it as well"
+    assert said not in theirs.ok("sync").stderr, "once"
+    os.chown(folder, 0, 0)
+    shutil.rmtree(folder / ".venv")
+    assert said not in theirs.ok("sync").stderr

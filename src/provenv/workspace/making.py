@@ -39,6 +39,8 @@ def sync_known(
     known = plans.recall(f"{home}/plans", key, root) if key is not None else None
     if known is None or fast.is_recorded(root, home, environ):
         return None  # what is made may have to be put into the evidence log
+    if os.geteuid() == 0 and os.stat(root).st_uid != 0:
+        return None  # root, in a project of somebody else, who may not reach what it leads to
     folder = f"{root}/{known.folder}"
     plan = plans.plan_folder(f"{home}/plans", known.digest)
     before = None

@@ -60,6 +60,58 @@ def begin_store(context: Context) -> None:
             ensure_folder(path)
 
 
+def warn_of_closed(context: Context, root: str, *paths: str) -> None:
+    """Warn root, in a project of somebody else in ``root``, of what they cannot reach of ``paths``.
+
+    An environment that leads into root's own home is one for root alone: as a call with sudo makes it.
+    """
+    try:
+        owner = os.stat(root).st_uid
+    except OSError:
+        return
+    if os.geteuid() != 0 or owner == 0:
+        return
+    closed = next(filter(None, (_closed(path, owner) for path in paths)), None)
+    if closed is not None:
+        context.emit(
+            Warned(
+                message=f"{_name(owner)}, whose project this is, cannot use this environment: it leads "
+                f"into {closed}, which is closed to others",
+                hint="Call provenv without sudo, or choose a PROVENV_HOME and a Python for both.",
+            )
+        )
+
+
+def _closed(path: str, user: int) -> str | None:
+    """The first folder above ``path`` that a user cannot enter, by its mode; None where there is none."""
+    groups = _groups(user)
+    parts = os.path.realpath(path).split(os.sep)
+    for count in range(2, len(parts)):
+        folder = os.sep.join(parts[:count])
+        try:
+            status = os.stat(folder)
+        except OSError:
+            return None
+        wanted = stat.S_IXOTH
+        if status.st_uid == user:
+            wanted = stat.S_IXUSR
+        elif status.st_gid in groups:
+            wanted = stat.S_IXGRP
+        if not status.st_mode & wanted:
+            return folder
+    return None
+
+
+def _groups(user: int) -> list[int]:
+    import pwd
+
+    try:
+        entry = pwd.getpwuid(user)
+    except KeyError:
+        return []
+    return os.getgrouplist(entry.pw_name, entry.pw_gid)
+
+
 def _folders(home: HomeLayout) -> list[str]:
     store = os.path.dirname(home.wheels)
     return [home.root, store, home.wheels, home.links, home.plans, home.roots]

@@ -26,7 +26,7 @@ from provenv.store import leftovers
 from provenv.store.fetch import ahead
 from provenv.workspace import fast
 from provenv.workspace.host import choosing, registry, waits
-from provenv.workspace.host.ownership import begin_store
+from provenv.workspace.host.ownership import begin_store, warn_of_closed
 from provenv.workspace.operations.recording import recorded
 from provenv.workspace.projects import files
 from provenv.workspace.projects.context import (
@@ -217,6 +217,8 @@ def _sync(
             if outcome.made:
                 made, came = (outcome.number, outcome.previous), outcome.changes
                 record_generation(project, context, spec.name, *made, came)
+                leads = [context.home.wheels] if mode == LINK_MODES[0] else []
+                warn_of_closed(context, project.root, *leads, interpreter.executable)
     except BaseException:
         if aside is not None and not os.path.lexists(folder):
             os.rename(aside, folder)
