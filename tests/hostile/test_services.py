@@ -93,7 +93,9 @@ def test_another_store_than_the_one_it_was_made_from_is_named(
     moved = shop.ok("sync").stderr
     assert f"linked from {home} before, and from {other['PROVENV_HOME']} now" in moved
     assert "undone" not in moved
-    assert f"linked from {home}, and" in shop.fails(1, "rollback").stderr
+    refused = shop.fails(1, "rollback").stderr
+    assert f"linked from {home}, and" in refused
+    assert "`provenv repair` links it from this one" in refused
     shop.ok("status")
     shop.env["PROVENV_HOME"] = home
     assert "back at generation 1" in shop.ok("rollback").stderr

@@ -285,9 +285,11 @@ def _usable(context: Context, folder: str, number: int) -> Generation:
     """
     elsewhere = generations.other_store(folder, number, context.home.root)
     if elsewhere:
+        there = f"`export PROVENV_HOME={shlex.quote(elsewhere)}` uses that store, "
         raise CheckFailedError(
             f"generation {number} is linked from {elsewhere}, and PROVENV_HOME is {context.home.root}",
-            hint=f"`export PROVENV_HOME={shlex.quote(elsewhere)}` uses that store; nothing was switched.",
+            hint=(there if os.path.isdir(elsewhere) else "")
+            + "`provenv repair` links it from this one; nothing was switched.",
         )
     bad = generations.damaged_objects(folder, number, context.home.root)
     if bad:

@@ -94,7 +94,7 @@ def _refuse_other_store(context: Context, folder: str) -> None:
     """Say it where the store is another one than that of whoever made the environment, as under sudo."""
     number = switch.current(folder)
     elsewhere = generations.other_store(folder, number, context.home.root) if number else None
-    if elsewhere:
+    if elsewhere and os.path.isdir(elsewhere):
         raise UndecidedError(
             f"{folder} is linked from {elsewhere}, and PROVENV_HOME is {context.home.root}",
             hint=f"`export PROVENV_HOME={shlex.quote(elsewhere)}` uses that store; "
