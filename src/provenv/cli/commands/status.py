@@ -15,7 +15,7 @@ from provenv.cli.changes import (
     edited_line,
 )
 from provenv.cli.commands.log import operation_data
-from provenv.cli.draw import Screen, many, printable, short_path
+from provenv.cli.draw import Screen, printable, short_path
 from provenv.cli.options import add_all
 from provenv.cli.session import Session
 
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, session: Session) -> int:
             code=0 if result.agrees else 1,
             data=lambda: data(result),
             text=lambda screen: text(result, screen, limit, target.option),
-            short=", ".join(_reasons(result)) or "in sync",
+            short=", ".join(result.reasons) or "in sync",
         )
 
     if args.all:
@@ -111,26 +111,8 @@ def _lock(result: StatusResult, screen: Screen) -> str:
 
 
 def _state(result: StatusResult, screen: Screen) -> str:
-    reasons = _reasons(result)
+    reasons = result.reasons
     return screen.paint("warn", ", ".join(reasons)) if reasons else screen.paint("good", "in sync")
-
-
-def _reasons(result: StatusResult) -> list[str]:
-    """Why not all of it agrees; empty where it does."""
-    if result.agrees:
-        return []
-    reasons = []
-    if result.generation is None or result.broken:
-        reasons.append(result.broken if result.generation else "not made yet")
-    if result.stale:
-        reasons.append("the lock is stale")
-    elif result.refused:
-        reasons.append("the lock is refused")
-    if result.pending:
-        reasons.append(f"{many(len(result.pending), 'package')} to change")
-    if result.drift:
-        reasons.append(f"{many(len(result.drift), 'path')} changed by others")
-    return [reason for reason in reasons if reason]
 
 
 def data(result: StatusResult) -> dict[str, Any]:

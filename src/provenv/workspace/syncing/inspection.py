@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 
 from provenv.core.errors import CheckFailedError, InputError, IntegrityError, UnsatisfiableError
 from provenv.core.values import frozen
+from provenv.core.words import many
 from provenv.environments import generations, switch
 from provenv.environments.drift import Drift, find_drift
 from provenv.model import graph
@@ -60,6 +61,22 @@ class StatusResult:
     agrees: bool
     source: str | None = None
     interrupted: LoggedOperation | None = None
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why not all of it agrees, in a few words each; empty where it does."""
+        if self.agrees:
+            return ()
+        reasons = [self.broken if self.generation is not None else self.broken or "not made yet"]
+        if self.stale:
+            reasons.append("the lock is stale")
+        elif self.refused:
+            reasons.append("the lock is refused")
+        if self.pending:
+            reasons.append(f"{many(len(self.pending), 'package')} to change")
+        if self.drift:
+            reasons.append(f"{many(len(self.drift), 'path')} changed by others")
+        return tuple(filter(None, reasons))
 
 
 def status(project: Project, context: Context, *, environment: str | None = None) -> StatusResult:

@@ -44,14 +44,12 @@ def standing(
     if outcome is not None:
         folder, number = outcome.folder, outcome.generation
     else:
-        found = _renewed(project, context, spec, held=held, any_start=not writable)
-        if found is None and not writable:
-            found = _agreeing(project, context, spec)
-        if found is None:
-            if not os.access(folder, os.W_OK):
-                _refuse_other_store(context, folder)
+        renewed = _renewed(project, context, spec, held=held, any_start=not writable)
+        if renewed is None and not writable:
+            renewed = _agreeing(project, context, spec)
+        if renewed is None:
             return None
-        number = found
+        number = renewed
     if not writable:
         require_whole(context, folder, number)
     return folder, number
@@ -75,28 +73,30 @@ def _agreeing(project: Project, context: Context, spec: EnvironmentSpec) -> int 
     """The generation of an environment that is what its lock says, whatever its stamp does.
 
     A copy into an image changes the inodes, which a stamp goes by.
+
+    Raises:
+        UndecidedError: It is not, and whoever asks cannot make it so.
     """
     from provenv.workspace.syncing.inspection import status
 
-    if not generations.is_ours(project.folder(spec)):
+    folder = project.folder(spec)
+    number = switch.current(folder)
+    if number is None:
         return None
     found = status(project, context, environment=spec.name)
-    if found.generation is None or not found.agrees:
+    if found.generation is not None and found.agrees:
+        if may_be_governed(project, context):
+            from provenv.workspace.governing.freshness import require_generation
+
+            require_generation(project, context, folder, found.generation)
+        return number
+    if os.access(folder, os.W_OK):
         return None
-    if may_be_governed(project, context):
-        from provenv.workspace.governing.freshness import require_generation
-
-        require_generation(project, context, found.folder, found.generation)
-    return found.generation.number
-
-
-def _refuse_other_store(context: Context, folder: str) -> None:
-    """Say it where the store is another one than that of whoever made the environment, as under sudo."""
-    number = switch.current(folder)
-    elsewhere = generations.other_store(folder, number, context.home.root) if number else None
+    elsewhere = generations.other_store(folder, number, context.home.root)
+    owner = "Whoever it belongs to calls `provenv sync`"
     if elsewhere and os.path.isdir(elsewhere):
-        raise UndecidedError(
-            f"{folder} is linked from {elsewhere}, and PROVENV_HOME is {context.home.root}",
-            hint=f"`export PROVENV_HOME={shlex.quote(elsewhere)}` uses that store; "
-            "`--no-sync` uses the environment as it is.",
-        )
+        owner = f"`export PROVENV_HOME={shlex.quote(elsewhere)}` uses that store"
+    raise UndecidedError(
+        f"{folder} cannot be written by this user, and needs a sync: {', '.join(found.reasons)}",
+        hint=f"{owner}; `--no-sync` uses the environment as it is.",
+    )
