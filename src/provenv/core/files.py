@@ -227,6 +227,37 @@ def try_to_remove(path: str | os.PathLike[str]) -> None:
         remove_tree(path)
 
 
+def move(source: str, target: str) -> None:
+    """Rename ``source``, also where it is a folder that can get no other name.
+
+    Such is a folder of an image's layer in a container (overlayfs, EXDEV): it is copied, the copy gets its
+    name in one step, and the original is removed.
+
+    Raises:
+        OSError, DiskError: The file system refused. ``target`` is whole, or not there.
+    """
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+    else:
+        return
+    import shutil
+
+    part = temporary_name(target)
+    try:
+        shutil.copytree(source, part, symlinks=True)
+        mode = stat.S_IMODE(os.stat(part).st_mode)
+        os.chmod(part, mode | 0o700)  # a directory that is moved must be writable
+        os.rename(part, target)
+    except BaseException:
+        try_to_remove(part)
+        raise
+    os.chmod(target, mode)
+    remove_tree(source)
+
+
 def _make_writable(root: str) -> None:
     """Let the owner into every folder of a tree; each is opened before the walk looks into it."""
     os.chmod(root, stat.S_IMODE(os.lstat(root).st_mode) | 0o700)

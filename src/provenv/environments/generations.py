@@ -419,10 +419,16 @@ def refuse_foreign(folder: str) -> None:
 
 
 def set_aside(folder: str) -> str:
-    """Rename a foreign environment folder out of the way; returns its new name."""
+    """Rename a foreign environment folder out of the way; returns its new name.
+
+    Raises:
+        OSError, DiskError: The file system refused.
+    """
     number = 1
     while os.path.lexists(f"{folder}.old-{number}"):
         number += 1
     aside = f"{folder}.old-{number}"
-    os.rename(folder, aside)
+    from provenv.core.files import move
+
+    move(folder, aside)
     return aside

@@ -91,8 +91,15 @@ def discard(folder: str, number: int) -> None:
     Raises:
         OSError, DiskError: The file system refused.
     """
+    path = f"{folder}/generations/{number}"
     temporary = f"{folder}/generations/{_TEMPORARY}{os.getpid()}-{number}"
-    os.rename(f"{folder}/generations/{number}", temporary)
+    try:
+        os.rename(path, temporary)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        temporary = path  # of an image's layer, in a container: without its record it is none
+        stamp.remove(f"{path}/.provenv/generation.json")
     _remove(temporary)
 
 

@@ -235,9 +235,9 @@ def _remove(layout: HomeLayout, path: str) -> None:
         os.chmod(path, OPEN_MODE)  # a directory that is moved must be writable
         os.rename(path, aside)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EXDEV):
             raise disk_error(error, "remove", path) from error
-        aside = path  # a disk so full that not even a name can be written
+        aside = path  # a disk so full that not even a name can be written, or an image's layer
         with suppress(FileNotFoundError):
             os.unlink(os.path.join(path, DESCRIPTION))  # what has none is no object
     remove_tree(aside)

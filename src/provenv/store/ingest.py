@@ -15,7 +15,14 @@ from typing import Any
 from provenv.core import digest
 from provenv.core.disk import doing
 from provenv.core.errors import DiskError, IntegrityError
-from provenv.core.files import disk_error, ensure_folder, locked, remove_tree, temporary_name
+from provenv.core.files import (
+    disk_error,
+    ensure_folder,
+    locked,
+    move,
+    remove_tree,
+    temporary_name,
+)
 from provenv.core.seal import sealed
 from provenv.model.layout import HomeLayout
 from provenv.store.archive import Archive
@@ -152,7 +159,7 @@ def _publish(layout: HomeLayout, root: str, sha256: str) -> None:
             with suppress(FileNotFoundError):
                 if not os.path.islink(final):
                     os.chmod(final, OPEN_MODE)
-                os.rename(final, temporary_name(os.path.join(layout.tmp, "broken")))
+                move(final, temporary_name(os.path.join(layout.tmp, "broken")))
         else:
             os.chmod(final, CLOSED_MODE)
             return

@@ -14,7 +14,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterable
 
-from provenv.core.files import disk_error, ensure_folder, is_left_over, temporary_name
+from provenv.core.files import disk_error, ensure_folder, is_left_over, move, temporary_name
 from provenv.core.values import field, mutable
 from provenv.store.objects import CLOSED_MODE, FILE_MODE, OPEN_MODE, StoredObject, tree_file
 from provenv.store.verify import CACHE, Damage, has_digest, hashes_of, verify_object
@@ -183,7 +183,7 @@ class _Mender:
         self.open(os.path.dirname(path))
         if os.path.isdir(path) and not os.path.islink(path):
             os.chmod(path, OPEN_MODE)  # a directory that is moved must be writable
-        os.rename(path, target)
+        move(path, target)
         self.done.removed.append(target)
 
     def open(self, folder: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from provenv.core.errors import InputError
-from provenv.core.files import disk_error, ensure_folder
+from provenv.core.files import disk_error, ensure_folder, move
 from provenv.model.layout import HomeLayout
 from provenv.store import record
 from provenv.store.damage import Damage, Kind
@@ -102,7 +102,7 @@ def quarantine(layout: HomeLayout, sha256: str) -> str:
     try:
         if not os.path.islink(source):
             os.chmod(source, OPEN_MODE)  # a directory that is moved must be writable
-        os.rename(source, target)
+        move(source, target)
     except FileNotFoundError:
         return ""
     except OSError as error:
