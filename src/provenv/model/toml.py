@@ -39,6 +39,13 @@ def parse(text: str, file: str) -> dict[str, Any]:
                 hint="Resolve the conflict. Of a lock take either side whole (`git checkout --ours "
                 "pylock.toml`), and then `provenv lock`.",
             ) from error
+        if text.startswith("\ufeff"):
+            raise InputError(
+                "begins with a byte order mark, which is not TOML",
+                file=file,
+                line=1,
+                hint="Save it as UTF-8 without one (a BOM, as some editors on Windows write it).",
+            ) from error
         message = _WHERE.sub("", str(error))
         raise InputError(f"not valid TOML: {message}", file=file, line=line) from error
     except RecursionError as error:

@@ -23,6 +23,13 @@ def test_broken_toml_names_the_line(text: str, line: int | None) -> None:
     assert caught.value.details.get("line") == line
 
 
+def test_a_byte_order_mark_is_called_by_its_name() -> None:
+    with pytest.raises(InputError, match=r"^a\.toml:1: begins with a byte order mark") as caught:
+        toml.parse("\ufeffa = 1\n", "a.toml")
+    assert caught.value.hint is not None
+    assert "UTF-8" in caught.value.hint
+
+
 def test_merge_conflicts_are_called_by_their_name() -> None:
     text = "a = 1\n<<<<<<< HEAD\nb = 1\n=======\nb = 2\n>>>>>>> other\n"
     with pytest.raises(InputError, match=r"^a\.toml:2: contains merge-conflict markers"):

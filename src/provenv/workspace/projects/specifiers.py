@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -124,8 +125,11 @@ def _put(array: Array, item: str) -> None:
             if str(old) != item:
                 array[index] = item
             return
-    multiline = "\n" in array.as_string() or len(array) >= 2
-    array.add_line(item, indent="    ") if multiline else array.append(item)
+    written = array.as_string()
+    multiline = "\n" in written or len(array) >= 2
+    indented = re.search(r"\n([ \t]+)[^\s\]]", written)
+    indent = indented[1] if indented else "    "
+    array.add_line(item, indent=indent) if multiline else array.append(item)
     if multiline and not array.as_string().rstrip("]").endswith("\n"):
         array.multiline(multiline=True)
 
