@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from provenv.core.errors import IntegrityError
-from provenv.core.events import Noted, PhaseFinished, PhaseStarted
+from provenv.core.events import ItemFinished, Noted, PhaseFinished, PhaseStarted
 from provenv.environments import generations, stamp
 from provenv.store import settling
 from provenv.workspace import fast
@@ -88,7 +88,11 @@ def _damaged(context: Context, objects: Sequence[str]) -> list[str]:
     context.emit(Noted(message=_said(len(objects))))
     started = time.monotonic()
     context.emit(PhaseStarted(phase="verify", total=len(objects)))
-    damaged = [sha256 for sha256 in objects if not settling.is_whole(context.home, sha256)]
+    damaged = []
+    for sha256 in objects:
+        if not settling.is_whole(context.home, sha256):
+            damaged.append(sha256)
+        context.emit(ItemFinished(phase="verify", name=sha256))
     context.emit(
         PhaseFinished(phase="verify", count=len(objects), seconds=time.monotonic() - started)
     )

@@ -167,7 +167,7 @@ def _switch(
                 context.emit(Noted(message=f"linked from {elsewhere} before, and from {home} now"))
                 force = True
             else:
-                drift = _drift(folder, previous, home)
+                drift = _drift(context, folder, previous, len(before))
         except IntegrityError as error:
             context.emit(Warned(message=error.message, hint="A new generation is made."))
             drift = [Drift(path=".provenv", kind="changed")]
@@ -216,19 +216,24 @@ def _switch(
     )
 
 
-def _drift(folder: str, number: int, home: str) -> list[Drift]:
-    """What is not as it was made in generation ``number``.
+def _drift(context: Context, folder: str, number: int, packages: int) -> list[Drift]:
+    """What is not as it was made in generation ``number``, which has so many packages.
 
     Raises:
         IntegrityError: Its record cannot be read.
     """
-    recipe = generations.read_recipe(folder, number)
+    recipe, home = generations.read_recipe(folder, number), context.home.root
     tree = f"{folder}/generations/{number}"
     drift = find_drift(recipe, tree, home)
     own = generations.damaged_own(folder, number)
     drift += [Drift(path=f"{generations.OWN_FOLDER}/{name}", kind="changed") for name in own]
     if not drift and stamp.read(folder) is None:  # lost, perhaps with more, in a power cut
+        started = time.monotonic()
+        context.emit(PhaseStarted(phase="verify"))  # gigabytes, where files are copied
         drift = find_altered(recipe, tree, home, generations.own_hashes(folder, number))
+        context.emit(
+            PhaseFinished(phase="verify", count=packages, seconds=time.monotonic() - started)
+        )
     return drift
 
 
