@@ -293,10 +293,9 @@ def test_faults_that_pass_are_retried(shop: Project, index: Index) -> None:
 @pytest.mark.parametrize("status", few([401, 404, 500], 1))
 def test_an_index_that_fails(shop: Project, index: Index, status: int) -> None:
     index.fault("*/simple/beta/*", status=status)
-    result = shop.run("add", "beta")
+    shop.env["UV_HTTP_RETRIES"] = "1"  # what fails here fails again
     before = snapshot(shop.folder)
     refused(shop, 1 if status == 404 else 3, "add", "beta", said=("beta",))
-    assert result.code in (1, 3)
     assert snapshot(shop.folder) == before
 
 

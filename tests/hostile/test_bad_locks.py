@@ -538,6 +538,7 @@ def test_a_password_is_in_no_file_and_no_message(
     """Of an index that works, that refuses, that redirects, and that breaks; with every loud option."""
     index.protect("private", "me", SECRET)
     index.add(make_wheel(tmp_path / "wheels", "alpha", "1"), to="private")
+    project.env["UV_HTTP_RETRIES"] = "1"  # what fails here fails again
     if way == "address":
         project.env["PROVENV_INDEX_URL"] = index.url_of("private", login=f"me:{SECRET}")
         project.depends("alpha")
