@@ -244,6 +244,18 @@ needs_mounts = pytest.mark.skipif(
 )
 
 
+def test_a_folder_that_is_gone(project: Project, tmp_path: Path) -> None:
+    for arguments in (("status",), ("sync",), ("run", "true"), ("init",), ("log",)):
+        script = 'rmdir "$PWD" && exec "$@"'
+        (tmp_path / "gone").mkdir()
+        done = subprocess.run(
+            ["sh", "-c", script, "sh", *command(), *arguments],
+            cwd=tmp_path / "gone", env=project.env, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2, f"{arguments}: {done.stderr}"
+        assert "the folder that this was called in is gone" in done.stderr
+
+
 @needs_mounts
 @pytest.mark.parametrize("what", ["project", "store"])
 def test_a_read_only_place(project: Project, names: list[str], what: str) -> None:

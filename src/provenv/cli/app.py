@@ -127,9 +127,24 @@ def _disk(session: Session, error: OSError) -> int:
     from provenv.core.files import unforeseen
 
     _trace()
+    if _is_nowhere():
+        gone = UsageError(
+            "the folder that this was called in is gone",
+            hint="Change into one that is there, or choose one with --directory.",
+        )
+        return _refused(session, gone)
     found = unforeseen(error)
     found.amend(_phase(session))
     return _refused(session, found)
+
+
+def _is_nowhere() -> bool:
+    """Whether the current folder was removed, as by a checkout in another terminal."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _phase(session: Session) -> str:
